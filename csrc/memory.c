@@ -1,0 +1,55 @@
+/* memory.c: checked sizes and aligned memory from a replaceable allocator. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+enum { ALIGNMENT = 64 };
+
+bool pynn_multiply(size_t a, size_t b, size_t *out) {
+    if (b != 0 && a > SIZE_MAX / b) return false;
+    *out = a * b;
+    return true;
+}
+
+bool pynn_add(size_t a, size_t b, size_t *out) {
+    if (a > SIZE_MAX - b) return false;
+    *out = a + b;
+    return true;
+}
+
+static void *allocate_with_malloc(void *context, size_t nbytes) {
+    (void)context;
+    return malloc(nbytes);
+}
+
+static void release_with_free(void *context, void *memory) {
+    (void)context;
+    free(memory);
+}
+
+pynn_allocator pynn_allocator_or_default(const pynn_allocator *allocator) {
+    if (allocator != NULL) return *allocator;
+    return (pynn_allocator){allocate_with_malloc, release_with_free, NULL};
+}
+
+/* The allocator promises no alignment, so more is asked for than needed; the pointer that it gave is
+ * kept right below the aligned memory, for the way back. */
+void *pynn_allocate(const pynn_allocator *allocator, size_t nbytes) {
+    size_t total;
+    if (!pynn_add(nbytes, ALIGNMENT + sizeof(void *), &total)) return NULL;
+    char *given = allocator->allocate(allocator->context, total);
+    if (given == NULL) return NULL;
+    uintptr_t start = (uintptr_t)given + sizeof(void *);
+    char *aligned = given + sizeof(void *) + (ALIGNMENT - start % ALIGNMENT) % ALIGNMENT;
+    memcpy(aligned - sizeof(void *), &given, sizeof(void *));
+    memset(aligned, 0, nbytes);
+    return aligned;
+}
+
+void pynn_release(const pynn_allocator *allocator, void *memory) {
+    if (memory == NULL) return;
+    void *given;
+    memcpy(&given, (char *)memory - sizeof(void *), sizeof(void *));
+    allocator->release(allocator->context, given);
+}

@@ -1,0 +1,350 @@
+/* pynn.h: the public interface of pynn, and its manual.
+ *
+ * pynn trains and runs multilayer perceptrons on a CPU. A tour, in the order in which a program
+ * needs things:
+ *
+ *   1. describe   pynn_network_create() turns a list of layers into a network: a description that
+ *                 never changes, with the place of every weight in one flat array of parameters.
+ *   2. allocate   the caller owns that array: pynn_network_parameter_count() floats. Gradients, where
+ *                 one wants to see them, are a parallel array of the same size and layout.
+ *   3. initialize pynn_network_initialize() draws the weights.
+ *   4. workspace  pynn_workspace_create() allocates, once, all that a step needs besides. It may
+ *                 borrow a pynn_team of threads.
+ *   5. train      pynn_train() runs many steps of gradient descent on borrowed data.
+ *   6. use        pynn_evaluate(), pynn_predict().
+ *
+ * Beside it stand the IDX parser (the format of MNIST's files) and the random numbers.
+ *
+ * Conventions
+ *   - Arrays are row-major and contiguous. N is the batch, I inputs, O outputs, C classes. The weights
+ *     of a dense layer are (I, O), so that a batch X (N, I) goes through it as X W + b.
+ *   - Functions that can fail return a pynn_status; results go through pointers, which are left
+ *     untouched on failure unless the function says otherwise. Pointers may not be NULL unless said.
+ *   - Memory passed in is borrowed for the length of the call, unless said.
+ *   - No function keeps state between calls outside the handles: there are no globals. A network may
+ *     be used by several threads at once; a workspace by one at a time.
+ *
+ * The binding for Python is made from this very file: with PYNN_CDEF defined the preprocessor turns
+ * it into plain declarations. So it uses enums, never macros, for what the binding should see.
+ */
+#ifndef PYNN_H
+#define PYNN_H
+
+#ifdef PYNN_CDEF
+#define PYNN_API
+#else
+#include <stddef.h>
+#include <stdint.h>
+#if defined(_WIN32)
+#define PYNN_API
+#elif defined(__GNUC__)
+#define PYNN_API __attribute__((visibility("default")))
+#else
+#define PYNN_API
+#endif
+#ifdef __cplusplus
+extern "C" {
+#endif
+#endif
+
+/* ---------------------------------------------------------------- status and build */
+
+/* What became of a call. The values are part of the interface and never change their meaning. */
+typedef enum pynn_status {
+    PYNN_OK = 0,
+
+    PYNN_OUT_OF_MEMORY = 1,
+
+    /* What the caller passed. */
+    PYNN_INVALID_ARGUMENT = 10,   /* NULL, zero or otherwise outside what the function documents */
+    PYNN_SIZE_OVERFLOW = 11,      /* a product of sizes does not fit size_t, or BLAS's int */
+    PYNN_ROW_OUT_OF_RANGE = 12,   /* a row index is not below the number of rows */
+    PYNN_LABEL_OUT_OF_RANGE = 13, /* a label is negative or not below the number of classes */
+    PYNN_WORKSPACE_MISMATCH = 14, /* the workspace is for another network, or too small */
+
+    /* The list of layers. */
+    PYNN_NO_DENSE_LAYER = 20, /* a network needs at least one dense layer */
+    PYNN_UNKNOWN_LAYER = 21,  /* a layer kind, an initializer or a loss that does not exist */
+
+    /* The IDX parser. */
+    PYNN_IDX_SHORT_HEADER = 40,   /* too short for the header it claims to have */
+    PYNN_IDX_BAD_MAGIC = 41,      /* the first two bytes are not zero */
+    PYNN_IDX_UNKNOWN_TYPE = 42,   /* the third byte is none of the six element types */
+    PYNN_IDX_OVERFLOW = 43,       /* the dimensions times the element's bytes do not fit size_t */
+    PYNN_IDX_TRUNCATED = 44,      /* fewer payload bytes than the dimensions say */
+    PYNN_IDX_TRAILING_BYTES = 45, /* more payload bytes than the dimensions say */
+} pynn_status;
+
+/* One English sentence fragment for a status, without a full stop: "out of memory". A value that is
+ * no status gives "unknown status". The string is static. */
+PYNN_API const char *pynn_status_message(pynn_status status);
+
+/* The version of the library, "1.2.3". The string is static. */
+PYNN_API const char *pynn_version(void);
+
+/* The BLAS that the library was compiled against: "accelerate", "openblas", "scipy-openblas" or
+ * "reference". The string is static. */
+PYNN_API const char *pynn_blas_name(void);
+
+/* What that BLAS says of itself and of this machine: version, kernel, threading. May be empty. */
+PYNN_API const char *pynn_blas_config(void);
+
+/* Where handles take their memory from. allocate() may return NULL; release() is never called with
+ * NULL. Both must be callable from any thread. A NULL allocator means malloc() and free(). The
+ * struct is copied; the context must outlive the handle. */
+typedef struct pynn_allocator {
+    void *(*allocate)(void *context, size_t nbytes);
+    void (*release)(void *context, void *memory);
+    void *context;
+} pynn_allocator;
+
+/* ---------------------------------------------------------------- network */
+
+typedef enum pynn_layer_kind {
+    PYNN_DENSE = 1,   /* Y = X W + b */
+    PYNN_RELU = 2,    /* y = max(x, 0) */
+    PYNN_SIGMOID = 3, /* y = 1 / (1 + exp(-x)) */
+    PYNN_TANH = 4,    /* y = tanh(x) */
+} pynn_layer_kind;
+
+/* How a dense layer's weights are drawn; biases start at zero. */
+typedef enum pynn_init {
+    PYNN_INIT_NONE = 0,   /* for layers without weights */
+    PYNN_INIT_HE = 1,     /* normal, mean 0, variance 2 / I (He et al. 2015, eq. 10) */
+    PYNN_INIT_XAVIER = 2, /* uniform in +-sqrt(6 / (I + O)) (Glorot and Bengio 2010, eq. 16) */
+} pynn_init;
+
+typedef enum pynn_loss {
+    PYNN_SOFTMAX_CROSS_ENTROPY = 1, /* mean over the batch of -log softmax(logits)[label] */
+} pynn_loss;
+
+typedef struct pynn_layer {
+    pynn_layer_kind kind;
+    size_t outputs; /* dense: O, at least 1. Other layers keep their width: 0 */
+    pynn_init init; /* dense: how to draw the weights. Other layers: PYNN_INIT_NONE */
+} pynn_layer;
+
+/* Where the parameters of a dense layer lie in the flat array, counted in floats. */
+typedef struct pynn_dense_view {
+    size_t inputs;         /* I */
+    size_t outputs;        /* O */
+    size_t weights_offset; /* (I, O), row-major */
+    size_t bias_offset;    /* (O,) */
+} pynn_dense_view;
+
+typedef struct pynn_network pynn_network;
+
+/* Describe a network: `inputs` features go through the layers, in order, into the loss.
+ * Needs at least one dense layer; layer_count layers, copied.
+ * Returns PYNN_NO_DENSE_LAYER, PYNN_UNKNOWN_LAYER, PYNN_INVALID_ARGUMENT (a width of zero),
+ * PYNN_SIZE_OVERFLOW (a width does not fit int, or the parameters size_t) or PYNN_OUT_OF_MEMORY.
+ * On failure *out is NULL. */
+PYNN_API pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs,
+                                         const pynn_layer *layers, size_t layer_count, pynn_loss loss,
+                                         pynn_network **out);
+
+/* Free a network; NULL is a no-op. Its workspaces must be destroyed before it. */
+PYNN_API void pynn_network_destroy(pynn_network *network);
+
+PYNN_API size_t pynn_network_inputs(const pynn_network *network);
+PYNN_API size_t pynn_network_outputs(const pynn_network *network);
+PYNN_API size_t pynn_network_dense_count(const pynn_network *network);
+
+/* The number of floats in the flat array of parameters: for every dense layer, in order, its
+ * weights (I, O) and then its bias (O,), without gaps. */
+PYNN_API size_t pynn_network_parameter_count(const pynn_network *network);
+
+/* Where the index-th dense layer (from 0) keeps its parameters. */
+PYNN_API pynn_status pynn_network_dense(const pynn_network *network, size_t index, pynn_dense_view *out);
+
+/* Draw all parameters, (parameter_count,), from the seed. The same seed gives the same weights, layer
+ * by layer: dense layer k draws from random stream k, so its weights depend on the seed, its place
+ * and its shape only. */
+PYNN_API pynn_status pynn_network_initialize(const pynn_network *network, uint64_t seed, float *parameters);
+
+/* ---------------------------------------------------------------- data */
+
+typedef enum pynn_feature_type {
+    PYNN_FEATURES_UINT8 = 1,   /* read as value / 255 */
+    PYNN_FEATURES_FLOAT32 = 2, /* taken as they are */
+} pynn_feature_type;
+
+/* A set of examples, borrowed from the caller. */
+typedef struct pynn_data {
+    const void *features; /* (rows, I) */
+    pynn_feature_type feature_type;
+    size_t rows;
+    const int32_t *labels; /* (rows,), each in [0, C); NULL where no labels are needed */
+} pynn_data;
+
+/* ---------------------------------------------------------------- threads */
+
+enum { PYNN_MAX_THREADS = 1024 };
+
+/* Threads that share out the tasks of a step. How work is cut into tasks depends on its shape alone, so
+ * results are the same, bit for bit, for any number of threads. A team works for one caller at a time;
+ * a second one does its work on its own thread. The threads are started when they are first needed and
+ * sleep when idle. A child after fork() starts its own. */
+typedef struct pynn_team pynn_team;
+
+/* A team of `threads` threads, the calling one included: 1 to PYNN_MAX_THREADS. Where the system gives
+ * fewer, fewer work. Returns PYNN_INVALID_ARGUMENT or PYNN_OUT_OF_MEMORY. On failure *out is NULL. */
+PYNN_API pynn_status pynn_team_create(const pynn_allocator *allocator, size_t threads, pynn_team **out);
+
+/* Change the number of threads; waits for work that is under way. */
+PYNN_API pynn_status pynn_team_resize(pynn_team *team, size_t threads);
+
+/* The number of threads, the calling one included. */
+PYNN_API size_t pynn_team_threads(const pynn_team *team);
+
+/* End the threads and free the team; NULL is a no-op. Nobody may use it any more: workspaces that
+ * borrowed it must be destroyed before. */
+PYNN_API void pynn_team_destroy(pynn_team *team);
+
+/* ---------------------------------------------------------------- workspace */
+
+typedef struct pynn_workspace pynn_workspace;
+
+/* Allocate what steps with batches of at most max_batch rows need: activations, their gradients,
+ * scratch. Evaluation and prediction take data of any length through it, max_batch rows at a time.
+ * The network and the team are borrowed until the workspace is destroyed. Without a team (NULL) all
+ * work is done on the calling thread.
+ * Returns PYNN_INVALID_ARGUMENT (max_batch is 0), PYNN_SIZE_OVERFLOW or PYNN_OUT_OF_MEMORY.
+ * On failure *out is NULL. */
+PYNN_API pynn_status pynn_workspace_create(const pynn_allocator *allocator, const pynn_network *network,
+                                           pynn_team *team, size_t max_batch, pynn_workspace **out);
+
+/* Free a workspace; NULL is a no-op. */
+PYNN_API void pynn_workspace_destroy(pynn_workspace *workspace);
+
+/* The bytes that a workspace holds. */
+PYNN_API size_t pynn_workspace_nbytes(const pynn_workspace *workspace);
+
+/* ---------------------------------------------------------------- training and use */
+
+/* Sums over examples. Calls add to what is there, so that a run of many calls is summed in the same
+ * order, and to the same bits, wherever it is cut; set them to zero before the first. */
+typedef struct pynn_sums {
+    double loss;    /* sum of the losses, one an example */
+    size_t correct; /* examples whose largest logit is the label's (the first of equals counts) */
+    size_t rows;    /* examples seen */
+} pynn_sums;
+
+/* Plain stochastic gradient descent: p -= learning_rate * dp. */
+typedef struct pynn_sgd {
+    float learning_rate;
+} pynn_sgd;
+
+/* The gradient of the mean loss over `count` rows of the data: forward, loss, backward.
+ *   rows        (count,) indices into the data; NULL means the first `count` rows
+ *   count       1 to the workspace's max_batch
+ *   parameters  (parameter_count,)
+ *   gradients   (parameter_count,), overwritten
+ *   sums        added to
+ * Returns PYNN_INVALID_ARGUMENT, PYNN_WORKSPACE_MISMATCH, PYNN_ROW_OUT_OF_RANGE or
+ * PYNN_LABEL_OUT_OF_RANGE, before anything is written. */
+PYNN_API pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, const uint32_t *rows,
+                                   size_t count, const float *parameters, float *gradients,
+                                   pynn_sums *sums);
+
+/* Run the steps first_step <= s < last_step of an epoch. Step s trains on rows
+ * order[s * batch_size] to order[min((s + 1) * batch_size, data->rows) - 1]; the last step of an epoch
+ * may therefore see fewer rows than the others, and its gradient is the mean over those.
+ *   order       (data->rows,) indices into the data, normally a permutation; NULL means 0, 1, 2, ...
+ *   batch_size  1 to the workspace's max_batch
+ *   last_step   at most ceil(rows / batch_size)
+ *   parameters  (parameter_count,), updated in place
+ *   sums        added to: loss and correct answers of each batch as they were before its update
+ * Nothing is allocated. All arguments, row indices and labels of the steps are checked before the
+ * first step; returns PYNN_INVALID_ARGUMENT, PYNN_WORKSPACE_MISMATCH, PYNN_ROW_OUT_OF_RANGE or
+ * PYNN_LABEL_OUT_OF_RANGE with the parameters as they were. */
+PYNN_API pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
+                                size_t batch_size, size_t first_step, size_t last_step,
+                                const pynn_sgd *optimizer, float *parameters, pynn_sums *sums);
+
+/* Loss and correct answers over rows first_row <= r < last_row of the data, added to sums. */
+PYNN_API pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
+                                   size_t last_row, const float *parameters, pynn_sums *sums);
+
+typedef enum pynn_output {
+    PYNN_LOGITS = 1,        /* what the last layer gives */
+    PYNN_PROBABILITIES = 2, /* their softmax */
+} pynn_output;
+
+/* The network's outputs for rows first_row <= r < last_row of the data.
+ *   out  (last_row - first_row, C), overwritten */
+PYNN_API pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
+                                  size_t last_row, const float *parameters, pynn_output output, float *out);
+
+/* ---------------------------------------------------------------- random numbers */
+
+/* Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011):
+ * a function from a counter and a key to 128 random bits. There is no state: the n-th draw of a
+ * stream can be had without the draws before it. Draws use key = seed (low word first) and
+ * counter = (block low, block high, stream low, stream high); the n-th 32-bit word of a stream is
+ * word n % 4 of block n / 4. Draws of different kinds from one (seed, stream) share their words: give
+ * each purpose a stream of its own.
+ *
+ * Words, uniform draws and permutations are bit for bit the same on every platform. Normal draws
+ * depend on libm's log in double: the last bit of some may differ. */
+PYNN_API void pynn_philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
+/* Draws number `first` to first + count - 1 of a stream, uniform in [low, high); low < high, finite.
+ * Draw n has the upper 24 bits of word n, so a run may be cut anywhere. out is (count,). */
+PYNN_API void pynn_random_uniform(uint64_t seed, uint64_t stream, uint64_t first, size_t count, float low,
+                                  float high, float *out);
+
+/* Draws number `first` to first + count - 1 of a stream, normal (Box and Muller 1958). Draws 2k and
+ * 2k + 1 come from words 2k and 2k + 1, so a run may be cut anywhere. They lie within
+ * mean +- 6.67 deviation, hence are finite if those two are. out is (count,). */
+PYNN_API void pynn_random_normal(uint64_t seed, uint64_t stream, uint64_t first, size_t count, float mean,
+                                 float deviation, float *out);
+
+/* Write a permutation of 0 .. count - 1 (Fisher and Yates, as in Knuth's algorithm P; indices without
+ * bias by Lemire's method), made from the words of the stream one after the other, one a swap but for
+ * rare rejections. out is (count,). */
+PYNN_API void pynn_random_permutation(uint64_t seed, uint64_t stream, uint32_t count, uint32_t *out);
+
+/* ---------------------------------------------------------------- IDX */
+
+/* The element types of IDX, by the byte that stands for them in a file. */
+typedef enum pynn_idx_type {
+    PYNN_IDX_UINT8 = 0x08,
+    PYNN_IDX_INT8 = 0x09,
+    PYNN_IDX_INT16 = 0x0B,
+    PYNN_IDX_INT32 = 0x0C,
+    PYNN_IDX_FLOAT32 = 0x0D,
+    PYNN_IDX_FLOAT64 = 0x0E,
+} pynn_idx_type;
+
+enum { PYNN_IDX_MAX_DIMS = 255 }; /* the format has one byte for the number of dimensions */
+
+typedef struct pynn_idx {
+    pynn_idx_type type;
+    size_t item_nbytes;    /* bytes of one element */
+    size_t item_count;     /* product of the dimensions; 1 for none */
+    size_t payload_offset; /* where the elements start, from the file's first byte */
+    size_t ndim;           /* number of dimensions, 0 to PYNN_IDX_MAX_DIMS */
+    size_t dims[255];      /* the dimensions, outermost first */
+} pynn_idx;
+
+/* Read the header of an IDX file that lies in memory, and check it against the file's length.
+ *   data  (nbytes,) the whole file; may be NULL if nbytes is 0
+ * Costs time for the header alone, whatever it claims. Returns one of the PYNN_IDX_ statuses; the
+ * first defect in reading order is the one reported. On PYNN_IDX_TRUNCATED and
+ * PYNN_IDX_TRAILING_BYTES the header itself is sound, and *out says what it claims; on the others *out
+ * is untouched. PYNN_INVALID_ARGUMENT if data is NULL and nbytes is not 0. A dimension of zero makes
+ * item_count zero, whatever the other dimensions are. */
+PYNN_API pynn_status pynn_idx_parse(const uint8_t *data, size_t nbytes, pynn_idx *out);
+
+/* Copy the elements of a parsed file into an array of item_count elements in the machine's own byte
+ * order (in files they are big-endian).
+ *   data  the file that idx was parsed from
+ *   out   item_count * item_nbytes bytes, aligned for the type */
+PYNN_API void pynn_idx_decode(const uint8_t *data, const pynn_idx *idx, void *out);
+
+#if !defined(PYNN_CDEF) && defined(__cplusplus)
+}
+#endif
+
+#endif

@@ -1,0 +1,85 @@
+"""pynn trains and runs neural networks on a CPU: a small C library under a chainable builder.
+
+>>> import pynn
+>>> chain = pynn.Builder().input(784).dense(256).relu().dense(10).softmax_cross_entropy()
+>>> model = chain.build(seed=0)
+
+Then `model.fit(images, labels, epochs=5)`, `model.evaluate`, `model.predict`, `model.save` and
+`pynn.load`. Data sets are in `pynn.datasets`.
+"""
+
+from typing import TYPE_CHECKING
+
+from pynn import _boundary, _threads
+from pynn._builder import Builder, FinishedBuilder, LayerBuilder
+from pynn._errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ChainError,
+    ClosedError,
+    DataNotFoundError,
+    FileFormatError,
+    OutOfMemoryError,
+    PynnError,
+)
+from pynn._history import EpochResult, Evaluation, History, Progress
+from pynn._model import Model, load
+from pynn._optimizers import SGD
+from pynn._threads import get_num_threads, set_num_threads
+
+if TYPE_CHECKING:
+    from pynn import datasets as datasets
+
+__all__ = [
+    "SGD",
+    "ArgumentError",
+    "ArgumentTypeError",
+    "Builder",
+    "ChainError",
+    "ClosedError",
+    "DataNotFoundError",
+    "EpochResult",
+    "Evaluation",
+    "FileFormatError",
+    "FinishedBuilder",
+    "History",
+    "LayerBuilder",
+    "Model",
+    "OutOfMemoryError",
+    "Progress",
+    "PynnError",
+    "__version__",
+    "build_info",
+    "datasets",
+    "get_num_threads",
+    "load",
+    "set_num_threads",
+]
+
+__version__ = _boundary.version()
+
+_threads.set_default_num_threads()
+
+
+def build_info() -> dict[str, str]:
+    """What this pynn was built as: its version, its BLAS, and what that says of this machine.
+
+    Examples:
+        >>> import pynn
+        >>> sorted(pynn.build_info())
+        ['blas', 'blas_config', 'version']
+    """
+    return {
+        "version": __version__,
+        "blas": _boundary.blas_name(),
+        "blas_config": _boundary.blas_config(),
+    }
+
+
+def __getattr__(name: str) -> object:
+    """Import `pynn.datasets` when it is first used, so that `import pynn` stays quick."""
+    if name == "datasets":
+        import importlib
+
+        return importlib.import_module("pynn.datasets")
+    raise AttributeError(f"module 'pynn' has no attribute {name!r}")

@@ -1,0 +1,349 @@
+"""The boundary to C: arrays become pointers, statuses exceptions.
+
+With `_boundary_idx` the only module that imports the extension. What it is given has been checked
+by the modules above it: dtypes, shapes and contiguity are asserted here, not explained. The C
+library's own checks stay on, and their statuses become exceptions in one place, `check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pynn._errors import ArgumentError, OutOfMemoryError, PynnError
+from pynn._pynn import ffi, lib
+
+LayerKind = Literal["dense", "relu", "sigmoid", "tanh"]
+Init = Literal["he", "xavier"]
+Loss = Literal["softmax_cross_entropy"]
+Floats = npt.NDArray[np.float32]
+Features = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+
+_KINDS: dict[str, int] = {
+    "dense": lib.PYNN_DENSE,
+    "relu": lib.PYNN_RELU,
+    "sigmoid": lib.PYNN_SIGMOID,
+    "tanh": lib.PYNN_TANH,
+}
+_INITS: dict[str | None, int] = {
+    None: lib.PYNN_INIT_NONE,
+    "he": lib.PYNN_INIT_HE,
+    "xavier": lib.PYNN_INIT_XAVIER,
+}
+_LOSSES: dict[str, int] = {"softmax_cross_entropy": lib.PYNN_SOFTMAX_CROSS_ENTROPY}
+
+
+class Layer(NamedTuple):
+    """One layer of a chain; `outputs` and `init` are for dense layers."""
+
+    kind: LayerKind
+    outputs: int = 0
+    init: Init | None = None
+
+
+class DenseView(NamedTuple):
+    """Where a dense layer's parameters lie in the flat array, in floats."""
+
+    inputs: int
+    outputs: int
+    weights_offset: int
+    bias_offset: int
+
+
+class Sums(NamedTuple):
+    """Sums over examples: of their losses, of correct answers, of themselves."""
+
+    loss: float = 0.0
+    correct: int = 0
+    rows: int = 0
+
+    def mean(self) -> tuple[float, float]:
+        """Mean loss and accuracy."""
+        return self.loss / self.rows, self.correct / self.rows
+
+
+NO_SUMS = Sums()
+
+
+def check(status: int) -> None:
+    """Raise the exception that a status of the C library stands for."""
+    if status == lib.PYNN_OK:
+        return
+    message = _string(lib.pynn_status_message(status))
+    if status == lib.PYNN_OUT_OF_MEMORY:
+        raise OutOfMemoryError(message)
+    if status >= lib.PYNN_INVALID_ARGUMENT:
+        raise ArgumentError(message)
+    raise PynnError(message)
+
+
+def _string(text: Any) -> str:
+    return str(ffi.string(text).decode())
+
+
+def version() -> str:
+    """The version that the C library was built as."""
+    return _string(lib.pynn_version())
+
+
+def blas_name() -> str:
+    """The BLAS that the C library was built against."""
+    return _string(lib.pynn_blas_name())
+
+
+def blas_config() -> str:
+    """What that BLAS says of itself on this machine."""
+    return _string(lib.pynn_blas_config())
+
+
+def _create_team(threads: int) -> Any:
+    out = ffi.new("pynn_team **")
+    check(lib.pynn_team_create(ffi.NULL, threads, out))
+    return out[0]
+
+
+# One team for all models, as long as the process lives.
+_team = _create_team(1)
+
+
+def set_num_threads(threads: int) -> None:
+    """Give the team another number of threads; waits for work that is under way."""
+    check(lib.pynn_team_resize(_team, threads))
+
+
+def get_num_threads() -> int:
+    """The number of threads of the team."""
+    return int(lib.pynn_team_threads(_team))
+
+
+def permutation(seed: int, stream: int, count: int) -> npt.NDArray[np.uint32]:
+    """A random permutation of 0 .. count - 1, the same for the same seed and stream."""
+    out = np.empty(count, np.uint32)
+    lib.pynn_random_permutation(seed, stream, count, ffi.from_buffer("uint32_t[]", out))
+    return out
+
+
+def _floats(array: Floats, count: int, *, writable: bool = False) -> Any:
+    """A pointer to a float32 array of at least `count` values."""
+    assert array.dtype == np.float32 and array.flags.c_contiguous and array.size >= count
+    return ffi.from_buffer("float[]", array, require_writable=writable)
+
+
+class Network:
+    """A chain of layers, as the C library describes it; immutable.
+
+    Args:
+        inputs: Number of features.
+        layers: The layers, in order.
+        loss: The loss at the end.
+
+    Raises:
+        ArgumentError: The layers make no network.
+        OutOfMemoryError: There is no memory for it.
+    """
+
+    def __init__(self, inputs: int, layers: Sequence[Layer], loss: Loss) -> None:
+        specs = ffi.new("pynn_layer[]", len(layers))
+        for spec, layer in zip(specs, layers, strict=True):
+            spec.kind = _KINDS[layer.kind]
+            spec.outputs = layer.outputs
+            spec.init = _INITS[layer.init]
+        out = ffi.new("pynn_network **")
+        check(lib.pynn_network_create(ffi.NULL, inputs, specs, len(layers), _LOSSES[loss], out))
+        self.handle = ffi.gc(out[0], lib.pynn_network_destroy)
+        self.inputs = inputs
+        self.outputs = int(lib.pynn_network_outputs(self.handle))
+        self.parameter_count = int(lib.pynn_network_parameter_count(self.handle))
+        self.dense_views = [
+            self._dense(k) for k in range(lib.pynn_network_dense_count(self.handle))
+        ]
+
+    def _dense(self, index: int) -> DenseView:
+        view = ffi.new("pynn_dense_view *")
+        check(lib.pynn_network_dense(self.handle, index, view))
+        return DenseView(view.inputs, view.outputs, view.weights_offset, view.bias_offset)
+
+    def new_parameters(self) -> Floats:
+        """A float32 array of shape (parameter_count,), zeros, at a multiple of 64 bytes.
+
+        Raises:
+            OutOfMemoryError: There is no memory for it.
+        """
+        count = self.parameter_count
+        try:
+            memory = np.zeros(count + 16, np.float32)
+        except (MemoryError, ValueError):  # ValueError: more bytes than can be addressed
+            raise OutOfMemoryError(f"out of memory for {count:,} parameters") from None
+        start = -memory.ctypes.data % 64 // 4
+        return memory[start : start + count]
+
+    def initialize(self, seed: int) -> Floats:
+        """New parameters, drawn from the seed; shape (parameter_count,)."""
+        parameters = self.new_parameters()
+        pointer = _floats(parameters, self.parameter_count, writable=True)
+        check(lib.pynn_network_initialize(self.handle, seed, pointer))
+        return parameters
+
+
+class Data:
+    """Examples, lent to C for as long as this object lives.
+
+    Args:
+        features: Shape (rows, ...) with as many values a row as the network has inputs; uint8 or
+            float32, contiguous.
+        labels: Shape (rows,), int32, contiguous; or None.
+    """
+
+    def __init__(self, features: Features, labels: npt.NDArray[np.int32] | None = None) -> None:
+        assert features.flags.c_contiguous and features.dtype in (np.uint8, np.float32)
+        self.rows = len(features)
+        self._features = ffi.from_buffer(features)
+        self._labels = ffi.NULL
+        if labels is not None:
+            assert labels.flags.c_contiguous and labels.dtype == np.int32
+            assert labels.shape == (self.rows,)
+            self._labels = ffi.from_buffer("int32_t[]", labels)
+        self.handle = ffi.new("pynn_data *")
+        self.handle.features = self._features
+        self.handle.feature_type = (
+            lib.PYNN_FEATURES_UINT8 if features.dtype == np.uint8 else lib.PYNN_FEATURES_FLOAT32
+        )
+        self.handle.rows = self.rows
+        self.handle.labels = self._labels
+
+
+class Workspace:
+    """The memory for steps of at most `max_batch` rows. For one thread at a time.
+
+    Args:
+        network: The network whose steps it is for; kept alive.
+        max_batch: The largest batch, at least 1.
+
+    Raises:
+        ArgumentError: The sizes are too large to be counted.
+        OutOfMemoryError: There is no memory for it.
+    """
+
+    def __init__(self, network: Network, max_batch: int) -> None:
+        self.network = network
+        self.max_batch = max_batch
+        out = ffi.new("pynn_workspace **")
+        check(lib.pynn_workspace_create(ffi.NULL, network.handle, _team, max_batch, out))
+        self.handle = ffi.gc(out[0], lib.pynn_workspace_destroy)
+        self._sums = ffi.new("pynn_sums *")
+
+    @property
+    def nbytes(self) -> int:
+        """The memory it holds."""
+        return int(lib.pynn_workspace_nbytes(self.handle))
+
+    def close(self) -> None:
+        """Free it now rather than when it is collected."""
+        ffi.release(self.handle)
+
+    def gradient(
+        self,
+        data: Data,
+        rows: npt.NDArray[np.uint32] | None,
+        count: int,
+        parameters: Floats,
+        sums: Sums = NO_SUMS,
+    ) -> tuple[Floats, Sums]:
+        """The gradient of the mean loss over `count` rows, (parameter_count,), and the new sums."""
+        assert rows is None or len(rows) >= count
+        gradients = np.empty(self.network.parameter_count, np.float32)
+        size = self.network.parameter_count
+        check(
+            lib.pynn_gradient(
+                self.handle,
+                data.handle,
+                ffi.NULL if rows is None else ffi.from_buffer("uint32_t[]", rows),
+                count,
+                _floats(parameters, size),
+                _floats(gradients, size, writable=True),
+                self._write_sums(sums),
+            )
+        )
+        return gradients, self._read_sums()
+
+    def train(
+        self,
+        data: Data,
+        order: npt.NDArray[np.uint32] | None,
+        batch_size: int,
+        first_step: int,
+        last_step: int,
+        learning_rate: float,
+        parameters: Floats,
+        sums: Sums = NO_SUMS,
+    ) -> Sums:
+        """Run steps first_step <= s < last_step of an epoch; parameters change in place.
+
+        Returns `sums` with those of the steps added.
+        """
+        assert order is None or len(order) == data.rows
+        optimizer = ffi.new("pynn_sgd *", (learning_rate,))
+        check(
+            lib.pynn_train(
+                self.handle,
+                data.handle,
+                ffi.NULL if order is None else ffi.from_buffer("uint32_t[]", order),
+                batch_size,
+                first_step,
+                last_step,
+                optimizer,
+                _floats(parameters, self.network.parameter_count, writable=True),
+                self._write_sums(sums),
+            )
+        )
+        return self._read_sums()
+
+    def evaluate(
+        self,
+        data: Data,
+        first_row: int,
+        last_row: int,
+        parameters: Floats,
+        sums: Sums = NO_SUMS,
+    ) -> Sums:
+        """`sums` with those of rows first_row <= r < last_row added."""
+        pointer = _floats(parameters, self.network.parameter_count)
+        check(
+            lib.pynn_evaluate(
+                self.handle, data.handle, first_row, last_row, pointer, self._write_sums(sums)
+            )
+        )
+        return self._read_sums()
+
+    def predict(
+        self,
+        data: Data,
+        first_row: int,
+        last_row: int,
+        parameters: Floats,
+        out: Floats,
+        *,
+        probabilities: bool,
+    ) -> None:
+        """Write logits or probabilities of rows first_row <= r < last_row, (rows, C), to out."""
+        check(
+            lib.pynn_predict(
+                self.handle,
+                data.handle,
+                first_row,
+                last_row,
+                _floats(parameters, self.network.parameter_count),
+                lib.PYNN_PROBABILITIES if probabilities else lib.PYNN_LOGITS,
+                _floats(out, (last_row - first_row) * self.network.outputs, writable=True),
+            )
+        )
+
+    def _write_sums(self, sums: Sums) -> Any:
+        self._sums.loss, self._sums.correct, self._sums.rows = sums
+        return self._sums
+
+    def _read_sums(self) -> Sums:
+        return Sums(self._sums.loss, self._sums.correct, self._sums.rows)

@@ -1,0 +1,116 @@
+"""The IDX parser's side of the boundary to C."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pynn._errors import FileFormatError
+from pynn._pynn import ffi, lib
+
+Bytes = npt.NDArray[np.uint8] | bytes
+
+# The element types of IDX by the byte that stands for them in a file.
+IDX_DTYPES: dict[int, np.dtype[Any]] = {
+    lib.PYNN_IDX_UINT8: np.dtype(np.uint8),
+    lib.PYNN_IDX_INT8: np.dtype(np.int8),
+    lib.PYNN_IDX_INT16: np.dtype(np.int16),
+    lib.PYNN_IDX_INT32: np.dtype(np.int32),
+    lib.PYNN_IDX_FLOAT32: np.dtype(np.float32),
+    lib.PYNN_IDX_FLOAT64: np.dtype(np.float64),
+}
+
+
+class IdxHeader(NamedTuple):
+    """What the header of an IDX file says.
+
+    Attributes:
+        dtype: The elements' type, in the machine's byte order.
+        shape: The dimensions, outermost first.
+        payload_offset: Where the elements start, from the file's first byte.
+        payload_nbytes: How many bytes they take.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    payload_offset: int
+    payload_nbytes: int
+
+
+def parse_idx(data: Bytes, *, header_only: bool = False) -> IdxHeader:
+    """Read the header of an IDX file that lies in memory, and check it against the file's length.
+
+    Args:
+        data: The whole file; with `header_only` as much of it as there is, the header at least.
+        header_only: Accept any number of bytes after the header.
+
+    Raises:
+        FileFormatError: The header makes no sense, or the payload has another length than it says.
+    """
+    return _parse(data, header_only)[1]
+
+
+def decode_idx(data: Bytes) -> npt.NDArray[Any]:
+    """The elements of an IDX file that lies in memory: a flat copy in the machine's byte order.
+
+    Raises:
+        FileFormatError: As for `parse_idx`.
+    """
+    idx, header = _parse(data, header_only=False)
+    flat = np.empty(idx.item_count, header.dtype)
+    pointer = ffi.from_buffer("uint8_t[]", data)
+    lib.pynn_idx_decode(pointer, idx, ffi.from_buffer(flat, require_writable=True))
+    return flat
+
+
+def _parse(data: Bytes, header_only: bool) -> tuple[Any, IdxHeader]:
+    """The header as C has it, and as Python has it."""
+    idx = ffi.new("pynn_idx *")
+    status = lib.pynn_idx_parse(ffi.from_buffer("uint8_t[]", data), len(data), idx)
+    wrong_length = status in (lib.PYNN_IDX_TRUNCATED, lib.PYNN_IDX_TRAILING_BYTES)
+    if status != lib.PYNN_OK and not wrong_length:
+        raise FileFormatError(_header_defect(status, bytes(data[:4]), len(data)))
+    header = IdxHeader(
+        IDX_DTYPES[idx.type],
+        tuple(ffi.unpack(idx.dims, idx.ndim)),
+        idx.payload_offset,
+        idx.item_count * idx.item_nbytes,
+    )
+    if wrong_length and not header_only:
+        raise FileFormatError(_length_defect(header, len(data) - header.payload_offset))
+    return idx, header
+
+
+def _header_defect(status: int, magic: bytes, nbytes: int) -> str:
+    """What an error says of a header that cannot be read."""
+    if status == lib.PYNN_IDX_SHORT_HEADER:
+        if nbytes < 4:
+            return f"too short for an IDX file: {nbytes} bytes, the shortest header has 4"
+        needed = 4 + 4 * magic[3]
+        return (
+            f"too short for its header: {magic[3]} dimensions need {needed} bytes, the file has"
+            f" {nbytes}; fetch or write it again"
+        )
+    if status == lib.PYNN_IDX_BAD_MAGIC:
+        return f"not an IDX file: it begins with the bytes {magic[:2].hex(' ')}, IDX with 00 00"
+    if status == lib.PYNN_IDX_UNKNOWN_TYPE:
+        known = ", ".join(f"0x{code:02x} ({dtype})" for code, dtype in IDX_DTYPES.items())
+        return f"unknown element type 0x{magic[2]:02x} in its third byte; IDX has {known}"
+    assert status == lib.PYNN_IDX_OVERFLOW, status
+    return (
+        "impossible size: the dimensions in its header multiply to more bytes than can be"
+        f" addressed ({2 * sys.maxsize + 1})"
+    )
+
+
+def _length_defect(header: IdxHeader, found: int) -> str:
+    """What an error says of a payload that is not as long as the header says."""
+    shape = " x ".join(map(str, header.shape)) or "one"
+    claim = f"the header says {shape} {header.dtype} ({header.payload_nbytes} bytes)"
+    if found < header.payload_nbytes:
+        there = f"the file has {found} after its {header.payload_offset}-byte header"
+        return f"truncated: {claim}, {there}; fetch or write it again"
+    return f"trailing bytes: {claim}, at least {found} bytes follow it; fetch or write it again"

@@ -1,0 +1,176 @@
+"""The chain that describes a network, as a state machine of three small classes.
+
+`Builder` offers `input`; `LayerBuilder` layers and losses; `FinishedBuilder` only `build`. So an
+editor and a type checker see just the legal next calls. Each call returns a new object, and a
+prefix can be shared.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from pynn import _checks
+from pynn._boundary import Init, Layer, LayerKind
+from pynn._errors import ArgumentError, ChainError
+from pynn._spec import MAX_LAYERS, MAX_WIDTH, Spec
+
+if TYPE_CHECKING:
+    from pynn._model import Model
+
+_LAYERS = ("dense", "relu", "sigmoid", "tanh")
+_LOSSES = ("softmax_cross_entropy",)
+_STEPS = ("input", *_LAYERS, *_LOSSES, "build")
+
+
+def _refuse(state: object, name: str, offered: tuple[str, ...]) -> NoReturn:
+    """Raise the error for a step that `state` does not offer, or for a name that is no step.
+
+    repr(state) is for steps alone: copy and pickle ask for other names before anything is in it.
+    """
+    if name not in _STEPS:
+        raise AttributeError(f"{type(state).__name__!r} object has no attribute {name!r}")
+    may = ", ".join(f".{step}()" for step in offered)
+    raise ChainError(f".{name}() cannot come after {state!r}; what may come next: {may}")
+
+
+class Builder:
+    """The start of a chain.
+
+    Examples:
+        >>> import pynn
+        >>> chain = pynn.Builder().input(784).dense(64).relu().dense(10)
+        >>> model = chain.softmax_cross_entropy().build(seed=0)
+        >>> model.parameter_count
+        50890
+    """
+
+    def input(self, features: int) -> LayerBuilder:
+        """Say how many values an example has.
+
+        Args:
+            features: At least 1; 784 for images of 28 x 28.
+
+        Raises:
+            ArgumentTypeError: It is no integer.
+            ArgumentError: It is out of range.
+        """
+        return LayerBuilder(_checks.integer("input", features, least=1, most=MAX_WIDTH), ())
+
+    def __repr__(self) -> str:
+        return "Builder()"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            _refuse(self, name, ("input",))
+
+
+class LayerBuilder:
+    """A chain that has its input: layers may follow, or a loss. Made by `Builder.input`."""
+
+    def __init__(self, inputs: int, layers: tuple[Layer, ...]) -> None:
+        self._inputs = inputs
+        self._layers = layers
+
+    def dense(self, outputs: int, *, init: Init = "he") -> LayerBuilder:
+        """Add Y = X W + b with W of shape (inputs, outputs); the bias starts at zero.
+
+        Args:
+            outputs: The layer's width, at least 1.
+            init: How W is drawn. "he": normal with variance 2 / inputs (He et al. 2015), for ReLU.
+                "xavier": uniform in +-sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010), for
+                sigmoid and tanh.
+
+        Raises:
+            ArgumentTypeError: `outputs` is no integer.
+            ArgumentError: `outputs` is out of range, or `init` unknown.
+        """
+        name = f"layer {len(self._layers) + 1}: dense"
+        if init not in ("he", "xavier"):
+            raise ArgumentError(f"{name}: init must be 'he' or 'xavier', got {init!r}")
+        return self._add(
+            Layer("dense", _checks.integer(name, outputs, least=1, most=MAX_WIDTH), init)
+        )
+
+    def relu(self) -> LayerBuilder:
+        """Add y = max(x, 0)."""
+        return self._activation("relu")
+
+    def sigmoid(self) -> LayerBuilder:
+        """Add y = 1 / (1 + exp(-x))."""
+        return self._activation("sigmoid")
+
+    def tanh(self) -> LayerBuilder:
+        """Add the hyperbolic tangent, value by value."""
+        return self._activation("tanh")
+
+    def softmax_cross_entropy(self) -> FinishedBuilder:
+        """End the chain with -log softmax(logits)[label], averaged over a batch.
+
+        The last layer's outputs are the logits, one for each class.
+
+        Raises:
+            ChainError: The chain has no dense layer, so nothing to train.
+        """
+        if not any(layer.kind == "dense" for layer in self._layers):
+            raise ChainError(
+                f".softmax_cross_entropy() cannot come after {self!r}: a network needs at least one"
+                " dense layer; add .dense(classes) before the loss"
+            )
+        return FinishedBuilder(Spec(self._inputs, self._layers, "softmax_cross_entropy"))
+
+    def _activation(self, kind: LayerKind) -> LayerBuilder:
+        return self._add(Layer(kind))
+
+    def _add(self, layer: Layer) -> LayerBuilder:
+        if len(self._layers) == MAX_LAYERS:
+            raise ArgumentError(
+                f"layer {MAX_LAYERS + 1}: {layer.kind}: a network has at most {MAX_LAYERS} layers"
+            )
+        return LayerBuilder(self._inputs, (*self._layers, layer))
+
+    def __repr__(self) -> str:
+        steps = [f"Builder().input({self._inputs})"]
+        for layer in self._layers:
+            arguments = f"{layer.outputs}, init={layer.init!r}" if layer.kind == "dense" else ""
+            steps.append(f"{layer.kind}({arguments})")
+        return ".".join(steps)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            _refuse(self, name, (*_LAYERS, *_LOSSES))
+
+
+class FinishedBuilder:
+    """A chain that has its loss: it can be built. Made by a loss of `LayerBuilder`."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+
+    def build(self, *, seed: int = 0) -> Model:
+        """Make a model with freshly drawn weights.
+
+        Args:
+            seed: In [0, 2**64). It decides the weights and the order of examples in training: the
+                same seed gives the same model.
+
+        Raises:
+            ArgumentTypeError: The seed is no integer.
+            ArgumentError: The seed is out of range.
+            OutOfMemoryError: There is no memory for the network.
+        """
+        from pynn._model import Model
+
+        return Model._create(self._spec, _checks.integer("seed", seed, least=0, most=2**64 - 1))
+
+    def __repr__(self) -> str:
+        return f"{LayerBuilder(self._spec.inputs, self._spec.layers)!r}.{self._spec.loss}()"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            _refuse(self, name, ("build",))
+
+
+__all__ = ["Builder", "FinishedBuilder", "LayerBuilder"]

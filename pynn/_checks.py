@@ -1,0 +1,112 @@
+"""Checks of what callers pass, and the words that errors say it in."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pynn._boundary import Features
+from pynn._errors import ArgumentError, ArgumentTypeError
+
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+
+
+def describe(value: object) -> str:
+    """What an error calls a value: an array by shape and dtype, the rest by type and repr."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def integer(name: str, value: object, *, least: int, most: int | None = None) -> int:
+    """An integer in [least, most], from any integer type but bool."""
+    if isinstance(value, (bool, np.bool_)):
+        raise ArgumentTypeError(f"{name} must be an integer, got {describe(value)}")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ArgumentTypeError(f"{name} must be an integer, got {describe(value)}") from None
+    if number < least or (most is not None and number > most):
+        limits = f"at least {least}" if most is None else f"in [{least}, {most}]"
+        raise ArgumentError(f"{name} must be {limits}, got {number}")
+    return number
+
+
+def real(name: str, value: object, *, above: float) -> float:
+    """A number greater than `above` and finite as a float32, from any real type but bool."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ArgumentTypeError(f"{name} must be a number, got {describe(value)}")
+    try:
+        number = float(value)
+    except OverflowError:  # an int
+        number = math.inf
+    if not above < number <= MAX_FLOAT32:
+        raise ArgumentError(
+            f"{name} must be greater than {above:g} and finite as a float32, got {describe(value)}"
+        )
+    return number
+
+
+def features(name: str, value: object, inputs: int) -> Features:
+    """Examples as the C library reads them: contiguous, uint8 or float32, `inputs` values a row.
+
+    float64 is converted to float32, a copy; what is not contiguous in C's order is copied, too.
+    """
+    array = _array(name, value)
+    if array.dtype == np.float64:
+        array = array.astype(np.float32)
+    if array.dtype not in (np.uint8, np.float32):
+        raise ArgumentTypeError(
+            f"{name} must be uint8 (read as value / 255) or float32 (taken as it is), got dtype"
+            f" {array.dtype}; convert with {name}.astype(np.float32)"
+        )
+    width = math.prod(array.shape[1:])
+    if array.ndim < 2 or width != inputs:
+        got = f"got shape {array.shape}"
+        if array.size == inputs:
+            got += "; a single example is array[None]"
+        raise ArgumentError(
+            f"{name} must have shape (n, {inputs}), or (n, ...) with {inputs} values a row, {got}"
+        )
+    return np.ascontiguousarray(array)
+
+
+def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.int32]:
+    """Class labels as the C library reads them: (rows,), int32, each in [0, classes)."""
+    array = _array(name, value)
+    if array.dtype.kind not in "iu":
+        raise ArgumentTypeError(
+            f"{name} must be integers in [0, {classes}), got dtype {array.dtype}"
+        )
+    if array.shape != (rows,):
+        raise ArgumentError(
+            f"{name} must have shape ({rows},), one label for each example, got {array.shape}"
+        )
+    wrong = np.flatnonzero((array < 0) | (array >= classes))
+    if len(wrong) > 0:
+        raise ArgumentError(
+            f"{name} must be in [0, {classes}), as the network has {classes} outputs; got"
+            f" {array[wrong[0]]} at index {wrong[0]}"
+        )
+    return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def pair(name: str, value: object) -> tuple[object, object]:
+    """(features, labels), from a tuple or a data set."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ArgumentTypeError(f"{name} must be a pair (features, labels), got {describe(value)}")
+    return value[0], value[1]
+
+
+def _array(name: str, value: object) -> npt.NDArray[Any]:
+    if not isinstance(value, np.ndarray):
+        raise ArgumentTypeError(
+            f"{name} must be a NumPy array, got {type(value).__name__}; convert with np.asarray"
+        )
+    return value

@@ -1,0 +1,152 @@
+"""Model files: safetensors, with the architecture as JSON in the metadata.
+
+The metadata has three entries: "format" is "pynn", "format_version" is "1", and "model" is JSON:
+the chain (see `Spec.to_json`), the seed, and how many epochs were trained. The tensors are the
+named parameters of `Model.parameters`, float32. The format of the file itself is documented at
+https://github.com/huggingface/safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, NamedTuple, NoReturn
+
+from pynn import _checks
+from pynn._atomic import write_atomically
+from pynn._boundary import DenseView, Floats, Network
+from pynn._builder import Builder, FinishedBuilder, LayerBuilder
+from pynn._errors import FileFormatError, PynnError
+from pynn._spec import Spec
+
+FORMAT = "pynn"
+FORMAT_VERSION = "1"
+
+
+class Saved(NamedTuple):
+    """What a model file holds."""
+
+    spec: Spec
+    network: Network
+    parameters: Floats
+    seed: int
+    epochs_trained: int
+
+
+def name_parameters(views: list[DenseView], parameters: Floats) -> dict[str, Floats]:
+    """Views of a flat array: "dense1.weight" (inputs, outputs), "dense1.bias" (outputs,), ..."""
+    named = {}
+    for number, view in enumerate(views, start=1):
+        weights = parameters[view.weights_offset : view.weights_offset + view.inputs * view.outputs]
+        named[f"dense{number}.weight"] = weights.reshape(view.inputs, view.outputs)
+        named[f"dense{number}.bias"] = parameters[
+            view.bias_offset : view.bias_offset + view.outputs
+        ]
+    return named
+
+
+def save(path: str | os.PathLike[str], saved: Saved) -> None:
+    """Write a model file; a crash leaves the old file or the new one.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    model = json.loads(saved.spec.to_json())
+    model |= {"seed": saved.seed, "epochs_trained": saved.epochs_trained}
+    metadata = {"format": FORMAT, "format_version": FORMAT_VERSION, "model": json.dumps(model)}
+    named = name_parameters(saved.network.dense_views, saved.parameters)
+    write_atomically(path, to_bytes(named, metadata))
+
+
+def load(path: str | os.PathLike[str]) -> Saved:
+    """Read a model file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        FileFormatError: It is no model file of a version that this pynn knows, or damaged.
+    """
+    import safetensors
+
+    name = os.fspath(path)
+    with open(path, "rb"):  # the plain OSError for what is not there, not readable or a directory
+        pass
+    try:
+        with safetensors.safe_open(name, framework="numpy") as file:
+            return _read(name, file)
+    except safetensors.SafetensorError as error:
+        raise FileFormatError(f"{name}: not a safetensors file: {error}") from None
+
+
+def _refuse(name: str, why: str) -> NoReturn:
+    raise FileFormatError(f"{name}: {why}")
+
+
+def _read(name: str, file: Any) -> Saved:
+    """The model in an open file. Allocates nothing large before it has compared the shapes."""
+    metadata = file.metadata() or {}
+    if metadata.get("format") != FORMAT:
+        _refuse(name, "not a model of pynn: its metadata has no entry 'format' that is 'pynn'")
+    version = metadata.get("format_version")
+    if version != FORMAT_VERSION:
+        _refuse(
+            name,
+            f"format version {version!r} is unknown; this pynn reads version {FORMAT_VERSION!r}."
+            " A newer pynn may read it",
+        )
+    try:
+        spec, seed, epochs_trained = _parse(metadata.get("model", ""))
+        network = Network(*spec)
+    except (ValueError, TypeError, LookupError, RecursionError, PynnError) as error:
+        why = f"it has no entry {error}" if isinstance(error, KeyError) else error
+        _refuse(name, f"the description of the model in its metadata is damaged: {why}")
+    _compare(name, file, network.dense_views)
+    parameters = network.new_parameters()
+    for key, view in name_parameters(network.dense_views, parameters).items():
+        view[...] = file.get_tensor(key)
+    return Saved(spec, network, parameters, seed, epochs_trained)
+
+
+def _compare(name: str, file: Any, views: list[DenseView]) -> None:
+    """Check that the file has just the tensors that the network needs, each of the right form."""
+    shapes: dict[str, list[int]] = {}
+    for number, view in enumerate(views, start=1):
+        shapes[f"dense{number}.weight"] = [view.inputs, view.outputs]
+        shapes[f"dense{number}.bias"] = [view.outputs]
+    keys = set(file.keys())
+    if missing := sorted(shapes.keys() - keys):
+        _refuse(name, f"tensors are missing: {', '.join(missing)}")
+    if extra := sorted(keys - shapes.keys()):
+        _refuse(name, f"tensors that the model does not have: {', '.join(extra)}")
+    for key, shape in shapes.items():
+        tensor = file.get_slice(key)
+        if tensor.get_dtype() != "F32":
+            _refuse(name, f"tensor {key} must be of dtype F32 (float32), is {tensor.get_dtype()}")
+        if tensor.get_shape() != shape:
+            _refuse(name, f"tensor {key} must have shape {shape}, has {tensor.get_shape()}")
+
+
+def _parse(text: str) -> tuple[Spec, int, int]:
+    """Read the JSON of the metadata by building the chain anew, so that the builder checks it."""
+    model: dict[str, Any] = json.loads(text)
+    if not isinstance(model, dict):
+        raise ValueError(f"expected an object, got {_checks.describe(model)}")
+    chain: LayerBuilder = Builder().input(model["input"])
+    for layer in model["layers"]:
+        arguments = dict(layer)
+        kind = arguments.pop("kind")
+        if kind == "dense":
+            chain = chain.dense(arguments.pop("outputs"), init=arguments.pop("init"))
+        elif kind in ("relu", "sigmoid", "tanh"):
+            chain = getattr(chain, kind)()
+        else:
+            raise ValueError(f"unknown layer kind {kind!r}")
+        if arguments:
+            raise ValueError(f"layer {kind} has unknown entries: {', '.join(arguments)}")
+    if model["loss"] != "softmax_cross_entropy":
+        raise ValueError(f"unknown loss {model['loss']!r}")
+    finished: FinishedBuilder = chain.softmax_cross_entropy()
+    seed = _checks.integer("seed", model["seed"], least=0, most=2**64 - 1)
+    epochs_trained = _checks.integer("epochs_trained", model["epochs_trained"], least=0, most=2**62)
+    return finished._spec, seed, epochs_trained

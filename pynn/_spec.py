@@ -1,0 +1,39 @@
+"""The architecture of a network as plain data, and as the JSON that files keep it in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from pynn._boundary import Layer, Loss
+
+MAX_WIDTH = 2**31 - 1
+"""The widest that a layer may be: BLAS counts in int."""
+
+MAX_LAYERS = 4096
+"""The most layers of a chain, whose cost grows with their square: a file may claim any number."""
+
+
+class Spec(NamedTuple):
+    """A chain of layers from its input to its loss."""
+
+    inputs: int
+    layers: tuple[Layer, ...]
+    loss: Loss
+
+    def __str__(self) -> str:
+        parts = [str(self.inputs)]
+        for layer in self.layers:
+            dense = f"dense({layer.outputs}, {layer.init})"
+            parts.append(dense if layer.kind == "dense" else layer.kind)
+        return " -> ".join([*parts, self.loss])
+
+    def to_json(self) -> str:
+        """The chain as JSON: {"input": 784, "layers": [{"kind": "relu"}, ...], "loss": ...}."""
+        layers: list[dict[str, Any]] = []
+        for layer in self.layers:
+            entry: dict[str, Any] = {"kind": layer.kind}
+            if layer.kind == "dense":
+                entry |= {"outputs": layer.outputs, "init": layer.init}
+            layers.append(entry)
+        return json.dumps({"input": self.inputs, "layers": layers, "loss": self.loss})

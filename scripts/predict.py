@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Say which digit an image shows, by networks that train.py saved. See --help."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+try:
+    import numpy as np
+    from _digit import Digit, PictureError, load
+
+    import pynn
+except ModuleNotFoundError as error:
+    package = "Pillow" if error.name == "PIL" else error.name
+    sys.exit(f"predict.py: error: {package} is not installed: pip install '.[scripts]'")
+
+from _program import MODELS, ROOT, Failure, reason, run, shown
+
+IMAGE = ROOT / "data" / "digits" / "seven.png"
+
+DESCRIPTION = """\
+Say which digit an image shows, by networks that train.py saved.
+
+The image may be of any size, dark on light or light on dark, grey or in
+colour, transparent or not, with one digit in it and paper around. It is cut
+out, scaled into 20 x 20 and centred in 28 x 28, as MNIST's digits were. What
+the network then sees is printed, with the probability of each class.
+"""
+
+EPILOG = """\
+examples:
+  predict.py                                  the repository's example image
+  predict.py photo.jpg scan.png               yours
+  predict.py --model models/relu.safetensors photo.jpg
+  predict.py --raw digit28x28.png             pixels as they are
+  predict.py --json *.png                     for programs
+
+exit status: 0 done, 1 the run failed or an image could not be used (the others
+are done), 2 wrong call, 130 interrupted
+"""
+
+MODELS_A_ROW = 2  # so that a row fits 80 columns
+BAR = 12
+
+
+class Prediction(NamedTuple):
+    """What one model makes of one image."""
+
+    path: Path
+    label: int
+    probabilities: list[float]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="predict.py",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "images",
+        nargs="*",
+        type=Path,
+        metavar="IMAGE",
+        help="default: data/digits/seven.png of the repository",
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="a saved network; may be given several times (default: all in models of the "
+        "repository, where train.py saves)",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="the image is 28 x 28 already, white on black: take its pixels as they are",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(argv)
+    return run(parser.prog, lambda: predict(options))
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Print what each model makes of each image; 1 if an image could not be used."""
+    models = _load_models(options.model)
+    blocks = _can_print_blocks()
+    status = 0
+    answers: list[dict[str, object]] = []
+    for number, path in enumerate(options.images or [Path(shown(IMAGE))]):
+        name = str(path)
+        try:
+            digit = load(path, raw=options.raw)
+        except (PictureError, OSError) as error:
+            why = reason(error).removeprefix(f"{name}: ")
+            print(f"predict.py: error: {name}: {why}", file=sys.stderr)
+            answers.append({"image": name, "error": why})
+            status = 1
+            continue
+        predictions = [_predict(model_path, model, digit) for model_path, model in models]
+        if options.json:
+            answers.append({"image": name, "predictions": [_as_dict(p) for p in predictions]})
+        else:
+            print("\n" * (number > 0) + _as_text(name, digit, predictions, blocks=blocks))
+    if options.json:
+        print(json.dumps(answers, indent=2))
+    return status
+
+
+def _load_models(paths: list[Path] | None) -> list[tuple[Path, pynn.Model]]:
+    paths = paths or [Path(shown(path)) for path in sorted(MODELS.glob("*.safetensors"))]
+    if not paths:
+        raise Failure(
+            f"no networks in {shown(MODELS)}: run scripts/train.py first, or name one: --model FILE"
+        )
+    models = [(path, pynn.load(path)) for path in paths]
+    for path, model in models:
+        if model.inputs != 28 * 28:
+            raise Failure(f"{path}: takes {model.inputs} values, and an image has 784")
+    return models
+
+
+def _predict(path: Path, model: pynn.Model, digit: Digit) -> Prediction:
+    probabilities = model.predict_proba(digit[None])[0]
+    if not np.isfinite(probabilities).all():
+        raise Failure(f"{path}: gives no finite probabilities: train it anew")
+    return Prediction(path, int(probabilities.argmax()), probabilities.tolist())
+
+
+def _as_dict(prediction: Prediction) -> dict[str, object]:
+    return {
+        "model": str(prediction.path),
+        "digit": prediction.label,
+        "probabilities": prediction.probabilities,
+    }
+
+
+def _can_print_blocks() -> bool:
+    try:
+        "▀▄█▏▎▍▌▋▊▉".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _as_text(name: str, digit: Digit, predictions: Sequence[Prediction], *, blocks: bool) -> str:
+    """The digit with the answers of the models beside it, two models to a row."""
+    lines = [name]
+    left = _draw(digit, blocks=blocks)
+    for first in range(0, len(predictions), MODELS_A_ROW):
+        shown_now = predictions[first : first + MODELS_A_ROW]
+        right = [_bars(prediction, blocks=blocks) for prediction in shown_now]
+        for row, *columns in zip_longest(left, *right, fillvalue=""):
+            lines.append("   ".join([f"{row:<28}", *(f"{c:<22}" for c in columns)]).rstrip())
+        left = []
+    return "\n".join(lines).rstrip("\n")
+
+
+def _draw(digit: Digit, *, blocks: bool) -> list[str]:
+    """The 28 rows as 14 lines, two pixels above one another to a character."""
+    marks = " ▀▄█" if blocks else " ',#"
+    on = digit >= 96
+    codes = on[0::2] + 2 * on[1::2]
+    return ["".join(marks[code] for code in line) for line in codes.tolist()]
+
+
+def _bars(prediction: Prediction, *, blocks: bool) -> list[str]:
+    """A heading and a line for each class."""
+    lines = [f"{prediction.path.stem[:16]}: {prediction.label}", ""]
+    for label, probability in enumerate(prediction.probabilities):
+        eighths = round(probability * BAR * 8)
+        bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8] if blocks else "#" * (eighths // 8)
+        lines.append(f"{label} {bar.rstrip():<{BAR}} {probability:6.1%}")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+"""Train networks on MNIST, or on any data set in its layout, and save them. See --help."""
+
+import argparse
+import json
+import math
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+try:
+    import pynn
+except ModuleNotFoundError as error:
+    sys.exit(f"train.py: error: {error.name} is not installed: pip install '.[scripts]'")
+
+from _program import MODELS, ROOT, Failure, run, shown
+from _report import Report
+
+DATA = ROOT / "data" / "mnist"
+
+Activation = Literal["relu", "sigmoid"]
+Init = Literal["he", "xavier"]
+
+
+class Recipe(NamedTuple):
+    """What suits an activation unless the caller says otherwise."""
+
+    init: Init
+    learning_rate: float
+
+
+RECIPES: dict[Activation, Recipe] = {
+    "relu": Recipe("he", 0.05),
+    "sigmoid": Recipe("xavier", 0.2),
+}
+
+DESCRIPTION = """\
+Train a ReLU and a sigmoid network on MNIST and save them for predict.py.
+
+The networks are 784-256-64-10 with softmax and cross-entropy, trained by
+stochastic gradient descent. What suits each of them is the default:
+
+    relu      --init he      --learning-rate 0.05
+    sigmoid   --init xavier  --learning-rate 0.2
+
+On a terminal a bar shows how far an epoch is; each epoch then leaves a line.
+Loss and accuracy in training are means over the epoch while it ran, those in
+validation are measured after it. The same seed gives the same networks,
+whatever the number of threads.
+"""
+
+EPILOG = """\
+examples:
+  train.py                                    both networks, 15 epochs
+  train.py --network relu --epochs 3          a quick look
+  train.py --hidden 512,256,128 --seed 1      a larger network
+  train.py --hidden none                      softmax regression
+  train.py --data fashion --output fashion    Fashion-MNIST, or any data set in
+                                              MNIST's four files, plain or .gz
+  train.py --json --quiet > result.json       for programs
+
+exit status: 0 done, 1 the run failed, 2 wrong call, 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.threads is not None:
+        try:
+            pynn.set_num_threads(options.threads)
+        except pynn.ArgumentError as error:
+            parser.error(f"argument --threads: {error}")
+    return run(parser.prog, lambda: train(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="train.py",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    count = _integer(1, 2**31 - 1)
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--network",
+        choices=[*RECIPES, "both"],
+        default="both",
+        help="which to train, by the activation of its hidden layers (default: %(default)s)",
+    )
+    network.add_argument(
+        "--hidden",
+        type=_widths,
+        default=(256, 64),
+        metavar="N,N",
+        help="widths of the hidden layers, or none (default: 256,64)",
+    )
+    network.add_argument(
+        "--init",
+        choices=["he", "xavier"],
+        help="how weights are drawn (default: he for relu, xavier for sigmoid)",
+    )
+    training = parser.add_argument_group("training")
+    training.add_argument(
+        "--epochs", type=count, default=15, metavar="N", help="default: %(default)s"
+    )
+    training.add_argument(
+        "--batch-size", type=count, default=128, metavar="N", help="default: %(default)s"
+    )
+    training.add_argument(
+        "--learning-rate",
+        type=_rate,
+        metavar="RATE",
+        help="default: 0.05 for relu, 0.2 for sigmoid",
+    )
+    training.add_argument(
+        "--seed",
+        type=_integer(0, 2**64 - 1),
+        default=0,
+        metavar="N",
+        help="decides the weights and the order of examples (default: %(default)s)",
+    )
+    training.add_argument(
+        "--threads", type=count, metavar="N", help="default: one for each core of this process"
+    )
+    places = parser.add_argument_group("input and output")
+    places.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="the data set (default: data/mnist of the repository, or else where "
+        "pynn.datasets.mnist looks)",
+    )
+    places.add_argument(
+        "--output",
+        type=Path,
+        default=MODELS,
+        metavar="DIR",
+        help="where to save relu.safetensors and sigmoid.safetensors, replacing those that are "
+        "there (default: models of the repository, where predict.py looks)",
+    )
+    places.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    places.add_argument(
+        "--json", action="store_true", help="the result as JSON; progress goes to stderr"
+    )
+    return parser
+
+
+def _integer(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be an integer, got {text!r}") from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {text}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"must be at most {most}, got {text}")
+        return value
+
+    return parse
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number greater than 0, got {text!r}")
+    return value
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    if text == "none":
+        return ()
+    width = _integer(1, 2**31 - 1)
+    try:
+        return tuple(width(part) for part in text.split(","))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"must be widths like 256,64, or none, got {text!r}"
+        ) from None
+
+
+class Trained(NamedTuple):
+    """A network that was trained and saved."""
+
+    name: Activation
+    sizes: tuple[int, ...]
+    recipe: Recipe
+    history: pynn.History
+    path: Path
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train and save what the options ask for, and print the result."""
+    training, validation, source = _data(options.data)
+    options.output.mkdir(parents=True, exist_ok=True)  # a bad place should fail before the work
+    classes = int(max(training.labels.max(), validation.labels.max())) + 1
+    sizes = (math.prod(training.images.shape[1:]), *options.hidden, classes)
+
+    report = Report(sys.stderr if options.json else sys.stdout, quiet=options.quiet)
+    report.line(
+        f"{source}: {len(training.labels):,} examples to train on, "
+        f"{len(validation.labels):,} to validate with"
+    )
+    done = []
+    names = list(RECIPES) if options.network == "both" else [options.network]
+    for name in names:
+        own = RECIPES[name]
+        recipe = Recipe(options.init or own.init, options.learning_rate or own.learning_rate)
+        report.start(name)
+        report.line(
+            f"{name}: {'-'.join(map(str, sizes))}, {recipe.init}, "
+            f"learning rate {recipe.learning_rate:g}, batch size {options.batch_size}"
+        )
+        with _build(name, sizes, recipe.init, options.seed) as model, report:
+            history = model.fit(
+                *training,
+                epochs=options.epochs,
+                batch_size=options.batch_size,
+                optimizer=pynn.SGD(learning_rate=recipe.learning_rate),
+                validation=validation,
+                on_epoch=report.epoch,
+                on_progress=report.progress,
+            )
+            path = options.output / f"{name}.safetensors"
+            model.save(path)
+        done.append(Trained(name, sizes, recipe, history, path))
+    report.line("")
+    print(_as_json(options, source, done) if options.json else _as_table(done))
+    return 0
+
+
+def _data(root: Path | None) -> tuple[pynn.datasets.Dataset, pynn.datasets.Dataset, str]:
+    """Training set, validation set, and what to call them."""
+    if root is None and not DATA.is_dir():
+        return *pynn.datasets.mnist(), "MNIST"
+    root = root or DATA
+    training, validation = pynn.datasets.load(root)
+    for part, (images, _) in (("train", training), ("t10k", validation)):
+        if not images.size:
+            raise Failure(f"{shown(root)}: the {part} files hold no examples")
+    return training, validation, shown(root)
+
+
+def _build(name: Activation, sizes: tuple[int, ...], init: Init, seed: int) -> pynn.Model:
+    chain = pynn.Builder().input(sizes[0])
+    for width in sizes[1:-1]:
+        chain = chain.dense(width, init=init)
+        chain = chain.relu() if name == "relu" else chain.sigmoid()
+    return chain.dense(sizes[-1], init=init).softmax_cross_entropy().build(seed=seed)
+
+
+def _as_table(done: Sequence[Trained]) -> str:
+    lines = ["network    train loss  accuracy    val loss  accuracy    seconds"]
+    for name, _, _, history, _ in done:
+        lines.append(
+            f"{name:<9}{history.loss[-1]:>12.4f}{history.accuracy[-1]:>10.2%}"
+            f"{history.val_loss[-1]:>12.4f}{history.val_accuracy[-1]:>10.2%}"
+            f"{sum(history.seconds):>11.2f}"
+        )
+    lines.append("")
+    lines.append(
+        f"peak memory {_peak_memory_nbytes() / 1e6:.0f} MB, "
+        f"threads {pynn.get_num_threads()}, BLAS {pynn.build_info()['blas']}"
+    )
+    lines.append(f"saved {', '.join(shown(trained.path) for trained in done)}")
+    return "\n".join(lines)
+
+
+def _as_json(options: argparse.Namespace, source: str, done: Sequence[Trained]) -> str:
+    result = {
+        "data": source,
+        "epochs": options.epochs,
+        "batch_size": options.batch_size,
+        "seed": options.seed,
+        "threads": pynn.get_num_threads(),
+        "blas": pynn.build_info()["blas"],
+        "peak_memory_nbytes": _peak_memory_nbytes(),
+        "networks": [
+            {
+                "network": name,
+                "sizes": sizes,
+                "init": recipe.init,
+                "learning_rate": recipe.learning_rate,
+                "loss": history.loss,
+                "accuracy": history.accuracy,
+                "val_loss": history.val_loss,
+                "val_accuracy": history.val_accuracy,
+                "seconds": history.seconds,
+                "saved": str(path),
+            }
+            for name, sizes, recipe, history, path in done
+        ],
+    }
+    return json.dumps(result, indent=2)
+
+
+def _peak_memory_nbytes() -> int:
+    """The most memory that this process held at once. Linux counts in KiB, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+/* team_tasks.h: pieces of work for the tests of teams.
+ *
+ * A rendezvous is a piece of work with as many tasks as the team has threads, each of which ends only when
+ * all have begun: it needs every thread, so a wake-up that is lost holds it up for good. The alarm that a
+ * test sets ends it then. */
+#ifndef PYNN_TEAM_TASKS_H
+#define PYNN_TEAM_TASKS_H
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "internal.h"
+
+enum { MOST_TASKS = 1000, HANG_SECONDS = 120 };
+
+static inline pynn_team *create(size_t threads) {
+    pynn_team *team = (pynn_team *)&team;
+    CHECK_EQ(pynn_team_create(NULL, threads, &team), PYNN_OK);
+    return team;
+}
+
+/* Long enough for waiting threads to stop spinning and sleep, mostly. Nothing depends on it but which
+ * path is taken. */
+static inline void rest(void) {
+    nanosleep(&(struct timespec){0, 300000}, NULL);
+}
+
+/* How often each task was done. */
+typedef struct tally {
+    atomic_int counts[MOST_TASKS + 1];
+} tally;
+
+static inline void count_task(void *context, size_t index) {
+    tally *done = context;
+    atomic_fetch_add_explicit(&done->counts[index], 1, memory_order_relaxed);
+}
+
+/* Tasks 0 .. task_count - 1 were done `times` times each, and none beyond. */
+static inline bool check_tally(const tally *done, size_t task_count, int times) {
+    for (size_t i = 0; i <= MOST_TASKS; i++) {
+        if (!CHECK_EQ(atomic_load(&done->counts[i]), i < task_count ? times : 0)) {
+            printf("    task %zu of %zu\n", i, task_count);
+            return false;
+        }
+    }
+    return true;
+}
+
+typedef struct rendezvous {
+    atomic_size_t arrived;
+    size_t expected;
+} rendezvous;
+
+static inline void meet(void *context, size_t index) {
+    rendezvous *place = context;
+    (void)index;
+    atomic_fetch_add(&place->arrived, 1);
+    while (atomic_load(&place->arrived) < place->expected) {
+        sched_yield();
+    }
+}
+
+static inline void meet_all(pynn_team *team, size_t threads) {
+    rendezvous place = {.expected = threads};
+    pynn_team_run(team, threads, meet, &place);
+    CHECK_EQ(atomic_load(&place.arrived), threads);
+}
+
+/* A thread that runs pieces on a team, and what became of them. */
+typedef struct caller {
+    pynn_team *team;
+    tally done;
+    int pieces;
+} caller;
+
+static inline void *run_pieces(void *context) {
+    caller *one = context;
+    for (int p = 0; p < one->pieces; p++) {
+        pynn_team_run(one->team, (size_t)(p % 2 == 0 ? 40 : 5), count_task, &one->done);
+    }
+    return NULL;
+}
+
+/* 5 tasks by every piece, the other 35 by every second. */
+static inline void check_caller(const caller *one) {
+    for (size_t i = 0; i < 40; i++) {
+        if (!CHECK_EQ(atomic_load(&one->done.counts[i]), i < 5 ? one->pieces : one->pieces / 2)) return;
+    }
+    CHECK_EQ(atomic_load(&one->done.counts[40]), 0);
+}
+
+#endif

@@ -1,0 +1,104 @@
+/* test_activations.c: the functions against libm in double, their derivatives against differences. */
+#include "check.h"
+#include "internal.h"
+
+enum { COUNT = 2001 };
+
+static const pynn_layer_kind kinds[] = {PYNN_RELU, PYNN_SIGMOID, PYNN_TANH};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static double exact(pynn_layer_kind kind, double x) {
+    switch (kind) {
+    case PYNN_DENSE: break;
+    case PYNN_RELU: return x > 0.0 ? x : 0.0;
+    case PYNN_SIGMOID: return 1.0 / (1.0 + exp(-x));
+    case PYNN_TANH: return tanh(x);
+    }
+    return NAN;
+}
+
+/* COUNT values from -20 to 20, none of them at relu's kink. */
+static void fill(float *x) {
+    for (size_t i = 0; i < COUNT; i++) {
+        x[i] = 0.02f * ((float)i - (float)(COUNT / 2)) + 0.007f;
+    }
+}
+
+/* Right to a few units in the last place, also where the result is small. */
+static void test_forward(void) {
+    static float x[COUNT], y[COUNT + 1];
+    fill(x);
+    for (size_t k = 0; k < KINDS; k++) {
+        y[COUNT] = 42.0f;
+        pynn_activation_forward(kinds[k], COUNT, x, y);
+        for (size_t i = 0; i < COUNT; i++) {
+            const double expected = exact(kinds[k], (double)x[i]);
+            if (!CHECK_NEAR(y[i], expected, 4e-7 * fabs(expected))) {
+                printf("    kind %d, x = %g\n", (int)kinds[k], (double)x[i]);
+            }
+        }
+        CHECK_NEAR(y[COUNT], 42.0, 0.0);
+
+        float in_place[COUNT];
+        memcpy(in_place, x, sizeof in_place);
+        pynn_activation_forward(kinds[k], COUNT, in_place, in_place);
+        CHECK_BYTES(in_place, y, sizeof in_place);
+    }
+}
+
+/* d is multiplied by f'(x): held against (f(x + h) - f(x - h)) / 2h in double. */
+static void test_backward(void) {
+    static float x[COUNT], y[COUNT], d[COUNT + 1];
+    const double h = 1e-4;
+    fill(x);
+    for (size_t k = 0; k < KINDS; k++) {
+        double norm = 0.0;
+        pynn_activation_forward(kinds[k], COUNT, x, y);
+        for (size_t i = 0; i <= COUNT; i++) {
+            d[i] = i % 2 == 0 ? 3.0f : -0.5f;
+        }
+        pynn_activation_backward(kinds[k], COUNT, y, d);
+        for (size_t i = 0; i < COUNT; i++) {
+            const double xi = (double)x[i];
+            const double slope = (exact(kinds[k], xi + h) - exact(kinds[k], xi - h)) / (2 * h);
+            CHECK_NEAR(d[i], (i % 2 == 0 ? 3.0 : -0.5) * slope, 1e-6);
+            norm += slope * slope;
+        }
+        CHECK(norm > 1.0);
+        CHECK_NEAR(d[COUNT], COUNT % 2 == 0 ? 3.0 : -0.5, 0.0);
+    }
+}
+
+/* Far out: the limits, nothing but finite derivatives, and no NaN made or lost. */
+static void test_extremes(void) {
+    static const struct {
+        float x;
+        double y[KINDS], slope[KINDS]; /* of relu, sigmoid, tanh */
+    } cases[] = {
+        {-1e4f, {0, 0, -1}, {0, 0, 0}},     {1e4f, {1e4, 1, 1}, {1, 0, 0}},
+        {-INFINITY, {0, 0, -1}, {0, 0, 0}}, {INFINITY, {(double)INFINITY, 1, 1}, {1, 0, 0}},
+        {0.0f, {0, 0.5, 0}, {0, 0.25, 1}}, /* relu's kink: the derivative from the left */
+        {-0.0f, {0, 0.5, 0}, {0, 0.25, 1}}, {1e-30f, {(double)1e-30f, 0.5, (double)1e-30f}, {1, 0.25, 1}},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        for (size_t k = 0; k < KINDS; k++) {
+            float y = 42.0f, d = 1.0f;
+            pynn_activation_forward(kinds[k], 1, &cases[c].x, &y);
+            pynn_activation_backward(kinds[k], 1, &y, &d);
+            CHECK((double)y == cases[c].y[k]);
+            CHECK_NEAR(d, cases[c].slope[k], 0.0);
+        }
+    }
+    for (size_t k = 0; k < KINDS; k++) {
+        float y = NAN;
+        pynn_activation_forward(kinds[k], 1, &y, &y);
+        CHECK(isnan(y));
+    }
+}
+
+int main(void) {
+    test_forward();
+    test_backward();
+    test_extremes();
+    return check_failures();
+}

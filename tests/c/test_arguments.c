@@ -1,0 +1,226 @@
+/* test_arguments.c: what the calls of run.c refuse: the exact status, and nothing written. */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "pynn.h"
+
+enum { ROWS = 10, INPUTS = 3, CLASSES = 2, MAX_BATCH = 4, PARAMETERS = INPUTS * CLASSES + CLASSES };
+
+static float parameters[PARAMETERS], gradients[PARAMETERS], out[ROWS * CLASSES];
+static pynn_sums sums;
+static pynn_workspace *workspace;
+
+/* All arguments of all four calls. */
+typedef struct arguments {
+    pynn_workspace *workspace;
+    pynn_data data;
+    bool without_data;
+    const uint32_t *order;
+    size_t count, batch_size, first, last; /* first and last: steps or rows */
+    pynn_sgd optimizer;
+    bool without_optimizer;
+    float *parameters, *gradients, *out;
+    pynn_output output;
+    pynn_sums *sums;
+} arguments;
+
+/* Arguments that every call accepts: three steps of at most four rows, or rows 0 to 2. */
+static arguments valid(void) {
+    static const uint8_t features[ROWS * INPUTS] = {10, 20, 30};
+    static const int32_t labels[ROWS] = {0, 1, 1};
+    static const uint32_t order[ROWS] = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0};
+    return (arguments){
+        .workspace = workspace,
+        .data = {features, PYNN_FEATURES_UINT8, ROWS, labels},
+        .order = order,
+        .count = MAX_BATCH,
+        .batch_size = MAX_BATCH,
+        .first = 0,
+        .last = 3,
+        .optimizer = {0.1f},
+        .parameters = parameters,
+        .gradients = gradients,
+        .out = out,
+        .output = PYNN_LOGITS,
+        .sums = &sums,
+    };
+}
+
+static pynn_status gradient(const arguments *a) {
+    return pynn_gradient(a->workspace, a->without_data ? NULL : &a->data, a->order, a->count, a->parameters,
+                         a->gradients, a->sums);
+}
+
+static pynn_status train(const arguments *a) {
+    return pynn_train(a->workspace, a->without_data ? NULL : &a->data, a->order, a->batch_size, a->first,
+                      a->last, a->without_optimizer ? NULL : &a->optimizer, a->parameters, a->sums);
+}
+
+static pynn_status evaluate(const arguments *a) {
+    return pynn_evaluate(a->workspace, a->without_data ? NULL : &a->data, a->first, a->last, a->parameters,
+                         a->sums);
+}
+
+static pynn_status predict(const arguments *a) {
+    return pynn_predict(a->workspace, a->without_data ? NULL : &a->data, a->first, a->last, a->parameters,
+                        a->output, a->out);
+}
+
+/* All that a call can write to. */
+typedef struct picture {
+    float parameters[PARAMETERS], gradients[PARAMETERS], out[ROWS * CLASSES];
+    pynn_sums sums;
+} picture;
+
+static picture take_picture(void) {
+    picture now;
+    memset(&now, 0, sizeof now);
+    memcpy(now.parameters, parameters, sizeof parameters);
+    memcpy(now.gradients, gradients, sizeof gradients);
+    memcpy(now.out, out, sizeof out);
+    now.sums = sums;
+    return now;
+}
+
+/* `call` with valid arguments but for `change` returns `status` and writes nothing, unless it is OK. */
+#define CALL(call, change, status)                                                                         \
+    do {                                                                                                   \
+        arguments a = valid();                                                                             \
+        const picture before = take_picture();                                                             \
+        change;                                                                                            \
+        if (!CHECK_EQ(call(&a), status)) printf("    with %s\n", #change);                                 \
+        const picture after = take_picture();                                                              \
+        if (PYNN_OK == (status)) {                                                                         \
+            CHECK(memcmp(&before, &after, sizeof before) != 0);                                            \
+        } else {                                                                                           \
+            CHECK_BYTES(&after, &before, sizeof before);                                                   \
+        }                                                                                                  \
+    } while (0)
+
+/* Labels and orders with one mistake, in the row or at the place that is said. */
+static const int32_t label_too_large_in_7[ROWS] = {[7] = CLASSES};
+static const int32_t label_negative_in_7[ROWS] = {[7] = -1};
+static const int32_t label_smallest_in_7[ROWS] = {[7] = INT32_MIN};
+static const uint32_t order_wrong_at_7[ROWS] = {0, 1, 2, 3, 4, 5, 6, ROWS, 8, 9};
+static const uint32_t order_largest_at_7[ROWS] = {0, 1, 2, 3, 4, 5, 6, UINT32_MAX, 8, 9};
+static const uint32_t order_ends_with_7[ROWS] = {0, 1, 2, 3, 4, 5, 6, 8, 9, 7};
+
+static void test_gradient(void) {
+    CALL(gradient, (void)a, PYNN_OK);
+    CALL(gradient, a.workspace = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(gradient, a.without_data = true, PYNN_INVALID_ARGUMENT);
+    CALL(gradient, a.parameters = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(gradient, a.gradients = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(gradient, a.sums = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(gradient, a.data.features = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(gradient, a.data.labels = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(gradient, a.data.feature_type = 0, PYNN_INVALID_ARGUMENT);
+    CALL(gradient, a.data.feature_type = 3, PYNN_INVALID_ARGUMENT);
+    CALL(gradient, a.count = 0, PYNN_INVALID_ARGUMENT);
+    CALL(gradient, a.count = MAX_BATCH + 1, PYNN_WORKSPACE_MISMATCH);
+    CALL(gradient, a.count = SIZE_MAX, PYNN_WORKSPACE_MISMATCH);
+    CALL(gradient, a.data.rows = 0, PYNN_ROW_OUT_OF_RANGE);
+    CALL(gradient, (a.order = NULL, a.data.rows = 3), PYNN_ROW_OUT_OF_RANGE);
+    CALL(gradient, (a.order = NULL, a.data.rows = 4), PYNN_OK);
+    CALL(gradient, a.order = order_wrong_at_7 + 4, PYNN_ROW_OUT_OF_RANGE);
+    CALL(gradient, a.order = order_wrong_at_7 + 3, PYNN_OK);
+    CALL(gradient, a.order = order_largest_at_7 + 6, PYNN_ROW_OUT_OF_RANGE);
+    CALL(gradient, a.data.labels = label_too_large_in_7, PYNN_LABEL_OUT_OF_RANGE);
+    CALL(gradient, a.data.labels = label_negative_in_7, PYNN_LABEL_OUT_OF_RANGE);
+    CALL(gradient, a.data.labels = label_smallest_in_7, PYNN_LABEL_OUT_OF_RANGE);
+    CALL(gradient, (a.data.labels = label_negative_in_7, a.count = 2), PYNN_OK);
+}
+
+static void test_train(void) {
+    CALL(train, (void)a, PYNN_OK);
+    CALL(train, a.workspace = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.without_data = true, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.without_optimizer = true, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.parameters = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.sums = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.data.features = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.data.labels = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.data.feature_type = 3, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.learning_rate = NAN, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.learning_rate = INFINITY, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.batch_size = 0, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.batch_size = MAX_BATCH + 1, PYNN_WORKSPACE_MISMATCH);
+    CALL(train, a.batch_size = SIZE_MAX, PYNN_WORKSPACE_MISMATCH);
+    /* Ten rows are three steps of four; of five rows, two steps. */
+    CALL(train, a.last = 4, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.last = SIZE_MAX, PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.first = 2, a.last = 1), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.first = SIZE_MAX, a.last = 3), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.first = a.last = 4), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.order = NULL, a.data.rows = 5), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.order = NULL, a.data.rows = 5, a.last = 2), PYNN_OK);
+    CALL(train, a.data.rows = 0, PYNN_INVALID_ARGUMENT);
+    /* The mistake lies in the second step; with the order, row 7 is in the first or the last one. */
+    CALL(train, a.order = order_wrong_at_7, PYNN_ROW_OUT_OF_RANGE);
+    CALL(train, a.order = order_largest_at_7, PYNN_ROW_OUT_OF_RANGE);
+    CALL(train, (a.order = order_wrong_at_7, a.first = 1), PYNN_ROW_OUT_OF_RANGE);
+    CALL(train, (a.order = order_wrong_at_7, a.last = 1), PYNN_OK);
+    CALL(train, (a.order = order_wrong_at_7, a.first = 2), PYNN_OK);
+    CALL(train, a.data.labels = label_too_large_in_7, PYNN_LABEL_OUT_OF_RANGE);
+    CALL(train, a.data.labels = label_negative_in_7, PYNN_LABEL_OUT_OF_RANGE);
+    CALL(train, (a.data.labels = label_negative_in_7, a.first = 1), PYNN_OK);
+    CALL(train, (a.data.labels = label_negative_in_7, a.order = order_ends_with_7),
+         PYNN_LABEL_OUT_OF_RANGE);
+    CALL(train, (a.data.labels = label_negative_in_7, a.order = order_ends_with_7, a.last = 2), PYNN_OK);
+}
+
+static void test_evaluate(void) {
+    CALL(evaluate, (void)a, PYNN_OK);
+    CALL(evaluate, a.workspace = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(evaluate, a.without_data = true, PYNN_INVALID_ARGUMENT);
+    CALL(evaluate, a.parameters = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(evaluate, a.sums = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(evaluate, a.data.features = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(evaluate, a.data.labels = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(evaluate, a.data.feature_type = 3, PYNN_INVALID_ARGUMENT);
+    CALL(evaluate, (a.first = 3, a.last = 2), PYNN_INVALID_ARGUMENT);
+    CALL(evaluate, a.last = ROWS, PYNN_OK);
+    CALL(evaluate, a.last = ROWS + 1, PYNN_ROW_OUT_OF_RANGE);
+    CALL(evaluate, a.last = SIZE_MAX, PYNN_ROW_OUT_OF_RANGE);
+    CALL(evaluate, (a.data.labels = label_negative_in_7, a.last = ROWS), PYNN_LABEL_OUT_OF_RANGE);
+    CALL(evaluate, (a.data.labels = label_too_large_in_7, a.last = 8), PYNN_LABEL_OUT_OF_RANGE);
+    CALL(evaluate, (a.data.labels = label_negative_in_7, a.last = 7), PYNN_OK);
+    CALL(evaluate, (a.data.labels = label_negative_in_7, a.first = 8, a.last = ROWS), PYNN_OK);
+}
+
+static void test_predict(void) {
+    CALL(predict, (void)a, PYNN_OK);
+    CALL(predict, a.workspace = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(predict, a.without_data = true, PYNN_INVALID_ARGUMENT);
+    CALL(predict, a.parameters = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(predict, a.out = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(predict, a.data.features = NULL, PYNN_INVALID_ARGUMENT);
+    CALL(predict, a.data.feature_type = 3, PYNN_INVALID_ARGUMENT);
+    CALL(predict, a.output = 0, PYNN_INVALID_ARGUMENT);
+    CALL(predict, a.output = 3, PYNN_INVALID_ARGUMENT);
+    CALL(predict, (a.first = 3, a.last = 2), PYNN_INVALID_ARGUMENT);
+    CALL(predict, a.last = ROWS + 1, PYNN_ROW_OUT_OF_RANGE);
+    CALL(predict, a.last = SIZE_MAX, PYNN_ROW_OUT_OF_RANGE);
+    /* Labels are no business of a prediction. */
+    CALL(predict, (a.data.labels = NULL, a.output = PYNN_PROBABILITIES), PYNN_OK);
+    CALL(predict, (a.data.labels = label_negative_in_7, a.last = ROWS), PYNN_OK);
+}
+
+int main(void) {
+    const pynn_layer layer = {PYNN_DENSE, CLASSES, PYNN_INIT_HE};
+    pynn_network *network = NULL;
+    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+                  PYNN_OK) ||
+        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, MAX_BATCH, &workspace), PYNN_OK))
+        return check_failures();
+    CHECK_EQ(pynn_network_parameter_count(network), PARAMETERS);
+    CHECK_EQ(pynn_network_initialize(network, 1, parameters), PYNN_OK);
+    test_gradient();
+    test_train();
+    test_evaluate();
+    test_predict();
+    pynn_workspace_destroy(workspace);
+    pynn_network_destroy(network);
+    return check_failures();
+}

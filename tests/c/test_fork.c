@@ -1,0 +1,155 @@
+/* test_fork.c: a child after fork() has no threads but the one that forked, and a copy of a team in
+ * whatever state that was: it begins anew. */
+#include <sys/wait.h>
+
+#include "team_tasks.h"
+
+/* In a child: use the team, all of it; the exit status says whether that worked. */
+static void use_in_child(pynn_team *team, size_t threads) {
+    const int failed_before = check_failed;
+    alarm(HANG_SECONDS);
+    CHECK_EQ(pynn_team_threads(team), threads);
+    for (int p = 0; p < 100; p++) {
+        meet_all(team, threads);
+    }
+    CHECK_EQ(pynn_team_resize(team, threads + 1), PYNN_OK);
+    meet_all(team, threads + 1);
+    pynn_team_destroy(team);
+    fflush(stdout);
+    _exit(check_failed != failed_before);
+}
+
+static void check_child(pid_t child) {
+    int status = -1;
+    CHECK(child > 0);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Fork where the team has no threads yet, has spinning ones, has sleeping ones. */
+static void test_fork_when_idle(void) {
+    for (int state = 0; state < 3; state++) {
+        pynn_team *team = create(3);
+        if (state > 0) meet_all(team, 3);
+        if (state > 1) rest();
+        fflush(stdout);
+        const pid_t child = fork();
+        if (child == 0) use_in_child(team, 3);
+        check_child(child);
+        meet_all(team, 3); /* the parent's threads are still there */
+        pynn_team_destroy(team);
+    }
+}
+
+/* A child that only destroys its copy. */
+static void test_fork_and_destroy(void) {
+    pynn_team *team = create(3);
+    meet_all(team, 3);
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(HANG_SECONDS);
+        pynn_team_destroy(team);
+        _exit(0);
+    }
+    check_child(child);
+    pynn_team_destroy(team);
+}
+
+/* A piece of work that lasts until somebody says so. */
+typedef struct held_piece {
+    pynn_team *team;
+    atomic_size_t begun;
+    atomic_bool released;
+} held_piece;
+
+static void hold(void *context, size_t index) {
+    held_piece *held = context;
+    (void)index;
+    atomic_fetch_add(&held->begun, 1);
+    while (!atomic_load(&held->released)) {
+        sched_yield();
+    }
+}
+
+static void *run_held(void *context) {
+    held_piece *held = context;
+    pynn_team_run(held->team, 5, hold, held);
+    return NULL;
+}
+
+/* Fork while all three threads are in the middle of a piece for another caller. */
+static void test_fork_when_working(void) {
+    held_piece held = {.team = create(3)};
+    pthread_t other;
+    CHECK_EQ(pthread_create(&other, NULL, run_held, &held), 0);
+    while (atomic_load(&held.begun) < 3) {
+        sched_yield();
+    }
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) use_in_child(held.team, 3);
+    check_child(child);
+    atomic_store(&held.released, true);
+    CHECK_EQ(pthread_join(other, NULL), 0);
+    CHECK_EQ(atomic_load(&held.begun), 5);
+    pynn_team_destroy(held.team);
+}
+
+/* Four threads that begin together. */
+typedef struct starter {
+    caller one;
+    rendezvous *line;
+} starter;
+
+static void *start_together(void *context) {
+    starter *it = context;
+    meet(it->line, 0);
+    return run_pieces(&it->one);
+}
+
+static void start_in_child(pynn_team *team) {
+    static starter starters[4];
+    rendezvous line = {.expected = 4};
+    pthread_t threads[4];
+    const int failed_before = check_failed;
+    alarm(HANG_SECONDS);
+    for (int s = 0; s < 4; s++) {
+        starters[s].line = &line;
+        starters[s].one.team = team;
+        starters[s].one.pieces = 2000;
+        CHECK_EQ(pthread_create(&threads[s], NULL, start_together, &starters[s]), 0);
+    }
+    for (int s = 0; s < 4; s++) {
+        CHECK_EQ(pthread_join(threads[s], NULL), 0);
+        check_caller(&starters[s].one);
+    }
+    pynn_team_destroy(team);
+    fflush(stdout);
+    _exit(check_failed != failed_before);
+}
+
+/* A child whose threads find the team at the same time: only one of them may take it over. */
+static void test_fork_and_callers(void) {
+    for (int round = 0; round < 20; round++) {
+        pynn_team *team = create(3);
+        meet_all(team, 3);
+        fflush(stdout);
+        const pid_t child = fork();
+        if (child == 0) start_in_child(team);
+        check_child(child);
+        pynn_team_destroy(team);
+    }
+}
+
+int main(void) {
+#if defined(__SANITIZE_THREAD__)
+    return 77; /* skipped: ThreadSanitizer cannot follow a child that starts threads */
+#endif
+    alarm(HANG_SECONDS);
+    test_fork_when_idle();
+    test_fork_and_destroy();
+    test_fork_when_working();
+    test_fork_and_callers();
+    return check_failures();
+}

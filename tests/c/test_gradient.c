@@ -1,0 +1,180 @@
+/* test_gradient.c: the gradient of networks of many shapes against a naive implementation in double. */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "internal.h"
+
+#define DENSE(outputs) {PYNN_DENSE, outputs, PYNN_INIT_XAVIER}
+#define RELU {PYNN_RELU, 0, PYNN_INIT_NONE}
+#define SIGMOID {PYNN_SIGMOID, 0, PYNN_INIT_NONE}
+#define TANH {PYNN_TANH, 0, PYNN_INIT_NONE}
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+enum { ROWS = 150, INPUTS = 6, CLASSES = 4, MOST_PARAMETERS = 60000 };
+
+static pynn_network *create_network(size_t inputs, const pynn_layer *layers, size_t count) {
+    pynn_network *network = NULL;
+    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+             PYNN_OK);
+    return network;
+}
+
+static pynn_workspace *create_workspace(const pynn_network *network, size_t max_batch) {
+    pynn_workspace *workspace = NULL;
+    CHECK_EQ(pynn_workspace_create(NULL, network, NULL, max_batch, &workspace), PYNN_OK);
+    return workspace;
+}
+
+/* ---------------------------------------------------------------- a naive implementation in double */
+
+enum { MOST_LAYERS = 8, MOST_WIDTH = 512 };
+
+typedef struct naive {
+    double y[MOST_LAYERS + 1][MOST_WIDTH]; /* y[0] the inputs, y[l + 1] the outputs of layer l */
+    double d[MOST_LAYERS + 1][MOST_WIDTH]; /* the gradient of the loss with respect to them */
+    double gradients[MOST_PARAMETERS];
+    double loss;
+} naive;
+
+static double naive_activation(pynn_layer_kind kind, double x) {
+    if (kind == PYNN_RELU) return x > 0 ? x : 0;
+    return kind == PYNN_SIGMOID ? 1 / (1 + exp(-x)) : tanh(x);
+}
+
+static double naive_slope(pynn_layer_kind kind, double y) {
+    if (kind == PYNN_RELU) return y > 0 ? 1 : 0;
+    return kind == PYNN_SIGMOID ? y * (1 - y) : 1 - y * y;
+}
+
+/* Add the loss of one example, and `scale` times its gradient. The parameters of a layer lie where those of
+ * the layers before it end, which is the documented order, so nothing here asks the network. */
+static void naive_example(naive *state, const pynn_layer *layers, size_t layer_count, size_t inputs,
+                          const float *parameters, int32_t label, double scale) {
+    size_t widths[MOST_LAYERS + 1] = {inputs}, offsets[MOST_LAYERS + 1] = {0};
+    for (size_t l = 0; l < layer_count; l++) {
+        const bool dense = layers[l].kind == PYNN_DENSE;
+        const size_t in = widths[l], outs = dense ? layers[l].outputs : in;
+        const float *w = parameters + offsets[l], *b = w + in * outs;
+        widths[l + 1] = outs;
+        offsets[l + 1] = offsets[l] + (dense ? in * outs + outs : 0);
+        for (size_t o = 0; o < outs; o++) {
+            double sum = dense ? (double)b[o] : naive_activation(layers[l].kind, state->y[l][o]);
+            for (size_t i = 0; dense && i < in; i++) {
+                sum += state->y[l][i] * (double)w[i * outs + o];
+            }
+            state->y[l + 1][o] = sum;
+        }
+    }
+    double sum = 0;
+    const double *z = state->y[layer_count];
+    for (size_t c = 0; c < widths[layer_count]; c++) {
+        sum += exp(z[c]);
+    }
+    for (size_t c = 0; c < widths[layer_count]; c++) {
+        state->d[layer_count][c] = scale * (exp(z[c]) / sum - (c == (size_t)label));
+    }
+    state->loss += log(sum) - z[label];
+    for (size_t l = layer_count; l-- > 0;) {
+        const bool dense = layers[l].kind == PYNN_DENSE;
+        const size_t in = widths[l], outs = widths[l + 1];
+        const float *w = parameters + offsets[l];
+        double *dw = state->gradients + offsets[l], *db = dw + in * outs;
+        for (size_t i = 0; i < in; i++) {
+            double di = dense ? 0 : naive_slope(layers[l].kind, state->y[l + 1][i]) * state->d[l + 1][i];
+            for (size_t o = 0; dense && o < outs; o++) {
+                di += state->d[l + 1][o] * (double)w[i * outs + o];
+                dw[i * outs + o] += state->y[l][i] * state->d[l + 1][o];
+            }
+            state->d[l][i] = di;
+        }
+        for (size_t o = 0; dense && o < outs; o++) {
+            db[o] += state->d[l + 1][o];
+        }
+    }
+}
+
+/* Features in [-1, 1), labels, and a permutation of them. */
+static float features[ROWS * 512];
+static int32_t labels[ROWS];
+static uint32_t order[ROWS];
+static float parameters[MOST_PARAMETERS], gradients[MOST_PARAMETERS];
+
+static pynn_data some_data(size_t inputs) {
+    pynn_random_uniform(5, 0, 0, ROWS * inputs, -1.0f, 1.0f, features);
+    for (size_t n = 0; n < ROWS; n++) {
+        labels[n] = (int32_t)((n * n + n / 7) % CLASSES);
+    }
+    pynn_random_permutation(5, 1, ROWS, order);
+    return (pynn_data){features, PYNN_FEATURES_FLOAT32, ROWS, labels};
+}
+
+/* The gradient over the first `count` rows of the order is the naive one, for every dense layer in
+ * proportion to its norm; the loss, too. */
+static void check_gradient(size_t inputs, const pynn_layer *layers, size_t layer_count, size_t count) {
+    naive *state = calloc(1, sizeof *state);
+    const pynn_data data = some_data(inputs);
+    pynn_network *network = create_network(inputs, layers, layer_count);
+    pynn_workspace *workspace = create_workspace(network, count);
+    if (!CHECK(state != NULL)) return;
+    const size_t size = pynn_network_parameter_count(network);
+    CHECK(size <= MOST_PARAMETERS);
+    pynn_random_uniform(6, 0, 0, size, -0.5f, 0.5f, parameters); /* biases, too, are not zero */
+    pynn_sums sums = {0};
+    CHECK_EQ(pynn_gradient(workspace, &data, order, count, parameters, gradients, &sums), PYNN_OK);
+    for (size_t n = 0; n < count; n++) {
+        for (size_t i = 0; i < inputs; i++) {
+            state->y[0][i] = (double)features[order[n] * inputs + i];
+        }
+        naive_example(state, layers, layer_count, inputs, parameters, labels[order[n]],
+                      1.0 / (double)count);
+    }
+    for (size_t d = 0; d < pynn_network_dense_count(network); d++) {
+        pynn_dense_view view = {0};
+        CHECK_EQ(pynn_network_dense(network, d, &view), PYNN_OK);
+        double norm = 0, error = 0;
+        for (size_t p = view.weights_offset; p < view.bias_offset + view.outputs; p++) {
+            norm += state->gradients[p] * state->gradients[p];
+            error = fmax(error, fabs((double)gradients[p] - state->gradients[p]));
+        }
+        if (!CHECK(sqrt(norm) > 1e-3) || !CHECK_NEAR(error / sqrt(norm), 0.0, 2e-6)) {
+            printf("    dense layer %zu; %zu layers, %zu rows\n", d, layer_count, count);
+        }
+    }
+    CHECK_NEAR(sums.loss, state->loss, 1e-5 * state->loss);
+    CHECK_EQ(sums.rows, count);
+    pynn_workspace_destroy(workspace);
+    pynn_network_destroy(network);
+    free(state);
+}
+
+static void test_gradients(void) {
+    static const struct {
+        pynn_layer layers[MOST_LAYERS];
+        size_t count;
+    } networks[] = {
+        {{DENSE(CLASSES)}, 1},
+        {{DENSE(5), RELU, DENSE(CLASSES)}, 3},
+        {{DENSE(9), SIGMOID, DENSE(7), TANH, DENSE(CLASSES)}, 5},
+        {{DENSE(9), DENSE(70), DENSE(CLASSES)}, 3},           /* nothing between */
+        {{DENSE(9), TANH, RELU, SIGMOID, DENSE(CLASSES)}, 5}, /* several in a row */
+        {{TANH, SIGMOID, DENSE(5), TANH, DENSE(CLASSES)}, 5}, /* before the first */
+        {{RELU, DENSE(CLASSES), TANH}, 3},                    /* after the last */
+        {{TANH, DENSE(8), RELU, TANH, DENSE(CLASSES), SIGMOID, TANH, TANH}, 8},
+    };
+    static const size_t batches[] = {1, 2, 31, 32, 33, 64, 101, ROWS};
+    for (size_t k = 0; k < COUNT_OF(networks); k++) {
+        for (size_t b = 0; b < COUNT_OF(batches); b++) {
+            check_gradient(INPUTS, networks[k].layers, networks[k].count, batches[b]);
+        }
+    }
+    /* Matrices of more than one tile: 511 * 100 * 150 products are four times the work of one. */
+    const pynn_layer wide[] = {DENSE(100), TANH, DENSE(CLASSES)};
+    check_gradient(511, wide, COUNT_OF(wide), ROWS);
+    check_gradient(1, wide, COUNT_OF(wide), 33);
+}
+
+int main(void) {
+    test_gradients();
+    return check_failures();
+}

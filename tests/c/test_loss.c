@@ -1,0 +1,123 @@
+/* test_loss.c: softmax and cross-entropy, by hand, at the extremes, and against sums in double. */
+#include "check.h"
+#include "internal.h"
+
+enum { ROWS = 50, CLASSES = 7 };
+
+/* With p = softmax(z): log 1, log 2, log 5 give p = 1/8, 2/8, 5/8; the label is 1.
+ *     loss = -log(2/8) = log 4        dz = scale * (1/8, 2/8 - 1, 5/8), and scale is 8
+ * Three times log 7 give 1/3 each, and the answer is the first class; the label is 0.
+ *     loss = log 3                    dz = 8 * (1/3 - 1, 1/3, 1/3)                        */
+static void test_by_hand(void) {
+    const float logits[] = {0.0f, logf(2.0f), logf(5.0f), logf(7.0f), logf(7.0f), logf(7.0f)};
+    const int32_t labels[] = {1, 0};
+    const double expected[] = {1, -6, 5, -16.0 / 3, 8.0 / 3, 8.0 / 3};
+    float deltas[7] = {[6] = 42.0f};
+    pynn_sums sums = {100.0, 10, 20}; /* added to */
+    pynn_softmax_cross_entropy(2, 3, logits, labels, 8.0f, deltas, &sums);
+    CHECK_NEAR(sums.loss, 100.0 + log(4.0) + log(3.0), 1e-6);
+    CHECK_EQ(sums.correct, 11);
+    CHECK_EQ(sums.rows, 22);
+    for (size_t i = 0; i < 6; i++) {
+        CHECK_NEAR(deltas[i], expected[i], 2e-6);
+    }
+    CHECK_NEAR(deltas[6], 42.0, 0.0);
+
+    float p[7] = {[6] = 42.0f};
+    const double probabilities[] = {1.0 / 8, 2.0 / 8, 5.0 / 8, 1.0 / 3, 1.0 / 3, 1.0 / 3, 42.0};
+    pynn_softmax(2, 3, logits, p);
+    for (size_t i = 0; i < 7; i++) {
+        CHECK_NEAR(p[i], probabilities[i], 1e-7);
+    }
+}
+
+/* Logits of 1e4: no overflow, and the loss is the distance. */
+static void test_extremes(void) {
+    static const struct {
+        float logits[3];
+        int32_t label;
+        double loss;
+        size_t correct;
+        double deltas[3];
+    } cases[] = {
+        {{1e4f, 0, -1e4f}, 0, 0, 1, {0, 0, 0}},
+        {{1e4f, 0, -1e4f}, 1, 1e4, 0, {1, -1, 0}},
+        {{1e4f, 0, -1e4f}, 2, 2e4, 0, {1, 0, -1}},
+        {{1e4f, 1e4f, 1e4f}, 2, 1.0986122886681098, 0, {1.0 / 3, 1.0 / 3, -2.0 / 3}},
+        {{-1e4f, -1e4f, -1e4f}, 0, 1.0986122886681098, 1, {-2.0 / 3, 1.0 / 3, 1.0 / 3}},
+        {{0, 5, 5}, 1, 0.6965109, 1, {0.0033580, -0.5016790, 0.4983210}}, /* of equals, the first */
+        {{0, 5, 5}, 2, 0.6965109, 0, {0.0033580, 0.4983210, -0.5016790}},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        float deltas[3];
+        pynn_sums sums = {0};
+        pynn_softmax_cross_entropy(1, 3, cases[c].logits, &cases[c].label, 1.0f, deltas, &sums);
+        CHECK_NEAR(sums.loss, cases[c].loss, 1e-6);
+        CHECK_EQ(sums.correct, cases[c].correct);
+        for (size_t i = 0; i < 3; i++) {
+            CHECK_NEAR(deltas[i], cases[c].deltas[i], 1e-6);
+        }
+    }
+}
+
+/* A single class is always right, and there is nothing to learn. */
+static void test_one_class(void) {
+    const float logit = -3.0f;
+    const int32_t label = 0;
+    float delta = 42.0f;
+    pynn_sums sums = {0};
+    pynn_softmax_cross_entropy(1, 1, &logit, &label, 1.0f, &delta, &sums);
+    CHECK_NEAR(sums.loss, 0.0, 0.0);
+    CHECK_EQ(sums.correct, 1);
+    CHECK_NEAR(delta, 0.0, 0.0);
+}
+
+/* Many rows against the definition in double; the same sums without deltas; softmax onto itself. */
+static void test_against_double(void) {
+    float logits[ROWS * CLASSES], deltas[ROWS * CLASSES], p[ROWS * CLASSES];
+    int32_t labels[ROWS];
+    double loss = 0.0;
+    size_t correct = 0;
+    pynn_random_uniform(1, 0, 0, ROWS * CLASSES, -6.0f, 6.0f, logits);
+    for (size_t n = 0; n < ROWS; n++) {
+        labels[n] = (int32_t)(n * n % CLASSES);
+    }
+    pynn_sums sums = {0}, without = {0};
+    pynn_softmax_cross_entropy(ROWS, CLASSES, logits, labels, 0.25f, deltas, &sums);
+    pynn_softmax_cross_entropy(ROWS, CLASSES, logits, labels, 0.0f, NULL, &without);
+    pynn_softmax(ROWS, CLASSES, logits, p);
+
+    for (size_t n = 0; n < ROWS; n++) {
+        const float *z = logits + n * CLASSES;
+        double sum = 0.0;
+        size_t answer = 0;
+        for (size_t c = 0; c < CLASSES; c++) {
+            sum += exp((double)z[c]);
+            if (z[c] > z[answer]) answer = c;
+        }
+        for (size_t c = 0; c < CLASSES; c++) {
+            const double probability = exp((double)z[c]) / sum;
+            const double onehot = (size_t)labels[n] == c;
+            CHECK_NEAR(p[n * CLASSES + c], probability, 1e-6);
+            CHECK_NEAR(deltas[n * CLASSES + c], 0.25 * (probability - onehot), 1e-6);
+        }
+        loss += log(sum) - (double)z[labels[n]];
+        correct += answer == (size_t)labels[n];
+    }
+    CHECK_NEAR(sums.loss, loss, 1e-5 * loss);
+    CHECK_EQ(sums.correct, correct);
+    CHECK(correct > 0 && correct < ROWS);
+    CHECK_EQ(sums.rows, ROWS);
+    CHECK(without.loss == sums.loss && without.correct == sums.correct && without.rows == sums.rows);
+
+    pynn_softmax(ROWS, CLASSES, logits, logits);
+    CHECK_BYTES(logits, p, sizeof p);
+}
+
+int main(void) {
+    test_by_hand();
+    test_extremes();
+    test_one_class();
+    test_against_double();
+    return check_failures();
+}

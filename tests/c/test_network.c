@@ -1,0 +1,212 @@
+/* test_network.c: where parameters lie, how they are drawn, and what is refused. */
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "internal.h"
+
+#define HE(outputs) {PYNN_DENSE, outputs, PYNN_INIT_HE}
+#define XAVIER(outputs) {PYNN_DENSE, outputs, PYNN_INIT_XAVIER}
+#define RELU {PYNN_RELU, 0, PYNN_INIT_NONE}
+#define TANH {PYNN_TANH, 0, PYNN_INIT_NONE}
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+/* `out` starts as rubbish, so that it shows who sets it. */
+static pynn_status create(size_t inputs, const pynn_layer *layers, size_t count, pynn_network **out) {
+    *out = (pynn_network *)out;
+    return pynn_network_create(NULL, inputs, layers, count, PYNN_SOFTMAX_CROSS_ENTROPY, out);
+}
+
+/* 6 -> 4 -> 3 -> 2: weights and biases one behind the other, from 0.
+ *     (6, 4) at 0, (4,) at 24; (4, 3) at 28, (3,) at 40; (3, 2) at 43, (2,) at 49; 51 in all */
+static void test_places(void) {
+    static const pynn_layer layers[] = {HE(4), RELU, TANH, XAVIER(3), HE(2)};
+    static const pynn_dense_view expected[] = {{6, 4, 0, 24}, {4, 3, 28, 40}, {3, 2, 43, 49}};
+    pynn_network *network;
+    if (!CHECK_EQ(create(6, layers, COUNT_OF(layers), &network), PYNN_OK)) return;
+    CHECK_EQ(pynn_network_inputs(network), 6);
+    CHECK_EQ(pynn_network_outputs(network), 2);
+    CHECK_EQ(pynn_network_dense_count(network), 3);
+    CHECK_EQ(pynn_network_parameter_count(network), 51);
+    pynn_dense_view view = {7, 7, 7, 7};
+    for (size_t d = 0; d < 3; d++) {
+        CHECK_EQ(pynn_network_dense(network, d, &view), PYNN_OK);
+        CHECK_EQ(view.inputs, expected[d].inputs);
+        CHECK_EQ(view.outputs, expected[d].outputs);
+        CHECK_EQ(view.weights_offset, expected[d].weights_offset);
+        CHECK_EQ(view.bias_offset, expected[d].bias_offset);
+    }
+    const pynn_dense_view before = view;
+    CHECK_EQ(pynn_network_dense(network, 3, &view), PYNN_INVALID_ARGUMENT);
+    CHECK_EQ(pynn_network_dense(network, SIZE_MAX, &view), PYNN_INVALID_ARGUMENT);
+    CHECK_EQ(pynn_network_dense(NULL, 0, &view), PYNN_INVALID_ARGUMENT);
+    CHECK_EQ(pynn_network_dense(network, 0, NULL), PYNN_INVALID_ARGUMENT);
+    CHECK_BYTES(&view, &before, sizeof view);
+    pynn_network_destroy(network);
+    pynn_network_destroy(NULL);
+}
+
+/* Activations before the first dense layer keep the width; only one right behind a dense layer may
+ * overwrite its inputs. */
+static void test_activations_anywhere(void) {
+    static const pynn_layer layers[] = {RELU, TANH, HE(5), RELU, TANH, HE(2), TANH};
+    static const bool in_place[] = {false, false, false, true, false, false, true};
+    static const size_t widths[] = {3, 3, 5, 5, 5, 2, 2};
+    pynn_network *network;
+    if (!CHECK_EQ(create(3, layers, COUNT_OF(layers), &network), PYNN_OK)) return;
+    CHECK_EQ(network->first_dense, 2);
+    CHECK_EQ(network->layer_count, COUNT_OF(layers));
+    CHECK_EQ(pynn_network_parameter_count(network), 3 * 5 + 5 + 5 * 2 + 2);
+    for (size_t l = 0; l < COUNT_OF(layers); l++) {
+        CHECK_EQ(network->layers[l].in_place, in_place[l]);
+        CHECK_EQ(network->layers[l].outputs, widths[l]);
+    }
+    pynn_network_destroy(network);
+}
+
+static void refuses(size_t inputs, const pynn_layer *layers, size_t count, pynn_status expected) {
+    pynn_network *network;
+    CHECK_EQ(create(inputs, layers, count, &network), expected);
+    CHECK(network == NULL);
+    pynn_network_destroy(network);
+}
+
+static void refuses_layer(pynn_layer layer, pynn_status expected) {
+    refuses(3, (const pynn_layer[]){HE(2), layer, HE(2)}, 3, expected);
+}
+
+static void test_refusals(void) {
+    const pynn_layer dense = HE(2);
+    refuses(0, &dense, 1, PYNN_INVALID_ARGUMENT);
+    refuses(3, NULL, 1, PYNN_INVALID_ARGUMENT);
+    refuses(3, NULL, 0, PYNN_NO_DENSE_LAYER);
+    refuses(3, (const pynn_layer[]){RELU, TANH}, 2, PYNN_NO_DENSE_LAYER);
+    refuses((size_t)INT_MAX + 1, &dense, 1, PYNN_SIZE_OVERFLOW);
+
+    refuses_layer((pynn_layer){0, 2, PYNN_INIT_HE}, PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer){5, 0, PYNN_INIT_NONE}, PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer){PYNN_DENSE, 2, PYNN_INIT_NONE}, PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer){PYNN_DENSE, 2, 3}, PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer)HE(0), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)HE((size_t)INT_MAX + 1), PYNN_SIZE_OVERFLOW);
+    refuses_layer((pynn_layer)HE(SIZE_MAX), PYNN_SIZE_OVERFLOW);
+    refuses_layer((pynn_layer){PYNN_RELU, 2, PYNN_INIT_NONE}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_SIGMOID, 0, PYNN_INIT_HE}, PYNN_INVALID_ARGUMENT);
+
+    /* On 64 bits a layer of (2^31 - 1)^2 weights has 2^62 - 2^31 parameters. The bytes of two do not fit;
+     * of five the number itself does not, and what is left of it would fit again. */
+    const pynn_layer wide[] = {HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(INT_MAX)};
+    refuses(INT_MAX, wide, 2, PYNN_SIZE_OVERFLOW);
+    refuses(INT_MAX, wide, 5, PYNN_SIZE_OVERFLOW);
+
+    pynn_network *network = (pynn_network *)&network;
+    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, 2, &network), PYNN_UNKNOWN_LAYER);
+    CHECK(network == NULL);
+    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, PYNN_SOFTMAX_CROSS_ENTROPY, NULL),
+             PYNN_INVALID_ARGUMENT);
+}
+
+/* A description costs no memory for its weights, so the widest matrix of all is fine. */
+static void test_largest(void) {
+    const pynn_layer dense = HE(INT_MAX);
+    pynn_network *network;
+    if (sizeof(size_t) < 8) return;
+    if (!CHECK_EQ(create(INT_MAX, &dense, 1, &network), PYNN_OK)) return;
+    CHECK_EQ(pynn_network_parameter_count(network), (size_t)INT_MAX * INT_MAX + INT_MAX);
+    pynn_network_destroy(network);
+}
+
+/* ---------------------------------------------------------------- weights */
+
+enum { INPUTS = 200, HIDDEN = 150, OUTPUTS = 100 };
+
+/* Mean and mean square of `count` values, and the largest magnitude. */
+static void moments(const float *x, size_t count, double *mean, double *square, double *largest) {
+    *mean = *square = *largest = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        const double value = (double)x[i];
+        *mean += value / (double)count;
+        *square += value * value / (double)count;
+        *largest = fmax(*largest, fabs(value));
+    }
+}
+
+/* He: variance 2 / I, some beyond three deviations. Xavier: all within sqrt(6 / (I + O)), variance a third
+ * of that squared. Bounds are five standard errors: of a mean s / sqrt(n), of a variance s^2 sqrt(2 / n)
+ * at most. All is overwritten. */
+static void test_initial_weights(void) {
+    static const pynn_layer layers[] = {HE(HIDDEN), RELU, XAVIER(OUTPUTS)};
+    pynn_network *network;
+    if (!CHECK_EQ(create(INPUTS, layers, 3, &network), PYNN_OK)) return;
+    const size_t count = pynn_network_parameter_count(network);
+    float *p = malloc(count * sizeof *p);
+    float *again = malloc(count * sizeof *again);
+    if (CHECK(p && again)) {
+        for (size_t i = 0; i < count; i++) {
+            p[i] = again[i] = NAN;
+        }
+        CHECK_EQ(pynn_network_initialize(network, 7, p), PYNN_OK);
+        for (size_t d = 0; d < 2; d++) {
+            pynn_dense_view view;
+            CHECK_EQ(pynn_network_dense(network, d, &view), PYNN_OK);
+            const size_t n = view.inputs * view.outputs;
+            const double limit = sqrt(6.0 / (double)(view.inputs + view.outputs));
+            const double variance = d == 0 ? 2.0 / (double)view.inputs : limit * limit / 3;
+            double mean, square, largest;
+            moments(p + view.weights_offset, n, &mean, &square, &largest);
+            CHECK_NEAR(mean, 0.0, 5 * sqrt(variance / (double)n));
+            CHECK_NEAR(square, variance, 5 * variance * sqrt(2.0 / (double)n));
+            if (d == 0) {
+                CHECK(largest > 3 * sqrt(variance));
+            } else {
+                CHECK(largest <= limit * (1 + 1e-7) && largest > 0.99 * limit);
+            }
+            for (size_t o = 0; o < view.outputs; o++) {
+                CHECK_NEAR(p[view.bias_offset + o], 0.0, 0.0);
+            }
+        }
+        CHECK_EQ(pynn_network_initialize(network, 7, again), PYNN_OK);
+        CHECK_BYTES(again, p, count * sizeof *p);
+        CHECK_EQ(pynn_network_initialize(network, 8, again), PYNN_OK);
+        CHECK(memcmp(again, p, count * sizeof *p) != 0);
+
+        CHECK_EQ(pynn_network_initialize(NULL, 7, p), PYNN_INVALID_ARGUMENT);
+        CHECK_EQ(pynn_network_initialize(network, 7, NULL), PYNN_INVALID_ARGUMENT);
+    }
+    free(p);
+    free(again);
+    pynn_network_destroy(network);
+}
+
+/* Dense layer k draws from stream k, whatever stands around it: (4, 3) as the second dense layer is the
+ * same in two networks, and is what the generator gives. Layers of one shape differ from each other. */
+static void test_streams(void) {
+    static const pynn_layer one[] = {RELU, HE(4), TANH, XAVIER(3), HE(3), HE(3)};
+    static const pynn_layer other[] = {HE(4), XAVIER(3)};
+    pynn_network *a, *b;
+    float p[5 * 4 + 4 + 15 + 12 + 12], q[6 * 4 + 4 + 15], drawn[12];
+    if (!CHECK_EQ(create(5, one, COUNT_OF(one), &a), PYNN_OK)) return;
+    if (!CHECK_EQ(create(6, other, COUNT_OF(other), &b), PYNN_OK)) return;
+    CHECK_EQ(pynn_network_initialize(a, 99, p), PYNN_OK);
+    CHECK_EQ(pynn_network_initialize(b, 99, q), PYNN_OK);
+    CHECK_BYTES(p + 24, q + 28, 12 * sizeof *p);
+    const float limit = sqrtf(6.0f / 7.0f);
+    pynn_random_uniform(99, 1, 0, 12, -limit, limit, drawn);
+    for (size_t i = 0; i < 12; i++) {
+        CHECK_NEAR(p[24 + i], drawn[i], 1e-7);
+    }
+    CHECK(memcmp(p + 39, p + 51, 9 * sizeof *p) != 0); /* the two (3, 3) */
+    pynn_network_destroy(a);
+    pynn_network_destroy(b);
+}
+
+int main(void) {
+    test_places();
+    test_activations_anywhere();
+    test_refusals();
+    test_largest();
+    test_initial_weights();
+    test_streams();
+    return check_failures();
+}

@@ -1,0 +1,69 @@
+"""The installed Python package: that the build put together what it should have."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pynn
+
+ROOT = Path(__file__).parent.parent
+
+needs_own_openblas = pytest.mark.skipif(
+    pynn.build_info()["blas"] != "scipy-openblas", reason="built with another BLAS"
+)
+
+
+def test_every_module_is_installed() -> None:
+    """pynn/meson.build lists the modules one by one; none is forgotten."""
+    files = [path.relative_to(ROOT) for path in (ROOT / "pynn").rglob("*.py")]
+    modules = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files]
+    assert "pynn" in modules
+    assert [module for module in modules if importlib.util.find_spec(module) is None] == []
+
+
+def test_the_version_is_the_one_of_meson_build() -> None:
+    """C, Python and the package's metadata all say what meson.build says."""
+    match = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text())
+    assert match
+    assert pynn.__version__ == importlib.metadata.version("pynn-blas") == match[1]
+
+
+def test_the_openblas_pin_is_the_same_everywhere() -> None:
+    """pyproject.toml and the advice in csrc/meson.build name one version of scipy-openblas32."""
+    text = (ROOT / "pyproject.toml").read_text() + (ROOT / "csrc/meson.build").read_text()
+    pins = re.findall(r"scipy-openblas32==([0-9.]+)", text)
+    assert len(pins) >= 3
+    assert len(set(pins)) == 1
+
+
+OTHERS_FIRST = """
+import json, sys
+import numpy, threadpoolctl
+numpy.ones((64, 64)) @ numpy.ones((64, 64))
+import pynn
+with threadpoolctl.threadpool_limits(2):
+    chain = pynn.Builder().input(32).dense(32, init="he").softmax_cross_entropy()
+    chain.build(seed=0).predict(numpy.ones((64, 32), numpy.float32))
+    json.dump(threadpoolctl.threadpool_info(), sys.stdout)
+"""
+
+
+@needs_own_openblas
+def test_our_openblas_is_ours_alone(tmp_path: Path) -> None:
+    """With NumPy's OpenBLAS loaded first we use our copy, at one thread; NumPy's is left alone."""
+    command = [sys.executable, "-c", OTHERS_FIRST]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=tmp_path).stdout
+    pools: list[dict[str, Any]] = json.loads(output)
+    ours = [pool for pool in pools if Path(pool["filepath"]).name == "libscipy_openblas_pynn.so"]
+    others = [pool for pool in pools if pool not in ours]
+    assert [pool["num_threads"] for pool in ours] == [1]
+    assert all(pool["num_threads"] == 2 for pool in others)

@@ -1,0 +1,120 @@
+"""Every example in docstrings, README and docs runs, and gives what it says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import pynn
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(pynn.__file__).parent
+MODULES = sorted(
+    ".".join(source.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for source in PACKAGE.rglob("*.py")
+)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(?:python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Before a block that is not to be run, such as one that takes long; a comment, so it is not shown.
+SKIPPED = re.compile(r"^<!-- not run: .+ -->\n+```python\n.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples run in a folder with nothing but the data of a clone of the repository."""
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYNN_DATA", raising=False)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The examples of a module's docstrings are right."""
+    results = doctest.testmod(importlib.import_module(name))
+    assert results.failed == 0, capsys.readouterr().out
+
+
+def test_there_are_docstrings_to_test() -> None:
+    """The finder finds the examples of a class, of a function and of a module."""
+    examples = {
+        name: sum(
+            len(test.examples)
+            for test in doctest.DocTestFinder().find(importlib.import_module(name))
+        )
+        for name in MODULES
+    }
+    for name in ("pynn", "pynn._builder", "pynn._model", "pynn._threads", "pynn.datasets._idx"):
+        assert examples[name] >= 2, name
+
+
+def run_page(page: Path) -> str:
+    """Run a page's blocks, in order and in one namespace; what doctest says of failures.
+
+    Blocks with prompts are compared with the output they show, blocks without just run.
+    """
+    complaints: list[str] = []
+    namespace: dict[str, object] = {}
+    text = page.read_text("utf-8")
+    skipped = [match.span() for match in SKIPPED.finditer(text)]
+    for match in BLOCK.finditer(text):
+        if any(begin <= match.start() < end for begin, end in skipped):
+            continue
+        line = text.count("\n", 0, match.start()) + 1
+        if ">>>" not in match[1]:
+            exec(compile("\n" * line + match[1], str(page), "exec"), namespace)
+            continue
+        test = doctest.DocTestParser().get_doctest(match[1], namespace, page.name, str(page), line)
+        runner = doctest.DocTestRunner(verbose=False)
+        runner.run(test, out=complaints.append, clear_globs=False)
+        namespace = test.globs
+    return "".join(complaints)
+
+
+PAGE = """
+```python
+>>> x = 1
+>>> x
+{shown}
+```
+text
+```python
+y = x + 1
+```
+<!-- not run: it would fail -->
+```python
+1 / 0
+```
+```sh
+rm everything
+```
+```python
+>>> y
+2
+```
+"""
+
+
+@pytest.mark.parametrize(("shown", "right"), [("1", True), ("2", False)])
+def test_pages_are_tested(shown: str, right: bool, tmp_path: Path) -> None:
+    """Blocks share their names, wrong output is found, and only Python that is to be run is."""
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.format(shown=shown))
+    assert (run_page(page) == "") == right
+
+
+def test_failing_block_is_found(tmp_path: Path) -> None:
+    """A block without prompts that raises fails the page."""
+    page = tmp_path / "page.md"
+    page.write_text("```python\n1 / 0\n```\n")
+    with pytest.raises(ZeroDivisionError):
+        run_page(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page(page: Path) -> None:
+    """The Python blocks of a page are right."""
+    assert run_page(page) == ""

@@ -1,0 +1,152 @@
+"""What a type checker says of chains: mypy, put to the test on small programs."""
+
+from __future__ import annotations
+
+import re
+import site
+import subprocess
+import sys
+import sysconfig
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+import pynn
+
+IMPORT = "import numpy as np, pynn\n"
+CHAIN = "pynn.Builder().input(4).dense(3)"
+FIT = f"{CHAIN}.softmax_cross_entropy().build().fit(np.ones((9, 4)), np.ones(9, int), "
+
+# Programs that must pass.
+LEGAL = {
+    "shortest": f"{CHAIN}.softmax_cross_entropy().build()",
+    "every_step": f"""{CHAIN[:-9]}.dense(3, init="he").relu().dense(3, init="xavier").sigmoid()\
+.tanh().dense(2).softmax_cross_entropy().build(seed=1)""",
+    "prefix": """
+start: pynn.Builder = pynn.Builder()
+prefix: pynn.LayerBuilder = start.input(4)
+chain: pynn.FinishedBuilder = prefix.relu().dense(3).softmax_cross_entropy()
+model: pynn.Model = chain.build()
+""",
+    "fit": f"""
+history: pynn.History = {FIT}epochs=1, batch_size=9, optimizer=pynn.SGD(learning_rate=0.1),
+    validation=(np.ones((9, 4)), np.ones(9, int)), on_epoch=lambda result: print(result.val_loss),
+    on_progress=lambda progress: print(progress.step))
+losses: list[float] = history.loss
+""",
+    "use": f"""
+with {CHAIN}.softmax_cross_entropy().build() as model:
+    x = np.ones((2, 4), np.float32)
+    print(model.predict(x).tolist(), model.predict_proba(x) + model(x), model.parameters["a"] * 2)
+    loss, accuracy = model.evaluate(x, np.zeros(2, int))
+    model.save("here")
+    other: pynn.Model = pynn.load("here")
+""",
+    "datasets": """
+train, test = pynn.datasets.mnist()
+print(train.images + 1, test.labels + 1, pynn.datasets.Dataset(train.images, train.labels))
+""",
+}
+# Programs that must not, and what mypy says of their last line.
+ILLEGAL = {
+    "relu_before_input": ("pynn.Builder().relu()", '"Builder" has no attribute "relu"'),
+    "dense_before_input": ("pynn.Builder().dense(3)", '"Builder" has no attribute "dense"'),
+    "build_before_input": ("pynn.Builder().build()", '"Builder" has no attribute "build"'),
+    "loss_before_input": (
+        "pynn.Builder().softmax_cross_entropy()",
+        '"Builder" has no attribute "softmax_cross_entropy"',
+    ),
+    "second_input": (f"{CHAIN}.input(4)", '"LayerBuilder" has no attribute "input"'),
+    "build_before_loss": (f"{CHAIN}.build()", '"LayerBuilder" has no attribute "build"'),
+    "fit_before_build": (
+        f"{CHAIN}.softmax_cross_entropy().fit()",
+        '"FinishedBuilder" has no attribute "fit"',
+    ),
+    **{
+        f"{step.partition('(')[0]}_after_loss": (
+            f"{CHAIN}.softmax_cross_entropy().{step}",
+            f'"FinishedBuilder" has no attribute "{step.partition("(")[0]}"',
+        )
+        for step in (
+            "input(4)",
+            "dense(3)",
+            "relu()",
+            "sigmoid()",
+            "tanh()",
+            "softmax_cross_entropy()",
+        )
+    },
+    "float_width": ("pynn.Builder().input(4.0)", 'has incompatible type "float"; expected "int"'),
+    "unknown_init": (f'{CHAIN}.dense(3, init="hee")', "has incompatible type \"Literal['hee']\""),
+    "positional_init": (f'{CHAIN}.dense(3, "he")', 'Too many positional arguments for "dense"'),
+    "positional_seed": (
+        f"{CHAIN}.softmax_cross_entropy().build(0)",
+        'Too many positional arguments for "build"',
+    ),
+    "positional_rate": ("pynn.SGD(0.1)", 'Too many positional arguments for "SGD"'),
+    "positional_epochs": (f"{FIT}3)", 'Too many positional arguments for "fit"'),
+    "no_epochs": (f"{FIT[:-2]})", 'Missing named argument "epochs" for "fit"'),
+    "unknown_option": (f"{FIT}epochs=1, lr=0.1)", 'Unexpected keyword argument "lr" for "fit"'),
+    "wrong_callback": (
+        f"{FIT}epochs=1, on_epoch=lambda a, b: None)",
+        'Argument "on_epoch" to "fit"',
+    ),
+    "build_keeps_no_chain": (
+        f"{CHAIN}.softmax_cross_entropy().build().relu()",
+        '"Model" has no attribute "relu"',
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[int, str]]]:
+    """Each program's errors as (line, message): one run of mypy, as most of it is NumPy."""
+    folder = tmp_path_factory.mktemp("programs")
+    programs = LEGAL | {name: program for name, (program, _) in ILLEGAL.items()}
+    for name, program in programs.items():
+        (folder / f"{name}.py").write_text(IMPORT + program.lstrip() + "\n")
+    config = folder / "mypy.ini"
+    settings = "[mypy]\nstrict = True\nfollow_imports = silent\n"
+    package = Path(pynn.__file__).parents[1]
+    installed = {
+        sysconfig.get_path("platlib"),
+        sysconfig.get_path("purelib"),
+        *site.getsitepackages(),
+    }
+    if str(package) not in installed:  # an editable install, which mypy does not find by itself
+        settings += f"mypy_path = {package}\n"
+    config.write_text(settings)
+    # A process of its own, as what mypy leaves in memory would slow the other tests down.
+    mypy = [sys.executable, "-m", "mypy", f"--config-file={config}", "--no-pretty"]
+    run = subprocess.run(
+        [*mypy, f"--cache-dir={folder / 'cache'}", str(folder)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    output = run.stdout
+    assert not run.stderr, run.stderr
+    assert f"checked {len(programs)} source files" in output, output
+    errors: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for name, line, message in re.findall(r"(\w+)\.py:(\d+): error: (.*)", output):
+        errors[name].append((int(line), message))
+    return errors
+
+
+@pytest.mark.parametrize("name", LEGAL)
+def test_legal_program_passes(name: str, verdicts: dict[str, list[tuple[int, str]]]) -> None:
+    """mypy --strict finds nothing in a program that is right."""
+    assert verdicts[name] == []
+
+
+@pytest.mark.parametrize("name", ILLEGAL)
+def test_illegal_program_is_rejected(name: str, verdicts: dict[str, list[tuple[int, str]]]) -> None:
+    """mypy rejects the line that is wrong, for the reason that it is wrong."""
+    assert {line for line, _ in verdicts[name]} == {2}
+    assert any(ILLEGAL[name][1] in message for _, message in verdicts[name])
+
+
+def test_package_says_that_it_is_typed() -> None:
+    """Without py.typed a type checker would not look into an installed package."""
+    assert Path(pynn.__file__).with_name("py.typed").exists()
