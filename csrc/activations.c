@@ -1,33 +1,44 @@
 /* activations.c: the functions between dense layers, value by value, and their derivatives. */
-#include <math.h>
-
 #include "internal.h"
+#include "mathematics.h"
+#include "vector.h"
 
-/* y = 1 / (1 + exp(-x)). exp(-x) may overflow to infinity for x < -88, which gives the right 0. */
-static void sigmoid_forward(size_t count, const float *x, float *y) {
-    for (size_t i = 0; i < count; i++) y[i] = 1.0f / (1.0f + expf(-x[i]));
+PYNN_CLONES void add_bias(size_t rows, size_t columns, size_t stride, const float *bias, float *y) {
+    for (size_t n = 0; n < rows; n++, y += stride) {
+        for (size_t o = 0; o < columns; o++) y[o] += bias[o];
+    }
 }
 
-/* f' = y (1 - y) */
-static void sigmoid_backward(size_t count, const float *y, float *d) {
-    for (size_t i = 0; i < count; i++) d[i] *= y[i] * (1.0f - y[i]);
+void pynn_add_bias(size_t rows, size_t columns, size_t stride, const float *bias, float *y) {
+    add_bias(rows, columns, stride, bias, y);
 }
 
-static void relu_forward(size_t count, const float *x, float *y) {
+/* y = max(x, 0); NaN stays NaN */
+PYNN_CLONES void relu_forward(size_t count, const float *x, float *y) {
     for (size_t i = 0; i < count; i++) y[i] = x[i] < 0.0f ? 0.0f : x[i];
 }
 
 /* f' = 1 where x > 0, else 0: at the kink x = 0 the left derivative, as everybody takes it. */
-static void relu_backward(size_t count, const float *y, float *d) {
+PYNN_CLONES void relu_backward(size_t count, const float *y, float *d) {
     for (size_t i = 0; i < count; i++) d[i] = y[i] > 0.0f ? d[i] : 0.0f;
 }
 
-static void tanh_forward(size_t count, const float *x, float *y) {
-    for (size_t i = 0; i < count; i++) y[i] = tanhf(x[i]);
+/* y = 1 / (1 + exp(-x)) */
+PYNN_CLONES void sigmoid_forward(size_t count, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) y[i] = pynn_sigmoid(x[i]);
+}
+
+/* f' = y (1 - y) */
+PYNN_CLONES void sigmoid_backward(size_t count, const float *y, float *d) {
+    for (size_t i = 0; i < count; i++) d[i] *= y[i] * (1.0f - y[i]);
+}
+
+PYNN_CLONES void tanh_forward(size_t count, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) y[i] = pynn_tanh(x[i]);
 }
 
 /* f' = 1 - y^2 */
-static void tanh_backward(size_t count, const float *y, float *d) {
+PYNN_CLONES void tanh_backward(size_t count, const float *y, float *d) {
     for (size_t i = 0; i < count; i++) d[i] *= 1.0f - y[i] * y[i];
 }
 

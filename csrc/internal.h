@@ -17,8 +17,9 @@ bool pynn_add(size_t a, size_t b, size_t *out);
 /* The allocator to use for a caller's choice: malloc() and free() for NULL. */
 pynn_allocator pynn_allocator_or_default(const pynn_allocator *allocator);
 
-/* Memory that starts at a multiple of 64 bytes (a cache line, a vector register), filled with zeros.
- * NULL where there is none. pynn_release(NULL) is a no-op. */
+/* Memory that starts at a multiple of 64 bytes (a cache line, a vector register), filled with zeros but
+ * for the raw kind. NULL where there is none. pynn_release(NULL) is a no-op. */
+void *pynn_allocate_raw(const pynn_allocator *allocator, size_t nbytes);
 void *pynn_allocate(const pynn_allocator *allocator, size_t nbytes);
 void pynn_release(const pynn_allocator *allocator, void *memory);
 
@@ -43,19 +44,61 @@ typedef struct network_layer {
     bool in_place;         /* its outputs overwrite its inputs, which nobody else needs */
 } network_layer;
 
+/* A dense layer and the activations behind it, layers first .. end - 1: what one task does to one tile of
+ * outputs while it lies in the cache. Activations before the first dense layer make a stage without one. */
+typedef struct network_stage {
+    size_t first;
+    size_t end;
+} network_stage;
+
 struct pynn_network {
     pynn_allocator allocator;
     size_t inputs;
     size_t outputs;
     size_t parameter_count;
     size_t dense_count;
-    size_t first_dense; /* index of the first dense layer: below it no gradient is needed */
+    size_t first_dense; /* the first stage with a dense layer, 0 or 1: below it no gradient is needed */
     pynn_loss loss;
     size_t layer_count;
-    network_layer layers[];
+    network_layer *layers;
+    size_t stage_count;
+    network_stage stages[];
 };
 
+/* ---------------------------------------------------------------- sparse.c */
+
+/* A value that is not zero, and where it stands in its row or column. */
+typedef struct pynn_entry {
+    uint32_t index;
+    float value;
+} pynn_entry;
+
+typedef struct pynn_list {
+    pynn_entry *entries;
+    pynn_entry *end;
+} pynn_list;
+
+/* From lists by row to lists by column, for columns begin .. end - 1.
+ *   rows     for each of row_count rows the list of its entries in these columns, PYNN_MAX_STRIPS apart
+ *   entries  room for (end - begin, PYNN_COLUMN_CAPACITY); row_count is at most PYNN_SLICE_ROWS
+ *   columns  (end - begin,), overwritten */
+void pynn_list_columns(size_t row_count, const pynn_list *rows, size_t begin, size_t end,
+                       pynn_entry *entries, pynn_list *columns);
+
+/* Y[l, :] = alpha * (sum over the entries (k, x) of list l of  x M[k, :]) + beta * Y[l, :]
+ *   m  its rows have `columns` floats and start `stride` floats apart
+ *   y  (list_count, columns), its rows y_stride floats apart; with beta 0 it is not read */
+void pynn_sum_lists(size_t list_count, const pynn_list *lists, size_t columns, const float *m,
+                    size_t stride, float alpha, float beta, float *y, size_t y_stride);
+
 /* ---------------------------------------------------------------- workspace.c */
+
+/* Rows of a batch whose entries are listed by column at a time, so that their dY stay in the cache. */
+enum { PYNN_SLICE_ROWS = 256 };
+
+/* Room for the entries of a column, a cache line more than needed: at distances of a power of two all
+ * columns would fall into the same few sets of the cache. */
+enum { PYNN_COLUMN_CAPACITY = PYNN_SLICE_ROWS + 8 };
 
 typedef struct layer_buffers {
     float *outputs; /* (max_batch, O) */
@@ -68,14 +111,22 @@ struct pynn_workspace {
     pynn_team *team; /* may be NULL */
     size_t max_batch;
     size_t nbytes;
-    float *arena;     /* all floats below */
-    float *inputs;    /* (max_batch, I): the gathered batch */
-    int32_t *labels;  /* (max_batch,): its labels */
-    pynn_sums *parts; /* (max_batch,): the sums of each block of rows */
+    void *arena;                /* all that the pointers below point to */
+    float *inputs;              /* (max_batch, I): the gathered batch, or, in the same place, */
+    pynn_entry *entries;        /* (max_batch, I): its entries, row by row */
+    pynn_list *rows;            /* (max_batch,): the entries of each row */
+    pynn_entry *column_entries; /* (I, PYNN_COLUMN_CAPACITY): entries by column */
+    pynn_list *columns;         /* (I,) */
+    pynn_list *strips; /* (max_batch, PYNN_MAX_STRIPS): the entries of each row in each strip of columns */
+    int32_t *labels;   /* (max_batch,): its labels */
+    pynn_sums *parts;  /* (max_batch,): the sums of each block of rows */
     layer_buffers layers[];
 };
 
 /* ---------------------------------------------------------------- activations.c */
+
+/* Y += b, row by row; y (rows, columns), its rows `stride` floats apart, b (columns,). */
+void pynn_add_bias(size_t rows, size_t columns, size_t stride, const float *bias, float *y);
 
 /* Y = f(X) for `count` values; y may be x. */
 void pynn_activation_forward(pynn_layer_kind kind, size_t count, const float *x, float *y);
@@ -85,21 +136,67 @@ void pynn_activation_backward(pynn_layer_kind kind, size_t count, const float *y
 
 /* ---------------------------------------------------------------- loss.c */
 
-/* Add the loss and the correct answers of a batch to *sums, and write its gradient.
+/* The loss and the correct answers of some rows, and their gradient.
  *   logits  (rows, classes)
  *   labels  (rows,), each below classes
  *   scale   what the gradient is multiplied by: 1 / batch size for the mean
- *   deltas  (rows, classes), overwritten: scale * (softmax(logits) - onehot(labels)); NULL to skip */
+ *   deltas  (rows, classes), overwritten: scale * (softmax(logits) - onehot(labels))
+ *   sums    overwritten */
 void pynn_softmax_cross_entropy(size_t rows, size_t classes, const float *logits, const int32_t *labels,
                                 float scale, float *deltas, pynn_sums *sums);
 
 /* P = softmax(Z), row by row; (rows, classes) each. */
 void pynn_softmax(size_t rows, size_t classes, const float *z, float *p);
 
+/* ---------------------------------------------------------------- cut.c */
+
+/* Rows row_begin .. row_end - 1 and columns column_begin .. column_end - 1 of a matrix. */
+typedef struct pynn_tile {
+    size_t row_begin;
+    size_t row_end;
+    size_t column_begin;
+    size_t column_end;
+} pynn_tile;
+
+/* A matrix cut into row_cuts * column_cuts tiles of about the same size. */
+typedef struct pynn_grid {
+    size_t rows;
+    size_t columns;
+    size_t row_cuts;
+    size_t column_cuts;
+} pynn_grid;
+
+/* Cut the (rows, columns) outputs of a product that sums over `depth`. */
+pynn_grid pynn_cut_product(size_t rows, size_t columns, size_t depth);
+
+/* Cut rows alone, into blocks. */
+pynn_grid pynn_cut_rows(size_t rows, size_t columns);
+
+/* Cut the columns of an X that is lists of entries into at most PYNN_MAX_STRIPS strips, each a task of the
+ * gradient. More than threads, since the middle of an image has more entries than its edge. As the rows of
+ * the grid, because they are the rows of W. */
+enum { PYNN_MAX_STRIPS = 8 };
+pynn_grid pynn_cut_strips(size_t columns);
+
+static inline size_t pynn_grid_count(const pynn_grid *grid) {
+    return grid->row_cuts * grid->column_cuts;
+}
+
+/* Tile number `index`, below pynn_grid_count(). */
+pynn_tile pynn_grid_tile(const pynn_grid *grid, size_t index);
+
 /* ---------------------------------------------------------------- pass.c */
 
-/* A batch on its way through the network. `count` rows of the data, at most max_batch: those that `rows`
- * lists, or `first`, first + 1, ... where it is NULL. */
+/* What a batch goes through the layers for. */
+typedef enum pynn_purpose {
+    PYNN_FOR_GRADIENT, /* loss and gradient with respect to the parameters */
+    PYNN_FOR_SUMS,     /* loss */
+    PYNN_FOR_LOGITS,
+    PYNN_FOR_PROBABILITIES,
+} pynn_purpose;
+
+/* `count` rows of the data, at most max_batch: those that `rows` lists, or `first`, first + 1, ... where
+ * it is NULL. */
 typedef struct pynn_batch {
     pynn_workspace *workspace;
     const pynn_data *data;
@@ -107,31 +204,40 @@ typedef struct pynn_batch {
     size_t first;
     size_t count;
     const float *parameters;
+    pynn_purpose purpose;
+    bool sparse;   /* the first layer goes by lists of entries */
+    float *out;    /* (count, C): for logits and probabilities */
+    float alpha;   /* for the gradient: T = alpha * dP + beta * T, where dP is the gradient with respect */
+    float beta;    /* to the parameters and T, (parameter_count,), lies where one wants it: alpha = 1 and */
+    float *target; /* beta = 0 give the gradient itself, -learning_rate and 1 a step on the parameters */
 } pynn_batch;
 
-/* Rows begin .. end - 1 of a batch. */
-typedef struct row_block {
-    size_t begin;
-    size_t end;
-} row_block;
+/* Whether a stage begins with the dense layer that takes lists of entries. */
+static inline bool pynn_takes_lists(const pynn_batch *batch, size_t stage) {
+    return batch->sparse && stage == 0;
+}
 
-/* Fetch the block's examples into the workspace: features as floats, and labels where there are any. */
-void pynn_gather(const pynn_batch *batch, row_block block);
+/* The inputs of layer l: the outputs of the layer below, or the gathered batch. */
+static inline float *pynn_layer_inputs(const pynn_workspace *workspace, size_t l) {
+    return l == 0 ? workspace->inputs : workspace->layers[l - 1].outputs;
+}
 
-/* Run the gathered block through all layers. Returns its logits, (end - begin, C), in the workspace. */
-const float *pynn_forward(const pynn_batch *batch, row_block block);
+/* Run a batch through the layers, for its purpose, on the team's threads. Adds to *sums unless the
+ * purpose is to predict. */
+void pynn_run_batch(const pynn_batch *batch, pynn_sums *sums);
 
-/* The gradient with respect to every layer's outputs, from the last layer, whose gradient is there
- * already, down to the first dense one. After pynn_forward() of the same block. */
-void pynn_backward(const pynn_batch *batch, row_block block);
+/* ---------------------------------------------------------------- gather.c */
 
-/* How many tasks pynn_accumulate() is cut into. */
-size_t pynn_accumulate_tasks(const pynn_batch *batch);
+/* The share of the features that are not zero, from a sample of the rows. */
+double pynn_measure_density(const pynn_data *data, size_t inputs);
 
-/* Task number `index` of T = alpha * dP + beta * T, where dP is the gradient with respect to the
- * parameters and T, (parameter_count,), lies where one wants it: alpha = 1 and beta = 0 give the
- * gradient itself, alpha = -learning_rate and beta = 1 on the parameters a step of SGD. After
- * pynn_backward() of all blocks. */
-void pynn_accumulate(const pynn_batch *batch, size_t index, float alpha, float beta, float *target);
+/* Fetch the examples of a block of rows: features as floats, or as lists of entries, and labels where
+ * there are any. */
+void pynn_gather(const pynn_batch *batch, pynn_tile tile);
+
+/* ---------------------------------------------------------------- gradient.c */
+
+/* T = alpha * dP + beta * T, after the backward of all stages, on the team's threads. */
+void pynn_accumulate(const pynn_batch *batch);
 
 #endif

@@ -35,7 +35,7 @@ pynn_allocator pynn_allocator_or_default(const pynn_allocator *allocator) {
 
 /* The allocator promises no alignment, so more is asked for than needed; the pointer that it gave is
  * kept right below the aligned memory, for the way back. */
-void *pynn_allocate(const pynn_allocator *allocator, size_t nbytes) {
+void *pynn_allocate_raw(const pynn_allocator *allocator, size_t nbytes) {
     size_t total;
     if (!pynn_add(nbytes, ALIGNMENT + sizeof(void *), &total)) return NULL;
     char *given = allocator->allocate(allocator->context, total);
@@ -43,8 +43,13 @@ void *pynn_allocate(const pynn_allocator *allocator, size_t nbytes) {
     uintptr_t start = (uintptr_t)given + sizeof(void *);
     char *aligned = given + sizeof(void *) + (ALIGNMENT - start % ALIGNMENT) % ALIGNMENT;
     memcpy(aligned - sizeof(void *), &given, sizeof(void *));
-    memset(aligned, 0, nbytes);
     return aligned;
+}
+
+void *pynn_allocate(const pynn_allocator *allocator, size_t nbytes) {
+    void *memory = pynn_allocate_raw(allocator, nbytes);
+    if (memory != NULL) memset(memory, 0, nbytes);
+    return memory;
 }
 
 void pynn_release(const pynn_allocator *allocator, void *memory) {

@@ -42,9 +42,13 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
         layer->init = layers[l].init;
         layer->inputs = width;
         layer->outputs = width;
+        if (l == 0 || layer->kind == PYNN_DENSE) {
+            network->stages[network->stage_count++].first = l;
+        }
+        network->stages[network->stage_count - 1].end = l + 1;
         if (layer->kind == PYNN_DENSE) {
             layer->outputs = layers[l].outputs;
-            if (network->dense_count == 0) network->first_dense = l;
+            if (network->dense_count == 0) network->first_dense = network->stage_count - 1;
             pynn_status status = place_dense(network, layer);
             if (status != PYNN_OK) return status;
         } else {
@@ -73,14 +77,15 @@ pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs, 
         if (status != PYNN_OK) return status;
     }
 
-    size_t nbytes;
-    if (!pynn_multiply(layer_count, sizeof(network_layer), &nbytes) ||
+    size_t nbytes; /* of the network, with at most as many stages as layers, and of the layers behind it */
+    if (!pynn_multiply(layer_count, sizeof(network_layer) + sizeof(network_stage), &nbytes) ||
         !pynn_add(nbytes, sizeof(pynn_network), &nbytes))
         return PYNN_SIZE_OVERFLOW;
     pynn_allocator used = pynn_allocator_or_default(allocator);
     pynn_network *network = pynn_allocate(&used, nbytes);
     if (network == NULL) return PYNN_OUT_OF_MEMORY;
     network->allocator = used;
+    network->layers = (network_layer *)(network->stages + layer_count);
     network->inputs = inputs;
     network->loss = loss;
     pynn_status status = place_layers(network, layers, layer_count);

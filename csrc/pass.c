@@ -5,152 +5,232 @@
  *
  *     Y = X W + b        dX = dY W^T        dW = X^T dY        db = column sums of dY
  *
- * The rows of a batch do not know of each other on the way to dX, so a block of rows goes through all
- * layers and back as one task. dW sums over all rows: its tasks are tiles of W instead. */
+ * The rows of a batch do not know of each other on the way to dX. So a batch is a sequence of steps,
+ *
+ *     gather, forward of each stage, output, backward of each stage but the first,
+ *
+ * and where all matrices are small a block of rows takes many steps as one task, with all that it touches
+ * in the cache. A step with a large W is better cut into tiles of its outputs, because each task of gemm
+ * packs the W that it needs: such a step is a piece of work of its own. At the end comes dW, which sums
+ * over all rows; its tasks are tiles of W. */
 #include <string.h>
 
 #include "gemm.h"
 #include "internal.h"
 
-/* A task of pynn_accumulate() multiplies and adds about this often: some 50 microseconds. */
-enum { TILE_WORK = 2000000 };
+/* A W of more floats than this is large: 128 kB, packed in some microseconds. Lists of entries are not
+ * packed, so that there W need only fit the cache of one core. */
+enum { LARGE_W = 32 * 1024, LARGE_W_FOR_LISTS = 512 * 1024 };
 
-/* Rows of a tile of W are a multiple of this, for the kernels of gemm. */
-enum { TILE_ROWS = 16 };
+typedef enum step_kind { GATHER, FORWARD, OUTPUT, BACKWARD } step_kind;
 
-void pynn_gather(const pynn_batch *batch, row_block block) {
-    pynn_workspace *workspace = batch->workspace;
-    const pynn_data *data = batch->data;
-    size_t inputs = workspace->network->inputs;
-    for (size_t n = block.begin; n < block.end; n++) {
-        size_t row = batch->rows != NULL ? batch->rows[n] : batch->first + n;
-        float *x = workspace->inputs + n * inputs;
-        if (data->feature_type == PYNN_FEATURES_UINT8) {
-            const uint8_t *values = (const uint8_t *)data->features + row * inputs;
-            for (size_t i = 0; i < inputs; i++) x[i] = (float)values[i] / 255.0f;
-        } else {
-            memcpy(x, (const float *)data->features + row * inputs, inputs * sizeof(float));
-        }
-        if (data->labels != NULL) workspace->labels[n] = data->labels[row];
-    }
-}
+typedef struct pass_step {
+    step_kind kind;
+    size_t stage; /* of FORWARD and BACKWARD */
+} pass_step;
 
-/* The inputs of layer l: the outputs of the layer below, or the gathered batch. */
-static const float *layer_inputs(const pynn_workspace *workspace, size_t l) {
-    return l == 0 ? workspace->inputs : workspace->layers[l - 1].outputs;
-}
+/* ---------------------------------------------------------------- the steps, on a tile */
 
-/* Y = X W + b; X (N, I), W (I, O), b (O,), Y (N, O) */
-static void dense_forward(const network_layer *layer, size_t count, const float *parameters, const float *x,
-                          float *y) {
-    size_t inputs = layer->inputs, outputs = layer->outputs;
-    const float *weights = parameters + layer->weights_offset;
-    const float *bias = parameters + layer->bias_offset;
-    for (size_t n = 0; n < count; n++) memcpy(y + n * outputs, bias, outputs * sizeof(float));
-    /* Y += X W */
-    pynn_gemm(false, false, count, outputs, inputs, 1.0f, x, inputs, weights, outputs, 1.0f, y, outputs);
-}
-
-const float *pynn_forward(const pynn_batch *batch, row_block block) {
+/* Y = f(X W + b) for a tile of Y: the dense layer and the activations of a stage. */
+static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
     const pynn_workspace *workspace = batch->workspace;
-    const pynn_network *network = workspace->network;
-    size_t count = block.end - block.begin;
-    float *y = NULL;
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const network_layer *layer = &network->layers[l];
-        const float *x = layer_inputs(workspace, l) + block.begin * layer->inputs;
-        y = workspace->layers[l].outputs + block.begin * layer->outputs;
-        if (layer->kind == PYNN_DENSE)
-            dense_forward(layer, count, batch->parameters, x, y);
+    const network_layer *layers = workspace->network->layers;
+    size_t l = workspace->network->stages[stage].first;
+    size_t end = workspace->network->stages[stage].end;
+    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
+    size_t inputs = layers[l].inputs, outputs = layers[l].outputs;
+    size_t corner = tile.row_begin * outputs + tile.column_begin;
+    if (layers[l].kind == PYNN_DENSE) {
+        const float *weights = batch->parameters + layers[l].weights_offset + tile.column_begin;
+        const float *bias = batch->parameters + layers[l].bias_offset + tile.column_begin;
+        const float *x = pynn_layer_inputs(workspace, l) + tile.row_begin * inputs;
+        float *y = workspace->layers[l].outputs + corner;
+        /* Y = X W */
+        if (pynn_takes_lists(batch, stage))
+            pynn_sum_lists(rows, workspace->rows + tile.row_begin, columns, weights, outputs, 1.0f, 0.0f, y,
+                           outputs);
         else
-            pynn_activation_forward(layer->kind, count * layer->outputs, x, y);
+            pynn_gemm(false, false, rows, columns, inputs, 1.0f, x, inputs, weights, outputs, 0.0f, y,
+                      outputs);
+        pynn_add_bias(rows, columns, outputs, bias, y);
+        l++;
     }
-    return y;
+    if (columns == outputs) { /* one stretch of memory */
+        columns *= rows;
+        rows = 1;
+    }
+    for (; l < end; l++) {
+        const float *x = pynn_layer_inputs(workspace, l) + corner;
+        float *y = workspace->layers[l].outputs + corner;
+        for (size_t n = 0; n < rows; n++, x += outputs, y += outputs)
+            pynn_activation_forward(layers[l].kind, columns, x, y);
+    }
 }
 
-void pynn_backward(const pynn_batch *batch, row_block block) {
-    const pynn_workspace *workspace = batch->workspace;
+/* What the batch is for, from the logits of a block of rows. */
+static void output(const pynn_batch *batch, pynn_tile tile, size_t block) {
+    pynn_workspace *workspace = batch->workspace;
     const pynn_network *network = workspace->network;
-    size_t count = block.end - block.begin;
-    for (size_t l = network->layer_count - 1; l > network->first_dense; l--) {
-        const network_layer *layer = &network->layers[l];
-        size_t inputs = layer->inputs, outputs = layer->outputs;
-        const float *y = workspace->layers[l].outputs + block.begin * outputs;
-        const float *dy = workspace->layers[l].deltas + block.begin * outputs;
-        float *dx = workspace->layers[l - 1].deltas + block.begin * inputs;
-        if (layer->kind == PYNN_DENSE) {
-            const float *weights = batch->parameters + layer->weights_offset;
-            /* dX = dY W^T */
-            pynn_gemm(false, true, count, inputs, outputs, 1.0f, dy, outputs, weights, outputs, 0.0f, dx,
-                      inputs);
-        } else {
-            if (dx != dy) memcpy(dx, dy, count * outputs * sizeof(float));
-            pynn_activation_backward(layer->kind, count * outputs, y, dx);
+    size_t classes = network->outputs, rows = tile.row_end - tile.row_begin;
+    size_t first = tile.row_begin * classes;
+    const layer_buffers *last = &workspace->layers[network->layer_count - 1];
+    const float *logits = last->outputs + first;
+    if (batch->purpose == PYNN_FOR_LOGITS) {
+        memcpy(batch->out + first, logits, rows * classes * sizeof(float));
+    } else if (batch->purpose == PYNN_FOR_PROBABILITIES) {
+        pynn_softmax(rows, classes, logits, batch->out + first);
+    } else {
+        pynn_softmax_cross_entropy(rows, classes, logits, workspace->labels + tile.row_begin,
+                                   1.0f / (float)batch->count, last->deltas + first,
+                                   &workspace->parts[block]);
+    }
+}
+
+/* Multiply dY by the derivatives of a stage's activations, from the last to the first, for a tile: from
+ * the gradient with respect to the stage's outputs to that with respect to its dense layer's. */
+static void backward_activations(const pynn_workspace *workspace, size_t stage, pynn_tile tile) {
+    const network_stage *layers = &workspace->network->stages[stage];
+    size_t outputs = workspace->network->layers[layers->first].outputs;
+    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
+    if (columns == outputs) { /* one stretch of memory */
+        columns *= rows;
+        rows = 1;
+    }
+    for (size_t l = layers->end - 1; l > layers->first; l--) {
+        const network_layer *layer = &workspace->network->layers[l];
+        size_t corner = tile.row_begin * outputs + tile.column_begin;
+        for (size_t n = 0; n < rows; n++, corner += outputs) {
+            float *dy = workspace->layers[l].deltas + corner;
+            float *dx = workspace->layers[l - 1].deltas + corner;
+            if (dx != dy) memcpy(dx, dy, columns * sizeof(float));
+            pynn_activation_backward(layer->kind, columns, workspace->layers[l].outputs + corner, dx);
         }
     }
 }
 
-/* Rows of W in a tile of a dense layer: by shape alone, see the threads in pynn.h. */
-static size_t tile_rows(const network_layer *layer, size_t count) {
-    size_t rows = TILE_WORK / (count * layer->outputs);
-    return (rows / TILE_ROWS + 1) * TILE_ROWS;
-}
-
-static size_t tile_count(const network_layer *layer, size_t count) {
-    size_t rows = tile_rows(layer, count);
-    return (layer->inputs + rows - 1) / rows;
-}
-
-size_t pynn_accumulate_tasks(const pynn_batch *batch) {
-    const pynn_network *network = batch->workspace->network;
-    size_t tasks = 0;
-    for (size_t l = network->first_dense; l < network->layer_count; l++) {
-        if (network->layers[l].kind == PYNN_DENSE) tasks += tile_count(&network->layers[l], batch->count);
-    }
-    return tasks;
-}
-
-/* T_b = alpha * (column sums of dY) + beta * T_b; dY (N, O), T_b (O,). The sums are made apart, so that
- * a bias much larger than its update is rounded once, not N times. */
-static void accumulate_bias(size_t count, size_t outputs, float alpha, const float *dy, float beta,
-                            float *target) {
-    enum { COLUMNS = 16 };
-    for (size_t first = 0; first < outputs; first += COLUMNS) {
-        size_t width = outputs - first < COLUMNS ? outputs - first : COLUMNS;
-        float sums[COLUMNS] = {0};
-        for (size_t n = 0; n < count; n++) {
-            for (size_t o = 0; o < width; o++) sums[o] += dy[n * outputs + first + o];
-        }
-        for (size_t o = 0; o < width; o++) {
-            float kept = beta == 0.0f ? 0.0f : beta * target[first + o];
-            target[first + o] = alpha * sums[o] + kept;
-        }
-    }
-}
-
-void pynn_accumulate(const pynn_batch *batch, size_t index, float alpha, float beta, float *target) {
+/* dX = (dY W^T) f'(X), for a tile of dX: from the gradient with respect to the outputs of a stage's dense
+ * layer to that of the stage below. */
+static void backward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
     const pynn_workspace *workspace = batch->workspace;
-    const pynn_network *network = workspace->network;
-    size_t l = network->first_dense;
-    for (;; l++) {
-        if (network->layers[l].kind != PYNN_DENSE) continue;
-        size_t tiles = tile_count(&network->layers[l], batch->count);
-        if (index < tiles) break;
-        index -= tiles;
-    }
-    const network_layer *layer = &network->layers[l];
+    size_t l = workspace->network->stages[stage].first;
+    const network_layer *layer = &workspace->network->layers[l];
+    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
     size_t inputs = layer->inputs, outputs = layer->outputs;
-    size_t rows = tile_rows(layer, batch->count);
-    size_t begin = index * rows;
-    if (rows > inputs - begin) rows = inputs - begin;
-    const float *x = layer_inputs(workspace, l) + begin;
-    const float *dy = workspace->layers[l].deltas;
-    float *weights = target + layer->weights_offset + begin * outputs;
-    /* T_W = alpha * X^T dY + beta * T_W, for these rows of W, which are columns of X */
-    pynn_gemm(true, false, rows, outputs, batch->count, alpha, x, inputs, dy, outputs, beta, weights,
-              outputs);
-    if (begin == 0) {
-        float *bias = target + layer->bias_offset;
-        accumulate_bias(batch->count, outputs, alpha, dy, beta, bias);
+    const float *weights = batch->parameters + layer->weights_offset + tile.column_begin * outputs;
+    const float *dy = workspace->layers[l].deltas + tile.row_begin * outputs;
+    float *dx = workspace->layers[l - 1].deltas + tile.row_begin * inputs + tile.column_begin;
+    /* dX = dY W^T */
+    pynn_gemm(false, true, rows, columns, outputs, 1.0f, dy, outputs, weights, outputs, 0.0f, dx, inputs);
+    backward_activations(workspace, stage - 1, tile);
+}
+
+/* ---------------------------------------------------------------- the sequence of steps */
+
+/* Step number `index` of a batch: see the top of this file. */
+static pass_step step_at(const pynn_network *network, size_t index) {
+    size_t stages = network->stage_count;
+    if (index == 0) return (pass_step){GATHER, 0};
+    if (index <= stages) return (pass_step){FORWARD, index - 1};
+    if (index == stages + 1) return (pass_step){OUTPUT, stages - 1};
+    return (pass_step){BACKWARD, stages - 1 - (index - stages - 2)};
+}
+
+static size_t step_count(const pynn_batch *batch) {
+    const pynn_network *network = batch->workspace->network;
+    size_t count = network->stage_count + 2;
+    if (batch->purpose == PYNN_FOR_GRADIENT) count += network->stage_count - 1 - network->first_dense;
+    return count;
+}
+
+/* Whether a step is better cut into tiles of its outputs than into rows. */
+static bool is_large(const pynn_batch *batch, pass_step step) {
+    const pynn_network *network = batch->workspace->network;
+    const network_layer *layer = &network->layers[network->stages[step.stage].first];
+    if (step.kind == GATHER || step.kind == OUTPUT || layer->kind != PYNN_DENSE) return false;
+    size_t limit =
+        step.kind == FORWARD && pynn_takes_lists(batch, step.stage) ? LARGE_W_FOR_LISTS : LARGE_W;
+    return layer->inputs * layer->outputs > limit;
+}
+
+static void do_step(const pynn_batch *batch, pass_step step, pynn_tile tile, size_t block) {
+    switch (step.kind) {
+    case GATHER: pynn_gather(batch, tile); break;
+    case FORWARD: forward(batch, step.stage, tile); break;
+    case OUTPUT:
+        output(batch, tile, block);
+        if (batch->purpose == PYNN_FOR_GRADIENT) backward_activations(batch->workspace, step.stage, tile);
+        break;
+    case BACKWARD: backward(batch, step.stage, tile); break;
+    }
+}
+
+/* A piece of work: the steps first .. end - 1 for each block of rows, or one step for each tile. */
+typedef struct pass_piece {
+    const pynn_batch *batch;
+    size_t first;
+    size_t end;
+    pynn_grid grid;
+} pass_piece;
+
+/* For steps on whole rows: all columns, however many a step's matrix has. */
+static pynn_tile whole_rows(const pynn_network *network, pass_step step, pynn_tile tile) {
+    const network_layer *layer = &network->layers[network->stages[step.stage].first];
+    tile.column_begin = 0;
+    tile.column_end = step.kind == BACKWARD ? layer->inputs : layer->outputs;
+    return tile;
+}
+
+static void do_block(void *context, size_t index) {
+    const pass_piece *piece = context;
+    const pynn_network *network = piece->batch->workspace->network;
+    pynn_tile block = pynn_grid_tile(&piece->grid, index);
+    for (size_t s = piece->first; s < piece->end; s++) {
+        pass_step step = step_at(network, s);
+        do_step(piece->batch, step, whole_rows(network, step, block), index);
+    }
+}
+
+static void do_tile(void *context, size_t index) {
+    const pass_piece *piece = context;
+    pass_step step = step_at(piece->batch->workspace->network, piece->first);
+    do_step(piece->batch, step, pynn_grid_tile(&piece->grid, index), 0);
+}
+
+/* A large step, cut into tiles of what it computes. */
+static pynn_grid cut_large(const pynn_batch *batch, pass_step step) {
+    const pynn_network *network = batch->workspace->network;
+    const network_layer *layer = &network->layers[network->stages[step.stage].first];
+    if (step.kind == BACKWARD) return pynn_cut_product(batch->count, layer->inputs, layer->outputs);
+    return pynn_cut_product(batch->count, layer->outputs, layer->inputs);
+}
+
+/* ---------------------------------------------------------------- all of it */
+
+void pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
+    pynn_workspace *workspace = batch->workspace;
+    size_t steps = step_count(batch);
+    for (size_t first = 0, end; first < steps; first = end) {
+        pass_step step = step_at(workspace->network, first);
+        pass_piece piece = {batch, first, first + 1, pynn_cut_rows(batch->count, 1)};
+        pynn_task task = do_block;
+        if (is_large(batch, step)) {
+            piece.grid = cut_large(batch, step);
+            task = do_tile;
+        } else {
+            while (piece.end < steps && !is_large(batch, step_at(workspace->network, piece.end)))
+                piece.end++;
+        }
+        end = piece.end;
+        pynn_team_run(workspace->team, pynn_grid_count(&piece.grid), task, &piece);
+    }
+    if (batch->purpose == PYNN_FOR_GRADIENT) pynn_accumulate(batch);
+    if (batch->purpose == PYNN_FOR_GRADIENT || batch->purpose == PYNN_FOR_SUMS) {
+        /* Always in the same order. */
+        size_t blocks = pynn_cut_rows(batch->count, 1).row_cuts;
+        for (size_t b = 0; b < blocks; b++) {
+            sums->loss += workspace->parts[b].loss;
+            sums->correct += workspace->parts[b].correct;
+            sums->rows += workspace->parts[b].rows;
+        }
     }
 }

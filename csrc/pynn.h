@@ -20,7 +20,7 @@
  *     of a dense layer are (I, O), so that a batch X (N, I) goes through it as X W + b.
  *   - Functions that can fail return a pynn_status; results go through pointers, which are left
  *     untouched on failure unless the function says otherwise. Pointers may not be NULL unless said.
- *   - Memory passed in is borrowed for the length of the call, unless said.
+ *   - Memory passed in is borrowed for the length of the call, unless said, and must not change during it.
  *   - No function keeps state between calls outside the handles: there are no globals. A network may
  *     be used by several threads at once; a workspace by one at a time.
  *
@@ -60,7 +60,7 @@ typedef enum pynn_status {
     PYNN_SIZE_OVERFLOW = 11,      /* a product of sizes does not fit size_t, or BLAS's int */
     PYNN_ROW_OUT_OF_RANGE = 12,   /* a row index is not below the number of rows */
     PYNN_LABEL_OUT_OF_RANGE = 13, /* a label is negative or not below the number of classes */
-    PYNN_WORKSPACE_MISMATCH = 14, /* the workspace is for another network, or too small */
+    PYNN_WORKSPACE_MISMATCH = 14, /* the workspace is too small */
 
     /* The list of layers. */
     PYNN_NO_DENSE_LAYER = 20, /* a network needs at least one dense layer */
@@ -136,7 +136,8 @@ typedef struct pynn_network pynn_network;
 
 /* Describe a network: `inputs` features go through the layers, in order, into the loss.
  * Needs at least one dense layer; layer_count layers, copied.
- * Returns PYNN_NO_DENSE_LAYER, PYNN_UNKNOWN_LAYER, PYNN_INVALID_ARGUMENT (a width of zero),
+ * Returns PYNN_NO_DENSE_LAYER, PYNN_UNKNOWN_LAYER (also for a dense layer without an initializer),
+ * PYNN_INVALID_ARGUMENT (NULL, a width of zero, an activation with outputs or an initializer),
  * PYNN_SIZE_OVERFLOW (a width does not fit int, or the parameters size_t) or PYNN_OUT_OF_MEMORY.
  * On failure *out is NULL. */
 PYNN_API pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs,
@@ -169,12 +170,21 @@ typedef enum pynn_feature_type {
     PYNN_FEATURES_FLOAT32 = 2, /* taken as they are */
 } pynn_feature_type;
 
+/* How the first layer, if it is dense, goes through the features. The results are the same but for
+ * rounding. */
+typedef enum pynn_path {
+    PYNN_PATH_AUTO = 0,   /* by the density of the data: a sample of it is looked at in each call */
+    PYNN_PATH_DENSE = 1,  /* all features, by gemm */
+    PYNN_PATH_SPARSE = 2, /* those that are not zero */
+} pynn_path;
+
 /* A set of examples, borrowed from the caller. */
 typedef struct pynn_data {
     const void *features; /* (rows, I) */
     pynn_feature_type feature_type;
     size_t rows;
     const int32_t *labels; /* (rows,), each in [0, C); NULL where no labels are needed */
+    pynn_path path;
 } pynn_data;
 
 /* ---------------------------------------------------------------- threads */
@@ -223,7 +233,7 @@ PYNN_API size_t pynn_workspace_nbytes(const pynn_workspace *workspace);
 /* ---------------------------------------------------------------- training and use */
 
 /* Sums over examples. Calls add to what is there, so that a run of many calls is summed in the same
- * order, and to the same bits, wherever it is cut; set them to zero before the first. */
+ * order wherever it is cut; set them to zero before the first. */
 typedef struct pynn_sums {
     double loss;    /* sum of the losses, one an example */
     size_t correct; /* examples whose largest logit is the label's (the first of equals counts) */
@@ -261,6 +271,10 @@ PYNN_API pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *d
 PYNN_API pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
                                 size_t batch_size, size_t first_step, size_t last_step,
                                 const pynn_sgd *optimizer, float *parameters, pynn_sums *sums);
+
+/* Evaluation and prediction take this many rows at a time, or max_batch if that is less. Calls that begin
+ * at multiples of it give the same bits as one call. */
+enum { PYNN_ROWS_AT_A_TIME = 256 };
 
 /* Loss and correct answers over rows first_row <= r < last_row of the data, added to sums. */
 PYNN_API pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size_t first_row,

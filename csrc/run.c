@@ -1,17 +1,18 @@
 /* run.c: the public calls that train and use a network: check everything, cut the work, run it. */
 #include <math.h>
-#include <string.h>
 
 #include "internal.h"
 
-/* Rows of a block: enough for gemm to pay off, few enough for a batch to be shared among threads. */
-enum { BLOCK_ROWS = 32 };
+/* With fewer features than this that are not zero, lists of entries are faster than gemm. */
+static const double SPARSE_BELOW = 0.35;
 
 /* The checks that all calls share. */
 static pynn_status check_data(const pynn_workspace *workspace, const pynn_data *data,
                               const float *parameters, bool labels_needed) {
     if (workspace == NULL || data == NULL || parameters == NULL) return PYNN_INVALID_ARGUMENT;
     if (data->feature_type != PYNN_FEATURES_UINT8 && data->feature_type != PYNN_FEATURES_FLOAT32)
+        return PYNN_INVALID_ARGUMENT;
+    if (data->path != PYNN_PATH_AUTO && data->path != PYNN_PATH_DENSE && data->path != PYNN_PATH_SPARSE)
         return PYNN_INVALID_ARGUMENT;
     if (data->features == NULL || (labels_needed && data->labels == NULL)) return PYNN_INVALID_ARGUMENT;
     return PYNN_OK;
@@ -29,63 +30,15 @@ static pynn_status check_rows(const pynn_workspace *workspace, const pynn_data *
     return PYNN_OK;
 }
 
-static size_t block_count(size_t rows) {
-    return (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
-}
-
-static row_block block_at(size_t index, size_t rows) {
-    size_t begin = index * BLOCK_ROWS;
-    return (row_block){begin, rows - begin < BLOCK_ROWS ? rows : begin + BLOCK_ROWS};
+/* Whether the first layer is better done by lists of entries than by gemm. */
+static bool is_sparse(const pynn_workspace *workspace, const pynn_data *data) {
+    const pynn_network *network = workspace->network;
+    if (network->layers[0].kind != PYNN_DENSE || data->path == PYNN_PATH_DENSE) return false;
+    if (data->path == PYNN_PATH_SPARSE) return true;
+    return pynn_measure_density(data, network->inputs) < SPARSE_BELOW;
 }
 
 /* ---------------------------------------------------------------- training */
-
-/* What the tasks of a step need: the batch, and T = alpha * dP + beta * T (see pynn_accumulate()). */
-typedef struct train_step {
-    pynn_batch batch;
-    float alpha;
-    float beta;
-    float *target;
-} train_step;
-
-/* Forward, loss and backward of one block. */
-static void run_block(void *context, size_t index) {
-    const train_step *step = context;
-    pynn_workspace *workspace = step->batch.workspace;
-    const pynn_network *network = workspace->network;
-    size_t classes = network->outputs;
-    row_block block = block_at(index, step->batch.count);
-    float *deltas = workspace->layers[network->layer_count - 1].deltas + block.begin * classes;
-    workspace->parts[index] = (pynn_sums){0};
-    pynn_gather(&step->batch, block);
-    const float *logits = pynn_forward(&step->batch, block);
-    pynn_softmax_cross_entropy(block.end - block.begin, classes, logits, workspace->labels + block.begin,
-                               1.0f / (float)step->batch.count, deltas, &workspace->parts[index]);
-    pynn_backward(&step->batch, block);
-}
-
-/* One tile of the gradient with respect to the parameters. */
-static void run_tile(void *context, size_t index) {
-    const train_step *step = context;
-    pynn_accumulate(&step->batch, index, step->alpha, step->beta, step->target);
-}
-
-/* Add the sums of the blocks to *sums, always in the same order. */
-static void add_parts(const pynn_workspace *workspace, size_t blocks, pynn_sums *sums) {
-    for (size_t b = 0; b < blocks; b++) {
-        sums->loss += workspace->parts[b].loss;
-        sums->correct += workspace->parts[b].correct;
-        sums->rows += workspace->parts[b].rows;
-    }
-}
-
-static void run_step(train_step *step, pynn_sums *sums) {
-    pynn_workspace *workspace = step->batch.workspace;
-    size_t blocks = block_count(step->batch.count);
-    pynn_team_run(workspace->team, blocks, run_block, step);
-    pynn_team_run(workspace->team, pynn_accumulate_tasks(&step->batch), run_tile, step);
-    add_parts(workspace, blocks, sums);
-}
 
 pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, const uint32_t *rows,
                           size_t count, const float *parameters, float *gradients, pynn_sums *sums) {
@@ -96,8 +49,17 @@ pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, cons
     status = check_rows(workspace, data, rows, 0, count);
     if (status != PYNN_OK) return status;
 
-    train_step step = {{workspace, data, rows, 0, count, parameters}, 1.0f, 0.0f, gradients};
-    run_step(&step, sums);
+    pynn_batch batch = {.workspace = workspace,
+                        .data = data,
+                        .rows = rows,
+                        .count = count,
+                        .parameters = parameters,
+                        .purpose = PYNN_FOR_GRADIENT,
+                        .sparse = is_sparse(workspace, data),
+                        .alpha = 1.0f,
+                        .beta = 0.0f,
+                        .target = gradients};
+    pynn_run_batch(&batch, sums);
     return PYNN_OK;
 }
 
@@ -115,57 +77,37 @@ pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const u
     status = check_rows(workspace, data, order, first_step * batch_size, end);
     if (status != PYNN_OK) return status;
 
+    /* P = -learning_rate * dP + 1 * P */
+    pynn_batch batch = {.workspace = workspace,
+                        .data = data,
+                        .parameters = parameters,
+                        .purpose = PYNN_FOR_GRADIENT,
+                        .sparse = is_sparse(workspace, data),
+                        .alpha = -optimizer->learning_rate,
+                        .beta = 1.0f,
+                        .target = parameters};
     for (size_t first = first_step * batch_size; first < end; first += batch_size) {
-        size_t count = end - first < batch_size ? end - first : batch_size;
-        const uint32_t *rows = order != NULL ? order + first : NULL;
-        /* P = -learning_rate * dP + 1 * P */
-        train_step step = {
-            {workspace, data, rows, first, count, parameters}, -optimizer->learning_rate, 1.0f, parameters};
-        run_step(&step, sums);
+        batch.count = end - first < batch_size ? end - first : batch_size;
+        batch.rows = order != NULL ? order + first : NULL;
+        batch.first = first;
+        pynn_run_batch(&batch, sums);
     }
     return PYNN_OK;
 }
 
 /* ---------------------------------------------------------------- use */
 
-/* What the tasks of evaluation and prediction need. */
-typedef struct inference {
-    pynn_batch batch;
-    pynn_output output;
-    float *out; /* (count, C) */
-} inference;
-
-static void evaluate_block(void *context, size_t index) {
-    const inference *use = context;
-    pynn_workspace *workspace = use->batch.workspace;
-    row_block block = block_at(index, use->batch.count);
-    workspace->parts[index] = (pynn_sums){0};
-    pynn_gather(&use->batch, block);
-    const float *logits = pynn_forward(&use->batch, block);
-    pynn_softmax_cross_entropy(block.end - block.begin, workspace->network->outputs, logits,
-                               workspace->labels + block.begin, 0.0f, NULL, &workspace->parts[index]);
-}
-
-static void predict_block(void *context, size_t index) {
-    const inference *use = context;
-    size_t classes = use->batch.workspace->network->outputs;
-    row_block block = block_at(index, use->batch.count);
-    size_t rows = block.end - block.begin;
-    float *out = use->out + block.begin * classes;
-    pynn_gather(&use->batch, block);
-    const float *logits = pynn_forward(&use->batch, block);
-    if (use->output == PYNN_PROBABILITIES)
-        pynn_softmax(rows, classes, logits, out);
-    else
-        memcpy(out, logits, rows * classes * sizeof(float));
-}
-
-/* How many of `left` rows go through the workspace next: whole blocks, so that where data is cut does not
- * depend on the workspace. */
-static size_t next_count(const pynn_workspace *workspace, size_t left) {
-    size_t most = workspace->max_batch;
-    if (most > BLOCK_ROWS) most -= most % BLOCK_ROWS;
-    return left < most ? left : most;
+/* Run a batch of rows first_row <= r < last_row through its workspace, some at a time: a number of rows
+ * that does not depend on the size of the workspace, so that results do not either. */
+static void run_rows(pynn_batch *batch, size_t first_row, size_t last_row, pynn_sums *sums) {
+    size_t most = batch->workspace->max_batch;
+    if (most > PYNN_ROWS_AT_A_TIME) most = PYNN_ROWS_AT_A_TIME;
+    for (size_t first = first_row; first < last_row; first += batch->count) {
+        batch->first = first;
+        batch->count = last_row - first < most ? last_row - first : most;
+        pynn_run_batch(batch, sums);
+        if (batch->out != NULL) batch->out += batch->count * batch->workspace->network->outputs;
+    }
 }
 
 pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
@@ -177,12 +119,12 @@ pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size
     status = check_rows(workspace, data, NULL, first_row, last_row);
     if (status != PYNN_OK) return status;
 
-    for (size_t count, first = first_row; first < last_row; first += count) {
-        count = next_count(workspace, last_row - first);
-        inference use = {{workspace, data, NULL, first, count, parameters}, PYNN_LOGITS, NULL};
-        pynn_team_run(workspace->team, block_count(count), evaluate_block, &use);
-        add_parts(workspace, block_count(count), sums);
-    }
+    pynn_batch batch = {.workspace = workspace,
+                        .data = data,
+                        .parameters = parameters,
+                        .purpose = PYNN_FOR_SUMS,
+                        .sparse = is_sparse(workspace, data)};
+    run_rows(&batch, first_row, last_row, sums);
     return PYNN_OK;
 }
 
@@ -194,12 +136,12 @@ pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_
     if (output != PYNN_LOGITS && output != PYNN_PROBABILITIES) return PYNN_INVALID_ARGUMENT;
     if (last_row > data->rows) return PYNN_ROW_OUT_OF_RANGE;
 
-    size_t classes = workspace->network->outputs;
-    for (size_t count, first = first_row; first < last_row; first += count) {
-        count = next_count(workspace, last_row - first);
-        inference use = {
-            {workspace, data, NULL, first, count, parameters}, output, out + (first - first_row) * classes};
-        pynn_team_run(workspace->team, block_count(count), predict_block, &use);
-    }
+    pynn_batch batch = {.workspace = workspace,
+                        .data = data,
+                        .parameters = parameters,
+                        .purpose = output == PYNN_LOGITS ? PYNN_FOR_LOGITS : PYNN_FOR_PROBABILITIES,
+                        .sparse = is_sparse(workspace, data),
+                        .out = out};
+    run_rows(&batch, first_row, last_row, NULL);
     return PYNN_OK;
 }

@@ -14,7 +14,7 @@ const char *pynn_status_message(pynn_status status) {
     case PYNN_SIZE_OVERFLOW: return "a size is too large";
     case PYNN_ROW_OUT_OF_RANGE: return "a row index is not below the number of rows";
     case PYNN_LABEL_OUT_OF_RANGE: return "a label is not in 0 to the number of classes - 1";
-    case PYNN_WORKSPACE_MISMATCH: return "the workspace is for another network or for smaller batches";
+    case PYNN_WORKSPACE_MISMATCH: return "the workspace is for smaller batches";
     case PYNN_NO_DENSE_LAYER: return "a network needs at least one dense layer";
     case PYNN_UNKNOWN_LAYER: return "unknown kind of layer, initializer or loss";
     case PYNN_IDX_SHORT_HEADER: return "the file is too short for its header";

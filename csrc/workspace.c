@@ -3,51 +3,47 @@
 
 #include "internal.h"
 
-/* Floats are handed out in multiples of a cache line, so that no two buffers share one. */
-enum { LINE = 64 / sizeof(float) };
+enum { LINE_NBYTES = 64 }; /* a cache line; no two buffers share one */
 
-/* Add `rows * width` floats, rounded up to whole cache lines, to *total. */
-static bool reserve(size_t rows, size_t width, size_t *total) {
-    size_t count;
-    return pynn_multiply(rows, width, &count) && pynn_add(count, LINE - 1, &count) &&
-           pynn_add(*total, count / LINE * LINE, total);
+/* What is laid out one behind the other; with a NULL arena it is only counted. */
+typedef struct memory_layout {
+    char *arena;
+    size_t nbytes;
+    bool fits; /* in size_t */
+} memory_layout;
+
+/* The next rows * columns items of item_nbytes; all start at a cache line of their own. */
+static void *take(memory_layout *layout, size_t rows, size_t columns, size_t item_nbytes) {
+    size_t start = layout->nbytes, size;
+    layout->fits = layout->fits && pynn_multiply(rows, columns, &size) &&
+                   pynn_multiply(size, item_nbytes, &size) && pynn_add(size, LINE_NBYTES - 1, &size) &&
+                   pynn_add(start, size / LINE_NBYTES * LINE_NBYTES, &layout->nbytes);
+    return layout->fits && layout->arena != NULL ? layout->arena + start : NULL;
 }
 
-/* Take `rows * width` floats from *next; the counterpart of reserve(). */
-static float *take(size_t rows, size_t width, float **next) {
-    float *taken = *next;
-    *next += (rows * width + LINE - 1) / LINE * LINE;
-    return taken;
-}
-
-/* The floats that a workspace holds, in the order in which hand_out() takes them. */
-static bool count_floats(const pynn_network *network, size_t max_batch, size_t *total) {
-    *total = 0;
-    if (!reserve(max_batch, network->inputs, total)) return false;
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const network_layer *layer = &network->layers[l];
-        if (layer->in_place) continue;
-        if (!reserve(max_batch, layer->outputs, total)) return false;
-        if (l >= network->first_dense && !reserve(max_batch, layer->outputs, total)) return false;
-    }
-    return true;
-}
-
-/* Give every buffer its part of the arena. The deltas of a layer that works in place lie where those
- * of the layer below it do: they are multiplied by the derivative in place, too. */
-static void hand_out(pynn_workspace *workspace) {
+/* Lay out all buffers. A gathered batch is either floats or lists of entries: they share their place. The
+ * deltas of a layer that works in place lie where those of the layer below it do, because they are
+ * multiplied by the derivative in place, too. */
+static void lay_out(pynn_workspace *workspace, memory_layout *layout) {
     const pynn_network *network = workspace->network;
-    float *next = workspace->arena;
-    workspace->inputs = take(workspace->max_batch, network->inputs, &next);
+    size_t batch = workspace->max_batch, inputs = network->inputs;
+    workspace->entries = take(layout, batch, inputs, sizeof(pynn_entry));
+    workspace->inputs = (float *)workspace->entries;
+    workspace->rows = take(layout, batch, 1, sizeof(pynn_list));
+    workspace->strips = take(layout, batch, PYNN_MAX_STRIPS, sizeof(pynn_list));
+    workspace->column_entries = take(layout, inputs, PYNN_COLUMN_CAPACITY, sizeof(pynn_entry));
+    workspace->columns = take(layout, inputs, 1, sizeof(pynn_list));
+    workspace->labels = take(layout, batch, 1, sizeof(int32_t));
+    workspace->parts = take(layout, batch, 1, sizeof(pynn_sums));
     for (size_t l = 0; l < network->layer_count; l++) {
         const network_layer *layer = &network->layers[l];
         if (layer->in_place) {
             workspace->layers[l] = workspace->layers[l - 1];
             continue;
         }
-        workspace->layers[l].outputs = take(workspace->max_batch, layer->outputs, &next);
-        if (l >= network->first_dense)
-            workspace->layers[l].deltas = take(workspace->max_batch, layer->outputs, &next);
+        workspace->layers[l].outputs = take(layout, batch, layer->outputs, sizeof(float));
+        if (l >= network->stages[network->first_dense].first)
+            workspace->layers[l].deltas = take(layout, batch, layer->outputs, sizeof(float));
     }
 }
 
@@ -57,31 +53,34 @@ pynn_status pynn_workspace_create(const pynn_allocator *allocator, const pynn_ne
     *out = NULL;
     if (network == NULL || max_batch == 0) return PYNN_INVALID_ARGUMENT;
 
-    size_t floats, arena_nbytes, labels_nbytes, parts_nbytes, struct_nbytes;
-    if (max_batch > INT_MAX || !count_floats(network, max_batch, &floats) ||
-        !pynn_multiply(floats, sizeof(float), &arena_nbytes) ||
-        !pynn_multiply(max_batch, sizeof(int32_t), &labels_nbytes) ||
-        !pynn_multiply(max_batch, sizeof(pynn_sums), &parts_nbytes) ||
-        !pynn_multiply(network->layer_count, sizeof(layer_buffers), &struct_nbytes) ||
-        !pynn_add(struct_nbytes, sizeof(pynn_workspace), &struct_nbytes))
+    size_t nbytes;
+    if (max_batch > INT_MAX || !pynn_multiply(network->layer_count, sizeof(layer_buffers), &nbytes) ||
+        !pynn_add(nbytes, sizeof(pynn_workspace), &nbytes))
         return PYNN_SIZE_OVERFLOW;
-
     pynn_allocator used = pynn_allocator_or_default(allocator);
-    pynn_workspace *workspace = pynn_allocate(&used, struct_nbytes);
+    pynn_workspace *workspace = pynn_allocate(&used, nbytes);
     if (workspace == NULL) return PYNN_OUT_OF_MEMORY;
     workspace->allocator = used;
     workspace->network = network;
     workspace->team = team;
     workspace->max_batch = max_batch;
-    workspace->nbytes = struct_nbytes + arena_nbytes + labels_nbytes + parts_nbytes;
-    workspace->arena = pynn_allocate(&used, arena_nbytes);
-    workspace->labels = pynn_allocate(&used, labels_nbytes);
-    workspace->parts = pynn_allocate(&used, parts_nbytes);
-    if (workspace->arena == NULL || workspace->labels == NULL || workspace->parts == NULL) {
-        pynn_workspace_destroy(workspace);
-        return PYNN_OUT_OF_MEMORY;
+
+    memory_layout layout = {NULL, 0, true};
+    lay_out(workspace, &layout);
+    workspace->nbytes = nbytes + layout.nbytes;
+    pynn_status status = layout.fits ? PYNN_OK : PYNN_SIZE_OVERFLOW;
+    if (status == PYNN_OK) {
+        /* Not filled with zeros: what is never used takes no memory. */
+        workspace->arena = pynn_allocate_raw(&used, layout.nbytes);
+        if (workspace->arena == NULL) status = PYNN_OUT_OF_MEMORY;
     }
-    hand_out(workspace);
+    if (status != PYNN_OK) {
+        pynn_workspace_destroy(workspace);
+        return status;
+    }
+    layout.arena = workspace->arena;
+    layout.nbytes = 0;
+    lay_out(workspace, &layout);
     *out = workspace;
     return PYNN_OK;
 }
@@ -89,8 +88,6 @@ pynn_status pynn_workspace_create(const pynn_allocator *allocator, const pynn_ne
 void pynn_workspace_destroy(pynn_workspace *workspace) {
     if (workspace == NULL) return;
     pynn_allocator allocator = workspace->allocator;
-    pynn_release(&allocator, workspace->parts);
-    pynn_release(&allocator, workspace->labels);
     pynn_release(&allocator, workspace->arena);
     pynn_release(&allocator, workspace);
 }

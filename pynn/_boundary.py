@@ -22,6 +22,7 @@ Loss = Literal["softmax_cross_entropy"]
 Floats = npt.NDArray[np.float32]
 Features = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
+_UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
 _KINDS: dict[str, int] = {
     "dense": lib.PYNN_DENSE,
     "relu": lib.PYNN_RELU,
@@ -128,7 +129,7 @@ def permutation(seed: int, stream: int, count: int) -> npt.NDArray[np.uint32]:
 
 def _floats(array: Floats, count: int, *, writable: bool = False) -> Any:
     """A pointer to a float32 array of at least `count` values."""
-    assert array.dtype == np.float32 and array.flags.c_contiguous and array.size >= count
+    assert array.dtype == _FLOAT32 and array.flags.c_contiguous and array.size >= count
     return ffi.from_buffer("float[]", array, require_writable=writable)
 
 
@@ -198,7 +199,7 @@ class Data:
     """
 
     def __init__(self, features: Features, labels: npt.NDArray[np.int32] | None = None) -> None:
-        assert features.flags.c_contiguous and features.dtype in (np.uint8, np.float32)
+        assert features.flags.c_contiguous and features.dtype in (_UINT8, _FLOAT32)
         self.rows = len(features)
         self._features = ffi.from_buffer(features)
         self._labels = ffi.NULL
@@ -209,7 +210,7 @@ class Data:
         self.handle = ffi.new("pynn_data *")
         self.handle.features = self._features
         self.handle.feature_type = (
-            lib.PYNN_FEATURES_UINT8 if features.dtype == np.uint8 else lib.PYNN_FEATURES_FLOAT32
+            lib.PYNN_FEATURES_UINT8 if features.dtype == _UINT8 else lib.PYNN_FEATURES_FLOAT32
         )
         self.handle.rows = self.rows
         self.handle.labels = self._labels

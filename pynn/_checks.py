@@ -13,7 +13,8 @@ import numpy.typing as npt
 from pynn._boundary import Features
 from pynn._errors import ArgumentError, ArgumentTypeError
 
-MAX_FLOAT32 = float(np.finfo(np.float32).max)
+MAX_FLOAT32 = float.fromhex("0x1.fffffep127")
+_UINT8, _FLOAT32, _FLOAT64 = np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)
 
 
 def describe(value: object) -> str:
@@ -59,9 +60,9 @@ def features(name: str, value: object, inputs: int) -> Features:
     float64 is converted to float32, a copy; what is not contiguous in C's order is copied, too.
     """
     array = _array(name, value)
-    if array.dtype == np.float64:
+    if array.dtype == _FLOAT64:
         array = array.astype(np.float32)
-    if array.dtype not in (np.uint8, np.float32):
+    if array.dtype != _UINT8 and array.dtype != _FLOAT32:
         raise ArgumentTypeError(
             f"{name} must be uint8 (read as value / 255) or float32 (taken as it is), got dtype"
             f" {array.dtype}; convert with {name}.astype(np.float32)"
@@ -94,7 +95,7 @@ def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.
             f"{name} must be in [0, {classes}), as the network has {classes} outputs; got"
             f" {array[wrong[0]]} at index {wrong[0]}"
         )
-    return np.ascontiguousarray(array, dtype=np.int32)
+    return array.astype(np.int32)  # a copy: labels that are checked must not change any more
 
 
 def pair(name: str, value: object) -> tuple[object, object]:

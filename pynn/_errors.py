@@ -52,3 +52,18 @@ class FileFormatError(PynnError, ValueError):
 
 class OutOfMemoryError(PynnError, MemoryError):
     """There is no memory for a network or for the workspace of a batch."""
+
+
+# A traceback shows the name that users import.
+for _error in (
+    PynnError,
+    ArgumentError,
+    ArgumentTypeError,
+    ChainError,
+    ClosedError,
+    DataNotFoundError,
+    FileFormatError,
+    OutOfMemoryError,
+):
+    _error.__module__ = "pynn"
+del _error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -50,18 +49,25 @@ class EpochResult(NamedTuple):
     """Wall time of the epoch's steps, without validation and callbacks."""
 
 
-@dataclass
 class History:
     """One list for each figure, with one entry an epoch; see `EpochResult` for their meaning.
 
     val_loss and val_accuracy stay empty where `fit` was given no validation data.
     """
 
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    val_accuracy: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    def __init__(
+        self,
+        loss: list[float] | None = None,
+        accuracy: list[float] | None = None,
+        val_loss: list[float] | None = None,
+        val_accuracy: list[float] | None = None,
+        seconds: list[float] | None = None,
+    ) -> None:
+        self.loss = loss or []
+        self.accuracy = accuracy or []
+        self.val_loss = val_loss or []
+        self.val_accuracy = val_accuracy or []
+        self.seconds = seconds or []
 
     @property
     def epochs(self) -> int:
@@ -80,6 +86,11 @@ class History:
         if result.val_loss is not None and result.val_accuracy is not None:
             self.val_loss.append(result.val_loss)
             self.val_accuracy.append(result.val_accuracy)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, History) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __repr__(self) -> str:
         if self.epochs == 0:

@@ -20,7 +20,9 @@ from pynn._optimizers import SGD
 from pynn._spec import Spec
 
 ROWS_AT_A_TIME = 256
-"""Rows that prediction and evaluation put through the layers at once."""
+"""Rows that prediction and evaluation put through the layers at once, as pynn.h has it."""
+
+DEFAULT_BATCH_SIZE = 128
 
 _SHUFFLE_STREAMS = 1 << 32
 """Random stream of the first epoch's order; those below are the layers' (see pynn.h)."""
@@ -75,7 +77,7 @@ class Model:
         labels: npt.NDArray[Any],
         *,
         epochs: int,
-        batch_size: int = 128,
+        batch_size: int | None = None,
         optimizer: SGD | None = None,
         validation: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
         on_epoch: OnEpoch | None = None,
@@ -93,7 +95,7 @@ class Model:
                 that are contiguous in C's order are used where they are, without a copy.
             labels: Shape (n,), any integer dtype, each in [0, classes).
             epochs: Passes through the data, at least 1.
-            batch_size: Examples a step, 1 to n.
+            batch_size: Examples a step, 1 to n; without, 128 or n, whichever is less.
             optimizer: What a step does; SGD() without.
             validation: (features, labels) to evaluate after each epoch.
             on_epoch: Called with an `EpochResult` after each epoch.
@@ -110,6 +112,8 @@ class Model:
         """
         epochs = _checks.integer("epochs", epochs, least=1)
         data = self._data("", features, labels)
+        if batch_size is None:
+            batch_size = min(DEFAULT_BATCH_SIZE, data.rows)
         batch_size = _checks.integer("batch_size", batch_size, least=1)
         if batch_size > data.rows:
             raise ArgumentError(
@@ -435,6 +439,12 @@ def _paced(total: int, grain: int = 1, seconds: float = 0.05) -> Iterator[tuple[
     Between runs Python sees Ctrl-C and lets other threads in. All runs but the last are multiples
     of `grain` long; with that, where the cuts are changes no result.
     """
+    if 0 < total <= grain:
+        yield 0, total
+        return
+    if 0 < total <= grain:
+        yield 0, total
+        return
     first, count = 0, grain
     while first < total:
         last = min(first + count, total)

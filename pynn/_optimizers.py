@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pynn import _checks
 
 
-@dataclass(frozen=True, kw_only=True)
 class SGD:
     """Plain stochastic gradient descent: parameters -= learning_rate * gradient.
 
@@ -24,8 +21,21 @@ class SGD:
         SGD(learning_rate=0.05)
     """
 
-    learning_rate: float = 0.05
+    __slots__ = ("_learning_rate",)
 
-    def __post_init__(self) -> None:
-        rate = _checks.real("learning_rate", self.learning_rate, above=0.0)
-        object.__setattr__(self, "learning_rate", rate)
+    def __init__(self, *, learning_rate: float = 0.05) -> None:
+        self._learning_rate = _checks.real("learning_rate", learning_rate, above=0.0)
+
+    @property
+    def learning_rate(self) -> float:
+        """What the gradient is multiplied by."""
+        return self._learning_rate
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SGD) and self.learning_rate == other.learning_rate
+
+    def __hash__(self) -> int:
+        return hash((SGD, self.learning_rate))
+
+    def __repr__(self) -> str:
+        return f"SGD(learning_rate={self.learning_rate})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
 from pynn._boundary import Layer, Loss
@@ -30,6 +29,8 @@ class Spec(NamedTuple):
 
     def to_json(self) -> str:
         """The chain as JSON: {"input": 784, "layers": [{"kind": "relu"}, ...], "loss": ...}."""
+        import json  # here, since it takes a while and only files need it
+
         layers: list[dict[str, Any]] = []
         for layer in self.layers:
             entry: dict[str, Any] = {"kind": layer.kind}

@@ -38,7 +38,7 @@ int main(void) {
            pynn_network_parameter_count(network));
     float weights[9] = {0, 0, 0, 0, 0, 0, 1, 2, 4}, logits[3];
     const float features[2] = {1, 1};
-    const pynn_data data = {features, PYNN_FEATURES_FLOAT32, 1, NULL};
+    const pynn_data data = {.features = features, .feature_type = PYNN_FEATURES_FLOAT32, .rows = 1};
     pynn_workspace *workspace;
     if (pynn_workspace_create(NULL, network, NULL, 1, &workspace) != PYNN_OK) return 3;
     if (pynn_predict(workspace, &data, 0, 1, weights, PYNN_LOGITS, logits) != PYNN_OK) return 4;
@@ -110,6 +110,7 @@ class Data(ctypes.Structure):
         ("feature_type", c_int),
         ("rows", c_size_t),
         ("labels", POINTER(c_int32)),
+        ("path", c_int),
     ]
 
 

@@ -155,6 +155,21 @@ def test_fitting_goes_on(split: tuple[int, ...], examples: Examples) -> None:
     assert whole.epochs_trained == parts.epochs_trained == 5
 
 
+@pytest.mark.parametrize("before", [1, 31, 300])
+def test_batches_may_grow_and_shrink(before: int, examples: Examples) -> None:
+    """What a model was used for before, on fewer rows or more, changes no bit of what follows."""
+    images, labels = examples
+    used, fresh = build(), build()
+    used.predict(images[:before])
+    for model in (used, fresh):
+        model.fit(images, labels, epochs=1, batch_size=32)
+    used.evaluate(images[:before], labels[:before])
+    for model in (used, fresh):
+        model.fit(images, labels, epochs=1, batch_size=300)
+    assert_same_parameters(used, fresh)
+    np.testing.assert_array_equal(used(images), fresh(images))
+
+
 def one_at_a_time(total: int, grain: int = 1) -> Iterator[tuple[int, int]]:
     """Runs as short as they may be."""
     return ((first, min(first + grain, total)) for first in range(0, total, grain))
@@ -174,13 +189,20 @@ def unevenly(total: int, grain: int = 1) -> Iterator[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("paced", [one_at_a_time, all_at_once, unevenly])
+@pytest.mark.parametrize("zeros", [[], [slice(None)], [slice(0, 450)], [slice(450, 900)]])
 def test_cuts_change_no_bit(
+    zeros: list[slice],
     paced: Callable[..., Iterator[tuple[int, int]]],
     rng: np.random.Generator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """How many steps or rows go into one call of C follows the clock, and no figure follows it."""
+    """How many steps or rows go into one call of C follows the clock, and no figure follows it.
+
+    That holds also where some rows are mostly zeros, which may be computed in another way.
+    """
     x = rng.normal(size=(900, 20)).astype(np.float32)
+    for rows in zeros:
+        x[rows] *= rng.random(x[rows].shape) < 0.1
     y = rng.integers(0, 3, 900)
 
     def figures(model: pynn.Model) -> tuple[Any, ...]:
@@ -363,6 +385,14 @@ def stop(_: object) -> None:
     raise Stop
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also in a background job, which would ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press_ctrl_c(_: object) -> None:
     """A callback during which the user presses Ctrl-C."""
     signal.raise_signal(signal.SIGINT)
@@ -376,6 +406,7 @@ def test_interruption_leaves_a_usable_model(
     error: type[BaseException],
     examples: Examples,
     tmp_path: Path,
+    ctrl_c: None,
 ) -> None:
     """What a callback raises comes out of fit; the model has its steps so far and can go on."""
     model = build()
@@ -459,6 +490,24 @@ def test_labels_of_any_integer_dtype_are_the_same(dtype: str, examples: Examples
     model.fit(images, same, epochs=1, batch_size=32)
     other.fit(images, labels, epochs=1, batch_size=32)
     assert_same_parameters(model, other)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i4"])
+def test_labels_are_read_once(dtype: str, examples: Examples) -> None:
+    """Labels that become wrong while they are trained on do no harm, and change no bit."""
+    images = examples[0]
+    labels, held_out = examples[1].astype(dtype), examples[1].astype(dtype)
+
+    def spoil(_: object) -> None:
+        labels[:] = held_out[:] = 100
+
+    model, other = build(), build()
+    history = model.fit(
+        images, labels, epochs=2, batch_size=32, validation=(images, held_out), on_progress=spoil
+    )
+    expected = other.fit(*examples, epochs=2, batch_size=32, validation=examples)
+    assert_same_parameters(model, other)
+    assert history.val_loss == expected.val_loss
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,15 +44,18 @@ def flat(model: pynn.Model) -> npt.NDArray[np.float32]:
 
 # ------------------------------------------------------------ threads of C
 
-# Widths and a batch size. Work is cut into blocks of 32 rows and tiles of 2 million products, so
-# these make one task and many, with whole and with odd pieces at the end.
+# Widths, a batch size, and the share of zeros in the data, which are skipped where there are many.
+# Work is cut by shape: these make one task and many, with whole and with odd pieces at the end.
 SHAPES = {
-    "tiny": ((3, 2), 1),
-    "odd": ((33, 65, 7), 31),
-    "one row more than a block": ((50, 129, 17, 10), 33),
-    "many tiles": ((785, 257, 63, 10), 127),
-    "powers of two": ((512, 256, 16), 128),
-    "one large batch": ((65, 130, 3), 601),
+    "tiny": ((3, 2), 1, 0.0),
+    "odd": ((33, 65, 7), 31, 0.0),
+    "one row more than a block": ((50, 129, 17, 10), 33, 0.0),
+    "many tiles": ((785, 257, 63, 10), 127, 0.0),
+    "powers of two": ((512, 256, 16), 128, 0.0),
+    "one large batch": ((65, 130, 3), 601, 0.0),
+    "mostly zeros": ((785, 129, 10), 127, 0.8),
+    "mostly zeros, a large batch": ((785, 65, 10), 601, 0.9),
+    "mostly zeros, tiny": ((9, 3), 5, 0.9),
 }
 
 
@@ -59,9 +63,10 @@ def trained(threads: int, activation: str, shape: str) -> tuple[Any, ...]:
     """All that can be seen of a training with so many threads; == compares it bit for bit."""
     pynn.set_num_threads(threads)
     assert pynn.get_num_threads() == threads
-    widths, batch_size = SHAPES[shape]
+    widths, batch_size, zeros = SHAPES[shape]
     rng = np.random.default_rng(9)
     x = rng.integers(0, 256, (601, widths[0]), np.uint8)
+    x[rng.random(x.shape) < zeros] = 0
     y = rng.integers(0, widths[-1], 601)
     model = build(activation, widths)
     history = model.fit(x, y, epochs=2, batch_size=batch_size, validation=(x, y))
@@ -218,10 +223,12 @@ def test_two_fits_of_one_model_take_turns() -> None:
     model, other = build("relu", (20, 30, 3)), build("relu", (20, 30, 3))
     runs: list[int] = []
 
+    def on_epoch(_: object) -> None:
+        runs.append(threading.get_ident())
+        time.sleep(0.002)  # the other would go on here, if it could
+
     def train() -> None:
-        model.fit(
-            x, y, epochs=5, batch_size=10, on_epoch=lambda _: runs.append(threading.get_ident())
-        )
+        model.fit(x, y, epochs=5, batch_size=10, on_epoch=on_epoch)
 
     in_threads(train, train)
     other.fit(x, y, epochs=10, batch_size=10)

@@ -32,7 +32,7 @@ static arguments valid(void) {
     static const uint32_t order[ROWS] = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0};
     return (arguments){
         .workspace = workspace,
-        .data = {features, PYNN_FEATURES_UINT8, ROWS, labels},
+        .data = {features, PYNN_FEATURES_UINT8, ROWS, labels, PYNN_PATH_AUTO},
         .order = order,
         .count = MAX_BATCH,
         .batch_size = MAX_BATCH,
@@ -117,6 +117,7 @@ static void test_gradient(void) {
     CALL(gradient, a.data.labels = NULL, PYNN_INVALID_ARGUMENT);
     CALL(gradient, a.data.feature_type = 0, PYNN_INVALID_ARGUMENT);
     CALL(gradient, a.data.feature_type = 3, PYNN_INVALID_ARGUMENT);
+    CALL(gradient, a.data.path = 3, PYNN_INVALID_ARGUMENT);
     CALL(gradient, a.count = 0, PYNN_INVALID_ARGUMENT);
     CALL(gradient, a.count = MAX_BATCH + 1, PYNN_WORKSPACE_MISMATCH);
     CALL(gradient, a.count = SIZE_MAX, PYNN_WORKSPACE_MISMATCH);
@@ -142,6 +143,7 @@ static void test_train(void) {
     CALL(train, a.data.features = NULL, PYNN_INVALID_ARGUMENT);
     CALL(train, a.data.labels = NULL, PYNN_INVALID_ARGUMENT);
     CALL(train, a.data.feature_type = 3, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.data.path = 3, PYNN_INVALID_ARGUMENT);
     CALL(train, a.optimizer.learning_rate = NAN, PYNN_INVALID_ARGUMENT);
     CALL(train, a.optimizer.learning_rate = INFINITY, PYNN_INVALID_ARGUMENT);
     CALL(train, a.batch_size = 0, PYNN_INVALID_ARGUMENT);
@@ -179,6 +181,7 @@ static void test_evaluate(void) {
     CALL(evaluate, a.data.features = NULL, PYNN_INVALID_ARGUMENT);
     CALL(evaluate, a.data.labels = NULL, PYNN_INVALID_ARGUMENT);
     CALL(evaluate, a.data.feature_type = 3, PYNN_INVALID_ARGUMENT);
+    CALL(evaluate, a.data.path = 3, PYNN_INVALID_ARGUMENT);
     CALL(evaluate, (a.first = 3, a.last = 2), PYNN_INVALID_ARGUMENT);
     CALL(evaluate, a.last = ROWS, PYNN_OK);
     CALL(evaluate, a.last = ROWS + 1, PYNN_ROW_OUT_OF_RANGE);
@@ -197,6 +200,7 @@ static void test_predict(void) {
     CALL(predict, a.out = NULL, PYNN_INVALID_ARGUMENT);
     CALL(predict, a.data.features = NULL, PYNN_INVALID_ARGUMENT);
     CALL(predict, a.data.feature_type = 3, PYNN_INVALID_ARGUMENT);
+    CALL(predict, a.data.path = 3, PYNN_INVALID_ARGUMENT);
     CALL(predict, a.output = 0, PYNN_INVALID_ARGUMENT);
     CALL(predict, a.output = 3, PYNN_INVALID_ARGUMENT);
     CALL(predict, (a.first = 3, a.last = 2), PYNN_INVALID_ARGUMENT);

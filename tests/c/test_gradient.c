@@ -100,20 +100,21 @@ static int32_t labels[ROWS];
 static uint32_t order[ROWS];
 static float parameters[MOST_PARAMETERS], gradients[MOST_PARAMETERS];
 
-static pynn_data some_data(size_t inputs) {
+static pynn_data some_data(size_t inputs, pynn_path path) {
     pynn_random_uniform(5, 0, 0, ROWS * inputs, -1.0f, 1.0f, features);
     for (size_t n = 0; n < ROWS; n++) {
         labels[n] = (int32_t)((n * n + n / 7) % CLASSES);
     }
     pynn_random_permutation(5, 1, ROWS, order);
-    return (pynn_data){features, PYNN_FEATURES_FLOAT32, ROWS, labels};
+    return (pynn_data){features, PYNN_FEATURES_FLOAT32, ROWS, labels, path};
 }
 
 /* The gradient over the first `count` rows of the order is the naive one, for every dense layer in
  * proportion to its norm; the loss, too. */
-static void check_gradient(size_t inputs, const pynn_layer *layers, size_t layer_count, size_t count) {
+static void check_path(size_t inputs, const pynn_layer *layers, size_t layer_count, size_t count,
+                       pynn_path path) {
     naive *state = calloc(1, sizeof *state);
-    const pynn_data data = some_data(inputs);
+    const pynn_data data = some_data(inputs, path);
     pynn_network *network = create_network(inputs, layers, layer_count);
     pynn_workspace *workspace = create_workspace(network, count);
     if (!CHECK(state != NULL)) return;
@@ -138,7 +139,8 @@ static void check_gradient(size_t inputs, const pynn_layer *layers, size_t layer
             error = fmax(error, fabs((double)gradients[p] - state->gradients[p]));
         }
         if (!CHECK(sqrt(norm) > 1e-3) || !CHECK_NEAR(error / sqrt(norm), 0.0, 2e-6)) {
-            printf("    dense layer %zu; %zu layers, %zu rows\n", d, layer_count, count);
+            printf("    dense layer %zu; %zu layers, %zu rows, path %d\n", d, layer_count, count,
+                   (int)path);
         }
     }
     CHECK_NEAR(sums.loss, state->loss, 1e-5 * state->loss);
@@ -146,6 +148,12 @@ static void check_gradient(size_t inputs, const pynn_layer *layers, size_t layer
     pynn_workspace_destroy(workspace);
     pynn_network_destroy(network);
     free(state);
+}
+
+/* By gemm and by lists of entries, which are of all inputs here. */
+static void check_gradient(size_t inputs, const pynn_layer *layers, size_t layer_count, size_t count) {
+    check_path(inputs, layers, layer_count, count, PYNN_PATH_DENSE);
+    check_path(inputs, layers, layer_count, count, PYNN_PATH_SPARSE);
 }
 
 static void test_gradients(void) {
@@ -162,16 +170,18 @@ static void test_gradients(void) {
         {{RELU, DENSE(CLASSES), TANH}, 3},                    /* after the last */
         {{TANH, DENSE(8), RELU, TANH, DENSE(CLASSES), SIGMOID, TANH, TANH}, 8},
     };
-    static const size_t batches[] = {1, 2, 31, 32, 33, 64, 101, ROWS};
+    static const size_t batches[] = {1, 2, 15, 16, 17, 33, 64, 101, 127, 128, 129, ROWS};
     for (size_t k = 0; k < COUNT_OF(networks); k++) {
         for (size_t b = 0; b < COUNT_OF(batches); b++) {
             check_gradient(INPUTS, networks[k].layers, networks[k].count, batches[b]);
         }
     }
-    /* Matrices of more than one tile: 511 * 100 * 150 products are four times the work of one. */
+    /* Wide enough for tiles of the first layer, and of the second and what goes back through it. */
     const pynn_layer wide[] = {DENSE(100), TANH, DENSE(CLASSES)};
     check_gradient(511, wide, COUNT_OF(wide), ROWS);
     check_gradient(1, wide, COUNT_OF(wide), 33);
+    const pynn_layer deep[] = {DENSE(203), TANH, DENSE(165), SIGMOID, DENSE(CLASSES)};
+    check_gradient(3, deep, COUNT_OF(deep), ROWS);
 }
 
 int main(void) {

@@ -260,7 +260,7 @@ static void test_steps_allocate_nothing(void) {
     float parameters[4 * 5 + 5 + 5 * 3 + 3], gradients[43], out[40 * 3];
     const uint8_t features[40 * 4] = {1, 2, 3};
     const int32_t labels[40] = {2, 1};
-    const pynn_data data = {features, PYNN_FEATURES_UINT8, 40, labels};
+    const pynn_data data = {features, PYNN_FEATURES_UINT8, 40, labels, PYNN_PATH_AUTO};
     pynn_sums sums = {0};
     if (!CHECK_EQ(make_network(&allocator, (void **)&network), PYNN_OK)) return;
     if (!CHECK_EQ(pynn_workspace_create(&allocator, network, NULL, 16, &workspace), PYNN_OK)) return;

@@ -55,7 +55,13 @@ static void test_activations_anywhere(void) {
     static const size_t widths[] = {3, 3, 5, 5, 5, 2, 2};
     pynn_network *network;
     if (!CHECK_EQ(create(3, layers, COUNT_OF(layers), &network), PYNN_OK)) return;
-    CHECK_EQ(network->first_dense, 2);
+    CHECK_EQ(network->stage_count, 3);
+    CHECK_EQ(network->first_dense, 1);
+    static const network_stage stages[] = {{0, 2}, {2, 5}, {5, 7}};
+    for (size_t s = 0; s < COUNT_OF(stages); s++) {
+        CHECK_EQ(network->stages[s].first, stages[s].first);
+        CHECK_EQ(network->stages[s].end, stages[s].end);
+    }
     CHECK_EQ(network->layer_count, COUNT_OF(layers));
     CHECK_EQ(pynn_network_parameter_count(network), 3 * 5 + 5 + 5 * 2 + 2);
     for (size_t l = 0; l < COUNT_OF(layers); l++) {

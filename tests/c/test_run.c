@@ -1,6 +1,6 @@
-/* test_run.c: gradients, training, evaluation and prediction: by hand, against a naive implementation in
- * double, and against themselves where one thing can be said in two ways. test_arguments.c has the
- * refusals. */
+/* test_run.c: gradients, training, evaluation and prediction: by hand, and against themselves where one
+ * thing can be said in two ways. All of it by gemm and by lists of entries. test_gradient.c has a naive
+ * implementation, test_arguments.c the refusals. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -49,12 +49,12 @@ static void destroy(pynn_workspace *workspace, pynn_network *network) {
  *     db = column sums of dz = (-23/40, 23/40) */
 static const double hand_gradient[6] = {-0.25, 0.25, -0.45, 0.45, -0.575, 0.575};
 
-static void test_by_hand(void) {
+static void test_by_hand(pynn_path path) {
     const pynn_layer layer = DENSE(2);
     const float a = logf(3.0f), features[4] = {2, 0, 0, 1};
     const float start[6] = {a, 0, 0, a, 0, a};
     const int32_t labels[2] = {0, 0};
-    const pynn_data data = {features, PYNN_FEATURES_FLOAT32, 2, labels};
+    const pynn_data data = {features, PYNN_FEATURES_FLOAT32, 2, labels, path};
     const double loss = log(4.0 / 3.0) + log(10.0);
     pynn_network *network = create_network(2, &layer, 1);
     pynn_workspace *workspace = create_workspace(network, NULL, 2);
@@ -102,12 +102,12 @@ static void test_by_hand(void) {
 
 /* N zero inputs of class 0, and both biases 1: every row's share of the bias gradient is -1/2 / N, and
  * that of the update, 1/2 * 1e-4 / 8192 = 6e-9, is lost if it is added to 1 by itself. */
-static void test_large_batch(void) {
+static void test_large_batch(pynn_path path) {
     enum { N = 8192 };
     const pynn_layer layer = DENSE(2);
     static float features[N];
     static int32_t labels[N];
-    const pynn_data data = {features, PYNN_FEATURES_FLOAT32, N, labels};
+    const pynn_data data = {features, PYNN_FEATURES_FLOAT32, N, labels, path};
     pynn_network *network = create_network(1, &layer, 1);
     pynn_workspace *workspace = create_workspace(network, NULL, N);
     float parameters[4] = {0, 0, 1, 1};
@@ -124,13 +124,13 @@ static int32_t labels[ROWS];
 static uint32_t order[ROWS];
 static float parameters[PARAMETERS], gradients[PARAMETERS];
 
-static pynn_data some_data(void) {
+static pynn_data some_data(pynn_path path) {
     pynn_random_uniform(5, 0, 0, ROWS * INPUTS, -1.0f, 1.0f, features);
     for (size_t n = 0; n < ROWS; n++) {
         labels[n] = (int32_t)((n * n + n / 7) % CLASSES);
     }
     pynn_random_permutation(5, 1, ROWS, order);
-    return (pynn_data){features, PYNN_FEATURES_FLOAT32, ROWS, labels};
+    return (pynn_data){features, PYNN_FEATURES_FLOAT32, ROWS, labels, path};
 }
 
 /* ---------------------------------------------------------------- one thing in two ways */
@@ -180,8 +180,8 @@ static void check_same(recipe one, recipe other) {
     CHECK_BYTES(&a, &b, sizeof a);
 }
 
-static void test_training_in_two_ways(void) {
-    const recipe usual = {some_data(), order, 40, 4, 0, 40}; /* 40, 40, 40 and 30 rows */
+static void test_training_in_two_ways(pynn_path path) {
+    const recipe usual = {some_data(path), order, 40, 4, 0, 40}; /* 40, 40, 40 and 30 rows */
     recipe other = usual;
     CHECK(train(usual).sums.loss > 0);
 
@@ -209,8 +209,8 @@ static void test_training_in_two_ways(void) {
 }
 
 /* A step takes the gradient over its rows, the last one over what is left. */
-static void test_steps_are_gradients(void) {
-    const recipe how = {some_data(), order, 40, 4, 0, 40};
+static void test_steps_are_gradients(pynn_path path) {
+    const recipe how = {some_data(path), order, 40, 4, 0, 40};
     outcome expected, trained = train(how);
     pynn_network *network = create_network(INPUTS, deep, COUNT_OF(deep));
     pynn_workspace *workspace = create_workspace(network, NULL, 40);
@@ -244,8 +244,8 @@ static void test_uint8(void) {
         bytes[i] = (uint8_t)i;
         floats[i] = (float)i / 255.0f;
     }
-    const pynn_data data[2] = {{bytes, PYNN_FEATURES_UINT8, 1, &label},
-                               {floats, PYNN_FEATURES_FLOAT32, 1, &label}};
+    const pynn_data data[2] = {{bytes, PYNN_FEATURES_UINT8, 1, &label, PYNN_PATH_DENSE},
+                               {floats, PYNN_FEATURES_FLOAT32, 1, &label, PYNN_PATH_DENSE}};
     pynn_network *network = create_network(COUNT, &layer, 1);
     pynn_workspace *workspace = create_workspace(network, NULL, 1);
     CHECK_EQ(pynn_network_initialize(network, 1, parameters), PYNN_OK);
@@ -261,10 +261,10 @@ static void test_uint8(void) {
 
 /* Any range of rows, through a workspace of any size, gives what the whole gives; nothing else is written,
  * and labels are not needed to predict. */
-static void test_use_in_pieces(void) {
+static void test_use_in_pieces(pynn_path path) {
     static const size_t batches[] = {1, 7, 32, 33, 64, 2 * ROWS};
     static const size_t ranges[][2] = {{0, ROWS}, {0, 1}, {31, 97}, {ROWS - 1, ROWS}, {5, 5}, {0, 0}};
-    pynn_data data = some_data();
+    pynn_data data = some_data(path);
     static float whole[ROWS * CLASSES], out[ROWS * CLASSES + 1];
     pynn_network *network = create_network(INPUTS, deep, COUNT_OF(deep));
     pynn_workspace *workspace = create_workspace(network, NULL, ROWS);
@@ -276,13 +276,14 @@ static void test_use_in_pieces(void) {
         for (size_t r = 0; r < COUNT_OF(ranges); r++) {
             const size_t first = ranges[r][0], last = ranges[r][1], count = (last - first) * CLASSES;
             const float *z = whole + first * CLASSES;
-            pynn_sums sums = {1.0, 2, 3}, expected = sums;
-            pynn_softmax_cross_entropy(last - first, CLASSES, z, labels + first, 0.0f, NULL, &expected);
+            pynn_sums sums = {1.0, 2, 3}, added;
+            float deltas[ROWS * CLASSES];
+            pynn_softmax_cross_entropy(last - first, CLASSES, z, labels + first, 0.0f, deltas, &added);
             data.labels = labels;
             CHECK_EQ(pynn_evaluate(workspace, &data, first, last, parameters, &sums), PYNN_OK);
-            CHECK_NEAR(sums.loss, expected.loss, 1e-5);
-            CHECK_EQ(sums.correct, expected.correct);
-            CHECK_EQ(sums.rows, expected.rows);
+            CHECK_NEAR(sums.loss, 1.0 + added.loss, 1e-5);
+            CHECK_EQ(sums.correct, 2 + added.correct);
+            CHECK_EQ(sums.rows, 3 + added.rows);
             out[count] = 42.0f;
             data.labels = NULL;
             CHECK_EQ(pynn_predict(workspace, &data, first, last, parameters, PYNN_LOGITS, out), PYNN_OK);
@@ -297,8 +298,8 @@ static void test_use_in_pieces(void) {
 }
 
 /* Threads change no bit of evaluation and prediction either. */
-static void test_use_with_threads(void) {
-    const pynn_data data = some_data();
+static void test_use_with_threads(pynn_path path) {
+    const pynn_data data = some_data(path);
     static float out[2][ROWS * CLASSES];
     pynn_sums sums[2] = {{0}};
     pynn_team *team = NULL;
@@ -318,12 +319,15 @@ static void test_use_with_threads(void) {
 }
 
 int main(void) {
-    test_by_hand();
-    test_large_batch();
-    test_training_in_two_ways();
-    test_steps_are_gradients();
+    for (int k = 0; k < 2; k++) {
+        pynn_path path = k == 0 ? PYNN_PATH_DENSE : PYNN_PATH_SPARSE;
+        test_by_hand(path);
+        test_large_batch(path);
+        test_training_in_two_ways(path);
+        test_steps_are_gradients(path);
+        test_use_in_pieces(path);
+        test_use_with_threads(path);
+    }
     test_uint8();
-    test_use_in_pieces();
-    test_use_with_threads();
     return check_failures();
 }

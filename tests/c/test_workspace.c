@@ -18,54 +18,64 @@ static pynn_network *create(size_t inputs, const pynn_layer *layers, size_t coun
 }
 
 typedef struct span {
-    const float *begin;
-    size_t count;
+    void *begin;
+    size_t nbytes;
 } span;
 
-/* All floats of a workspace by buffer: aligned, within the arena, and apart from each other. */
+/* All buffers of a workspace: aligned, within the arena, and apart from each other. */
 static void check_apart(const span *spans, size_t count, const pynn_workspace *workspace) {
     const uintptr_t arena = (uintptr_t)workspace->arena;
     for (size_t a = 0; a < count; a++) {
         const uintptr_t begin = (uintptr_t)spans[a].begin;
-        const uintptr_t end = (uintptr_t)(spans[a].begin + spans[a].count);
+        const uintptr_t end = begin + spans[a].nbytes;
         CHECK_EQ(begin % 64, 0);
         CHECK(begin >= arena && end - arena <= workspace->nbytes);
         for (size_t b = a + 1; b < count; b++) {
             const uintptr_t other = (uintptr_t)spans[b].begin;
-            CHECK(end <= other || other + spans[b].count * sizeof(float) <= begin);
+            CHECK(end <= other || other + spans[b].nbytes <= begin);
         }
     }
 }
 
-/* Every layer has room for its outputs and, from the first dense one, for their gradient; a layer that
- * works in place shares both with the one below. All of it may be written (ASan sees to the ends). */
+/* There is room for a batch as floats or as entries, in one place, for the lists by row and by column, and
+ * for what goes with the rows. Every layer has room for its outputs and, from the first dense one, for
+ * their gradient; a layer that works in place shares both with the one below. All of it may be written
+ * (ASan sees to the ends). */
 static void test_buffers(size_t max_batch) {
     static const pynn_layer layers[] = {RELU, RELU, DENSE(5), RELU, RELU, DENSE(3), RELU};
     pynn_network *network = create(7, layers, COUNT_OF(layers));
     pynn_workspace *workspace;
     if (!CHECK_EQ(pynn_workspace_create(NULL, network, NULL, max_batch, &workspace), PYNN_OK)) return;
-    span spans[1 + 2 * COUNT_OF(layers)] = {{workspace->inputs, max_batch * 7}};
-    size_t count = 1, floats = max_batch * 7;
+    span spans[7 + 2 * COUNT_OF(layers)] = {
+        {workspace->entries, max_batch * 7 * sizeof(pynn_entry)},
+        {workspace->rows, max_batch * sizeof(pynn_list)},
+        {workspace->strips, max_batch * PYNN_MAX_STRIPS * sizeof(pynn_list)},
+        {workspace->column_entries, 7 * PYNN_COLUMN_CAPACITY * sizeof(pynn_entry)},
+        {workspace->columns, 7 * sizeof(pynn_list)},
+        {workspace->labels, max_batch * sizeof *workspace->labels},
+        {workspace->parts, max_batch * sizeof(pynn_sums)},
+    };
+    size_t count = 7, nbytes = 0;
+    CHECK(workspace->inputs == (float *)workspace->entries);
+    CHECK((int)PYNN_COLUMN_CAPACITY >= (int)PYNN_SLICE_ROWS);
     for (size_t l = 0; l < COUNT_OF(layers); l++) {
         const layer_buffers *buffers = &workspace->layers[l];
-        const size_t size = max_batch * network->layers[l].outputs;
+        const size_t size = max_batch * network->layers[l].outputs * sizeof(float);
         if (network->layers[l].in_place) {
             CHECK(buffers->outputs == buffers[-1].outputs && buffers->deltas == buffers[-1].deltas);
             continue;
         }
         spans[count++] = (span){buffers->outputs, size};
-        floats += size;
         if (!CHECK_EQ(buffers->deltas != NULL, l >= 2) || l < 2) continue;
         spans[count++] = (span){buffers->deltas, size};
-        floats += size;
     }
-    CHECK_EQ(count, 1 + 2 + 2 * 3);
+    CHECK_EQ(count, 7 + 2 + 2 * 3);
     check_apart(spans, count, workspace);
     for (size_t s = 0; s < count; s++) {
-        memset((float *)spans[s].begin, 0xFF, spans[s].count * sizeof(float));
+        memset(spans[s].begin, 0xFF, spans[s].nbytes);
+        nbytes += spans[s].nbytes;
     }
-    memset(workspace->labels, 0xFF, max_batch * sizeof *workspace->labels);
-    CHECK(pynn_workspace_nbytes(workspace) >= (floats + max_batch) * sizeof(float));
+    CHECK(pynn_workspace_nbytes(workspace) >= nbytes);
     pynn_workspace_destroy(workspace);
     pynn_network_destroy(network);
 }
@@ -100,21 +110,20 @@ static void release(void *context, void *memory) {
     free(memory);
 }
 
-/* On 64 bits. A dense layer (2^31 - 3, 2^31 - 1) needs three buffers, 3 * 2^31 - 5 floats a row, and
- * 2^62 floats are the first whose bytes do not fit:
- *     N = (2^31 + 1) / 3    (2^31 + 1) 2^31 - 5 N = 2^62 + 2^31 - 5/3 2^31: fits, and is asked for
- *     N = (2^31 + 4) / 3    (2^31 + 4) 2^31 - 5 N = 2^62 + 4 * 2^31 - 5/3 2^31: does not
- * Five buffers of (2^31 - 1)^2 floats: their number itself passes 2^64, by nearly 2^62. */
+/* On 64 bits. A row of a batch of a dense layer (2^31 - 3, 2^31 - 1) needs an entry of 8 bytes for each
+ * input and two floats for each output, 2^35 bytes and a little more; beside the rows are less than 2^43
+ * bytes. So 2^29 rows do not fit into 2^64 bytes, and 2^29 - 2^10 do. Four more buffers of (2^31 - 1)^2
+ * floats: the number of the floats itself passes 2^64. */
 static void test_size_overflow(void) {
     if (sizeof(size_t) != 8) return;
     const pynn_layer wide = DENSE(INT_MAX);
     const pynn_layer five[] = {RELU, RELU, DENSE(1), DENSE(INT_MAX)};
-    const size_t fits = ((size_t)INT_MAX + 2) / 3;
+    const size_t fits = ((size_t)1 << 29) - 1024;
     size_t largest = 0;
     const pynn_allocator allocator = {refuse_memory, release, &largest};
     pynn_workspace *workspace;
     pynn_network *network = create(INT_MAX - 2, &wide, 1);
-    CHECK_EQ(pynn_workspace_create(&allocator, network, NULL, fits + 1, &workspace), PYNN_SIZE_OVERFLOW);
+    CHECK_EQ(pynn_workspace_create(&allocator, network, NULL, fits + 1024, &workspace), PYNN_SIZE_OVERFLOW);
     CHECK_EQ(largest, 0);
     CHECK_EQ(pynn_workspace_create(&allocator, network, NULL, fits, &workspace), PYNN_OUT_OF_MEMORY);
     CHECK(workspace == NULL);

@@ -1,0 +1,109 @@
+/* gradient.c: from the gradient with respect to the layers' outputs to that with respect to the parameters.
+ *
+ * For a dense layer with inputs X (N, I) and gradient dY (N, O):
+ *
+ *     dW = X^T dY        db = column sums of dY
+ *
+ * Where it is added to the parameters at once, there is no array of gradients: a step of SGD is the same
+ * product with alpha = -learning_rate and beta = 1. */
+#include "gemm.h"
+#include "internal.h"
+#include "vector.h"
+
+/* T_b = alpha * (column sums of dY) + beta * T_b; dY (rows, columns), its rows `stride` floats apart. The
+ * sums are made apart, so that a bias much larger than its update is rounded once, not N times. */
+PYNN_CLONES void sum_columns(size_t rows, size_t columns, size_t stride, float alpha, const float *dy,
+                             float beta, float *target) {
+    enum { LANES = 16 };
+    for (size_t first = 0; first < columns; first += LANES) {
+        size_t width = columns - first < LANES ? columns - first : LANES;
+        float sums[LANES] = {0};
+        if (width == LANES) {
+            floats16 all = {0};
+            for (size_t n = 0; n < rows; n++) all += *(const floats16 *)(dy + n * stride + first);
+            *(floats16 *)sums = all;
+        } else {
+            for (size_t n = 0; n < rows; n++) {
+                for (size_t o = 0; o < width; o++) sums[o] += dy[n * stride + first + o];
+            }
+        }
+        for (size_t o = 0; o < width; o++) {
+            float kept = beta == 0.0f ? 0.0f : beta * target[first + o];
+            target[first + o] = alpha * sums[o] + kept;
+        }
+    }
+}
+
+/* T_W = alpha * X^T dY + beta * T_W for the rows of W that belong to a strip of X, by lists of entries. */
+static void accumulate_lists(const pynn_batch *batch, const network_layer *layer, size_t strip,
+                             pynn_tile tile, const float *dy) {
+    pynn_workspace *workspace = batch->workspace;
+    size_t outputs = layer->outputs, begin = tile.row_begin, end = tile.row_end;
+    const pynn_list *strips = workspace->strips + strip;
+    pynn_entry *entries = workspace->column_entries + begin * PYNN_COLUMN_CAPACITY;
+    pynn_list *columns = workspace->columns + begin;
+    float *weights = batch->target + layer->weights_offset + begin * outputs;
+    float beta = batch->beta;
+    for (size_t n = 0; n < batch->count; n += PYNN_SLICE_ROWS) {
+        size_t rows = batch->count - n < PYNN_SLICE_ROWS ? batch->count - n : PYNN_SLICE_ROWS;
+        pynn_list_columns(rows, strips + n * PYNN_MAX_STRIPS, begin, end, entries, columns);
+        pynn_sum_lists(end - begin, columns, outputs, dy + n * outputs, outputs, batch->alpha, beta,
+                       weights, outputs);
+        beta = 1.0f;
+    }
+}
+
+/* How the W of a stage is cut: into tiles; with lists of entries as X is into strips. */
+static pynn_grid cut_weights(const pynn_batch *batch, size_t stage) {
+    const pynn_network *network = batch->workspace->network;
+    const network_layer *layer = &network->layers[network->stages[stage].first];
+    if (pynn_takes_lists(batch, stage)) {
+        pynn_grid grid = pynn_cut_strips(layer->inputs); /* W has a row for each column of X */
+        grid.columns = layer->outputs;
+        return grid;
+    }
+    return pynn_cut_product(layer->inputs, layer->outputs, batch->count);
+}
+
+/* Task number `index` of T = alpha * dP + beta * T: a tile of the W of one stage. */
+static void accumulate(void *context, size_t index) {
+    const pynn_batch *batch = context;
+    const pynn_workspace *workspace = batch->workspace;
+    const pynn_network *network = workspace->network;
+    size_t stage = network->first_dense;
+    pynn_grid grid = cut_weights(batch, stage);
+    while (index >= pynn_grid_count(&grid)) {
+        index -= pynn_grid_count(&grid);
+        grid = cut_weights(batch, ++stage);
+    }
+    pynn_tile tile = pynn_grid_tile(&grid, index);
+    size_t l = network->stages[stage].first;
+    const network_layer *layer = &network->layers[l];
+    size_t inputs = layer->inputs, outputs = layer->outputs;
+    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
+    const float *dy = workspace->layers[l].deltas + tile.column_begin;
+    if (pynn_takes_lists(batch, stage)) {
+        accumulate_lists(batch, layer, index, tile, dy);
+    } else {
+        const float *x = pynn_layer_inputs(workspace, l) + tile.row_begin;
+        float *weights =
+            batch->target + layer->weights_offset + tile.row_begin * outputs + tile.column_begin;
+        /* T_W = alpha * X^T dY + beta * T_W */
+        pynn_gemm(true, false, rows, columns, batch->count, batch->alpha, x, inputs, dy, outputs,
+                  batch->beta, weights, outputs);
+    }
+    if (tile.row_begin == 0) {
+        float *bias = batch->target + layer->bias_offset + tile.column_begin;
+        sum_columns(batch->count, columns, outputs, batch->alpha, dy, batch->beta, bias);
+    }
+}
+
+void pynn_accumulate(const pynn_batch *batch) {
+    const pynn_network *network = batch->workspace->network;
+    size_t tasks = 0;
+    for (size_t stage = network->first_dense; stage < network->stage_count; stage++) {
+        pynn_grid grid = cut_weights(batch, stage);
+        tasks += pynn_grid_count(&grid);
+    }
+    pynn_team_run(batch->workspace->team, tasks, accumulate, (void *)batch);
+}

@@ -1,0 +1,190 @@
+/* test_cut.c: the tiles that work is cut into: every cell is in one and only one of them, and they are as
+ * many, as large and as well placed as promised. */
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "internal.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+enum { GRAIN = 16 };
+
+static size_t grains(size_t length) {
+    return length / GRAIN + (length % GRAIN != 0);
+}
+
+/* Piece [begin, end) of a length, with the piece before it ending at `before`. */
+static bool check_piece(size_t begin, size_t end, size_t before, size_t length, size_t cuts) {
+    size_t size = end - begin;
+    return CHECK_EQ(begin, before) && CHECK(begin % GRAIN == 0) && CHECK(end > begin && end <= length) &&
+           CHECK(end == length || end % GRAIN == 0) && CHECK(size <= (grains(length) / cuts + 1) * GRAIN) &&
+           CHECK(end == length || size >= grains(length) / cuts * GRAIN);
+}
+
+/* The tiles stand row by row, without a gap, overlap or empty one, all of about the same size. */
+static bool check_tiles(const pynn_grid *grid) {
+    size_t row_end = 0;
+    for (size_t r = 0; r < grid->row_cuts; r++) {
+        size_t column_end = 0;
+        pynn_tile tile = {0};
+        for (size_t c = 0; c < grid->column_cuts; c++, column_end = tile.column_end) {
+            tile = pynn_grid_tile(grid, r * grid->column_cuts + c);
+            if (!check_piece(tile.row_begin, tile.row_end, row_end, grid->rows, grid->row_cuts))
+                return false;
+            if (!check_piece(tile.column_begin, tile.column_end, column_end, grid->columns,
+                             grid->column_cuts))
+                return false;
+        }
+        if (!CHECK_EQ(column_end, grid->columns)) return false;
+        row_end = tile.row_end;
+    }
+    return CHECK_EQ(row_end, grid->rows);
+}
+
+/* Every cell is painted once. */
+static bool check_cells(const pynn_grid *grid) {
+    size_t cells = grid->rows * grid->columns, once = 0;
+    unsigned char *painted = calloc(cells, 1);
+    if (!CHECK(painted != NULL)) return false;
+    for (size_t index = 0; index < pynn_grid_count(grid); index++) {
+        pynn_tile tile = pynn_grid_tile(grid, index);
+        for (size_t r = tile.row_begin; r < tile.row_end; r++) {
+            for (size_t c = tile.column_begin; c < tile.column_end; c++) painted[r * grid->columns + c]++;
+        }
+    }
+    for (size_t i = 0; i < cells; i++) once += painted[i] == 1;
+    free(painted);
+    return CHECK_EQ(once, cells);
+}
+
+/* ---------------------------------------------------------------- products */
+
+/* r x c tiles pack one operand c times and the other r times. */
+static double packing(const pynn_grid *grid, size_t r, size_t c) {
+    return (double)c * (double)grid->rows + (double)r * (double)grid->columns;
+}
+
+/* No other cut into as many tiles packs less. */
+static bool check_cheapest(const pynn_grid *grid) {
+    size_t count = pynn_grid_count(grid);
+    for (size_t r = 1; r <= count; r++) {
+        size_t c = count / r;
+        if (count % r != 0 || r > grains(grid->rows) || c > grains(grid->columns)) continue;
+        if (!CHECK(packing(grid, grid->row_cuts, grid->column_cuts) <= packing(grid, r, c))) return false;
+    }
+    return true;
+}
+
+static bool is_power_of_2(size_t count) {
+    return count != 0 && (count & (count - 1)) == 0;
+}
+
+static bool check_product(size_t rows, size_t columns, size_t depth) {
+    pynn_grid grid = pynn_cut_product(rows, columns, depth);
+    pynn_grid again = pynn_cut_product(rows, columns, depth);
+    size_t count = pynn_grid_count(&grid);
+    bool holds = CHECK_BYTES(&grid, &again, sizeof grid) && CHECK(count >= 1) &&
+                 CHECK_EQ(grid.rows, rows) && CHECK_EQ(grid.columns, columns) && check_tiles(&grid);
+    if (holds && rows * columns <= 100000) holds = check_cells(&grid);
+    /* Where there are grains enough, two and four threads can share evenly. */
+    if (holds && grains(rows) >= 16 && grains(columns) >= 16)
+        holds = CHECK(is_power_of_2(count)) && check_cheapest(&grid);
+    if (!holds) printf("    product (%zu, %zu), sums of %zu\n", rows, columns, depth);
+    return holds;
+}
+
+static void test_products(void) {
+    static const size_t lengths[] = {1,  2,  7,   15,  16,  17,  31,  32,  33,  47,  48,  49,   63,  64,
+                                     65, 95, 100, 127, 128, 129, 150, 256, 257, 300, 512, 1000, 4096};
+    static const size_t depths[] = {1, 10, 128, 784, 5000, 1000000};
+    for (size_t r = 0; r < COUNT_OF(lengths); r++) {
+        for (size_t c = 0; c < COUNT_OF(lengths); c++) {
+            for (size_t d = 0; d < COUNT_OF(depths); d++) check_product(lengths[r], lengths[c], depths[d]);
+        }
+    }
+}
+
+/* Little work is one task, much is at least four, and more of it never fewer. */
+static void test_counts(void) {
+    static const size_t lengths[] = {16, 64, 128, 300, 512, 2048};
+    for (size_t r = 0; r < COUNT_OF(lengths); r++) {
+        for (size_t c = 0; c < COUNT_OF(lengths); c++) {
+            size_t before = 0;
+            for (size_t depth = 1; depth < (size_t)1 << 24; depth *= 2) {
+                pynn_grid grid = pynn_cut_product(lengths[r], lengths[c], depth);
+                size_t count = pynn_grid_count(&grid);
+                double work = (double)lengths[r] * (double)lengths[c] * (double)depth;
+                CHECK(count >= before);
+                if (work < 1e6) CHECK_EQ(count, 1);
+                if (work > 1e9 && grains(lengths[r]) * grains(lengths[c]) >= 4) CHECK(count >= 4);
+                before = count;
+            }
+        }
+    }
+}
+
+/* Sizes up to what BLAS takes: their product fits no integer. */
+static void test_huge_products(void) {
+    static const size_t lengths[] = {1, 100, (size_t)1 << 20, INT_MAX - 15, INT_MAX - 14, INT_MAX};
+    for (size_t r = 0; r < COUNT_OF(lengths); r++) {
+        for (size_t c = 0; c < COUNT_OF(lengths); c++) {
+            for (size_t d = 0; d < COUNT_OF(lengths); d++) {
+                if (lengths[r] == 100 && lengths[c] == 100) continue;
+                pynn_grid grid = pynn_cut_product(lengths[r], lengths[c], lengths[d]);
+                CHECK(pynn_grid_count(&grid) <= 1000);
+                if (!check_tiles(&grid)) return;
+            }
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- rows and strips */
+
+/* Blocks have all columns; at most as many as rows, since each keeps its sums; two from 32 rows on. */
+static void test_rows(void) {
+    for (size_t rows = 1; rows <= 1000; rows++) {
+        pynn_grid grid = pynn_cut_rows(rows, 3);
+        CHECK_EQ(grid.column_cuts, 1);
+        CHECK(grid.row_cuts <= rows);
+        if (rows >= 32) CHECK(grid.row_cuts >= 2);
+        if (rows <= 16) CHECK_EQ(grid.row_cuts, 1);
+        if (!check_tiles(&grid) || !check_cells(&grid)) printf("    %zu rows\n", rows);
+    }
+    /* Too many to look at all. */
+    pynn_grid grid = pynn_cut_rows(INT_MAX, 1);
+    size_t count = pynn_grid_count(&grid), end = 0;
+    CHECK(count > 1000000);
+    CHECK_EQ(pynn_grid_tile(&grid, 0).row_begin, 0);
+    CHECK_EQ(pynn_grid_tile(&grid, count - 1).row_end, INT_MAX);
+    for (size_t index = 0; index + 1 < count; index += count / 1000) {
+        pynn_tile tile = pynn_grid_tile(&grid, index);
+        CHECK(tile.row_begin >= end && tile.row_end > tile.row_begin);
+        CHECK_EQ(tile.row_end, pynn_grid_tile(&grid, index + 1).row_begin);
+        end = tile.row_end;
+    }
+}
+
+static void test_strips(void) {
+    static const size_t huge[] = {100000, INT_MAX - 1, INT_MAX};
+    for (size_t columns = 1; columns <= 1000 + COUNT_OF(huge); columns++) {
+        size_t length = columns <= 1000 ? columns : huge[columns - 1001];
+        pynn_grid grid = pynn_cut_strips(length);
+        CHECK_EQ(grid.rows, length);
+        CHECK_EQ(grid.column_cuts, 1);
+        CHECK(grid.row_cuts <= PYNN_MAX_STRIPS);
+        if (length >= 128) CHECK(grid.row_cuts >= 4);
+        grid.columns = 5;
+        if (!check_tiles(&grid)) printf("    %zu columns\n", length);
+    }
+}
+
+int main(void) {
+    test_products();
+    test_counts();
+    test_huge_products();
+    test_rows();
+    test_strips();
+    return check_failures();
+}

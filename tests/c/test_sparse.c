@@ -1,0 +1,191 @@
+/* test_sparse.c: sums by lists of entries against a plain loop in double, and the lists by column against
+ * the matrix that the lists by row were made from. */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "internal.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+/* ---------------------------------------------------------------- sums */
+
+enum { LISTS = 7, M_ROWS = 40, MOST_ENTRIES = 60 };
+
+/* LISTS lists of indices into the rows of M, and values: the first empty, one of a single entry, the others
+ * of up to MOST_ENTRIES in any order and more than once, which no sum minds. */
+typedef struct lists {
+    pynn_entry entries[LISTS][MOST_ENTRIES];
+    pynn_list lists[LISTS];
+} lists;
+
+static const size_t counts[LISTS] = {0, 1, 2, 9, 17, 40, MOST_ENTRIES};
+
+static const lists *some_lists(void) {
+    static lists all;
+    float values[LISTS * MOST_ENTRIES];
+    pynn_random_uniform(1, 0, 0, LISTS * MOST_ENTRIES, -1.0f, 1.0f, values);
+    for (size_t l = 0; l < LISTS; l++) {
+        for (size_t e = 0; e < MOST_ENTRIES; e++)
+            all.entries[l][e] =
+                (pynn_entry){(uint32_t)((e * 23 + l) % M_ROWS), values[l * MOST_ENTRIES + e]};
+        all.lists[l] = (pynn_list){all.entries[l], all.entries[l] + counts[l]};
+    }
+    return &all;
+}
+
+typedef struct sum_case {
+    size_t columns;
+    size_t stride;
+    size_t y_stride;
+    float alpha;
+    float beta;
+} sum_case;
+
+/* A matrix of random values, NaN beyond its columns, that ends in its last row's last column: whatever lies
+ * behind is for the sanitizer to see. Starts at a float that no vector starts at. */
+static float *create_matrix(size_t rows, size_t columns, size_t stride, uint64_t stream, void **memory) {
+    size_t size = (rows - 1) * stride + columns;
+    float *block = malloc((size + 1) * sizeof *block);
+    *memory = block;
+    if (!CHECK(block != NULL)) exit(1);
+    float *matrix = block + 1;
+    pynn_random_uniform(2, stream, 0, size, -1.0f, 1.0f, matrix);
+    for (size_t i = 0; i < size; i++) {
+        if (i % stride >= columns) matrix[i] = NAN;
+    }
+    return matrix;
+}
+
+/* Y = alpha * (sums) + beta * Y, cell by cell: within what the rounding of as many sums may cost. */
+static bool check_sums(const sum_case *how) {
+    const lists *all = some_lists();
+    void *m_memory, *y_memory, *old_memory;
+    float *m = create_matrix(M_ROWS, how->columns, how->stride, 0, &m_memory);
+    float *y = create_matrix(LISTS, how->columns, how->y_stride, 1, &y_memory);
+    float *old = create_matrix(LISTS, how->columns, how->y_stride, 1, &old_memory);
+    bool holds = true;
+    if (how->beta == 0.0f) { /* then Y is not read */
+        for (size_t l = 0; l < LISTS; l++) {
+            for (size_t o = 0; o < how->columns; o++) y[l * how->y_stride + o] = NAN;
+        }
+    }
+    pynn_sum_lists(LISTS, all->lists, how->columns, m, how->stride, how->alpha, how->beta, y,
+                   how->y_stride);
+    for (size_t i = 0; i < (LISTS - 1) * how->y_stride + how->columns && holds; i++) {
+        size_t l = i / how->y_stride, o = i % how->y_stride;
+        if (o >= how->columns) { /* between the rows nothing is written */
+            holds = CHECK(isnan(y[i]));
+            continue;
+        }
+        double sum = 0.0, size = 0.0, kept = (double)how->beta * (double)old[i];
+        for (size_t e = 0; e < counts[l]; e++) {
+            const pynn_entry *entry = &all->entries[l][e];
+            double product = (double)entry->value * (double)m[entry->index * how->stride + o];
+            sum += product;
+            size += fabs(product);
+        }
+        size = fabs((double)how->alpha) * size + fabs(kept);
+        holds = CHECK_NEAR(y[i], (double)how->alpha * sum + kept, 6e-8 * (double)(counts[l] + 2) * size);
+        if (!holds) printf("    list %zu of %zu entries, column %zu\n", l, counts[l], o);
+    }
+    if (!holds)
+        printf("    %zu columns, strides %zu and %zu, alpha %g, beta %g\n", how->columns, how->stride,
+               how->y_stride, (double)how->alpha, (double)how->beta);
+    free(m_memory);
+    free(y_memory);
+    free(old_memory);
+    return holds;
+}
+
+/* All widths up to 150: one, four and eight vectors at a time, and what fills none. */
+static void test_sums(void) {
+    static const size_t more[] = {160, 191, 192, 193, 255, 256, 257, 319, 384, 400, 511, 512, 513, 1000};
+    static const float scales[][2] = {{1, 0}, {-0.5f, 0}, {-0.05f, 1}, {1, 1}, {2, -0.25f}, {0, 1}, {0, 0}};
+    for (size_t w = 1; w <= 150 + COUNT_OF(more); w++) {
+        size_t columns = w <= 150 ? w : more[w - 151];
+        for (size_t s = 0; s < COUNT_OF(scales); s++) {
+            const sum_case tight = {columns, columns, columns, scales[s][0], scales[s][1]};
+            const sum_case loose = {columns, columns + 1 + s, columns + 17, scales[s][0], scales[s][1]};
+            if (!check_sums(&tight) || !check_sums(&loose)) break;
+        }
+    }
+}
+
+/* No list at all, and nothing is touched. */
+static void test_no_lists(void) {
+    const lists *all = some_lists();
+    float m[3] = {NAN, NAN, NAN}, y[3] = {1, 2, 3};
+    pynn_sum_lists(0, all->lists, 3, m, 3, 1.0f, 0.0f, y, 3);
+    CHECK(y[0] == 1 && y[1] == 2 && y[2] == 3);
+    pynn_sum_lists(1, all->lists, 3, m, 3, 1.0f, 0.0f, y, 3); /* an empty one is 0, not 0 * M */
+    CHECK(y[0] == 0 && y[1] == 0 && y[2] == 0);
+}
+
+/* ---------------------------------------------------------------- columns */
+
+enum { MOST_ROWS = PYNN_SLICE_ROWS, COLUMNS = 61 };
+
+static float x[MOST_ROWS][COLUMNS]; /* the matrix of which only what is not 0 is listed */
+static pynn_entry row_entries[MOST_ROWS][COLUMNS];
+static pynn_list rows[MOST_ROWS * PYNN_MAX_STRIPS]; /* those of other strips must not be looked at */
+
+/* List columns begin .. end - 1 of a matrix with about so many values of a hundred that are not 0. */
+static void list_rows(size_t row_count, size_t begin, size_t end, float percent) {
+    float chances[COLUMNS];
+    memset(rows, 0xFF, sizeof rows);
+    for (size_t n = 0; n < row_count; n++) {
+        pynn_random_uniform(3, n, 0, COLUMNS, 0.0f, 100.0f, chances);
+        pynn_entry *entry = row_entries[n];
+        rows[n * PYNN_MAX_STRIPS].entries = entry;
+        for (size_t i = 0; i < COLUMNS; i++) {
+            x[n][i] = chances[i] < percent ? chances[i] - 200.0f : 0.0f;
+            if (x[n][i] != 0.0f && i >= begin && i < end) *entry++ = (pynn_entry){(uint32_t)i, x[n][i]};
+        }
+        rows[n * PYNN_MAX_STRIPS].end = entry;
+    }
+}
+
+static void check_columns(size_t row_count, size_t begin, size_t end, float percent) {
+    size_t width = end - begin;
+    pynn_entry *entries = malloc((width * PYNN_COLUMN_CAPACITY + 1) * sizeof *entries);
+    pynn_list columns[COLUMNS + 1];
+    if (!CHECK(entries != NULL)) return;
+    memset(columns, 0xFF, sizeof columns); /* overwritten */
+    const pynn_list behind = columns[width];
+    list_rows(row_count, begin, end, percent);
+    pynn_list_columns(row_count, rows, begin, end, entries, columns);
+    CHECK_BYTES(&columns[width], &behind, sizeof behind);
+    for (size_t i = begin; i < end; i++) {
+        const pynn_entry *entry = columns[i - begin].entries, *last = columns[i - begin].end;
+        CHECK(entry >= entries && last <= entries + width * PYNN_COLUMN_CAPACITY && entry <= last);
+        for (size_t n = 0; n < row_count; n++) { /* in the order of the rows, none left out, none else */
+            if (x[n][i] == 0.0f) continue;
+            if (!CHECK(entry < last) || !CHECK_EQ(entry->index, n) || !CHECK(entry->value == x[n][i]))
+                break;
+            entry++;
+        }
+        if (!CHECK(entry == last)) printf("    column %zu of %zu rows\n", i, row_count);
+    }
+    free(entries);
+}
+
+static void test_columns(void) {
+    static const size_t row_counts[] = {0, 1, 2, 31, 128, MOST_ROWS - 1, MOST_ROWS};
+    static const size_t ranges[][2] = {{0, COLUMNS},  {0, 1},        {16, 32},
+                                       {48, COLUMNS}, {60, COLUMNS}, {5, 5}};
+    static const float percents[] = {0.0f, 3.0f, 50.0f, 101.0f};
+    for (size_t n = 0; n < COUNT_OF(row_counts); n++) {
+        for (size_t r = 0; r < COUNT_OF(ranges); r++) {
+            for (size_t p = 0; p < COUNT_OF(percents); p++)
+                check_columns(row_counts[n], ranges[r][0], ranges[r][1], percents[p]);
+        }
+    }
+}
+
+int main(void) {
+    test_sums();
+    test_no_lists();
+    test_columns();
+    return check_failures();
+}

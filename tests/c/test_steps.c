@@ -1,0 +1,216 @@
+/* test_steps.c: steps on a team: the same bits for any number of threads, and nothing is allocated. */
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "internal.h"
+
+#define DENSE(outputs) {PYNN_DENSE, outputs, PYNN_INIT_HE}
+#define RELU {PYNN_RELU, 0, PYNN_INIT_NONE}
+#define SIGMOID {PYNN_SIGMOID, 0, PYNN_INIT_NONE}
+#define TANH {PYNN_TANH, 0, PYNN_INIT_NONE}
+
+enum { CLASSES = 10, MOST_ROWS = 428, MOST_FEATURES = 428 * 784, MOST_PARAMETERS = 1100000 };
+
+/* ---------------------------------------------------------------- memory */
+
+static atomic_size_t requests;
+
+static void *count_and_allocate(void *context, size_t nbytes) {
+    (void)context;
+    atomic_fetch_add(&requests, 1);
+    return malloc(nbytes);
+}
+
+static void release(void *context, void *memory) {
+    (void)context;
+    free(memory);
+}
+
+static const pynn_allocator counting = {count_and_allocate, release, NULL};
+
+#if defined(PYNN_WRAP_MALLOC)
+/* The linker puts these in the place of the library's own calls, if it had any. */
+void *__real_malloc(size_t nbytes);
+void *__real_calloc(size_t count, size_t nbytes);
+void *__real_realloc(void *memory, size_t nbytes);
+void *__wrap_malloc(size_t nbytes);
+void *__wrap_calloc(size_t count, size_t nbytes);
+void *__wrap_realloc(void *memory, size_t nbytes);
+
+void *__wrap_malloc(size_t nbytes) {
+    atomic_fetch_add(&requests, 1);
+    return __real_malloc(nbytes);
+}
+
+void *__wrap_calloc(size_t count, size_t nbytes) {
+    atomic_fetch_add(&requests, 1);
+    return __real_calloc(count, nbytes);
+}
+
+void *__wrap_realloc(void *memory, size_t nbytes) {
+    atomic_fetch_add(&requests, 1);
+    return __real_realloc(memory, nbytes);
+}
+#endif
+
+/* ---------------------------------------------------------------- what is run */
+
+typedef struct setup {
+    pynn_layer layers[7];
+    size_t layer_count;
+    size_t inputs;
+    size_t rows;
+    size_t batch_size; /* not a divisor of rows: the last step has fewer */
+    pynn_path path;
+    size_t threads;
+} setup;
+
+static uint8_t features[MOST_FEATURES];
+static int32_t labels[MOST_ROWS];
+static uint32_t order[MOST_ROWS];
+
+/* A fifth of the features are not zero. */
+static pynn_data some_data(const setup *with) {
+    size_t count = with->rows * with->inputs;
+    if (!CHECK(count <= MOST_FEATURES && with->rows <= MOST_ROWS)) exit(1);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t hash = (i + 1) * 0x9E3779B97F4A7C15u;
+        features[i] = (hash >> 40) % 5 == 0 ? (uint8_t)(hash >> 56 | 1) : 0;
+    }
+    for (size_t n = 0; n < with->rows; n++) labels[n] = (int32_t)((n * n + n / 7) % CLASSES);
+    pynn_random_permutation(5, 1, (uint32_t)with->rows, order);
+    return (pynn_data){features, PYNN_FEATURES_UINT8, with->rows, labels, with->path};
+}
+
+typedef struct outcome {
+    float gradients[MOST_PARAMETERS];
+    float trained[MOST_PARAMETERS];
+    float logits[MOST_ROWS * CLASSES];
+    float probabilities[MOST_ROWS * CLASSES];
+    pynn_sums sums[3];
+} outcome;
+
+typedef struct handles {
+    pynn_team *team;
+    pynn_network *network;
+    pynn_workspace *workspace;
+} handles;
+
+static handles create(const setup *with) {
+    handles made = {0};
+    if (!CHECK_EQ(pynn_team_create(&counting, with->threads, &made.team), PYNN_OK) ||
+        !CHECK_EQ(pynn_network_create(&counting, with->inputs, with->layers, with->layer_count,
+                                      PYNN_SOFTMAX_CROSS_ENTROPY, &made.network),
+                  PYNN_OK) ||
+        !CHECK_EQ(
+            pynn_workspace_create(&counting, made.network, made.team, with->batch_size, &made.workspace),
+            PYNN_OK) ||
+        !CHECK(pynn_network_parameter_count(made.network) <= MOST_PARAMETERS))
+        exit(1);
+    return made;
+}
+
+static void destroy(handles made) {
+    pynn_workspace_destroy(made.workspace);
+    pynn_network_destroy(made.network);
+    pynn_team_destroy(made.team);
+}
+
+/* An epoch, the gradient at its end, and the use of what came of it. */
+static void run(const setup *with, const handles *made, outcome *out) {
+    pynn_workspace *workspace = made->workspace;
+    size_t batch = with->batch_size, steps = (with->rows + batch - 1) / batch;
+    const pynn_data data = some_data(with);
+    float *trained = out->trained;
+    memset(out, 0, sizeof *out);
+    CHECK_EQ(pynn_network_initialize(made->network, 3, trained), PYNN_OK);
+    CHECK_EQ(
+        pynn_train(workspace, &data, order, batch, 0, steps, &(pynn_sgd){0.05f}, trained, &out->sums[0]),
+        PYNN_OK);
+    CHECK_EQ(pynn_gradient(workspace, &data, NULL, batch, trained, out->gradients, &out->sums[1]), PYNN_OK);
+    CHECK_EQ(pynn_evaluate(workspace, &data, 0, with->rows, trained, &out->sums[2]), PYNN_OK);
+    CHECK_EQ(pynn_predict(workspace, &data, 0, with->rows, trained, PYNN_LOGITS, out->logits), PYNN_OK);
+    CHECK_EQ(pynn_predict(workspace, &data, 0, 1, trained, PYNN_PROBABILITIES, out->probabilities),
+             PYNN_OK);
+}
+
+static outcome one, other;
+
+/* ---------------------------------------------------------------- threads */
+
+/* 1 to 4 threads: everything is the same to the bit, and there is something to compare. */
+static void check_threads(setup with) {
+    for (with.threads = 1; with.threads <= 4; with.threads++) {
+        outcome *out = with.threads == 1 ? &one : &other;
+        handles made = create(&with);
+        run(&with, &made, out);
+        destroy(made);
+        CHECK(isfinite(out->sums[0].loss) && out->sums[0].loss > 0);
+        CHECK_EQ(out->sums[0].rows, with.rows);
+        CHECK(out->gradients[0] != 0 || out->gradients[with.inputs * with.layers[0].outputs] != 0);
+        if (with.threads > 1 && !(CHECK_BYTES(&one, out, sizeof one)))
+            printf("    %zu inputs, batches of %zu, path %d, %zu threads\n", with.inputs, with.batch_size,
+                   (int)with.path, with.threads);
+    }
+}
+
+static void check_paths(setup with) {
+    with.path = PYNN_PATH_DENSE;
+    check_threads(with);
+    with.path = PYNN_PATH_SPARSE;
+    check_threads(with);
+}
+
+/* All of it in blocks of rows; wide enough for tiles of some layers; and, with a BLAS that makes it
+ * bearable, of all. */
+static void test_threads(void) {
+    const setup narrow = {{DENSE(40), RELU, DENSE(23), TANH, DENSE(CLASSES)}, 5, 65, 300, 128, 0, 0};
+    const setup wide = {{DENSE(205), RELU, DENSE(180), SIGMOID, DENSE(CLASSES)}, 5, 301, 90, 64, 0, 0};
+    check_paths(narrow);
+    check_paths(wide);
+    /* A first W of more than half a million floats is cut into tiles for lists, too. */
+    setup large = {{DENSE(201), TANH, DENSE(CLASSES)}, 3, 4001, 41, 40, PYNN_PATH_SPARSE, 0};
+    check_threads(large);
+    if (strcmp(pynn_blas_name(), "reference") == 0) return;
+    setup widest = {{DENSE(512), RELU, DENSE(256), RELU, DENSE(CLASSES)}, 5, 784, 428, 128, 0, 0};
+    check_paths(widest);
+    widest.batch_size = 300;
+    check_paths(widest);
+}
+
+/* ---------------------------------------------------------------- allocations */
+
+static void do_nothing(void *context, size_t index) {
+    (void)context;
+    (void)index;
+}
+
+/* Once the workspace is there and the team has started its threads: not in the first calls either. */
+static void check_allocations(setup with) {
+    atomic_store(&requests, 0);
+    handles made = create(&with);
+    pynn_team_run(made.team, 100, do_nothing, NULL);
+    size_t before = atomic_load(&requests);
+    CHECK(before >= (with.threads > 1 ? 5 : 4)); /* team, network, workspace, its arena; threads */
+    run(&with, &made, &one);
+    CHECK_EQ(atomic_load(&requests), before);
+    destroy(made);
+}
+
+static void test_allocations(void) {
+    setup with = {{DENSE(180), RELU, DENSE(183), SIGMOID, DENSE(CLASSES)}, 5, 65, 40, 25, 0, 0};
+    for (with.threads = 1; with.threads <= 3; with.threads += 2) {
+        for (int path = PYNN_PATH_AUTO; path <= PYNN_PATH_SPARSE; path++) {
+            with.path = (pynn_path)path;
+            check_allocations(with);
+        }
+    }
+}
+
+int main(void) {
+    test_threads();
+    test_allocations();
+    return check_failures();
+}
