@@ -102,7 +102,7 @@ void pynn_gather(const pynn_batch *batch, pynn_tile tile) {
     const pynn_data *data = batch->data;
     size_t inputs = workspace->network->inputs;
     pynn_entry *entries = workspace->entries + tile.row_begin * inputs;
-    pynn_grid grid = pynn_cut_strips(inputs);
+    pynn_grid grid = pynn_cut_strips(inputs, workspace->network->layers[0].outputs);
     size_t strips = pynn_grid_count(&grid), bounds[PYNN_MAX_STRIPS + 1] = {0};
     for (size_t s = 0; s < strips; s++) bounds[s + 1] = pynn_grid_tile(&grid, s).row_end;
     for (size_t n = tile.row_begin; n < tile.row_end; n++) {

@@ -10,6 +10,9 @@
 #include "internal.h"
 #include "vector.h"
 
+/* Rows in a slice where W is large: their dY, some columns at a time, fit the innermost cache, 32 kB. */
+enum { SLICE_ROWS_OF_LARGE = 64 };
+
 /* T_b = alpha * (column sums of dY) + beta * T_b; dY (rows, columns), its rows `stride` floats apart. The
  * sums are made apart, so that a bias much larger than its update is rounded once, not N times. */
 PYNN_CLONES void sum_columns(size_t rows, size_t columns, size_t stride, float alpha, const float *dy,
@@ -44,10 +47,11 @@ static void accumulate_lists(const pynn_batch *batch, const network_layer *layer
     pynn_list *columns = workspace->columns + begin;
     float *weights = batch->target + layer->weights_offset + begin * outputs;
     float beta = batch->beta;
-    for (size_t n = 0; n < batch->count; n += PYNN_SLICE_ROWS) {
-        size_t rows = batch->count - n < PYNN_SLICE_ROWS ? batch->count - n : PYNN_SLICE_ROWS;
+    size_t most = pynn_is_large_for_lists(layer->inputs, outputs) ? SLICE_ROWS_OF_LARGE : PYNN_SLICE_ROWS;
+    for (size_t n = 0; n < batch->count; n += most) {
+        size_t rows = batch->count - n < most ? batch->count - n : most;
         pynn_list_columns(rows, strips + n * PYNN_MAX_STRIPS, begin, end, entries, columns);
-        pynn_sum_lists(end - begin, columns, outputs, dy + n * outputs, outputs, batch->alpha, beta,
+        pynn_sum_lists(end - begin, columns, 1, outputs, dy + n * outputs, outputs, batch->alpha, beta,
                        weights, outputs);
         beta = 1.0f;
     }
@@ -58,7 +62,8 @@ static pynn_grid cut_weights(const pynn_batch *batch, size_t stage) {
     const pynn_network *network = batch->workspace->network;
     const network_layer *layer = &network->layers[network->stages[stage].first];
     if (pynn_takes_lists(batch, stage)) {
-        pynn_grid grid = pynn_cut_strips(layer->inputs); /* W has a row for each column of X */
+        pynn_grid grid =
+            pynn_cut_strips(layer->inputs, layer->outputs); /* W has a row for each column of X */
         grid.columns = layer->outputs;
         return grid;
     }

@@ -86,14 +86,15 @@ void pynn_list_columns(size_t row_count, const pynn_list *rows, size_t begin, si
                        pynn_entry *entries, pynn_list *columns);
 
 /* Y[l, :] = alpha * (sum over the entries (k, x) of list l of  x M[k, :]) + beta * Y[l, :]
+ *   lists  list l is lists[l * apart]
  *   m  its rows have `columns` floats and start `stride` floats apart
  *   y  (list_count, columns), its rows y_stride floats apart; with beta 0 it is not read */
-void pynn_sum_lists(size_t list_count, const pynn_list *lists, size_t columns, const float *m,
+void pynn_sum_lists(size_t list_count, const pynn_list *lists, size_t apart, size_t columns, const float *m,
                     size_t stride, float alpha, float beta, float *y, size_t y_stride);
 
 /* ---------------------------------------------------------------- workspace.c */
 
-/* Rows of a batch whose entries are listed by column at a time, so that their dY stay in the cache. */
+/* At most so many rows of a batch have their entries listed by column at a time. */
 enum { PYNN_SLICE_ROWS = 256 };
 
 /* Room for the entries of a column, a cache line more than needed: at distances of a power of two all
@@ -172,11 +173,17 @@ pynn_grid pynn_cut_product(size_t rows, size_t columns, size_t depth);
 /* Cut rows alone, into blocks. */
 pynn_grid pynn_cut_rows(size_t rows, size_t columns);
 
+/* Whether the W of lists of entries is too large for the cache of one core: 2 MB. Then a task keeps to a
+ * part of it, which is worth more passes over the outputs. */
+static inline bool pynn_is_large_for_lists(size_t inputs, size_t outputs) {
+    return inputs * outputs > 512 * 1024;
+}
+
 /* Cut the columns of an X that is lists of entries into at most PYNN_MAX_STRIPS strips, each a task of the
  * gradient. More than threads, since the middle of an image has more entries than its edge. As the rows of
  * the grid, because they are the rows of W. */
-enum { PYNN_MAX_STRIPS = 8 };
-pynn_grid pynn_cut_strips(size_t columns);
+enum { PYNN_MAX_STRIPS = 16 };
+pynn_grid pynn_cut_strips(size_t columns, size_t outputs);
 
 static inline size_t pynn_grid_count(const pynn_grid *grid) {
     return grid->row_cuts * grid->column_cuts;

@@ -18,9 +18,9 @@
 #include "gemm.h"
 #include "internal.h"
 
-/* A W of more floats than this is large: 128 kB, packed in some microseconds. Lists of entries are not
- * packed, so that there W need only fit the cache of one core. */
-enum { LARGE_W = 32 * 1024, LARGE_W_FOR_LISTS = 512 * 1024 };
+/* A W of more floats than this is large: 128 kB, packed in some microseconds. For lists of entries, where
+ * nothing is packed, see pynn_is_large_for_lists(). */
+enum { LARGE_W = 32 * 1024 };
 
 typedef enum step_kind { GATHER, FORWARD, OUTPUT, BACKWARD } step_kind;
 
@@ -30,6 +30,26 @@ typedef struct pass_step {
 } pass_step;
 
 /* ---------------------------------------------------------------- the steps, on a tile */
+
+/* Y = X W for a tile of Y, where X is lists of entries; w and y point to the tile's first column. With a
+ * large W strip by strip, so that the W of a strip, some columns at a time, stays in the innermost cache
+ * for all rows of the tile. */
+static void forward_lists(const pynn_batch *batch, pynn_tile tile, const float *w, float *y) {
+    const pynn_workspace *workspace = batch->workspace;
+    const network_layer *layer = &workspace->network->layers[0];
+    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
+    size_t outputs = layer->outputs;
+    if (!pynn_is_large_for_lists(layer->inputs, outputs)) {
+        pynn_sum_lists(rows, workspace->rows + tile.row_begin, 1, columns, w, outputs, 1.0f, 0.0f, y,
+                       outputs);
+        return;
+    }
+    const pynn_list *lists = workspace->strips + tile.row_begin * PYNN_MAX_STRIPS;
+    pynn_grid strips = pynn_cut_strips(layer->inputs, outputs);
+    for (size_t s = 0; s < pynn_grid_count(&strips); s++)
+        pynn_sum_lists(rows, lists + s, PYNN_MAX_STRIPS, columns, w, outputs, 1.0f, s == 0 ? 0.0f : 1.0f, y,
+                       outputs);
+}
 
 /* Y = f(X W + b) for a tile of Y: the dense layer and the activations of a stage. */
 static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
@@ -45,11 +65,10 @@ static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
         const float *bias = batch->parameters + layers[l].bias_offset + tile.column_begin;
         const float *x = pynn_layer_inputs(workspace, l) + tile.row_begin * inputs;
         float *y = workspace->layers[l].outputs + corner;
-        /* Y = X W */
         if (pynn_takes_lists(batch, stage))
-            pynn_sum_lists(rows, workspace->rows + tile.row_begin, columns, weights, outputs, 1.0f, 0.0f, y,
-                           outputs);
+            forward_lists(batch, tile, weights, y);
         else
+            /* Y = X W */
             pynn_gemm(false, false, rows, columns, inputs, 1.0f, x, inputs, weights, outputs, 0.0f, y,
                       outputs);
         pynn_add_bias(rows, columns, outputs, bias, y);
@@ -147,9 +166,9 @@ static bool is_large(const pynn_batch *batch, pass_step step) {
     const pynn_network *network = batch->workspace->network;
     const network_layer *layer = &network->layers[network->stages[step.stage].first];
     if (step.kind == GATHER || step.kind == OUTPUT || layer->kind != PYNN_DENSE) return false;
-    size_t limit =
-        step.kind == FORWARD && pynn_takes_lists(batch, step.stage) ? LARGE_W_FOR_LISTS : LARGE_W;
-    return layer->inputs * layer->outputs > limit;
+    if (step.kind == FORWARD && pynn_takes_lists(batch, step.stage))
+        return pynn_is_large_for_lists(layer->inputs, layer->outputs);
+    return layer->inputs * layer->outputs > LARGE_W;
 }
 
 static void do_step(const pynn_batch *batch, pass_step step, pynn_tile tile, size_t block) {

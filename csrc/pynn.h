@@ -170,8 +170,8 @@ typedef enum pynn_feature_type {
     PYNN_FEATURES_FLOAT32 = 2, /* taken as they are */
 } pynn_feature_type;
 
-/* How the first layer, if it is dense, goes through the features. The results are the same but for
- * rounding. */
+/* How the first layer, if it is dense, goes through the features. With finite parameters the results are
+ * the same but for rounding. */
 typedef enum pynn_path {
     PYNN_PATH_AUTO = 0,   /* by the density of the data: a sample of it is looked at in each call */
     PYNN_PATH_DENSE = 1,  /* all features, by gemm */

@@ -44,28 +44,29 @@ PYNN_INLINE void sum_narrow(size_t columns, const pynn_list *list, const float *
         y[o] = beta == 0.0f ? alpha * sums[o] : alpha * sums[o] + beta * y[o];
 }
 
-PYNN_CLONES void sum_lists(size_t list_count, const pynn_list *lists, size_t columns, const float *m,
-                           size_t stride, float alpha, float beta, float *y, size_t y_stride) {
+PYNN_CLONES void sum_lists(size_t list_count, const pynn_list *lists, size_t apart, size_t columns,
+                           const float *m, size_t stride, float alpha, float beta, float *y,
+                           size_t y_stride) {
     size_t o = 0;
     for (; o + 8 * LANES <= columns; o += 8 * LANES) {
         for (size_t l = 0; l < list_count; l++)
-            sum_rows(8, &lists[l], m + o, stride, alpha, beta, y + l * y_stride + o);
+            sum_rows(8, &lists[l * apart], m + o, stride, alpha, beta, y + l * y_stride + o);
     }
     for (; o + 4 * LANES <= columns; o += 4 * LANES) {
         for (size_t l = 0; l < list_count; l++)
-            sum_rows(4, &lists[l], m + o, stride, alpha, beta, y + l * y_stride + o);
+            sum_rows(4, &lists[l * apart], m + o, stride, alpha, beta, y + l * y_stride + o);
     }
     for (; o + LANES <= columns; o += LANES) {
         for (size_t l = 0; l < list_count; l++)
-            sum_rows(1, &lists[l], m + o, stride, alpha, beta, y + l * y_stride + o);
+            sum_rows(1, &lists[l * apart], m + o, stride, alpha, beta, y + l * y_stride + o);
     }
     for (size_t l = 0; l < list_count && o < columns; l++)
-        sum_narrow(columns - o, &lists[l], m + o, stride, alpha, beta, y + l * y_stride + o);
+        sum_narrow(columns - o, &lists[l * apart], m + o, stride, alpha, beta, y + l * y_stride + o);
 }
 
-void pynn_sum_lists(size_t list_count, const pynn_list *lists, size_t columns, const float *m,
+void pynn_sum_lists(size_t list_count, const pynn_list *lists, size_t apart, size_t columns, const float *m,
                     size_t stride, float alpha, float beta, float *y, size_t y_stride) {
-    sum_lists(list_count, lists, columns, m, stride, alpha, beta, y, y_stride);
+    sum_lists(list_count, lists, apart, columns, m, stride, alpha, beta, y, y_stride);
 }
 
 void pynn_list_columns(size_t row_count, const pynn_list *rows, size_t begin, size_t end,

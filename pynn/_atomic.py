@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 
 
 def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
@@ -16,6 +15,8 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
         OSError: It cannot be written; the old file, if any, is as it was, and nothing is left
             beside it.
     """
+    import tempfile  # here, since it takes a while and only saving needs it
+
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     mode = _mode_for(target)

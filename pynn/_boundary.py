@@ -207,13 +207,17 @@ class Data:
             assert labels.flags.c_contiguous and labels.dtype == np.int32
             assert labels.shape == (self.rows,)
             self._labels = ffi.from_buffer("int32_t[]", labels)
-        self.handle = ffi.new("pynn_data *")
-        self.handle.features = self._features
-        self.handle.feature_type = (
-            lib.PYNN_FEATURES_UINT8 if features.dtype == _UINT8 else lib.PYNN_FEATURES_FLOAT32
+        uint8 = features.dtype == _UINT8
+        self.handle = ffi.new(
+            "pynn_data *",
+            (
+                self._features,
+                lib.PYNN_FEATURES_UINT8 if uint8 else lib.PYNN_FEATURES_FLOAT32,
+                self.rows,
+                self._labels,
+                lib.PYNN_PATH_AUTO,
+            ),
         )
-        self.handle.rows = self.rows
-        self.handle.labels = self._labels
 
 
 class Workspace:
@@ -235,6 +239,8 @@ class Workspace:
         check(lib.pynn_workspace_create(ffi.NULL, network.handle, _team, max_batch, out))
         self.handle = ffi.gc(out[0], lib.pynn_workspace_destroy)
         self._sums = ffi.new("pynn_sums *")
+        self._parameters: Floats | None = None
+        self._parameters_pointer: Any = None
 
     @property
     def nbytes(self) -> int:
@@ -336,11 +342,18 @@ class Workspace:
                 data.handle,
                 first_row,
                 last_row,
-                _floats(parameters, self.network.parameter_count),
+                self._point_to(parameters),
                 lib.PYNN_PROBABILITIES if probabilities else lib.PYNN_LOGITS,
                 _floats(out, (last_row - first_row) * self.network.outputs, writable=True),
             )
         )
+
+    def _point_to(self, parameters: Floats) -> Any:
+        """A pointer to the parameters, kept for the next call: it shows where there is one row."""
+        if parameters is not self._parameters:
+            self._parameters_pointer = _floats(parameters, self.network.parameter_count)
+            self._parameters = parameters
+        return self._parameters_pointer
 
     def _write_sums(self, sums: Sums) -> Any:
         self._sums.loss, self._sums.correct, self._sums.rows = sums

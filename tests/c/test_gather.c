@@ -34,7 +34,7 @@ static bool check_lists(const pynn_batch *batch, size_t n, size_t row) {
     size_t inputs = workspace->network->inputs;
     const pynn_list *list = &workspace->rows[n];
     const pynn_entry *entry = list->entries;
-    pynn_grid grid = pynn_cut_strips(inputs);
+    pynn_grid grid = pynn_cut_strips(inputs, workspace->network->layers[0].outputs);
     for (size_t s = 0; s < pynn_grid_count(&grid); s++) {
         pynn_tile tile = pynn_grid_tile(&grid, s);
         const pynn_list *strip = &workspace->strips[n * PYNN_MAX_STRIPS + s];

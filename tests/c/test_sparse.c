@@ -70,7 +70,7 @@ static bool check_sums(const sum_case *how) {
             for (size_t o = 0; o < how->columns; o++) y[l * how->y_stride + o] = NAN;
         }
     }
-    pynn_sum_lists(LISTS, all->lists, how->columns, m, how->stride, how->alpha, how->beta, y,
+    pynn_sum_lists(LISTS, all->lists, 1, how->columns, m, how->stride, how->alpha, how->beta, y,
                    how->y_stride);
     for (size_t i = 0; i < (LISTS - 1) * how->y_stride + how->columns && holds; i++) {
         size_t l = i / how->y_stride, o = i % how->y_stride;
@@ -116,9 +116,9 @@ static void test_sums(void) {
 static void test_no_lists(void) {
     const lists *all = some_lists();
     float m[3] = {NAN, NAN, NAN}, y[3] = {1, 2, 3};
-    pynn_sum_lists(0, all->lists, 3, m, 3, 1.0f, 0.0f, y, 3);
+    pynn_sum_lists(0, all->lists, 1, 3, m, 3, 1.0f, 0.0f, y, 3);
     CHECK(y[0] == 1 && y[1] == 2 && y[2] == 3);
-    pynn_sum_lists(1, all->lists, 3, m, 3, 1.0f, 0.0f, y, 3); /* an empty one is 0, not 0 * M */
+    pynn_sum_lists(1, all->lists, 1, 3, m, 3, 1.0f, 0.0f, y, 3); /* an empty one is 0, not 0 * M */
     CHECK(y[0] == 0 && y[1] == 0 && y[2] == 0);
 }
 
