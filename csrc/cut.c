@@ -1,4 +1,5 @@
-/* cut.c: how a product is cut into tasks.
+/* cut.c: how work is cut into tasks: products into tiles, a batch into blocks of rows, lists of entries
+ * into strips.
  *
  * By its shape alone, never by the number of threads: so a run gives the same bits on any number. */
 #include "internal.h"

@@ -5,9 +5,10 @@
  *
  *     Y = X W + b        dX = dY W^T        dW = X^T dY        db = column sums of dY
  *
- * The rows of a batch do not know of each other on the way to dX. So a batch is a sequence of steps,
+ * The rows of a batch do not know of each other on the way to dX. So a pass is a sequence of steps
+ * (of the pass, that is; a step of training is all of it),
  *
- *     gather, forward of each stage, output, backward of each stage but the first,
+ *     gather, forward of each stage, output, backward of each stage above the first dense layer's,
  *
  * and where all matrices are small a block of rows takes many steps as one task, with all that it touches
  * in the cache. A step with a large W is better cut into tiles of its outputs, because each task of gemm

@@ -265,9 +265,10 @@ PYNN_API pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *d
  *   last_step   at most ceil(rows / batch_size)
  *   parameters  (parameter_count,), updated in place
  *   sums        added to: loss and correct answers of each batch as they were before its update
- * Nothing is allocated. All arguments, row indices and labels of the steps are checked before the
- * first step; returns PYNN_INVALID_ARGUMENT, PYNN_WORKSPACE_MISMATCH, PYNN_ROW_OUT_OF_RANGE or
- * PYNN_LABEL_OUT_OF_RANGE with the parameters as they were. */
+ * Nothing is allocated, but for the team's threads when they are first needed. All arguments, row indices
+ * and labels of the steps are checked before the first step; returns PYNN_INVALID_ARGUMENT,
+ * PYNN_WORKSPACE_MISMATCH, PYNN_ROW_OUT_OF_RANGE or PYNN_LABEL_OUT_OF_RANGE with the parameters as they
+ * were. */
 PYNN_API pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
                                 size_t batch_size, size_t first_step, size_t last_step,
                                 const pynn_sgd *optimizer, float *parameters, pynn_sums *sums);
@@ -276,7 +277,9 @@ PYNN_API pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data
  * at multiples of it give the same bits as one call. */
 enum { PYNN_ROWS_AT_A_TIME = 256 };
 
-/* Loss and correct answers over rows first_row <= r < last_row of the data, added to sums. */
+/* Loss and correct answers over rows first_row <= r < last_row of the data, added to sums.
+ * Returns PYNN_INVALID_ARGUMENT (also first_row > last_row), PYNN_ROW_OUT_OF_RANGE (last_row > data->rows)
+ * or PYNN_LABEL_OUT_OF_RANGE, with *sums as it was. */
 PYNN_API pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
                                    size_t last_row, const float *parameters, pynn_sums *sums);
 
@@ -286,7 +289,8 @@ typedef enum pynn_output {
 } pynn_output;
 
 /* The network's outputs for rows first_row <= r < last_row of the data.
- *   out  (last_row - first_row, C), overwritten */
+ *   out  (last_row - first_row, C), overwritten
+ * Returns PYNN_INVALID_ARGUMENT or PYNN_ROW_OUT_OF_RANGE, with out as it was; labels are not looked at. */
 PYNN_API pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
                                   size_t last_row, const float *parameters, pynn_output output, float *out);
 

@@ -97,8 +97,8 @@ pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const u
 
 /* ---------------------------------------------------------------- use */
 
-/* Run a batch of rows first_row <= r < last_row through its workspace, some at a time: a number of rows
- * that does not depend on the size of the workspace, so that results do not either. */
+/* Run rows first_row <= r < last_row through the workspace, PYNN_ROWS_AT_A_TIME of them at a time: in every
+ * workspace that holds so many the results are the same. */
 static void run_rows(pynn_batch *batch, size_t first_row, size_t last_row, pynn_sums *sums) {
     size_t most = batch->workspace->max_batch;
     if (most > PYNN_ROWS_AT_A_TIME) most = PYNN_ROWS_AT_A_TIME;

@@ -14,7 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pynn._errors import ArgumentError, OutOfMemoryError, PynnError
-from pynn._pynn import ffi, lib
+
+try:
+    from pynn._pynn import ffi, lib
+except ModuleNotFoundError as error:
+    if error.name != "pynn._pynn":
+        raise
+    raise ImportError(
+        f"{__file__} is pynn's source, without its compiled part. Install pynn (pip install .), and"
+        " start Python in another folder or with -I, so that it takes the installed package"
+    ) from None
 
 LayerKind = Literal["dense", "relu", "sigmoid", "tanh"]
 Init = Literal["he", "xavier"]
@@ -22,6 +31,8 @@ Loss = Literal["softmax_cross_entropy"]
 Floats = npt.NDArray[np.float32]
 Features = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
+MAX_THREADS = int(lib.PYNN_MAX_THREADS)
+ROWS_AT_A_TIME = int(lib.PYNN_ROWS_AT_A_TIME)
 _UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
 _KINDS: dict[str, int] = {
     "dense": lib.PYNN_DENSE,

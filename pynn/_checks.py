@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def features(name: str, value: object, inputs: int) -> Features:
     if array.ndim < 2 or width != inputs:
         got = f"got shape {array.shape}"
         if array.size == inputs:
-            got += "; a single example is array[None]"
+            got += f"; a single example is {name.split()[-1]}[None]"
         raise ArgumentError(
             f"{name} must have shape (n, {inputs}), or (n, ...) with {inputs} values a row, {got}"
         )
@@ -103,6 +104,13 @@ def pair(name: str, value: object) -> tuple[object, object]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ArgumentTypeError(f"{name} must be a pair (features, labels), got {describe(value)}")
     return value[0], value[1]
+
+
+def path(name: str, value: object) -> str | os.PathLike[str]:
+    """A path, as the functions that take one do not say what else they got."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise ArgumentTypeError(f"{name} must be a str or a Path, got {describe(value)}")
+    return value
 
 
 def _array(name: str, value: object) -> npt.NDArray[Any]:

@@ -16,7 +16,7 @@ from pynn import _checks
 from pynn._atomic import write_atomically
 from pynn._boundary import DenseView, Floats, Network
 from pynn._builder import Builder, FinishedBuilder, LayerBuilder
-from pynn._errors import FileFormatError, PynnError
+from pynn._errors import FileFormatError, OutOfMemoryError, PynnError
 from pynn._spec import Spec
 
 FORMAT = "pynn"
@@ -98,6 +98,8 @@ def _read(name: str, file: Any) -> Saved:
     try:
         spec, seed, epochs_trained = _parse(metadata.get("model", ""))
         network = Network(*spec)
+    except OutOfMemoryError:
+        raise
     except (ValueError, TypeError, LookupError, RecursionError, PynnError) as error:
         why = f"it has no entry {error}" if isinstance(error, KeyError) else error
         _refuse(name, f"the description of the model in its metadata is damaged: {why}")

@@ -13,14 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pynn import _boundary, _checks
-from pynn._boundary import Data, Floats, Network, Sums, Workspace
+from pynn._boundary import ROWS_AT_A_TIME, Data, Floats, Network, Sums, Workspace
 from pynn._errors import ArgumentError, ArgumentTypeError, ClosedError, PynnError
 from pynn._history import EpochResult, Evaluation, History, Progress
 from pynn._optimizers import SGD
 from pynn._spec import Spec
-
-ROWS_AT_A_TIME = 256
-"""Rows that prediction and evaluation put through the layers at once, as pynn.h has it."""
 
 DEFAULT_BATCH_SIZE = 128
 
@@ -334,7 +331,7 @@ class Model:
         """
         from pynn import _files
 
-        _check_path(path)
+        _checks.path("path", path)
         with self._lock:
             network = self._open_network()
             saved = _files.Saved(
@@ -424,13 +421,8 @@ def load(path: str | os.PathLike[str]) -> Model:
     """
     from pynn import _files
 
-    _check_path(path)
+    _checks.path("path", path)
     return Model(*_files.load(path))
-
-
-def _check_path(path: object) -> None:
-    if not isinstance(path, (str, os.PathLike)):
-        raise ArgumentTypeError(f"path must be a str or a Path, got {_checks.describe(path)}")
 
 
 def _paced(total: int, grain: int = 1, seconds: float = 0.05) -> Iterator[tuple[int, int]]:
@@ -439,10 +431,7 @@ def _paced(total: int, grain: int = 1, seconds: float = 0.05) -> Iterator[tuple[
     Between runs Python sees Ctrl-C and lets other threads in. All runs but the last are multiples
     of `grain` long; with that, where the cuts are changes no result.
     """
-    if 0 < total <= grain:
-        yield 0, total
-        return
-    if 0 < total <= grain:
+    if 0 < total <= grain:  # a few rows, the common case: no clock
         yield 0, total
         return
     first, count = 0, grain

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 
 from pynn import _boundary, _checks
+from pynn._boundary import MAX_THREADS
 from pynn._errors import ArgumentError
-
-MAX_THREADS = 1024
-"""PYNN_MAX_THREADS of pynn.h."""
 
 
 def set_num_threads(threads: int) -> None:

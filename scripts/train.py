@@ -126,7 +126,10 @@ def _parser() -> argparse.ArgumentParser:
         help="decides the weights and the order of examples (default: %(default)s)",
     )
     training.add_argument(
-        "--threads", type=count, metavar="N", help="default: one for each core of this process"
+        "--threads",
+        type=count,
+        metavar="N",
+        help="default: $PYNN_NUM_THREADS, or else one for each core of this process",
     )
     places = parser.add_argument_group("input and output")
     places.add_argument(

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 import pynn
@@ -67,3 +68,13 @@ def test_our_openblas_is_ours_alone(tmp_path: Path) -> None:
     others = [pool for pool in pools if pool not in ours]
     assert [pool["num_threads"] for pool in ours] == [1]
     assert all(pool["num_threads"] == 2 for pool in others)
+
+
+def test_the_source_folder_says_that_it_is_not_compiled() -> None:
+    """Who starts Python in the clone without -I is told what to do."""
+    command = [sys.executable, "-S", "-c", "import sys; sys.path.insert(0, '.'); import pynn"]
+    packages = {"PYTHONPATH": str(Path(numpy.__file__).parent.parent)}
+    result = subprocess.run(command, cwd=ROOT, env=packages, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "source, without its compiled part" in result.stderr
+    assert "pip install ." in result.stderr

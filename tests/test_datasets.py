@@ -361,3 +361,13 @@ def test_a_written_copy_of_mnist_is_the_original(tmp_path):
     write_idx(tmp_path / name, read_idx(MNIST / f"{name}.gz"))
     digest = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
     assert digest == checksums("SHA-256 of the uncompressed")[name]
+
+
+@pytest.mark.parametrize("function", ["read_idx", "load", "mnist"])
+def test_what_is_no_path_is_refused(function: str) -> None:
+    """A number or an array is refused by name, not by what pathlib makes of it."""
+    argument = "path" if function == "read_idx" else "root"
+    with pytest.raises(
+        pynn.ArgumentTypeError, match=f"{argument} must be a str or a Path, got int"
+    ):
+        getattr(pynn.datasets, function)(5)

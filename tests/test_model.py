@@ -217,7 +217,7 @@ def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
 def test_single_example_is_refused_with_the_way_out(shape: tuple[int, ...]) -> None:
     """One example without the first dimension is told how to get it; and that works."""
     x = np.zeros(shape, np.uint8)
-    with pytest.raises(pynn.ArgumentError, match=r"a single example is array\[None\]"):
+    with pytest.raises(pynn.ArgumentError, match=r"a single example is features\[None\]"):
         build().predict(x)
     assert build().predict(x[None]).shape == (1,)
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from pynn import _checks
 from pynn._atomic import write_atomically
 from pynn._boundary_idx import IDX_DTYPES, decode_idx, parse_idx
 from pynn._checks import describe
@@ -48,7 +49,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         ...     pynn.datasets.read_idx(f"{folder}/squares.gz")
         array([ 0,  1,  4,  9, 16], dtype=int32)
     """
-    path = Path(path)
+    path = Path(_checks.path("path", path))
     try:
         with path.open("rb") as file:
             compressed = file.read(2) == GZIP_MAGIC
@@ -74,7 +75,7 @@ def write_idx(path: str | os.PathLike[str], array: npt.NDArray[Any]) -> None:
         ArgumentError: A dimension does not fit IDX's 32 bits.
         OSError: The file cannot be written.
     """
-    path = Path(path)
+    path = Path(_checks.path("path", path))
     if not isinstance(array, np.ndarray):
         raise ArgumentTypeError(f"array must be a NumPy array, got {describe(array)}")
     native = array.dtype.newbyteorder("=")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pynn import _checks
 from pynn._errors import DataNotFoundError, FileFormatError
 from pynn.datasets._idx import read_idx
 
@@ -63,7 +64,7 @@ def load(root: str | os.PathLike[str]) -> tuple[Dataset, Dataset]:
         >>> test
         Dataset(images=uint8 (10000, 28, 28), labels=uint8 (10000,))
     """
-    return load_layout(Path(root))
+    return load_layout(Path(_checks.path("root", root)))
 
 
 def load_layout(root: Path, *, classes: int | None = None) -> tuple[Dataset, Dataset]:

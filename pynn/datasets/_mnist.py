@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pynn import _checks
 from pynn._errors import DataNotFoundError
 from pynn.datasets._layout import Dataset, load_layout, missing_files
 
@@ -56,7 +57,9 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Dataset, Dataset]
         >>> train.images.shape, train.labels[:5].tolist()
         ((60000, 28, 28), [5, 0, 4, 1, 9])
     """
-    return load_layout(_locate() if root is None else Path(root), classes=CLASSES)
+    return load_layout(
+        _locate() if root is None else Path(_checks.path("root", root)), classes=CLASSES
+    )
 
 
 def _locate() -> Path:
