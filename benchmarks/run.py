@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Measure pynn against its peers. See --help."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cases
+import must_show
+import processes
+from cases import BATCHES, BOUNDS, COMPILED, HIDDEN, INDEPENDENT, PREDICTED, Shape, both
+from figures import LINE_HEADERS, Case, losses_apart, outputs_apart, table
+from harness import HERE, Contender, Failure, Workers, environment
+from must_show import Plan
+
+DESCRIPTION = """\
+Measure pynn against PyTorch, JAX, scikit-learn, NumPy, and the matrix products
+alone. Every contender is a process that stays alive; in each round all have
+one turn, and ratios are taken round by round, so that what disturbs the
+machine disturbs all of them. What is measured goes to benchmarks/results, and
+from there into docs/performance.md.
+
+parts:
+  must-show  the table of limits: each line, and whether it holds
+  recipe     an epoch of the recipe's network, all contenders, three data sets
+  grid       an epoch over batch 16 to 4096 and width 64 to 2048, two data sets
+  inference  predictions of 1, 128 and 10000 images
+  start      imports, and from a cold process to the first prediction
+  memory     peak memory of a process, and installed size
+
+Keep the machine otherwise idle. must-show takes about a quarter of an hour on
+two cores, everything about two hours.
+"""
+
+EPILOG = """\
+what it needs:
+  python3 -m venv .venv && .venv/bin/pip install '.[benchmarks,scripts]'
+  and a C compiler, called cc, for the products alone
+
+A peer that is not installed is left out. exit status: 0 all contenders learn
+alike and every line of the table holds, 1 not so, 2 wrong call
+"""
+
+PARTS = ("must-show", "recipe", "grid", "inference", "start", "memory")
+PEERS = ("pynn", "torch", "jax", "sklearn", "numpy")
+LOSSES_APART = 0.05  # relatively, after an epoch: each contender shuffles in its own way
+OUTPUTS_APART = 1e-4  # the weights are the same
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _options(argv)
+    parts = options.only or list(PARTS)
+    with tempfile.TemporaryDirectory() as scratch:
+        results = options.results or (Path(scratch) if options.quick else HERE / "results")
+        results.mkdir(parents=True, exist_ok=True)
+        good = True
+        for part in parts:
+            good &= _run_part(part, results, options)
+        if not options.quick:
+            subprocess.run([sys.executable, str(HERE / "report.py")], check=True)
+    return 0 if good else 1
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="run.py",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=PARTS,
+        metavar="PART",
+        help="this part; may be given several times",
+    )
+    for part in ("must-show", "grid"):
+        parser.add_argument(
+            f"--{part}", dest="only", action="append_const", const=part, help=f"--only {part}"
+        )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="see that all of it works, on few rows; the figures mean nothing and are not kept",
+    )
+    parser.add_argument("--rounds", type=int, metavar="N", help="default: 5, in grid 3")
+    parser.add_argument(
+        "--missing", action="store_true", help="only what the results do not have yet"
+    )
+    parser.add_argument("--results", type=Path, metavar="DIR", help="default: benchmarks/results")
+    options = parser.parse_args(argv)
+    if options.rounds is not None and options.rounds < 1:
+        parser.error("argument --rounds: must be at least 1")
+    if options.quick and options.only is None:
+        options.only = ["must-show"]
+    return options
+
+
+def _run_part(part: str, results: Path, options: argparse.Namespace) -> bool:
+    """Run the cases of a part, keeping each as soon as it is done; whether all is well."""
+    path = results / f"{part}.json"
+    done: dict[str, Case] = {}
+    if path.exists():
+        done = json.loads(path.read_text())["cases"]
+    rounds = options.rounds or (2 if options.quick else 3 if part == "grid" else 5)
+    good = True
+    began = time.perf_counter()
+    with Workers() as workers:
+        for name, measure in plan(part, workers, rounds, quick=options.quick):
+            if options.missing and name in done:
+                continue
+            print(f"{part}: {name}", file=sys.stderr, flush=True)
+            try:
+                done[name] = measure()
+            except Failure as failure:
+                print(f"  failed: {failure}", file=sys.stderr)
+                good = False
+                continue
+            good &= _did_the_same(done[name])
+            _keep(path, done)
+    print(f"{part}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    if part == "must-show":
+        lines = must_show.judge(done)
+        print(table(LINE_HEADERS, [line.cells() for line in lines]))
+        good &= all(line.holds for line in lines)
+    return good
+
+
+def plan(part: str, workers: Workers, rounds: int, *, quick: bool) -> Plan:
+    """The cases of a part by name, to be run in order."""
+    if part == "must-show":
+        yield from must_show.plan(workers, rounds, quick=quick)
+    elif part == "recipe":
+        contenders = [*both(*PEERS), *COMPILED, *BOUNDS, INDEPENDENT]
+        for data in ("mnist", "dense", "dense-float32"):
+            shape = Shape(data, rows=2048 if quick else cases.ROWS)
+            yield shape.name, lambda s=shape: cases.epochs(workers, s, contenders, rounds)
+    elif part == "grid":
+        contenders = [*both(*PEERS), *BOUNDS]
+        for data in ("mnist", "dense"):
+            for hidden in HIDDEN[:1] if quick else HIDDEN:
+                for batch in BATCHES[:1] if quick else BATCHES:
+                    shape = cases.grid_shape(data, batch, hidden)
+                    if quick:
+                        shape = shape._replace(rows=2048)
+                    yield (
+                        shape.name,
+                        lambda s=shape: cases.epochs(workers, s, contenders, rounds),
+                    )
+    elif part == "inference":
+        for batch in PREDICTED:
+            yield (
+                f"predict {batch}",
+                lambda b=batch: cases.predictions(workers, b, both(*PEERS), 2 * rounds + 1),
+            )
+    elif part == "start":
+        with tempfile.TemporaryDirectory() as folder:
+            starts = 3 if quick else 3 * rounds
+            here = Path(folder)
+            yield "import", lambda: processes.imports(list(processes.IMPORTS), starts, here)
+            yield "first prediction", lambda: processes.first_predictions(PEERS, starts, here)
+    elif part == "memory":
+        shape = Shape("mnist", rows=2048 if quick else cases.ROWS)
+        contenders = [
+            Contender(peer, 2, "plain" if peer in ("torch", "jax") else "") for peer in PEERS
+        ]
+        yield "peak memory", lambda: cases.memory(contenders, shape)
+        yield "installed size", processes.sizes
+
+
+def _did_the_same(case: Case) -> bool:
+    """Whether all did the same work: their first losses, or probabilities, tell."""
+    good = True
+    for what, apart, at_most in (
+        ("loss is {:.1%}", losses_apart(case), LOSSES_APART),
+        ("probabilities are {:.1g}", outputs_apart(case), OUTPUTS_APART),
+    ):
+        for name, by in apart.items():
+            if not by <= at_most:  # nan is not, either
+                print(f"  {name}: its first {what.format(by)} off pynn's", file=sys.stderr)
+                good = False
+    return good
+
+
+def _keep(path: Path, done: dict[str, Case]) -> None:
+    """Write the results: a case is a line, so that a difference shows which has changed."""
+    body = ",\n".join(f"{json.dumps(name)}: {json.dumps(case)}" for name, case in done.items())
+    head = json.dumps(environment(), indent=1)
+    path.write_text(f'{{"environment": {head},\n"cases": {{\n{body}\n}}}}\n')
+
+
+if __name__ == "__main__":
+    sys.exit(main())

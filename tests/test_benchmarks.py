@@ -1,0 +1,356 @@
+"""The benchmarks' own arithmetic: rounds to ratios, ratios to verdicts and tables. Not timed."""
+
+import ctypes
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+import cases  # noqa: E402
+import figures  # noqa: E402
+import harness  # noqa: E402
+import must_show  # noqa: E402
+import report  # noqa: E402
+import run  # noqa: E402
+from figures import Line, Spread  # noqa: E402
+from peers import gemm  # noqa: E402
+
+
+def case_of(**seconds):
+    """A case from the seconds of each contender, one a round; "__" stands for "@", "_" for ":"."""
+    named = {k.replace("__", "@").replace("_", ":"): v for k, v in seconds.items()}
+    count = len(next(iter(named.values())))
+    rounds = [{"turns": {n: {"seconds": s[i]} for n, s in named.items()}} for i in range(count)]
+    return {"contenders": {name: {} for name in named}, "rounds": rounds}
+
+
+def test_ratios_are_taken_within_rounds():
+    """A round in which everything took ten times as long does not move a ratio."""
+    case = case_of(a=[1, 10, 1], b=[2, 20, 2])
+    assert figures.ratios(case, "a", "b") == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("values", "spread"), [([9, 1, 2], (2, 1, 9)), ([9, 1, 2, 3], (2.5, 1, 9)), ([7], (7, 7, 7))]
+)
+def test_spread(values, spread):
+    """The median, of an even number the middle of two, and the range."""
+    assert Spread.of(values) == spread
+
+
+def test_spread_as_text():
+    """The median, then the range."""
+    assert Spread(0.5, 0.25, 1.0).text() == "0.50 (0.25 - 1.00)"
+
+
+def test_peers_are_taken_at_their_best():
+    """A peer's settings are found by its name; the best has the smallest median, not the least."""
+    case = case_of(
+        pynn__2=[1, 1, 1], torch__1=[1, 9, 9], torch__2=[4, 4, 4], torchvision__1=[0] * 3
+    )
+    assert figures.options(case, "torch") == ["torch@1", "torch@2"]
+    ratio, against = figures.against_best(case, "pynn@2", figures.options(case, "torch"))
+    assert (ratio, against) == ((0.25, 0.25, 0.25), "torch@2")
+
+
+def test_limit_is_inclusive():
+    """A median at the limit holds; one above does not, and says so."""
+    held = Line("work", Spread(0.3, 0.2, 9.0), 0.3)
+    missed = Line("work", Spread(0.31, 0.2, 0.4), 0.3)
+    assert held.holds and held.cells()[-1] == "yes"
+    assert not missed.holds and missed.cells()[-1] == "**no**"
+    memory = Line("work", Spread(95.4, 95.4, 95.4), 130, " MB")
+    assert memory.cells()[2:4] == ["95 (95 - 95) MB", "130 MB"]
+
+
+def test_gain_of_a_second_thread():
+    """pynn gains 1.5 times, two independent loops do twice the work in 1.25 times the time."""
+    case = case_of(
+        pynn__1=[3, 6],
+        pynn__2=[2, 4],
+        gemm__1_serial=[4, 8],
+        gemm__2_blas=[9, 9],
+        gemm__2_halves=[9, 9],
+        gemm__2_independent=[5, 10],
+    )
+    line = next(x for x in must_show.judge({"epoch dense": case}) if "gain" in x.work)
+    assert line.measured.median == pytest.approx(1.6 / 1.5)
+    assert line.holds
+    assert line.against.endswith("1.60 / 1.50")
+
+
+def epoch_case():
+    """Half as fast as torch, twice as fast as jax; between the bounds."""
+    return case_of(
+        pynn__1=[6.0, 6.0],
+        pynn__2=[4.0, 4.0],
+        torch__1=[9.0, 9.0],
+        torch__2=[8.0, 8.0],
+        jax__2=[2.0, 2.0],
+        gemm__1_serial=[6.0, 6.0],
+        gemm__2_blas=[7.0, 7.0],
+        gemm__2_halves=[5.0, 5.0],
+        gemm__2_independent=[8.0, 8.0],
+    )
+
+
+def test_limits_of_an_epoch():
+    """The bound at two threads is the best of its kinds, at one thread the serial one."""
+    lines = must_show.judge({"epoch mnist": epoch_case()})
+    found = [(x.against.split()[-1], x.measured.median, x.at_most, x.holds) for x in lines]
+    assert found == [
+        ("torch@2", 0.5, 0.30, False),
+        ("jax@2", 2.0, 0.60, False),
+        ("gemm@2:halves", 0.8, 0.75, False),
+        ("gemm@1:serial", 1.0, 0.75, False),
+    ]
+    limits = [line.at_most for line in must_show.judge({"epoch dense": epoch_case()})]
+    assert limits == [0.50, 1.00, 1.15, 1.15, 1.10]
+
+
+def test_absent_peer_has_no_line():
+    """Where a peer is not installed, the others are still judged."""
+    case = epoch_case()
+    del case["contenders"]["jax@2"]
+    assert [line.at_most for line in must_show.judge({"epoch mnist": case})] == [0.30, 0.75, 0.75]
+    for name in [name for name in case["contenders"] if name.startswith("gemm@")]:
+        del case["contenders"][name]
+    assert [line.at_most for line in must_show.judge({"epoch dense": case})] == [0.50]
+
+
+def test_grid_is_judged_by_its_worst_cell():
+    """Over all cells, and over those of small batches and widths, which have a tighter limit."""
+    grid = {}
+    for batch, hidden, own in ((16, 64, 0.2), (32, 256, 0.4), (32, 1024, 0.9), (4096, 64, 0.7)):
+        case = case_of(pynn__2=[own] * 3, torch__1=[1.0] * 3, torch__2=[2.0] * 3)
+        shape = cases.grid_shape("mnist", batch, hidden)
+        grid[f"grid batch {batch} width {hidden}"] = {**case, "shape": shape._asdict()}
+    everywhere, small = must_show.judge(grid)
+    assert (everywhere.measured.median, everywhere.holds) == (0.9, True)
+    assert everywhere.against == "batch 32, width 1024, torch@1"
+    assert (small.measured.median, small.at_most, small.holds) == (0.4, 0.33, False)
+
+
+def test_every_other_line():
+    """What is measured once, or against one thing."""
+    peak = {"contenders": {"train.py": {"peak_nbytes": 140_000_000}}, "rounds": []}
+    lines = must_show.judge(
+        {
+            "busy mnist": case_of(free=[2.0], busy=[4.0]),
+            "predict 1": case_of(pynn__2=[1.0], torch__1=[4.0], numpy__1=[2.0]),
+            "train.py": peak,
+            "import": case_of(numpy=[10.0], pynn=[11.0]),
+            "predict.py": case_of(**{"predict.py": [3.0], "imports": [2.0]}),
+        }
+    )
+    found = [(line.measured.median, line.at_most, line.holds) for line in lines]
+    assert found == [
+        (2.0, 2.2, True),
+        (0.25, 0.20, False),
+        (0.5, 0.70, True),
+        (140.0, 130, False),
+        (1.1, 1.2, True),
+        (1.5, 1.4, False),
+    ]
+
+
+def test_nothing_measured_is_nothing_judged():
+    """Without results there are no lines, rather than lines that hold."""
+    assert must_show.judge({}) == []
+
+
+def test_rounds_take_turns():
+    """Everybody has a turn in every round, and every round starts with the next one."""
+    order = []
+
+    def turn(name):
+        order.append(name)
+        return {"seconds": 1 / 3, "calls": 2}
+
+    turns = {name: (lambda name=name: turn(name)) for name in "abc"}
+    rounds = harness.take_turns(turns, 4, pause=0)
+    assert "".join(order) == "abcbcacababc"
+    assert [list(done["turns"]) for done in rounds] == [["a", "b", "c"]] * 4
+    assert rounds[0]["turns"]["a"] == {"seconds": 0.333333, "calls": 2}
+    assert rounds[0].keys() == {"turns", "stolen_seconds", "load"}
+
+
+def test_contenders_are_told_apart():
+    """Peer, threads and mode are in the name."""
+    assert harness.Contender("torch", 2).name == "torch@2"
+    assert harness.Contender("gemm", 2, "halves").name == "gemm@2:halves"
+    assert harness.thread_settings(2)["OPENBLAS_NUM_THREADS"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("key", "own", "near", "far"),
+    [
+        ("first_loss", 1.0, 1.04, 0.94),
+        ("first", [0.25, 0.75], [0.25, 0.75], [0.251, 0.749]),
+        ("first_loss", 1.0, None, float("nan")),
+    ],
+)
+def test_contender_that_does_other_work_is_found(key, own, near, far, capsys):
+    """Losses may be a few percent apart, probabilities hardly; the bound has neither."""
+    case = case_of(pynn__1=[1], near__1=[1], far__1=[1])
+    for name, figure in (("pynn@1", own), ("near@1", near)):
+        case["contenders"][name][key] = figure
+    assert run._did_the_same(case)
+    case["contenders"]["far@1"][key] = far
+    assert not run._did_the_same(case)
+    assert "far@1" in capsys.readouterr().err
+
+
+def test_table():
+    """Columns are as wide as their widest cell."""
+    text = figures.table(["a", "long"], [["wide", "x"]])
+    assert text == "| a    | long |\n| ---- | ---- |\n| wide | x    |"
+
+
+def test_page_is_filled_between_its_marks():
+    """What was there goes, the rest stays; a page without the marks is refused."""
+    page = "top\n<!-- begin: a -->\nold\n<!-- end: a -->\nbottom\n"
+    filled = figures.between(page, "a", "new\n")
+    assert filled == "top\n<!-- begin: a -->\nnew\n<!-- end: a -->\nbottom\n"
+    assert figures.between(filled, "a", "new") == filled
+    with pytest.raises(ValueError, match="'b'"):
+        figures.between(page, "b", "new")
+
+
+def test_page_has_the_marks_of_every_table():
+    """report.py finds a place for all that it makes."""
+    page = report.PAGE.read_text("utf-8")
+    for name in report.TABLES:
+        assert "\nnew\n" in figures.between(page, name, "new"), name
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder of results: a wide cell of the grid, and a recipe."""
+    cell = case_of(
+        pynn__1=[2.0], pynn__2=[1.0], torch__1=[4.0], torch__2=[0.5], gemm__1_serial=[2.0]
+    )
+    shape = cases.grid_shape("dense", 512, 2048)
+    parts = {"grid": {shape.name: {**cell, "shape": shape._asdict()}}}
+    recipe = {**epoch_case(), "shape": cases.Shape("mnist")._asdict()}
+    recipe["contenders"]["jax@2"] = {"variant": "a", "compile_seconds": {"a": 6.04, "b": 1}}
+    parts["recipe"] = {"mnist": recipe}
+    for part, done in parts.items():
+        (tmp_path / f"{part}.json").write_text(json.dumps({"environment": {}, "cases": done}))
+    return report.Results(tmp_path)
+
+
+def cells_of(text):
+    """The rows of a table, without its head."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.split("\n")][2:]
+
+
+def test_grid_table(results):
+    """Seconds are those of 60,000 rows; peers have no more threads than pynn."""
+    assert cells_of(report.grid(results, "dense", 2)) == [
+        ["2048", "512", "7.32", "2.00 (2)", "-", "-", "-", "0.50 (1:serial)"]
+    ]
+    assert cells_of(report.grid(results, "dense", 1)) == [
+        ["2048", "512", "14.65", "0.50 (1)", "-", "-", "-", "1.00 (1:serial)"]
+    ]
+
+
+def test_recipe_table(results):
+    """The fastest first, with what it took to compile."""
+    rows = cells_of(report.recipe(results).split("\n\n")[1])
+    assert [row[0] for row in rows][:2] == ["JAX, 2 threads", "pynn, 2 threads"]
+    assert rows[0][1:] == [
+        "2.00 (2.00 - 2.00)",
+        "2.00 (2.00 - 2.00)",
+        "a; after 6.0 s of compiling",
+    ]
+
+
+def test_losses_are_listed(results):
+    """A page says where pynn is slower, and when it nowhere is."""
+    faster = [(row[0], row[2]) for row in cells_of(report.losses(results))]
+    assert faster == [("recipe", "JAX, 2 threads"), ("grid", "PyTorch, 2 threads")]
+    results.parts.clear()
+    assert "nothing" in report.losses(results)
+
+
+SGEMM = ctypes.CFUNCTYPE(
+    None,
+    *[ctypes.c_int] * 6,  # order, transpositions, m, n, k
+    ctypes.c_float,
+    *[ctypes.c_void_p, ctypes.c_int] * 2,
+    ctypes.c_float,
+    *[ctypes.c_void_p, ctypes.c_int],
+)
+TRANS = 112
+
+
+@pytest.fixture(scope="module")
+def products():
+    """A function that gives the products of an epoch of 7-5-3-2: what the bound asks of BLAS."""
+    epoch = gemm.compiled()
+
+    def record(batch, rows, mode):
+        asked, wrong = [], []
+
+        @SGEMM
+        def sgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+            # Transposed, A may be some columns of longer rows; all else is whole.
+            right_a = lda >= m if ta == TRANS else lda == k
+            if not (right_a and ldb == (k if tb == TRANS else n) and ldc == n):
+                wrong.append((lda, ldb, ldc))
+            asked.append((ta == TRANS, tb == TRANS, m, n, k, beta))
+
+        pointer = ctypes.cast(sgemm, ctypes.c_void_p)
+        widths = (ctypes.c_int * 4)(7, 5, 3, 2)
+        seconds = epoch(pointer, 3, widths, batch, ctypes.c_long(rows), gemm.MODES[mode])
+        assert seconds >= 0
+        assert not wrong
+        return asked[2 * 8 :]  # the first step of each of two copies is to warm up
+
+    return record
+
+
+def test_bound_makes_the_products_that_a_step_needs(products):
+    """Three forward, two back to the values, three for the weights; the last batch is smaller."""
+    needed = [
+        (False, False, 4, 5, 7, 0),
+        (False, False, 4, 3, 5, 0),
+        (False, False, 4, 2, 3, 0),
+        (False, True, 4, 3, 2, 0),
+        (True, False, 3, 2, 4, 1),
+        (False, True, 4, 5, 3, 0),
+        (True, False, 5, 3, 4, 1),
+        (True, False, 7, 5, 4, 1),
+    ]
+    asked = products(4, 6, "serial")
+    assert asked[:8] == needed
+    assert len(asked) == 16
+    assert [product[2] for product in asked[8:11]] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(("mode", "times"), [("halves", 1), ("independent", 2)])
+@pytest.mark.parametrize("batch", [1, 4, 5])
+def test_two_threads_do_the_work_of_one(products, mode, times, batch):
+    """Shared out between two threads it is as much work as on one; twice that if each does it."""
+
+    def work(asked):
+        return sum(m * n * k for _, _, m, n, k, _ in asked)
+
+    serial = work(products(batch, 2 * batch, "serial"))
+    assert work(products(batch, 2 * batch, mode)) == times * serial
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(["--rounds", "0"], 2), (["--only", "nothing"], 2), (["--help"], 0)]
+)
+def test_calls(arguments, status, capsys):
+    """A wrong call is refused before anything is measured."""
+    with pytest.raises(SystemExit) as exit_:
+        run.main(arguments)
+    assert exit_.value.code == status
+    capsys.readouterr()
