@@ -67,9 +67,9 @@ pynn_grid pynn_cut_product(size_t rows, size_t columns, size_t depth) {
     return grid;
 }
 
-pynn_grid pynn_cut_rows(size_t rows, size_t columns) {
+pynn_grid pynn_cut_rows(size_t rows) {
     size_t block = rows < 4 * BLOCK_ROWS ? SMALL_BLOCK_ROWS : BLOCK_ROWS;
-    return (pynn_grid){rows, columns, divide_up(rows, block), 1};
+    return (pynn_grid){rows, 1, divide_up(rows, block), 1};
 }
 
 pynn_grid pynn_cut_strips(size_t columns, size_t outputs) {

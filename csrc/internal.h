@@ -170,8 +170,8 @@ typedef struct pynn_grid {
 /* Cut the (rows, columns) outputs of a product that sums over `depth`. */
 pynn_grid pynn_cut_product(size_t rows, size_t columns, size_t depth);
 
-/* Cut rows alone, into blocks. */
-pynn_grid pynn_cut_rows(size_t rows, size_t columns);
+/* Cut rows alone, into blocks; the columns of the tiles mean nothing. */
+pynn_grid pynn_cut_rows(size_t rows);
 
 /* Whether the W of lists of entries is too large for the cache of one core: 2 MB. Then a task keeps to a
  * part of it, which is worth more passes over the outputs. */

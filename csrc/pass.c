@@ -231,7 +231,7 @@ void pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
     size_t steps = step_count(batch);
     for (size_t first = 0, end; first < steps; first = end) {
         pass_step step = step_at(workspace->network, first);
-        pass_piece piece = {batch, first, first + 1, pynn_cut_rows(batch->count, 1)};
+        pass_piece piece = {batch, first, first + 1, pynn_cut_rows(batch->count)};
         pynn_task task = do_block;
         if (is_large(batch, step)) {
             piece.grid = cut_large(batch, step);
@@ -246,7 +246,7 @@ void pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
     if (batch->purpose == PYNN_FOR_GRADIENT) pynn_accumulate(batch);
     if (batch->purpose == PYNN_FOR_GRADIENT || batch->purpose == PYNN_FOR_SUMS) {
         /* Always in the same order. */
-        size_t blocks = pynn_cut_rows(batch->count, 1).row_cuts;
+        size_t blocks = pynn_cut_rows(batch->count).row_cuts;
         for (size_t b = 0; b < blocks; b++) {
             sums->loss += workspace->parts[b].loss;
             sums->correct += workspace->parts[b].correct;

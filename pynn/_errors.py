@@ -55,15 +55,6 @@ class OutOfMemoryError(PynnError, MemoryError):
 
 
 # A traceback shows the name that users import.
-for _error in (
-    PynnError,
-    ArgumentError,
-    ArgumentTypeError,
-    ChainError,
-    ClosedError,
-    DataNotFoundError,
-    FileFormatError,
-    OutOfMemoryError,
-):
+for _error in (PynnError, *PynnError.__subclasses__()):
     _error.__module__ = "pynn"
 del _error

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -384,25 +385,17 @@ class Model:
             raise ArgumentError(f"{prefix}features must have at least one example, got {x.shape}")
         return Data(x, _checks.labels(f"{prefix}labels", labels, len(x), network.outputs))
 
-    def _only_fit(self) -> _OnlyFit:
-        return _OnlyFit(self)
-
-
-class _OnlyFit:
-    """Holds a model's fit lock; a callback that calls `fit` again gets an error, not a deadlock."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-
-    def __enter__(self) -> None:
-        if self._model._fitting_thread == threading.get_ident():
+    @contextmanager
+    def _only_fit(self) -> Iterator[None]:
+        """Hold the fit lock; a callback that calls `fit` again gets an error, not a deadlock."""
+        if self._fitting_thread == threading.get_ident():
             raise PynnError("fit was called from a callback of the same model's fit")
-        self._model._fit_lock.acquire()
-        self._model._fitting_thread = threading.get_ident()
-
-    def __exit__(self, *_: object) -> None:
-        self._model._fitting_thread = None
-        self._model._fit_lock.release()
+        with self._fit_lock:
+            self._fitting_thread = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._fitting_thread = None
 
 
 def load(path: str | os.PathLike[str]) -> Model:

@@ -183,7 +183,23 @@ static void test_columns(void) {
     }
 }
 
+/* Lists that lie apart give what they give side by side, in every chunk of the columns: 128, 64, 16 and 5.
+ */
+static void test_lists_apart(void) {
+    enum { WIDTH = 128 + 64 + 16 + 5 };
+    static float m[3 * WIDTH], together[2 * WIDTH], apart[2 * WIDTH];
+    pynn_entry entries[] = {{0, 2.0f}, {2, -1.0f}, {1, 3.0f}, {2, 100.0f}};
+    const pynn_list close[] = {{entries, entries + 2}, {entries + 2, entries + 3}};
+    const pynn_list other = {entries + 3, entries + 4}; /* must not be looked at */
+    const pynn_list far[] = {close[0], other, close[1], other};
+    pynn_random_uniform(4, 0, 0, 3 * WIDTH, -1.0f, 1.0f, m);
+    pynn_sum_lists(2, close, 1, WIDTH, m, WIDTH, 1.0f, 0.0f, together, WIDTH);
+    pynn_sum_lists(2, far, 2, WIDTH, m, WIDTH, 1.0f, 0.0f, apart, WIDTH);
+    CHECK_BYTES(apart, together, sizeof together);
+}
+
 int main(void) {
+    test_lists_apart();
     test_sums();
     test_no_lists();
     test_columns();
