@@ -103,12 +103,18 @@ static void accumulate(void *context, size_t index) {
     }
 }
 
+/* At batch 16 a second thread takes 1.17 times as long where the first layer is 784 x 64, and 0.82 times
+ * where it is 784 x 256. */
 void pynn_accumulate(const pynn_batch *batch) {
     const pynn_network *network = batch->workspace->network;
     size_t tasks = 0;
+    double work = 0;
     for (size_t stage = network->first_dense; stage < network->stage_count; stage++) {
+        const network_layer *layer = &network->layers[network->stages[stage].first];
+        work += (double)layer->inputs * (double)layer->outputs * (double)batch->count;
         pynn_grid grid = cut_weights(batch, stage);
         tasks += pynn_grid_count(&grid);
     }
-    pynn_team_run(batch->workspace->team, tasks, accumulate, (void *)batch);
+    pynn_team *team = work < PYNN_TASK_WORK ? NULL : batch->workspace->team;
+    pynn_team_run(team, tasks, accumulate, (void *)batch);
 }

@@ -167,6 +167,9 @@ typedef struct pynn_grid {
     size_t column_cuts;
 } pynn_grid;
 
+/* Multiplications and additions that are worth another task: some 50 microseconds of them. */
+enum { PYNN_TASK_WORK = 2000000 };
+
 /* Cut the (rows, columns) outputs of a product that sums over `depth`. */
 pynn_grid pynn_cut_product(size_t rows, size_t columns, size_t depth);
 

@@ -12,8 +12,8 @@ Ink is a distance from the paper, so dark on light, light on dark and one colour
 case.
 """
 
+import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ class PictureError(Exception):
     """A picture that cannot be used; the message says why."""
 
 
-def load(path: Path, *, raw: bool = False) -> Digit:
+def load(path: str | os.PathLike[str], *, raw: bool = False) -> Digit:
     """Return the picture at `path` as a digit (28, 28), white on black.
 
     With `raw` the picture must be one already: it is only converted to 8-bit grey.

@@ -1,15 +1,19 @@
-"""What the programs share: where things lie, and how a run ends."""
+"""What the programs share: where things lie, how help looks, and how a run ends.
 
+Paths are strings here and in predict.py, which one waits for: pathlib would be a tenth of what it
+imports beyond NumPy and Pillow.
+"""
+
+import argparse
 import io
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pynn
 
-ROOT = Path(__file__).resolve().parent.parent
-MODELS = ROOT / "models"  # where train.py saves and predict.py looks
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+MODELS = os.path.join(ROOT, "models")  # where train.py saves and predict.py looks
 
 INTERRUPTED = 130  # what a shell reports for a program that SIGINT ended
 BROKEN_PIPE = 141  # and for SIGPIPE
@@ -19,9 +23,15 @@ class Failure(Exception):
     """The run cannot go on; the message says why, and what to do."""
 
 
-def shown(path: Path) -> str:
+def help_format(prog: str) -> argparse.HelpFormatter:
+    """Help for 80 columns, like the texts in it; to ask for the terminal's width imports much."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=78)
+
+
+def shown(path: str | os.PathLike[str]) -> str:
     """A path as a user would type it: relative if it lies below the current directory."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    text, here = os.fspath(path), os.getcwd()
+    return os.path.relpath(text) if text.startswith(os.path.join(here, "")) else text
 
 
 def reason(error: Exception) -> str:

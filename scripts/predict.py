@@ -2,11 +2,10 @@
 """Say which digit an image shows, by networks that train.py saved. See --help."""
 
 import argparse
-import json
+import os
 import sys
 from collections.abc import Sequence
 from itertools import zip_longest
-from pathlib import Path
 from typing import NamedTuple
 
 try:
@@ -18,9 +17,9 @@ except ModuleNotFoundError as error:
     package = "Pillow" if error.name == "PIL" else error.name
     sys.exit(f"predict.py: error: {package} is not installed: pip install '.[scripts]'")
 
-from _program import MODELS, ROOT, Failure, reason, run, shown
+from _program import MODELS, ROOT, Failure, help_format, reason, run, shown
 
-IMAGE = ROOT / "data" / "digits" / "seven.png"
+IMAGE = os.path.join(ROOT, "data", "digits", "seven.png")
 
 DESCRIPTION = """\
 Say which digit an image shows, by networks that train.py saved.
@@ -50,7 +49,7 @@ BAR = 12
 class Prediction(NamedTuple):
     """What one model makes of one image."""
 
-    path: Path
+    path: str
     label: int
     probabilities: list[float]
 
@@ -61,20 +60,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="predict.py",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=help_format,
         allow_abbrev=False,
     )
     parser.add_argument(
         "images",
         nargs="*",
-        type=Path,
         metavar="IMAGE",
         help="default: data/digits/seven.png of the repository",
     )
     parser.add_argument(
         "--model",
         action="append",
-        type=Path,
         metavar="FILE",
         help="a saved network; may be given several times (default: all in models of the "
         "repository, where train.py saves)",
@@ -95,10 +92,9 @@ def predict(options: argparse.Namespace) -> int:
     blocks = _can_print_blocks()
     status = 0
     answers: list[dict[str, object]] = []
-    for number, path in enumerate(options.images or [Path(shown(IMAGE))]):
-        name = str(path)
+    for number, name in enumerate(options.images or [shown(IMAGE)]):
         try:
-            digit = load(path, raw=options.raw)
+            digit = load(name, raw=options.raw)
         except (PictureError, OSError) as error:
             why = reason(error).removeprefix(f"{name}: ")
             print(f"predict.py: error: {name}: {why}", file=sys.stderr)
@@ -111,12 +107,16 @@ def predict(options: argparse.Namespace) -> int:
         else:
             print("\n" * (number > 0) + _as_text(name, digit, predictions, blocks=blocks))
     if options.json:
+        import json  # only here: a prediction should not wait for it
+
         print(json.dumps(answers, indent=2))
     return status
 
 
-def _load_models(paths: list[Path] | None) -> list[tuple[Path, pynn.Model]]:
-    paths = paths or [Path(shown(path)) for path in sorted(MODELS.glob("*.safetensors"))]
+def _load_models(paths: list[str] | None) -> list[tuple[str, pynn.Model]]:
+    names = sorted(os.listdir(MODELS)) if os.path.isdir(MODELS) else []
+    saved = [os.path.join(MODELS, name) for name in names if name.endswith(".safetensors")]
+    paths = paths or [shown(path) for path in saved]
     if not paths:
         raise Failure(
             f"no networks in {shown(MODELS)}: run scripts/train.py first, or name one: --model FILE"
@@ -128,7 +128,7 @@ def _load_models(paths: list[Path] | None) -> list[tuple[Path, pynn.Model]]:
     return models
 
 
-def _predict(path: Path, model: pynn.Model, digit: Digit) -> Prediction:
+def _predict(path: str, model: pynn.Model, digit: Digit) -> Prediction:
     probabilities = model.predict_proba(digit[None])[0]
     if not np.isfinite(probabilities).all():
         raise Failure(f"{path}: gives no finite probabilities: train it anew")
@@ -137,7 +137,7 @@ def _predict(path: Path, model: pynn.Model, digit: Digit) -> Prediction:
 
 def _as_dict(prediction: Prediction) -> dict[str, object]:
     return {
-        "model": str(prediction.path),
+        "model": prediction.path,
         "digit": prediction.label,
         "probabilities": prediction.probabilities,
     }
@@ -174,7 +174,8 @@ def _draw(digit: Digit, *, blocks: bool) -> list[str]:
 
 def _bars(prediction: Prediction, *, blocks: bool) -> list[str]:
     """A heading and a line for each class."""
-    lines = [f"{prediction.path.stem[:16]}: {prediction.label}", ""]
+    name = os.path.splitext(os.path.basename(prediction.path))[0]
+    lines = [f"{name[:16]}: {prediction.label}", ""]
     for label, probability in enumerate(prediction.probabilities):
         eighths = round(probability * BAR * 8)
         bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8] if blocks else "#" * (eighths // 8)

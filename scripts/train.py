@@ -15,10 +15,10 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(f"train.py: error: {error.name} is not installed: pip install '.[scripts]'")
 
-from _program import MODELS, ROOT, Failure, run, shown
+from _program import MODELS, ROOT, Failure, help_format, run, shown
 from _report import Report
 
-DATA = ROOT / "data" / "mnist"
+DATA = Path(ROOT, "data", "mnist")
 
 Activation = Literal["relu", "sigmoid"]
 Init = Literal["he", "xavier"]
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="train.py",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=help_format,
         allow_abbrev=False,
     )
     count = _integer(1, 2**31 - 1)
@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     places.add_argument(
         "--output",
         type=Path,
-        default=MODELS,
+        default=Path(MODELS),
         metavar="DIR",
         help="where to save relu.safetensors and sigmoid.safetensors, replacing those that are "
         "there (default: models of the repository, where predict.py looks)",

@@ -61,17 +61,23 @@ static bool check_cells(const pynn_grid *grid) {
 
 /* ---------------------------------------------------------------- products */
 
-/* r x c tiles pack one operand c times and the other r times. */
+/* r x c tiles pack one operand c times, which costs gemm four times as much, and the other r times. */
 static double packing(const pynn_grid *grid, size_t r, size_t c) {
-    return (double)c * (double)grid->rows + (double)r * (double)grid->columns;
+    return 4.0 * (double)c * (double)grid->rows + (double)r * (double)grid->columns;
 }
 
-/* No other cut into as many tiles packs less. */
+static bool is_small(const pynn_grid *grid, size_t r, size_t c) {
+    return (double)r / (double)grid->rows + (double)c / (double)grid->columns > 1.0 / 64;
+}
+
+/* No other cut into as many tiles packs less, unless into small tiles. */
 static bool check_cheapest(const pynn_grid *grid) {
     size_t count = pynn_grid_count(grid);
     for (size_t r = 1; r <= count; r++) {
         size_t c = count / r;
         if (count % r != 0 || r > grains(grid->rows) || c > grains(grid->columns)) continue;
+        bool small = is_small(grid, grid->row_cuts, grid->column_cuts);
+        if (is_small(grid, r, c) && !small) continue;
         if (!CHECK(packing(grid, grid->row_cuts, grid->column_cuts) <= packing(grid, r, c))) return false;
     }
     return true;

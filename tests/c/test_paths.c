@@ -173,10 +173,10 @@ static bool is_same(const outcome *a, const outcome *b) {
     return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* By the density of the data, in all calls alike; the three outcomes are compared to the bit, and the two
- * ways differ in some. */
-static void check_choice(float percent, pynn_feature_type type, const outcome *expected) {
-    const setup with = {{DENSE(33), TANH, DENSE(4)}, 3, 129, 200, 64, type, percent};
+/* By the density of the data and the width of the layer, in all calls alike; the three outcomes are
+ * compared to the bit, and the two ways differ in some. */
+static void check_choice(float percent, size_t width, pynn_feature_type type, const outcome *expected) {
+    const setup with = {{DENSE(width), TANH, DENSE(4)}, 3, 129, 200, 64, type, percent};
     run(&with, PYNN_PATH_DENSE, &by_gemm);
     run(&with, PYNN_PATH_SPARSE, &by_lists);
     run(&with, PYNN_PATH_AUTO, &by_itself);
@@ -189,10 +189,11 @@ static void check_choice(float percent, pynn_feature_type type, const outcome *e
 static void test_choice(void) {
     for (int k = 0; k < 2; k++) {
         pynn_feature_type type = k == 0 ? PYNN_FEATURES_UINT8 : PYNN_FEATURES_FLOAT32;
-        check_choice(3.0f, type, &by_lists);
-        check_choice(15.0f, type, &by_lists);
-        check_choice(80.0f, type, &by_gemm);
-        check_choice(101.0f, type, &by_gemm);
+        check_choice(3.0f, 65, type, &by_lists);
+        check_choice(15.0f, 65, type, &by_lists);
+        check_choice(80.0f, 65, type, &by_gemm);
+        check_choice(101.0f, 65, type, &by_gemm);
+        check_choice(15.0f, 33, type, &by_gemm);
     }
 }
 
