@@ -66,6 +66,9 @@ typedef enum pynn_status {
     PYNN_NO_DENSE_LAYER = 20, /* a network needs at least one dense layer */
     PYNN_UNKNOWN_LAYER = 21,  /* a layer kind, an initializer or a loss that does not exist */
 
+    /* The numbers. */
+    PYNN_NOT_FINITE = 30, /* a loss or an output is infinite or not a number */
+
     /* The IDX parser. */
     PYNN_IDX_SHORT_HEADER = 40,   /* too short for the header it claims to have */
     PYNN_IDX_BAD_MAGIC = 41,      /* the first two bytes are not zero */
@@ -252,7 +255,8 @@ typedef struct pynn_sgd {
  *   gradients   (parameter_count,), overwritten
  *   sums        added to
  * Returns PYNN_INVALID_ARGUMENT, PYNN_WORKSPACE_MISMATCH, PYNN_ROW_OUT_OF_RANGE or
- * PYNN_LABEL_OUT_OF_RANGE, before anything is written. */
+ * PYNN_LABEL_OUT_OF_RANGE, before anything is written; PYNN_NOT_FINITE, after all is, where the loss is
+ * not. */
 PYNN_API pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, const uint32_t *rows,
                                    size_t count, const float *parameters, float *gradients,
                                    pynn_sums *sums);
@@ -268,7 +272,8 @@ PYNN_API pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *d
  * Nothing is allocated, but for the team's threads when they are first needed. All arguments, row indices
  * and labels of the steps are checked before the first step; returns PYNN_INVALID_ARGUMENT,
  * PYNN_WORKSPACE_MISMATCH, PYNN_ROW_OUT_OF_RANGE or PYNN_LABEL_OUT_OF_RANGE with the parameters as they
- * were. */
+ * were. Returns PYNN_NOT_FINITE after the first step whose loss is not: the parameters are lost, and the
+ * growth of sums->rows tells the step. */
 PYNN_API pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
                                 size_t batch_size, size_t first_step, size_t last_step,
                                 const pynn_sgd *optimizer, float *parameters, pynn_sums *sums);
@@ -279,7 +284,8 @@ enum { PYNN_ROWS_AT_A_TIME = 256 };
 
 /* Loss and correct answers over rows first_row <= r < last_row of the data, added to sums.
  * Returns PYNN_INVALID_ARGUMENT (also first_row > last_row), PYNN_ROW_OUT_OF_RANGE (last_row > data->rows)
- * or PYNN_LABEL_OUT_OF_RANGE, with *sums as it was. */
+ * or PYNN_LABEL_OUT_OF_RANGE, with *sums as it was; PYNN_NOT_FINITE, after all is done, where the loss is
+ * not. */
 PYNN_API pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
                                    size_t last_row, const float *parameters, pynn_sums *sums);
 
@@ -290,7 +296,8 @@ typedef enum pynn_output {
 
 /* The network's outputs for rows first_row <= r < last_row of the data.
  *   out  (last_row - first_row, C), overwritten
- * Returns PYNN_INVALID_ARGUMENT or PYNN_ROW_OUT_OF_RANGE, with out as it was; labels are not looked at. */
+ * Returns PYNN_INVALID_ARGUMENT or PYNN_ROW_OUT_OF_RANGE, with out as it was; PYNN_NOT_FINITE, after all is
+ * written, where an output is not. Labels are not looked at. */
 PYNN_API pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
                                   size_t last_row, const float *parameters, pynn_output output, float *out);
 

@@ -64,7 +64,7 @@ pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, cons
                         .beta = 0.0f,
                         .target = gradients};
     pynn_run_batch(&batch, sums);
-    return PYNN_OK;
+    return isfinite(sums->loss) ? PYNN_OK : PYNN_NOT_FINITE;
 }
 
 pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
@@ -95,6 +95,7 @@ pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const u
         batch.rows = order != NULL ? order + first : NULL;
         batch.first = first;
         pynn_run_batch(&batch, sums);
+        if (!isfinite(sums->loss)) return PYNN_NOT_FINITE;
     }
     return PYNN_OK;
 }
@@ -129,7 +130,14 @@ pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size
                         .purpose = PYNN_FOR_SUMS,
                         .sparse = is_sparse(workspace, data)};
     run_rows(&batch, first_row, last_row, sums);
-    return PYNN_OK;
+    return isfinite(sums->loss) ? PYNN_OK : PYNN_NOT_FINITE;
+}
+
+/* Zero times a number is zero, unless it is infinite or none. */
+static bool all_finite(size_t count, const float *x) {
+    float zero = 0.0f;
+    for (size_t i = 0; i < count; i++) zero += 0.0f * x[i];
+    return zero == 0.0f;
 }
 
 pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
@@ -147,5 +155,6 @@ pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_
                         .sparse = is_sparse(workspace, data),
                         .out = out};
     run_rows(&batch, first_row, last_row, NULL);
-    return PYNN_OK;
+    size_t count = (last_row - first_row) * workspace->network->outputs;
+    return all_finite(count, out) ? PYNN_OK : PYNN_NOT_FINITE;
 }

@@ -17,6 +17,7 @@ const char *pynn_status_message(pynn_status status) {
     case PYNN_WORKSPACE_MISMATCH: return "the workspace is for smaller batches";
     case PYNN_NO_DENSE_LAYER: return "a network needs at least one dense layer";
     case PYNN_UNKNOWN_LAYER: return "unknown kind of layer, initializer or loss";
+    case PYNN_NOT_FINITE: return "a loss or an output is not finite";
     case PYNN_IDX_SHORT_HEADER: return "the file is too short for its header";
     case PYNN_IDX_BAD_MAGIC: return "the first two bytes are not zero";
     case PYNN_IDX_UNKNOWN_TYPE: return "the third byte is no element type of IDX";

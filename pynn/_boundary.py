@@ -79,12 +79,32 @@ class Sums(NamedTuple):
 
 NO_SUMS = Sums()
 
+# Where C takes its memory: malloc. Tests put an allocator here that fails.
+_allocator: Any = ffi.NULL
+
+
+class RunningSums:
+    """Sums that C adds to; what it has added shows whatever happens to the call that it was."""
+
+    def __init__(self, sums: Sums) -> None:
+        self.pointer = ffi.new("pynn_sums *", tuple(sums))
+
+    def read(self) -> Sums:
+        """Their values now."""
+        return Sums(self.pointer.loss, self.pointer.correct, self.pointer.rows)
+
+
+class NotFinite(Exception):
+    """A loss or an output is not finite. The modules above say whose fault that is, and where."""
+
 
 def check(status: int) -> None:
     """Raise the exception that a status of the C library stands for."""
     if status == lib.PYNN_OK:
         return
     message = _string(lib.pynn_status_message(status))
+    if status == lib.PYNN_NOT_FINITE:
+        raise NotFinite(message)
     if status == lib.PYNN_OUT_OF_MEMORY:
         raise OutOfMemoryError(message)
     if status >= lib.PYNN_INVALID_ARGUMENT:
@@ -113,7 +133,7 @@ def blas_config() -> str:
 
 def _create_team(threads: int) -> Any:
     out = ffi.new("pynn_team **")
-    check(lib.pynn_team_create(ffi.NULL, threads, out))
+    check(lib.pynn_team_create(_allocator, threads, out))
     return out[0]
 
 
@@ -164,7 +184,7 @@ class Network:
             spec.outputs = layer.outputs
             spec.init = _INITS[layer.init]
         out = ffi.new("pynn_network **")
-        check(lib.pynn_network_create(ffi.NULL, inputs, specs, len(layers), _LOSSES[loss], out))
+        check(lib.pynn_network_create(_allocator, inputs, specs, len(layers), _LOSSES[loss], out))
         self.handle = ffi.gc(out[0], lib.pynn_network_destroy)
         self.inputs = inputs
         self.outputs = int(lib.pynn_network_outputs(self.handle))
@@ -212,7 +232,9 @@ class Data:
     def __init__(self, features: Features, labels: npt.NDArray[np.int32] | None = None) -> None:
         assert features.flags.c_contiguous and features.dtype in (_UINT8, _FLOAT32)
         self.rows = len(features)
+        self.features = features
         self._features = ffi.from_buffer(features)
+        self.labels = labels
         self._labels = ffi.NULL
         if labels is not None:
             assert labels.flags.c_contiguous and labels.dtype == np.int32
@@ -229,6 +251,18 @@ class Data:
                 lib.PYNN_PATH_AUTO,
             ),
         )
+
+    def find_not_finite(self, rows: npt.NDArray[np.uint32] | None = None) -> str | None:
+        """Of some rows, or all, the first one with a feature that is not finite, in words."""
+        if self.features.dtype == _UINT8:
+            return None
+        indices = np.arange(self.rows) if rows is None else rows
+        for some in np.array_split(indices, max(1, len(indices) // 1024)):
+            values = self.features[some].reshape(len(some), -1)
+            for place in np.argwhere(~np.isfinite(values)):
+                row, column = place
+                return f"features[{some[row]}] holds {values[row, column]} (feature {column})"
+        return None
 
 
 class Workspace:
@@ -247,7 +281,7 @@ class Workspace:
         self.network = network
         self.max_batch = max_batch
         out = ffi.new("pynn_workspace **")
-        check(lib.pynn_workspace_create(ffi.NULL, network.handle, _team, max_batch, out))
+        check(lib.pynn_workspace_create(_allocator, network.handle, _team, max_batch, out))
         self.handle = ffi.gc(out[0], lib.pynn_workspace_destroy)
         self._sums = ffi.new("pynn_sums *")
         self._parameters: Floats | None = None
@@ -296,12 +330,14 @@ class Workspace:
         last_step: int,
         learning_rate: float,
         parameters: Floats,
-        sums: Sums = NO_SUMS,
+        sums: RunningSums | None = None,
     ) -> Sums:
         """Run steps first_step <= s < last_step of an epoch; parameters change in place.
 
-        Returns `sums` with those of the steps added.
+        Adds to `sums`, or to zero, and returns what they are then. After the first step whose loss
+        is not finite it raises NotFinite.
         """
+        sums = RunningSums(NO_SUMS) if sums is None else sums
         assert order is None or len(order) == data.rows
         optimizer = ffi.new("pynn_sgd *", (learning_rate,))
         check(
@@ -314,10 +350,10 @@ class Workspace:
                 last_step,
                 optimizer,
                 _floats(parameters, self.network.parameter_count, writable=True),
-                self._write_sums(sums),
+                sums.pointer,
             )
         )
-        return self._read_sums()
+        return sums.read()
 
     def evaluate(
         self,

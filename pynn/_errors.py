@@ -6,6 +6,7 @@ PynnError
 ├── ChainError         (AttributeError)     a step that the chain does not offer here
 ├── ClosedError        (RuntimeError)       a model used after close()
 ├── DataNotFoundError  (FileNotFoundError)  a data set that is nowhere to be found
+├── DivergenceError    (ArithmeticError)    numbers that stopped being finite
 ├── FileFormatError    (ValueError)         a file that is not what it should be
 └── OutOfMemoryError   (MemoryError)        no memory for a network or its workspace
 """
@@ -16,6 +17,7 @@ __all__ = [
     "ChainError",
     "ClosedError",
     "DataNotFoundError",
+    "DivergenceError",
     "FileFormatError",
     "OutOfMemoryError",
     "PynnError",
@@ -44,6 +46,10 @@ class ClosedError(PynnError, RuntimeError):
 
 class DataNotFoundError(PynnError, FileNotFoundError):
     """A data set is in none of the places where it was looked for."""
+
+
+class DivergenceError(PynnError, ArithmeticError):
+    """A loss, an output or a parameter is not finite any more."""
 
 
 class FileFormatError(PynnError, ValueError):

@@ -1,9 +1,10 @@
 """Model files: safetensors, with the architecture as JSON in the metadata.
 
 The metadata has three entries: "format" is "pynn", "format_version" is "1", and "model" is JSON:
-the chain (see `Spec.to_json`), the seed, and how many epochs were trained. The tensors are the
-named parameters of `Model.parameters`, float32. The format of the file itself is documented at
-https://github.com/huggingface/safetensors.
+the chain (see `Spec.to_json`), the seed, and how many epochs were trained. A checkpoint has a
+fourth, "run": JSON that says of what call of `fit` it is and where that stands (`Run.to_dict`). The
+tensors are the named parameters of `Model.parameters`, float32. The format of the file itself is
+documented at https://github.com/huggingface/safetensors. What is the same gives the same bytes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Saved(NamedTuple):
     parameters: Floats
     seed: int
     epochs_trained: int
+    run: dict[str, Any] | None = None
+    """Of a checkpoint: what `Run.to_dict` gave, unchecked."""
 
 
 def name_parameters(views: list[DenseView], parameters: Floats) -> dict[str, Floats]:
@@ -56,8 +59,23 @@ def save(path: str | os.PathLike[str], saved: Saved) -> None:
     model = json.loads(saved.spec.to_json())
     model |= {"seed": saved.seed, "epochs_trained": saved.epochs_trained}
     metadata = {"format": FORMAT, "format_version": FORMAT_VERSION, "model": json.dumps(model)}
+    if saved.run is not None:
+        metadata["run"] = json.dumps(saved.run)
     named = name_parameters(saved.network.dense_views, saved.parameters)
-    write_atomically(path, to_bytes(named, metadata))
+    write_atomically(path, _in_order(to_bytes(named, metadata)))
+
+
+def _in_order(contents: bytes) -> bytes:
+    """The same file with its metadata in alphabetical order; safetensors takes a new one each time.
+
+    A file is the length of its header in 8 bytes, the header, JSON padded with blanks, and data.
+    """
+    begin, end = 8, 8 + int.from_bytes(contents[:8], "little")
+    header = json.loads(contents[begin:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + contents[end:]
 
 
 def load(path: str | os.PathLike[str]) -> Saved:
@@ -97,6 +115,7 @@ def _read(name: str, file: Any) -> Saved:
         )
     try:
         spec, seed, epochs_trained = _parse(metadata.get("model", ""))
+        run = json.loads(metadata["run"]) if "run" in metadata else None
         network = Network(*spec)
     except OutOfMemoryError:
         raise
@@ -107,7 +126,7 @@ def _read(name: str, file: Any) -> Saved:
     parameters = network.new_parameters()
     for key, view in name_parameters(network.dense_views, parameters).items():
         view[...] = file.get_tensor(key)
-    return Saved(spec, network, parameters, seed, epochs_trained)
+    return Saved(spec, network, parameters, seed, epochs_trained, run)
 
 
 def _compare(name: str, file: Any, views: list[DenseView]) -> None:

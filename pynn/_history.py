@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -68,6 +69,14 @@ class History:
         self.val_loss = val_loss or []
         self.val_accuracy = val_accuracy or []
         self.seconds = seconds or []
+
+    @classmethod
+    def of(cls, results: Iterable[EpochResult]) -> History:
+        """The figures of some epochs."""
+        history = cls()
+        for result in results:
+            history.append(result)
+        return history
 
     @property
     def epochs(self) -> int:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -13,20 +12,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _boundary, _checks
-from pynn._boundary import ROWS_AT_A_TIME, Data, Floats, Network, Sums, Workspace
-from pynn._errors import ArgumentError, ArgumentTypeError, ClosedError, PynnError
-from pynn._history import EpochResult, Evaluation, History, Progress
+from pynn import _checks
+from pynn._boundary import (
+    ROWS_AT_A_TIME,
+    Data,
+    Floats,
+    Network,
+    NotFinite,
+    RunningSums,
+    Sums,
+    Workspace,
+)
+from pynn._errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ClosedError,
+    DivergenceError,
+    FileFormatError,
+    PynnError,
+)
+from pynn._history import Evaluation, History
 from pynn._optimizers import SGD
 from pynn._spec import Spec
+from pynn._training import Checkpoint, OnEpoch, OnProgress, Plan, Run, Trainer, fingerprint, paced
 
 DEFAULT_BATCH_SIZE = 128
-
-_SHUFFLE_STREAMS = 1 << 32
-"""Random stream of the first epoch's order; those below are the layers' (see pynn.h)."""
-
-OnEpoch = Callable[[EpochResult], object]
-OnProgress = Callable[[Progress], object]
 
 
 class Model:
@@ -60,6 +70,7 @@ class Model:
         self._lock = threading.RLock()  # held for one call of C at a time
         self._fit_lock = threading.Lock()  # held by the one `fit` that runs
         self._fitting_thread: int | None = None
+        self._resumed: tuple[Run, str] | None = None  # what the next `fit` goes on with
 
     @classmethod
     def _create(cls, spec: Spec, seed: int) -> Model:
@@ -80,12 +91,15 @@ class Model:
         validation: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
         on_epoch: OnEpoch | None = None,
         on_progress: OnProgress | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: int | None = None,
     ) -> History:
         """Train on examples, in an order shuffled anew for each epoch.
 
         The last batch of an epoch holds what is left and is trained on, too. A second call goes on
         with the parameters and with new shuffles. An exception from a callback, or Ctrl-C, ends the
-        training between two steps and leaves a usable model.
+        training between two steps and leaves a usable model, and a checkpoint where one is asked
+        for; `Model.resume` goes on with it.
 
         Args:
             features: Shape (n, inputs), or (n, ...) with as many values a row. uint8 is read as
@@ -98,6 +112,9 @@ class Model:
             validation: (features, labels) to evaluate after each epoch.
             on_epoch: Called with an `EpochResult` after each epoch.
             on_progress: Called with a `Progress` every few steps, some 20 times a second.
+            checkpoint: A file to keep the run in: at its start, after each epoch, and when it is
+                interrupted. Replaced atomically each time; `load` reads it, too.
+            every: Keep it after so many steps instead, counted over all epochs.
 
         Returns:
             The figures of each epoch of this call.
@@ -105,6 +122,9 @@ class Model:
         Raises:
             ArgumentTypeError: An argument has the wrong type or dtype.
             ArgumentError: An argument has the wrong value or shape.
+            DivergenceError: A loss or the parameters stopped being finite. The message names the
+                epoch and step; the model goes back to its checkpoint, if there is one.
+            OSError: The checkpoint cannot be written.
             OutOfMemoryError: There is no memory for a batch of this size.
             ClosedError: The model is closed.
         """
@@ -131,61 +151,83 @@ class Model:
                     f"{name} must be callable, got {_checks.describe(callback)}"
                 )
 
-        history = History()
+        kept = _checkpoint(checkpoint, every)
+        checksum = 0
+        if kept is not None or self._resumed is not None:
+            checksum = fingerprint(data)
+        plan = Plan(epochs, batch_size, optimizer, data.rows, checksum)
         with self._only_fit():
-            for epoch in range(1, epochs + 1):
-                began = time.perf_counter()
-                trained = self._run_epoch(data, batch_size, optimizer, epoch, epochs, on_progress)
-                seconds = time.perf_counter() - began
-                tested = None if held_out is None else self._evaluate(held_out)
-                val_loss, val_accuracy = (None, None) if tested is None else tested
-                result = EpochResult(epoch, epochs, *trained, val_loss, val_accuracy, seconds)
-                history.append(result)
-                if on_epoch is not None:
-                    on_epoch(result)
-        return history
+            run = self._start(plan)
+            trainer = Trainer(self, run, data, held_out, on_epoch, on_progress, kept)
+            return trainer.train()
 
-    def _run_epoch(
-        self,
-        data: Data,
-        batch_size: int,
-        optimizer: SGD,
-        epoch: int,
-        epochs: int,
-        on_progress: OnProgress | None,
-    ) -> Evaluation:
-        """One pass through the data; the means of loss and correct answers over it."""
-        stream = _SHUFFLE_STREAMS + self._epochs_trained
-        order = _boundary.permutation(self._seed, stream, data.rows)
-        steps = -(-data.rows // batch_size)
-        sums = Sums()
-        for first, last in _paced(steps):
-            with self._lock:
-                workspace = self._open_workspace(batch_size)
-                sums = workspace.train(
-                    data,
-                    order,
-                    batch_size,
-                    first,
-                    last,
-                    optimizer.learning_rate,
-                    self._parameter_array,
-                    sums,
-                )
-            if on_progress is not None:
-                on_progress(Progress(epoch, epochs, last, steps, *sums.mean()))
-        self._epochs_trained += 1
-        return Evaluation(*sums.mean())
+    def _start(self, plan: Plan) -> Run:
+        """A new run, or the one that the model was resumed for."""
+        if self._resumed is None:
+            return Run(plan, self._epochs_trained)
+        run, path = self._resumed
+        run.continues(plan, path)
+        self._resumed = None
+        return run
+
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str]) -> Model:
+        """Read a checkpoint of `fit`, for the same call of `fit` to go on with.
+
+        The model is as it was at the checkpoint, and its next `fit` takes that run up where it
+        stood: with the same examples, batch size and optimizer it ends with the same bytes as a
+        run that was never interrupted, and returns the figures of all epochs. (To use the
+        parameters for something else, `load` the file.)
+
+        Args:
+            path: The file that `fit` was given as checkpoint.
+
+        Returns:
+            The model.
+
+        Raises:
+            ArgumentTypeError: It is not a path.
+            OSError: The file is not there or cannot be read.
+            FileFormatError: It is no checkpoint, of an unknown version, or damaged.
+
+        Examples:
+            >>> import numpy as np, pynn
+            >>> x = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+            >>> y = (x[:, 0] > x[:, 1]).astype(np.uint8)
+            >>> model = pynn.Builder().input(2).dense(2).softmax_cross_entropy().build(seed=1)
+            >>> history = model.fit(x, y, epochs=3, checkpoint="run.checkpoint")
+            >>> again = pynn.Model.resume("run.checkpoint")
+            >>> again.fit(x, y, epochs=5, checkpoint="run.checkpoint").epochs
+            5
+        """
+        from pynn import _files
+
+        _checks.path("path", path)
+        saved = _files.load(path)
+        name = os.fspath(path)
+        if saved.run is None:
+            raise FileFormatError(f"{name}: a model, but no checkpoint of a run; use pynn.load")
+        try:
+            run = Run.from_dict(saved.run)
+        except (ValueError, TypeError, LookupError) as error:
+            raise FileFormatError(f"{name}: what it says of its run is damaged: {error}") from None
+        model = cls(*saved[:5])
+        model._resumed = run, name
+        return model
 
     # ------------------------------------------------------------ use
 
     def evaluate(self, features: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Evaluation:
         """Mean loss and accuracy over examples; arguments and errors are those of `fit`."""
-        return self._evaluate(self._data("", features, labels))
+        data = self._data("", features, labels)
+        try:
+            return self._evaluate(data)
+        except NotFinite:
+            raise _not_finite("the loss", data) from None
 
     def _evaluate(self, data: Data) -> Evaluation:
         sums = Sums()
-        for first, last in _paced(data.rows, ROWS_AT_A_TIME):
+        for first, last in paced(0, data.rows, ROWS_AT_A_TIME):
             with self._lock:
                 workspace = self._open_workspace(min(data.rows, ROWS_AT_A_TIME))
                 sums = workspace.evaluate(data, first, last, self._parameter_array, sums)
@@ -202,7 +244,8 @@ class Model:
 
         Raises:
             ArgumentTypeError: The features have the wrong type or dtype.
-            ArgumentError: They have the wrong shape.
+            ArgumentError: They have the wrong shape, or hold NaN or infinity.
+            DivergenceError: The outputs are not finite, because the parameters are not.
             ClosedError: The model is closed.
         """
         classes: npt.NDArray[np.intp] = self(features).argmax(axis=1)
@@ -219,7 +262,8 @@ class Model:
 
         Raises:
             ArgumentTypeError: The features have the wrong type or dtype.
-            ArgumentError: They have the wrong shape.
+            ArgumentError: They have the wrong shape, or hold NaN or infinity.
+            DivergenceError: The outputs are not finite, because the parameters are not.
             ClosedError: The model is closed.
         """
         return self._predict(features, probabilities=True)
@@ -235,17 +279,20 @@ class Model:
         network = self._open_network()
         data = Data(_checks.features("features", features, network.inputs))
         out = np.empty((data.rows, network.outputs), np.float32)
-        for first, last in _paced(data.rows, ROWS_AT_A_TIME):
-            with self._lock:
-                workspace = self._open_workspace(min(data.rows, ROWS_AT_A_TIME))
-                workspace.predict(
-                    data,
-                    first,
-                    last,
-                    self._parameter_array,
-                    out[first:last],
-                    probabilities=probabilities,
-                )
+        try:
+            for first, last in paced(0, data.rows, ROWS_AT_A_TIME):
+                with self._lock:
+                    workspace = self._open_workspace(min(data.rows, ROWS_AT_A_TIME))
+                    workspace.predict(
+                        data,
+                        first,
+                        last,
+                        self._parameter_array,
+                        out[first:last],
+                        probabilities=probabilities,
+                    )
+        except NotFinite:
+            raise _not_finite("an output", data) from None
         return out
 
     # ------------------------------------------------------------ look at
@@ -283,6 +330,11 @@ class Model:
     def epochs_trained(self) -> int:
         """The epochs that the model has been trained for, over all calls of `fit`."""
         return self._epochs_trained
+
+    @property
+    def seed(self) -> int:
+        """What `build` was given: it decides the first weights and the order of examples."""
+        return self._seed
 
     def summary(self) -> str:
         """A table of the layers: output shapes and parameters.
@@ -330,15 +382,38 @@ class Model:
             OSError: The file cannot be written.
             ClosedError: The model is closed.
         """
+        self._save(_checks.path("path", path), None)
+
+    def _save(self, path: str | os.PathLike[str], run: Run | None) -> None:
+        """Write the model, and where its run stands, if that is what the file is for."""
         from pynn import _files
 
-        _checks.path("path", path)
         with self._lock:
-            network = self._open_network()
-            saved = _files.Saved(
-                self._spec, network, self._parameter_array, self._seed, self._epochs_trained
+            network, parameters = self._open_network(), self._parameter_array
+            epochs_trained = self._epochs_trained if run is None else run.epochs_trained
+            progress = None if run is None else run.to_dict()
+            _files.save(
+                path,
+                _files.Saved(self._spec, network, parameters, self._seed, epochs_trained, progress),
             )
-            _files.save(path, saved)
+
+    def _go_back_to(self, path: str | os.PathLike[str]) -> str:
+        """Take parameters and epochs from a checkpoint; where that stands, in words."""
+        from pynn import _files
+
+        saved = _files.load(path)
+        run = Run.from_dict(saved.run or {})
+        with self._lock:
+            self._parameter_array[...] = saved.parameters
+            self._epochs_trained = saved.epochs_trained
+        return f"epoch {run.epoch + 1}, step {run.step}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: a model of its own, with the same parameters."""
+        self._open_network()
+        with self._lock:
+            parameters = self._parameter_array.copy()
+        return _restore, (self._spec, parameters, self._seed, self._epochs_trained)
 
     def close(self) -> None:
         """Free the network and its workspace now. A second call does nothing."""
@@ -376,6 +451,23 @@ class Model:
             self._workspace = None
             self._workspace = Workspace(network, batch)
         return self._workspace
+
+    def _train(
+        self,
+        data: Data,
+        order: npt.NDArray[np.uint32],
+        batch_size: int,
+        first: int,
+        last: int,
+        learning_rate: float,
+        sums: RunningSums,
+    ) -> None:
+        """Steps first <= s < last of an epoch."""
+        with self._lock:
+            workspace = self._open_workspace(batch_size)
+            workspace.train(
+                data, order, batch_size, first, last, learning_rate, self._parameter_array, sums
+            )
 
     def _data(self, prefix: str, features: object, labels: object) -> Data:
         """Checked examples with their labels; errors put the prefix before the names."""
@@ -415,24 +507,32 @@ def load(path: str | os.PathLike[str]) -> Model:
     from pynn import _files
 
     _checks.path("path", path)
-    return Model(*_files.load(path))
+    return Model(*_files.load(path)[:5])
 
 
-def _paced(total: int, grain: int = 1, seconds: float = 0.05) -> Iterator[tuple[int, int]]:
-    """Cut range(total) into runs (first, last) that take about `seconds` each.
+def _restore(spec: Spec, parameters: Floats, seed: int, epochs_trained: int) -> Model:
+    """The model that was pickled."""
+    network = Network(*spec)
+    own = network.new_parameters()
+    own[...] = parameters
+    return Model(spec, network, own, seed, epochs_trained)
 
-    Between runs Python sees Ctrl-C and lets other threads in. All runs but the last are multiples
-    of `grain` long; with that, where the cuts are changes no result.
-    """
-    if 0 < total <= grain:  # a few rows, the common case: no clock
-        yield 0, total
-        return
-    first, count = 0, grain
-    while first < total:
-        last = min(first + count, total)
-        began = time.perf_counter()
-        yield first, last
-        elapsed = max(time.perf_counter() - began, 1e-6)
-        wish = min(int((last - first) * seconds / elapsed), 8 * count)
-        count = max(grain, wish - wish % grain)
-        first = last
+
+def _checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkpoint | None:
+    if path is None:
+        if every is not None:
+            raise ArgumentError("every needs a checkpoint: the file to keep the run in")
+        return None
+    steps = 0 if every is None else _checks.integer("every", every, least=1)
+    return Checkpoint(_checks.path("checkpoint", path), steps)
+
+
+def _not_finite(what: str, data: Data) -> PynnError:
+    """The error for a number that is not finite: the features' fault, or the parameters'."""
+    bad = data.find_not_finite()
+    if bad is not None:
+        return ArgumentError(f"{bad}: features must be finite; see np.nan_to_num")
+    return DivergenceError(
+        f"{what} is not finite, though the features are: the model has diverged, or its parameters"
+        " were set so"
+    )

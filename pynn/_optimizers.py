@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pynn import _checks
 
 
@@ -39,3 +41,15 @@ class SGD:
 
     def __repr__(self) -> str:
         return f"SGD(learning_rate={self.learning_rate})"
+
+
+def to_dict(optimizer: SGD) -> dict[str, Any]:
+    """What a checkpoint keeps of an optimizer."""
+    return {"kind": "sgd", "learning_rate": optimizer.learning_rate}
+
+
+def from_dict(entry: dict[str, Any]) -> SGD:
+    """The optimizer that to_dict() gave; ValueError, TypeError or LookupError if it is damaged."""
+    if entry["kind"] != "sgd":
+        raise ValueError(f"unknown optimizer {entry['kind']!r}")
+    return SGD(learning_rate=entry["learning_rate"])

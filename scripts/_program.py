@@ -56,8 +56,8 @@ def run(name: str, work: Callable[[], int]) -> int:
         # Python flushes stdout once more on exit: give it somewhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print("; ".join([f"{name}: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         return INTERRUPTED
     except (Failure, pynn.PynnError, OSError, MemoryError) as error:
         print(f"{name}: error: {reason(error)}", file=sys.stderr)

@@ -1,10 +1,7 @@
 """How train.py shows its progress."""
 
-import math
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
-
-from _program import Failure
 
 import pynn
 
@@ -65,11 +62,6 @@ class Report:
             f"{self._figures(result)}  val loss {result.val_loss:.4f}  "
             f"acc {result.val_accuracy:6.2%}  {result.seconds:5.2f} s"
         )
-        if not math.isfinite(result.loss):
-            raise Failure(
-                f"{self._name}: the loss is no longer a finite number; "
-                "try a smaller --learning-rate"
-            )
 
     def _figures(self, now: pynn.Progress | pynn.EpochResult) -> str:
         width = len(str(now.epochs))

@@ -9,7 +9,6 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 try:
-    import numpy as np
     from _digit import Digit, PictureError, load
 
     import pynn
@@ -129,9 +128,10 @@ def _load_models(paths: list[str] | None) -> list[tuple[str, pynn.Model]]:
 
 
 def _predict(path: str, model: pynn.Model, digit: Digit) -> Prediction:
-    probabilities = model.predict_proba(digit[None])[0]
-    if not np.isfinite(probabilities).all():
-        raise Failure(f"{path}: gives no finite probabilities: train it anew")
+    try:
+        probabilities = model.predict_proba(digit[None])[0]
+    except pynn.DivergenceError:
+        raise Failure(f"{path}: gives no finite probabilities: train it anew") from None
     return Prediction(path, int(probabilities.argmax()), probabilities.tolist())
 
 

@@ -49,6 +49,10 @@ On a terminal a bar shows how far an epoch is; each epoch then leaves a line.
 Loss and accuracy in training are means over the epoch while it ran, those in
 validation are measured after it. The same seed gives the same networks,
 whatever the number of threads.
+
+After each epoch, and when it is interrupted, a network is kept beside its file
+as NAME.checkpoint. The same command with --resume goes on from there and ends
+with the same network; when all are done the checkpoints are removed.
 """
 
 EPILOG = """\
@@ -59,6 +63,7 @@ examples:
   train.py --hidden none                      softmax regression
   train.py --data fashion --output fashion    Fashion-MNIST, or any data set in
                                               MNIST's four files, plain or .gz
+  train.py --resume                           go on after Ctrl-C, or a crash
   train.py --json --quiet > result.json       for programs
 
 exit status: 0 done, 1 the run failed, 2 wrong call, 130 interrupted
@@ -130,6 +135,11 @@ def _parser() -> argparse.ArgumentParser:
         type=count,
         metavar="N",
         help="default: $PYNN_NUM_THREADS, or else one for each core of this process",
+    )
+    training.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where a run with otherwise the same options was interrupted",
     )
     places = parser.add_argument_group("input and output")
     places.add_argument(
@@ -215,6 +225,10 @@ def train(options: argparse.Namespace) -> int:
     )
     done = []
     names = list(RECIPES) if options.network == "both" else [options.network]
+    checkpoints = {name: options.output / f"{name}.checkpoint" for name in names}
+    if options.resume and not any(path.exists() for path in checkpoints.values()):
+        looked = " and ".join(shown(path) for path in checkpoints.values())
+        raise Failure(f"nothing to resume: there is no {looked}; leave out --resume")
     for name in names:
         own = RECIPES[name]
         recipe = Recipe(options.init or own.init, options.learning_rate or own.learning_rate)
@@ -223,19 +237,37 @@ def train(options: argparse.Namespace) -> int:
             f"{name}: {'-'.join(map(str, sizes))}, {recipe.init}, "
             f"learning rate {recipe.learning_rate:g}, batch size {options.batch_size}"
         )
-        with _build(name, sizes, recipe.init, options.seed) as model, report:
-            history = model.fit(
-                *training,
-                epochs=options.epochs,
-                batch_size=options.batch_size,
-                optimizer=pynn.SGD(learning_rate=recipe.learning_rate),
-                validation=validation,
-                on_epoch=report.epoch,
-                on_progress=report.progress,
-            )
+        model = _build(name, sizes, recipe.init, options.seed)
+        if options.resume and checkpoints[name].exists():
+            model = _resume(checkpoints[name], model)
+        with model, report:
+            try:
+                history = model.fit(
+                    *training,
+                    epochs=options.epochs,
+                    batch_size=options.batch_size,
+                    optimizer=pynn.SGD(learning_rate=recipe.learning_rate),
+                    validation=validation,
+                    on_epoch=report.epoch,
+                    on_progress=report.progress,
+                    checkpoint=checkpoints[name],
+                )
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(
+                    f"kept in {shown(checkpoints[name])}; the same command with --resume goes on"
+                ) from None
+            except pynn.DivergenceError as error:
+                checkpoints[name].unlink(missing_ok=True)
+                where = str(error).split(":")[0]
+                raise Failure(
+                    f"{name}: {where}: the loss is no longer a finite number; "
+                    "try a smaller --learning-rate"
+                ) from None
             path = options.output / f"{name}.safetensors"
             model.save(path)
         done.append(Trained(name, sizes, recipe, history, path))
+    for path in checkpoints.values():
+        path.unlink(missing_ok=True)
     report.line("")
     print(_as_json(options, source, done) if options.json else _as_table(done))
     return 0
@@ -259,6 +291,17 @@ def _build(name: Activation, sizes: tuple[int, ...], init: Init, seed: int) -> p
         chain = chain.dense(width, init=init)
         chain = chain.relu() if name == "relu" else chain.sigmoid()
     return chain.dense(sizes[-1], init=init).softmax_cross_entropy().build(seed=seed)
+
+
+def _resume(path: Path, like: pynn.Model) -> pynn.Model:
+    """The network of a checkpoint, which must be one that the options describe."""
+    model = pynn.Model.resume(path)
+    if repr(model) != repr(like) or model.seed != like.seed:
+        raise Failure(
+            f"{shown(path)} is of another run: {model!r} from seed {model.seed}; the options say"
+            f" {like!r} from seed {like.seed}"
+        )
+    return model
 
 
 def _as_table(done: Sequence[Trained]) -> str:

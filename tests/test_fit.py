@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 import pynn
-from pynn import _boundary, _model
+from pynn import _boundary, _model, _training
 
 Examples = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
@@ -170,19 +170,19 @@ def test_batches_may_grow_and_shrink(before: int, examples: Examples) -> None:
     np.testing.assert_array_equal(used(images), fresh(images))
 
 
-def one_at_a_time(total: int, grain: int = 1) -> Iterator[tuple[int, int]]:
+def one_at_a_time(first: int, total: int, grain: int = 1) -> Iterator[tuple[int, int]]:
     """Runs as short as they may be."""
-    return ((first, min(first + grain, total)) for first in range(0, total, grain))
+    return ((begin, min(begin + grain, total)) for begin in range(first, total, grain))
 
 
-def all_at_once(total: int, grain: int = 1) -> Iterator[tuple[int, int]]:
+def all_at_once(first: int, total: int, grain: int = 1) -> Iterator[tuple[int, int]]:
     """A single run."""
-    yield 0, total
+    yield first, total
 
 
-def unevenly(total: int, grain: int = 1) -> Iterator[tuple[int, int]]:
+def unevenly(first: int, total: int, grain: int = 1) -> Iterator[tuple[int, int]]:
     """Runs of 1, 2, 3, 1, 2, 3 ... grains."""
-    first, length = 0, 1
+    length = 1
     while first < total:
         yield first, min(first + length * grain, total)
         first, length = first + length * grain, length % 3 + 1
@@ -213,11 +213,12 @@ def test_cuts_change_no_bit(
     expected = figures(build())
     calls = []
 
-    def cut(total: int, grain: int = 1) -> Iterator[tuple[int, int]]:
+    def cut(first: int, total: int, grain: int = 1) -> Iterator[tuple[int, int]]:
         calls.append((total, grain))
-        return paced(total, grain)
+        return paced(first, total, grain)
 
-    monkeypatch.setattr(_model, "_paced", cut)
+    monkeypatch.setattr(_model, "paced", cut)
+    monkeypatch.setattr(_training, "paced", cut)
     assert figures(build()) == expected
     assert set(calls) == {(53, 1), (900, 256)}
 
@@ -232,7 +233,7 @@ def test_runs_cover_all_once(
     clock = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     runs = []
-    for run in _model._paced(total, grain):
+    for run in _training.paced(0, total, grain):
         runs.append(run)
         clock[0] += pause
     assert [first for first, _ in runs] == [0, *(last for _, last in runs)][: len(runs)]

@@ -303,7 +303,10 @@ def test_ctrl_c_ends_with_one_line_and_130(call, tmp_path):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
-    assert (process.returncode, err) == (130, "train.py: interrupted\n")
+    assert process.returncode == 130
+    kept = saved.with_suffix(".checkpoint")
+    how = f"kept in {kept}; the same command with --resume goes on"
+    assert err == f"train.py: interrupted; {how}\n"
     assert saved.read_bytes() == before
 
 
@@ -311,7 +314,7 @@ def test_ctrl_c_clears_the_bar(call):
     """The message starts a line of its own."""
     out, status = on_terminal([*call, "--epochs", "1000000"], interrupt_at=b" left")
     assert status == 130
-    assert re.search(r"[\r\n]train\.py: interrupted\r\n$", out)
+    assert re.search(r"[\r\n]train\.py: interrupted; kept in .* goes on\r\n$", out)
 
 
 def test_reader_that_leaves_ends_the_run_silently(call):
