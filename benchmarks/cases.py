@@ -15,6 +15,9 @@ LEARNING_RATE = 0.05
 ROWS = 60_000
 BATCHES = (16, 32, 128, 512, 4096)
 HIDDEN = (64, 256, 1024, 2048)
+GRID_BATCHES = BATCHES[::2]  # of the grid with all peers, which would take hours
+GRID_ROWS = 16_384
+SECONDS_A_TURN = 2.0
 PREDICTED = (1, 128, 10_000)
 
 BOUNDS = [
@@ -57,8 +60,17 @@ def grid_shape(data: str, batch: int, hidden: int) -> Shape:
     return Shape(data, batch, hidden, {1024: 16_384, 2048: 8_192}.get(hidden, ROWS))
 
 
-def epochs(workers: Workers, shape: Shape, contenders: Sequence[Contender], rounds: int) -> Case:
-    """Rounds of one epoch each. An epoch before them warms up, and shows that all learn alike."""
+def epochs(
+    workers: Workers,
+    shape: Shape,
+    contenders: Sequence[Contender],
+    rounds: int,
+    wish: float = SECONDS_A_TURN,
+) -> Case:
+    """Rounds of turns: an epoch, or the fastest of several that fit into `wish` seconds.
+
+    An epoch before them warms up, and shows that all learn alike.
+    """
     known: dict[str, Answer] = {}
     turns = {}
     for contender in contenders:
@@ -70,7 +82,7 @@ def epochs(workers: Workers, shape: Shape, contenders: Sequence[Contender], roun
             if contender.peer == "pynn":
                 raise
         else:
-            turns[contender.name] = lambda worker=worker: worker.ask("epoch")
+            turns[contender.name] = lambda worker=worker: worker.ask("epoch", wish=wish)
     return {"shape": shape._asdict(), "contenders": known, "rounds": take_turns(turns, rounds)}
 
 
@@ -78,7 +90,7 @@ def set_up(worker: Worker, shape: Shape) -> Answer:
     """Load, build and warm up; what is worth keeping of it."""
     worker.ask("load", data=shape.data, rows=shape.rows)
     built = worker.ask("build", widths=shape.widths, batch=shape.batch, learning_rate=LEARNING_RATE)
-    first = worker.ask("epoch")
+    first = worker.ask("epoch", wish=0.0)
     return {"first_loss": first.get("loss"), **built["notes"]}
 
 
@@ -113,11 +125,11 @@ def busy(workers: Workers, shape: Shape, rounds: int) -> Case:
         with subprocess.Popen([sys.executable, "-c", BUSY.format(core=core)]) as spinning:
             try:
                 time.sleep(0.3)
-                return worker.ask("epoch")
+                return worker.ask("epoch", wish=SECONDS_A_TURN)
             finally:
                 spinning.kill()
 
-    turns = {"free": lambda: worker.ask("epoch"), "busy": turn}
+    turns = {"free": lambda: worker.ask("epoch", wish=SECONDS_A_TURN), "busy": turn}
     contenders: dict[str, Any] = {name: {} for name in turns}
     return {
         "shape": shape._asdict(),

@@ -5,7 +5,7 @@
 The harness starts it. Requests, by "do", and what is answered besides "seconds":
     load      data, rows
     build     widths, batch, learning_rate      notes
-    epoch                                       loss, cpu_seconds
+    epoch     wish: about how long to run       loss, cpu_seconds
     predictor batch                             first: the probabilities of the first row
     predict   wish: about how long to run       calls; seconds are those of one call
     save      path
@@ -22,8 +22,6 @@ import sys
 import time
 import warnings
 from typing import Any
-
-SECONDS_A_TURN = 2.0
 
 
 class Contender:
@@ -43,11 +41,11 @@ class Contender:
         self.peer.build(widths, batch, learning_rate)
         return {"notes": self.peer.notes}
 
-    def epoch(self) -> dict[str, Any]:
-        """The fastest of epochs that take up to two seconds together, so that a hitch is not it."""
+    def epoch(self, wish: float) -> dict[str, Any]:
+        """The fastest of epochs that take up to `wish` seconds together, so no hitch is it."""
         answer = self._one_epoch()
         together = answer["seconds"]
-        while together + answer["seconds"] < SECONDS_A_TURN:
+        while together + answer["seconds"] < wish:
             again = self._one_epoch()
             together += again["seconds"]
             answer["seconds"] = min(answer["seconds"], again["seconds"])

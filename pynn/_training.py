@@ -210,6 +210,7 @@ class Trainer:
         self.on_progress = on_progress
         self.checkpoint = checkpoint
         self.seconds = 0.0
+        self.is_kept = False  # the checkpoint's file is of this run
         self.failed = False
 
     def train(self) -> History:
@@ -302,6 +303,7 @@ class Trainer:
             return
         self._check_parameters(f"epoch {self.run.epoch + 1}, after step {self.run.step}: ")
         self.model._save(self.checkpoint.path, self.run)
+        self.is_kept = True
 
     def _check_parameters(self, place: str) -> None:
         if not np.isfinite(self.model._parameter_array).all():
@@ -312,7 +314,7 @@ class Trainer:
     ) -> NoReturn:
         """Go back to the last checkpoint, and say what is wrong and what to try."""
         self.failed = True
-        if self.checkpoint is None:
+        if self.checkpoint is None or not self.is_kept:
             back = "the model's parameters are lost: build it or load it anew"
         else:
             place_kept = self.model._go_back_to(self.checkpoint.path)
