@@ -72,15 +72,15 @@ pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs, 
     if (inputs == 0 || (layers == NULL && layer_count > 0)) return PYNN_INVALID_ARGUMENT;
     if (inputs > INT_MAX) return PYNN_SIZE_OVERFLOW;
     if (loss != PYNN_SOFTMAX_CROSS_ENTROPY) return PYNN_UNKNOWN_LAYER;
+    size_t nbytes; /* of the network, with at most as many stages as layers, and of the layers behind it */
+    if (!pynn_multiply(layer_count, sizeof(network_layer) + sizeof(network_stage), &nbytes) ||
+        !pynn_add(nbytes, sizeof(pynn_network), &nbytes))
+        return PYNN_SIZE_OVERFLOW;
     for (size_t l = 0; l < layer_count; l++) {
         pynn_status status = check_layer(&layers[l]);
         if (status != PYNN_OK) return status;
     }
 
-    size_t nbytes; /* of the network, with at most as many stages as layers, and of the layers behind it */
-    if (!pynn_multiply(layer_count, sizeof(network_layer) + sizeof(network_stage), &nbytes) ||
-        !pynn_add(nbytes, sizeof(pynn_network), &nbytes))
-        return PYNN_SIZE_OVERFLOW;
     pynn_allocator used = pynn_allocator_or_default(allocator);
     pynn_network *network = pynn_allocate(&used, nbytes);
     if (network == NULL) return PYNN_OUT_OF_MEMORY;

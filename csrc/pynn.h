@@ -67,7 +67,7 @@ typedef enum pynn_status {
     PYNN_UNKNOWN_LAYER = 21,  /* a layer kind, an initializer or a loss that does not exist */
 
     /* The numbers. */
-    PYNN_NOT_FINITE = 30, /* a loss or an output is infinite or not a number */
+    PYNN_NOT_FINITE = 30, /* a loss, an output or a feature is infinite or not a number */
 
     /* The IDX parser. */
     PYNN_IDX_SHORT_HEADER = 40,   /* too short for the header it claims to have */
@@ -284,8 +284,8 @@ enum { PYNN_ROWS_AT_A_TIME = 256 };
 
 /* Loss and correct answers over rows first_row <= r < last_row of the data, added to sums.
  * Returns PYNN_INVALID_ARGUMENT (also first_row > last_row), PYNN_ROW_OUT_OF_RANGE (last_row > data->rows)
- * or PYNN_LABEL_OUT_OF_RANGE, with *sums as it was; PYNN_NOT_FINITE, after all is done, where the loss is
- * not. */
+ * or PYNN_LABEL_OUT_OF_RANGE, with *sums as it was; PYNN_NOT_FINITE, after all is done, where the loss or a
+ * feature is not. */
 PYNN_API pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
                                    size_t last_row, const float *parameters, pynn_sums *sums);
 
@@ -297,7 +297,7 @@ typedef enum pynn_output {
 /* The network's outputs for rows first_row <= r < last_row of the data.
  *   out  (last_row - first_row, C), overwritten
  * Returns PYNN_INVALID_ARGUMENT or PYNN_ROW_OUT_OF_RANGE, with out as it was; PYNN_NOT_FINITE, after all is
- * written, where an output is not. Labels are not looked at. */
+ * written, where an output or a feature is not. Labels are not looked at. */
 PYNN_API pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
                                   size_t last_row, const float *parameters, pynn_output output, float *out);
 

@@ -1,7 +1,9 @@
 /* run.c: the public calls that train and use a network: check everything, cut the work, run it. */
 #include <math.h>
+#include <string.h>
 
 #include "internal.h"
+#include "vector.h"
 
 /* With fewer features than this that are not zero, lists of entries are faster than gemm; but not where a
  * layer is so narrow that it takes longer to make the lists than to use them: of MNIST (0.19), gemm takes
@@ -102,6 +104,26 @@ pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const u
 
 /* ---------------------------------------------------------------- use */
 
+/* Infinity and NaN have all bits of the exponent set. Bits, as a sum of floats would be no vector loop. */
+PYNN_CLONES bool all_finite(size_t count, const float *x) {
+    const uint32_t exponent = 0x7F800000;
+    uint32_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        found |= (bits & exponent) == exponent;
+    }
+    return found == 0;
+}
+
+/* Where activations saturate, an infinite feature would not show in the outputs. */
+static bool features_finite(const pynn_workspace *workspace, const pynn_data *data, size_t first_row,
+                            size_t last_row) {
+    size_t inputs = workspace->network->inputs;
+    if (data->feature_type == PYNN_FEATURES_UINT8) return true;
+    return all_finite((last_row - first_row) * inputs, (const float *)data->features + first_row * inputs);
+}
+
 /* Run rows first_row <= r < last_row through the workspace, PYNN_ROWS_AT_A_TIME of them at a time: in every
  * workspace that holds so many the results are the same. */
 static void run_rows(pynn_batch *batch, size_t first_row, size_t last_row, pynn_sums *sums) {
@@ -130,14 +152,8 @@ pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size
                         .purpose = PYNN_FOR_SUMS,
                         .sparse = is_sparse(workspace, data)};
     run_rows(&batch, first_row, last_row, sums);
-    return isfinite(sums->loss) ? PYNN_OK : PYNN_NOT_FINITE;
-}
-
-/* Zero times a number is zero, unless it is infinite or none. */
-static bool all_finite(size_t count, const float *x) {
-    float zero = 0.0f;
-    for (size_t i = 0; i < count; i++) zero += 0.0f * x[i];
-    return zero == 0.0f;
+    bool finite = isfinite(sums->loss) && features_finite(workspace, data, first_row, last_row);
+    return finite ? PYNN_OK : PYNN_NOT_FINITE;
 }
 
 pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
@@ -156,5 +172,6 @@ pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_
                         .out = out};
     run_rows(&batch, first_row, last_row, NULL);
     size_t count = (last_row - first_row) * workspace->network->outputs;
-    return all_finite(count, out) ? PYNN_OK : PYNN_NOT_FINITE;
+    bool finite = all_finite(count, out) && features_finite(workspace, data, first_row, last_row);
+    return finite ? PYNN_OK : PYNN_NOT_FINITE;
 }

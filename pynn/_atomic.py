@@ -32,9 +32,11 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(beside, mode)
         os.replace(beside, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(beside)
+        if isinstance(error, OSError) and error.filename is not None:
+            error.filename, error.filename2 = os.fspath(path), None
         raise
     _flush_folder(folder)
 

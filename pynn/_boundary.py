@@ -252,16 +252,22 @@ class Data:
             ),
         )
 
-    def find_not_finite(self, rows: npt.NDArray[np.uint32] | None = None) -> str | None:
-        """Of some rows, or all, the first one with a feature that is not finite, in words."""
+    def find_not_finite(self, rows: npt.NDArray[np.uint32] | None = None) -> tuple[int, str] | None:
+        """The first of some rows, or of all, with a feature that is not finite.
+
+        Returns:
+            Its index among them, and the place and value in words; None if there is none.
+        """
         if self.features.dtype == _UINT8:
             return None
         indices = np.arange(self.rows) if rows is None else rows
-        for some in np.array_split(indices, max(1, len(indices) // 1024)):
+        for begin in range(0, len(indices), 1024):
+            some = indices[begin : begin + 1024]
             values = self.features[some].reshape(len(some), -1)
-            for place in np.argwhere(~np.isfinite(values)):
-                row, column = place
-                return f"features[{some[row]}] holds {values[row, column]} (feature {column})"
+            for row, column in np.argwhere(~np.isfinite(values)):
+                value = values[row, column]
+                words = f"features[{some[row]}] holds {value} (feature {column})"
+                return begin + int(row), words
         return None
 
 

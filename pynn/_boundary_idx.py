@@ -106,10 +106,15 @@ def _header_defect(status: int, magic: bytes, nbytes: int) -> str:
     )
 
 
+def claim_of(header: IdxHeader) -> str:
+    """What an error says of the payload that the header speaks of."""
+    shape = " x ".join(map(str, header.shape)) or "one"
+    return f"the header says {shape} {header.dtype} ({header.payload_nbytes} bytes)"
+
+
 def _length_defect(header: IdxHeader, found: int) -> str:
     """What an error says of a payload that is not as long as the header says."""
-    shape = " x ".join(map(str, header.shape)) or "one"
-    claim = f"the header says {shape} {header.dtype} ({header.payload_nbytes} bytes)"
+    claim = claim_of(header)
     if found < header.payload_nbytes:
         there = f"the file has {found} after its {header.payload_offset}-byte header"
         return f"truncated: {claim}, {there}; fetch or write it again"

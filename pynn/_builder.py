@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _LAYERS = ("dense", "relu", "sigmoid", "tanh")
 _LOSSES = ("softmax_cross_entropy",)
 _STEPS = ("input", *_LAYERS, *_LOSSES, "build")
+_OF_MODELS = ("fit", "evaluate", "predict", "predict_proba", "parameters", "save", "summary")
 
 
 def _refuse(state: object, name: str, offered: tuple[str, ...]) -> NoReturn:
@@ -27,6 +28,11 @@ def _refuse(state: object, name: str, offered: tuple[str, ...]) -> NoReturn:
 
     repr(state) is for steps alone: copy and pickle ask for other names before anything is in it.
     """
+    if name in _OF_MODELS:
+        raise ChainError(
+            f".{name} is a model's, and {state!r} is a chain: after its loss, .build() makes the"
+            " model"
+        )
     if name not in _STEPS:
         raise AttributeError(f"{type(state).__name__!r} object has no attribute {name!r}")
     may = ", ".join(f".{step}()" for step in offered)
@@ -86,8 +92,10 @@ class LayerBuilder:
             ArgumentError: `outputs` is out of range, or `init` unknown.
         """
         name = f"layer {len(self._layers) + 1}: dense"
-        if init not in ("he", "xavier"):
-            raise ArgumentError(f"{name}: init must be 'he' or 'xavier', got {init!r}")
+        choice: object = init  # which may be anything
+        if not isinstance(choice, str) or choice not in ("he", "xavier"):
+            got = _checks.describe(choice) if hasattr(choice, "shape") else repr(choice)
+            raise ArgumentError(f"{name}: init must be 'he' or 'xavier', got {got}")
         return self._add(
             Layer("dense", _checks.integer(name, outputs, least=1, most=MAX_WIDTH), init)
         )
@@ -157,12 +165,14 @@ class FinishedBuilder:
 
         Raises:
             ArgumentTypeError: The seed is no integer.
-            ArgumentError: The seed is out of range.
+            ArgumentError: The seed is out of range, or the parameters are too many to be counted.
             OutOfMemoryError: There is no memory for the network.
         """
         from pynn._model import Model
 
-        return Model._create(self._spec, _checks.integer("seed", seed, least=0, most=2**64 - 1))
+        seed = _checks.integer("seed", seed, least=0, most=2**64 - 1)
+        self._spec.check_size()
+        return Model._create(self._spec, seed)
 
     def __repr__(self) -> str:
         return f"{LayerBuilder(self._spec.inputs, self._spec.layers)!r}.{self._spec.loss}()"

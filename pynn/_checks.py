@@ -15,6 +15,7 @@ from pynn._boundary import Features
 from pynn._errors import ArgumentError, ArgumentTypeError
 
 MAX_FLOAT32 = float.fromhex("0x1.fffffep127")
+MIN_FLOAT32 = float.fromhex("0x1p-149")
 _UINT8, _FLOAT32, _FLOAT64 = np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -48,7 +49,7 @@ def real(name: str, value: object, *, above: float) -> float:
         number = float(value)
     except OverflowError:  # an int
         number = math.inf
-    if not above < number <= MAX_FLOAT32:
+    if not above < number <= MAX_FLOAT32 or 0 < abs(number) < MIN_FLOAT32:
         raise ArgumentError(
             f"{name} must be greater than {above:g} and finite as a float32, got {describe(value)}"
         )
@@ -60,13 +61,13 @@ def features(name: str, value: object, inputs: int) -> Features:
 
     float64 is converted to float32, a copy; what is not contiguous in C's order is copied, too.
     """
-    array = _array(name, value)
+    array = plain_array(name, value)
     if array.dtype == _FLOAT64:
-        array = array.astype(np.float32)
+        array = _to_float32(name, array)
     if array.dtype != _UINT8 and array.dtype != _FLOAT32:
         raise ArgumentTypeError(
             f"{name} must be uint8 (read as value / 255) or float32 (taken as it is), got dtype"
-            f" {array.dtype}; convert with {name}.astype(np.float32)"
+            f" {array.dtype}; convert with {name.split()[-1]}.astype(np.float32)"
         )
     width = math.prod(array.shape[1:])
     if array.ndim < 2 or width != inputs:
@@ -81,14 +82,20 @@ def features(name: str, value: object, inputs: int) -> Features:
 
 def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.int32]:
     """Class labels as the C library reads them: (rows,), int32, each in [0, classes)."""
-    array = _array(name, value)
+    array = plain_array(name, value)
+    short = name.split()[-1]
+    one_hot = ""
+    if array.shape == (rows, classes):
+        one_hot = f"; of one-hot labels take {short}.argmax(axis=1)"
     if array.dtype.kind not in "iu":
+        way_out = one_hot or f"; convert with {short}.astype(np.int64)"
         raise ArgumentTypeError(
-            f"{name} must be integers in [0, {classes}), got dtype {array.dtype}"
+            f"{name} must be integers in [0, {classes}), got dtype {array.dtype}{way_out}"
         )
     if array.shape != (rows,):
         raise ArgumentError(
             f"{name} must have shape ({rows},), one label for each example, got {array.shape}"
+            f"{one_hot}"
         )
     wrong = np.flatnonzero((array < 0) | (array >= classes))
     if len(wrong) > 0:
@@ -113,9 +120,34 @@ def path(name: str, value: object) -> str | os.PathLike[str]:
     return value
 
 
-def _array(name: str, value: object) -> npt.NDArray[Any]:
+def plain_array(name: str, value: object) -> npt.NDArray[Any]:
+    """A NumPy array; what is none is refused with the way to one."""
+    if type(value) is np.ndarray:
+        return value
+    short = name.split()[-1]
     if not isinstance(value, np.ndarray):
+        way_out = "convert with np.asarray"
+        if isinstance(value, tuple):
+            way_out = f"pass one of its parts, as in {short}[0]"
+        elif hasattr(value, "toarray"):  # of which np.asarray makes an array of one object
+            way_out = f"convert with {short}.toarray()"
         raise ArgumentTypeError(
-            f"{name} must be a NumPy array, got {type(value).__name__}; convert with np.asarray"
+            f"{name} must be a NumPy array, got {type(value).__name__}; {way_out}"
+        )
+    if hasattr(value, "mask"):
+        raise ArgumentTypeError(
+            f"{name} must be a NumPy array without a mask, got a masked one; say what its gaps are"
+            f" with {short}.filled(...), or leave those rows out"
         )
     return value
+
+
+def _to_float32(name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    try:
+        with np.errstate(over="raise", under="ignore"):
+            return array.astype(np.float32)
+    except FloatingPointError:
+        raise ArgumentError(
+            f"{name} must be finite as float32, up to {MAX_FLOAT32:.2g}, got float64 values beyond;"
+            " scale them"
+        ) from None

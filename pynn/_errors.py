@@ -8,7 +8,7 @@ PynnError
 ├── DataNotFoundError  (FileNotFoundError)  a data set that is nowhere to be found
 ├── DivergenceError    (ArithmeticError)    numbers that stopped being finite
 ├── FileFormatError    (ValueError)         a file that is not what it should be
-└── OutOfMemoryError   (MemoryError)        no memory for a network or its workspace
+└── OutOfMemoryError   (MemoryError)        no memory for a network, its workspace or a file's array
 """
 
 __all__ = [
@@ -57,7 +57,7 @@ class FileFormatError(PynnError, ValueError):
 
 
 class OutOfMemoryError(PynnError, MemoryError):
-    """There is no memory for a network or for the workspace of a batch."""
+    """There is no memory for a network, for the workspace of a batch, or for an array in a file."""
 
 
 # A traceback shows the name that users import.

@@ -17,7 +17,7 @@ from pynn import _checks
 from pynn._atomic import write_atomically
 from pynn._boundary import DenseView, Floats, Network
 from pynn._builder import Builder, FinishedBuilder, LayerBuilder
-from pynn._errors import FileFormatError, OutOfMemoryError, PynnError
+from pynn._errors import ArgumentTypeError, FileFormatError, OutOfMemoryError, PynnError
 from pynn._spec import Spec
 
 FORMAT = "pynn"
@@ -36,6 +36,20 @@ class Saved(NamedTuple):
     """Of a checkpoint: what `Run.to_dict` gave, unchecked."""
 
 
+class Parameters(dict[str, Floats]):
+    """Views by name. To put another array in the place of one would change no model: an error."""
+
+    def __setitem__(self, name: str, array: Floats) -> None:
+        if self.get(name) is not array:  # after += it is the same
+            raise ArgumentTypeError(
+                f"parameters cannot be replaced; write into it: parameters[{name!r}][...] = array"
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy is an ordinary dict, of arrays that are no views any more."""
+        return dict, (dict(self),)
+
+
 def name_parameters(views: list[DenseView], parameters: Floats) -> dict[str, Floats]:
     """Views of a flat array: "dense1.weight" (inputs, outputs), "dense1.bias" (outputs,), ..."""
     named = {}
@@ -45,7 +59,7 @@ def name_parameters(views: list[DenseView], parameters: Floats) -> dict[str, Flo
         named[f"dense{number}.bias"] = parameters[
             view.bias_offset : view.bias_offset + view.outputs
         ]
-    return named
+    return Parameters(named)
 
 
 def save(path: str | os.PathLike[str], saved: Saved) -> None:

@@ -140,7 +140,8 @@ class Model:
         optimizer = SGD() if optimizer is None else optimizer
         if not isinstance(optimizer, SGD):
             raise ArgumentTypeError(
-                f"optimizer must be a pynn.SGD, got {_checks.describe(optimizer)}"
+                "optimizer must be a pynn.SGD, as in pynn.SGD(learning_rate=0.1), got"
+                f" {_checks.describe(optimizer)}"
             )
         held_out = None
         if validation is not None:
@@ -167,7 +168,6 @@ class Model:
             return Run(plan, self._epochs_trained)
         run, path = self._resumed
         run.continues(plan, path)
-        self._resumed = None
         return run
 
     @classmethod
@@ -209,8 +209,14 @@ class Model:
             raise FileFormatError(f"{name}: a model, but no checkpoint of a run; use pynn.load")
         try:
             run = Run.from_dict(saved.run)
-        except (ValueError, TypeError, LookupError) as error:
-            raise FileFormatError(f"{name}: what it says of its run is damaged: {error}") from None
+            if run.epochs_trained != saved.epochs_trained:
+                raise ValueError(
+                    f"it ends after {run.epochs_trained} epochs, the model after"
+                    f" {saved.epochs_trained}"
+                )
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            why = f"it has no entry {error}" if isinstance(error, KeyError) else error
+            raise FileFormatError(f"{name}: what it says of its run is damaged: {why}") from None
         model = cls(*saved[:5])
         model._resumed = run, name
         return model
@@ -480,7 +486,8 @@ class Model:
     @contextmanager
     def _only_fit(self) -> Iterator[None]:
         """Hold the fit lock; a callback that calls `fit` again gets an error, not a deadlock."""
-        if self._fitting_thread == threading.get_ident():
+        # The lock, too, as Ctrl-C may come just before the thread is forgotten.
+        if self._fit_lock.locked() and self._fitting_thread == threading.get_ident():
             raise PynnError("fit was called from a callback of the same model's fit")
         with self._fit_lock:
             self._fitting_thread = threading.get_ident()
@@ -521,7 +528,10 @@ def _restore(spec: Spec, parameters: Floats, seed: int, epochs_trained: int) -> 
 def _checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkpoint | None:
     if path is None:
         if every is not None:
-            raise ArgumentError("every needs a checkpoint: the file to keep the run in")
+            raise ArgumentError(
+                f"every needs a checkpoint, the file to keep the run in; got every={every} and"
+                " checkpoint=None"
+            )
         return None
     steps = 0 if every is None else _checks.integer("every", every, least=1)
     return Checkpoint(_checks.path("checkpoint", path), steps)
@@ -531,8 +541,8 @@ def _not_finite(what: str, data: Data) -> PynnError:
     """The error for a number that is not finite: the features' fault, or the parameters'."""
     bad = data.find_not_finite()
     if bad is not None:
-        return ArgumentError(f"{bad}: features must be finite; see np.nan_to_num")
+        return ArgumentError(f"{bad[1]}: features must be finite; see np.nan_to_num")
     return DivergenceError(
-        f"{what} is not finite, though the features are: the model has diverged, or its parameters"
-        " were set so"
+        f"{what} is not finite, though the features are: they are too large, or the model has"
+        " diverged, or its parameters were set so"
     )

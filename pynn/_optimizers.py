@@ -51,5 +51,5 @@ def to_dict(optimizer: SGD) -> dict[str, Any]:
 def from_dict(entry: dict[str, Any]) -> SGD:
     """The optimizer that to_dict() gave; ValueError, TypeError or LookupError if it is damaged."""
     if entry["kind"] != "sgd":
-        raise ValueError(f"unknown optimizer {entry['kind']!r}")
+        raise ValueError(f"unknown optimizer {_checks.describe(entry['kind'])}")
     return SGD(learning_rate=entry["learning_rate"])

@@ -8,18 +8,18 @@ of a `Position`: so whenever Ctrl-C comes, parameters and position belong togeth
 from __future__ import annotations
 
 import os
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 
 from pynn import _boundary, _checks
 from pynn._boundary import Data, NotFinite, RunningSums, Sums
 from pynn._errors import ArgumentError, DivergenceError
-from pynn._history import EpochResult, History, Progress
+from pynn._history import EpochResult, Evaluation, History, Progress
 from pynn._optimizers import SGD, from_dict, to_dict
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SHUFFLE_STREAMS = 1 << 32
 """Random stream of the first epoch's order; those below are the layers' (see pynn.h)."""
+
+CORRECT = "correct or remove such examples, for instance with np.nan_to_num"
 
 OnEpoch = Callable[[EpochResult], object]
 OnProgress = Callable[[Progress], object]
@@ -111,18 +113,18 @@ class Run:
         ):
             if ours != theirs:
                 raise ArgumentError(
-                    f"{name} must be {ours}, as in the run that {path} resumes, got {theirs};"
+                    f"{name} must be {ours}, as in the run that {path} keeps, got {theirs};"
                     " to start anew from its parameters, use pynn.load"
                 )
         if plan.fingerprint != self.plan.fingerprint:
             raise ArgumentError(
-                f"features and labels must be those of the run that {path} resumes; they have"
+                f"features and labels must be those of the run that {path} keeps; they have"
                 " changed. To start anew from its parameters, use pynn.load"
             )
-        if plan.epochs < self.epoch:
+        begun = self.epoch + (self.step > 0)
+        if plan.epochs < begun:
             raise ArgumentError(
-                f"epochs must be at least {self.epoch}, as many are done in {path}, got"
-                f" {plan.epochs}"
+                f"epochs must be at least {begun}, as many are begun in {path}, got {plan.epochs}"
             )
         self.plan = plan
 
@@ -143,6 +145,8 @@ class Run:
     @classmethod
     def from_dict(cls, run: dict[str, Any]) -> Run:
         """The run that to_dict() gave; ValueError, TypeError or LookupError if it is damaged."""
+        if not isinstance(run, dict):
+            raise ValueError(f"it must be an object, got {_checks.describe(run)}")
         whole = {
             name: _checks.integer(name, run[name], least=least, most=2**62)
             for name, least in (("epochs", 1), ("batch_size", 1), ("rows", 1), ("first_epoch", 0))
@@ -150,7 +154,7 @@ class Run:
         first_epoch = whole.pop("first_epoch")
         fingerprint = _checks.integer("fingerprint", run["fingerprint"], least=0, most=2**32 - 1)
         plan = Plan(optimizer=from_dict(run["optimizer"]), fingerprint=fingerprint, **whole)
-        results = tuple(EpochResult(*_figures(result)) for result in run["results"])
+        results = tuple(map(_result, run["results"]))
         loss, correct, rows = run["sums"]
         correct = _checks.integer("sums", correct, least=0, most=2**62)
         rows = _checks.integer("sums", rows, least=0, most=plan.rows)
@@ -158,16 +162,28 @@ class Run:
             raise ValueError(f"{rows} examples are no whole steps of {plan.batch_size}")
         if len(results) > plan.epochs or (len(results) == plan.epochs and rows):
             raise ValueError(f"more is done than {plan.epochs} epochs")
-        return cls(plan, first_epoch, results, Sums(float(loss), correct, rows))
+        return cls(plan, first_epoch, results, Sums(_finite(loss), correct, rows))
 
 
-def _figures(result: Any) -> list[Any]:
-    if not isinstance(result, list) or not all(
-        figure is None or (isinstance(figure, (int, float)) and not isinstance(figure, bool))
-        for figure in result
-    ):
-        raise ValueError(f"an epoch's result must be a list of numbers, is {result!r}")
-    return result
+def _result(entry: Any) -> EpochResult:
+    """The figures of an epoch that to_dict() gave; as `Run.from_dict` if they are damaged."""
+    epoch, epochs, loss, accuracy, val_loss, val_accuracy, seconds = entry
+    return EpochResult(
+        _checks.integer("epoch", epoch, least=1),
+        _checks.integer("epochs", epochs, least=1),
+        _finite(loss),
+        _finite(accuracy),
+        None if val_loss is None else _finite(val_loss),
+        None if val_accuracy is None else _finite(val_accuracy),
+        _finite(seconds),
+    )
+
+
+def _finite(figure: Any) -> float:
+    """A figure, as no other is ever kept; as `Run.from_dict` if it is damaged."""
+    if type(figure) not in (int, float) or not -sys.float_info.max <= figure <= sys.float_info.max:
+        raise ValueError(f"a figure must be a finite number, got {_checks.describe(figure)}")
+    return float(figure)
 
 
 def fingerprint(data: Data) -> int:
@@ -210,8 +226,9 @@ class Trainer:
         self.on_progress = on_progress
         self.checkpoint = checkpoint
         self.seconds = 0.0
-        self.is_kept = False  # the checkpoint's file is of this run
+        self.order = np.empty(0, np.uint32)
         self.failed = False
+        self.is_kept = False  # the checkpoint's file is of this run
 
     def train(self) -> History:
         """All that is left of the run.
@@ -222,12 +239,14 @@ class Trainer:
         """
         run = self.run
         self._save()
+        self.model._resumed = None  # not before: a call that fails early can be made again
         try:
             while run.epoch < run.plan.epochs:
                 self._steps()
                 self._end_epoch()
         except BaseException:  # Ctrl-C, or a callback's own
             if not self.failed:
+                self.model._epochs_trained = run.epochs_trained
                 self._save()
             raise
         return History.of(run.position.results)
@@ -236,13 +255,13 @@ class Trainer:
         """Those that are left of the epoch."""
         run, plan = self.run, self.run.plan
         stream = SHUFFLE_STREAMS + run.epochs_trained
-        order = _boundary.permutation(self.model.seed, stream, plan.rows)
+        self.order = _boundary.permutation(self.model.seed, stream, plan.rows)
         every = 0 if self.checkpoint is None else self.checkpoint.every
         before = run.epoch * plan.steps  # of the run, in earlier epochs
         for first, last in paced(run.step, plan.steps):
             while first < last:
                 stop = min(last, first + every - (before + first) % every) if every else last
-                self._run_steps(order, first, stop)
+                self._run_steps(first, stop)
                 if every and (before + stop) % every == 0:
                     self._save()
                 first = stop
@@ -251,13 +270,13 @@ class Trainer:
                 epoch = run.epoch + 1
                 self.on_progress(Progress(epoch, plan.epochs, last, plan.steps, *means))
 
-    def _run_steps(self, order: npt.NDArray[np.uint32], first: int, last: int) -> None:
+    def _run_steps(self, first: int, last: int) -> None:
         plan = self.run.plan
         began = time.perf_counter()
         try:
             self.model._train(
                 self.examples,
-                order,
+                self.order,
                 plan.batch_size,
                 first,
                 last,
@@ -265,24 +284,15 @@ class Trainer:
                 self.run.position.sums,
             )
         except NotFinite:
-            step = self.run.step
-            rows = order[(step - 1) * plan.batch_size : step * plan.batch_size]
-            place = f"epoch {self.run.epoch + 1}, step {step} of {plan.steps}: "
-            self._fail(place, self.examples, rows, "the loss is not finite any more")
+            place = f"step {self.run.step} of {plan.steps}"
+            self._fail(place, "the loss is not finite any more")
         self.seconds += time.perf_counter() - began
 
     def _end_epoch(self) -> None:
         """Validate, and go on to the next epoch."""
         run, plan = self.run, self.run.plan
-        place = f"epoch {run.epoch + 1}, after its last step: "
-        self._check_parameters(place)
-        tested = None
-        if self.held_out is not None:
-            try:
-                tested = self.model._evaluate(self.held_out)
-            except NotFinite:
-                what = "the loss over the validation data is not finite"
-                self._fail(place + "validation ", self.held_out, None, what)
+        self._check_parameters("after its last step")
+        tested = None if self.held_out is None else self._validate(self.held_out)
         loss, accuracy = run.position.sums.read().mean()
         val_loss, val_accuracy = (None, None) if tested is None else tested
         seconds, self.seconds = self.seconds, 0.0
@@ -296,39 +306,55 @@ class Trainer:
         if self.on_epoch is not None:
             self.on_epoch(result)
 
+    def _validate(self, held_out: Data) -> Evaluation:
+        """The parameters are finite, as is known, and stay: the error costs no training."""
+        try:
+            return self.model._evaluate(held_out)
+        except NotFinite:
+            place = f"epoch {self.run.epoch + 1}, after its last step: "
+            left = "the model is as the epoch's steps left it"
+            bad = held_out.find_not_finite()
+            if bad is not None:
+                raise ArgumentError(f"{place}validation {bad[1]}: {CORRECT}; {left}") from None
+            raise DivergenceError(
+                f"{place}the loss over the validation data is not finite: try features scaled to"
+                f" about 1, or a smaller learning rate; {left}"
+            ) from None
+
     # ------------------------------------------------------------ checkpoints
 
     def _save(self) -> None:
         if self.checkpoint is None:
             return
-        self._check_parameters(f"epoch {self.run.epoch + 1}, after step {self.run.step}: ")
+        self._check_parameters(f"after step {self.run.step}")
         self.model._save(self.checkpoint.path, self.run)
         self.is_kept = True
 
     def _check_parameters(self, place: str) -> None:
         if not np.isfinite(self.model._parameter_array).all():
-            self._fail(place, None, None, "some parameters are not finite any more")
+            self._fail(place, "some parameters are not finite any more")
 
-    def _fail(
-        self, place: str, data: Data | None, rows: npt.NDArray[np.uint32] | None, what: str
-    ) -> NoReturn:
-        """Go back to the last checkpoint, and say what is wrong and what to try."""
+    def _fail(self, place: str, what: str) -> NoReturn:
+        """Go back to the last checkpoint, and say what is wrong and what to try.
+
+        A feature that is infinite may show a step after its own, where an activation saturates: so
+        all that the epoch has seen are looked at.
+        """
         self.failed = True
-        if self.checkpoint is None or not self.is_kept:
-            back = "the model's parameters are lost: build it or load it anew"
-        else:
+        run, plan = self.run, self.run.plan
+        epoch = f"epoch {run.epoch + 1}"
+        bad = self.examples.find_not_finite(self.order[: run.position.sums.read().rows])
+        back = "the model's parameters are lost: build it or load it anew"
+        if self.checkpoint is not None and self.is_kept:
             place_kept = self.model._go_back_to(self.checkpoint.path)
             back = f"the model is back at its last checkpoint, {place_kept}"
-        bad = None if data is None else data.find_not_finite(rows)
         if bad is not None:
-            raise ArgumentError(
-                f"{place}{bad}: correct or remove such examples, for instance with np.nan_to_num;"
-                f" {back}"
-            ) from None
+            step = f"step {bad[0] // plan.batch_size + 1} of {plan.steps}"
+            raise ArgumentError(f"{epoch}, {step}: {bad[1]}: {CORRECT}; {back}") from None
         raise DivergenceError(
-            f"{place.removesuffix('validation ')}{what}: try a smaller learning rate than"
-            f" {self.run.plan.optimizer.learning_rate:g}, features scaled to about 1, or another"
-            f" init; {back}"
+            f"{epoch}, {place}: {what}: try a smaller learning rate than"
+            f" {plan.optimizer.learning_rate:g}, features scaled to about 1, or another init;"
+            f" {back}"
         ) from None
 
 

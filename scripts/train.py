@@ -229,48 +229,68 @@ def train(options: argparse.Namespace) -> int:
     if options.resume and not any(path.exists() for path in checkpoints.values()):
         looked = " and ".join(shown(path) for path in checkpoints.values())
         raise Failure(f"nothing to resume: there is no {looked}; leave out --resume")
-    for name in names:
-        own = RECIPES[name]
-        recipe = Recipe(options.init or own.init, options.learning_rate or own.learning_rate)
-        report.start(name)
-        report.line(
-            f"{name}: {'-'.join(map(str, sizes))}, {recipe.init}, "
-            f"learning rate {recipe.learning_rate:g}, batch size {options.batch_size}"
-        )
-        model = _build(name, sizes, recipe.init, options.seed)
-        if options.resume and checkpoints[name].exists():
-            model = _resume(checkpoints[name], model)
-        with model, report:
-            try:
-                history = model.fit(
-                    *training,
-                    epochs=options.epochs,
-                    batch_size=options.batch_size,
-                    optimizer=pynn.SGD(learning_rate=recipe.learning_rate),
-                    validation=validation,
-                    on_epoch=report.epoch,
-                    on_progress=report.progress,
-                    checkpoint=checkpoints[name],
-                )
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(
-                    f"kept in {shown(checkpoints[name])}; the same command with --resume goes on"
-                ) from None
-            except pynn.DivergenceError as error:
-                checkpoints[name].unlink(missing_ok=True)
-                where = str(error).split(":")[0]
-                raise Failure(
-                    f"{name}: {where}: the loss is no longer a finite number; "
-                    "try a smaller --learning-rate"
-                ) from None
-            path = options.output / f"{name}.safetensors"
-            model.save(path)
-        done.append(Trained(name, sizes, recipe, history, path))
+    if not options.resume:
+        for path in checkpoints.values():
+            path.unlink(missing_ok=True)  # of a run that is given up
+    try:
+        for name in names:
+            done.append(
+                _train(options, name, sizes, training, validation, checkpoints[name], report)
+            )
+    except KeyboardInterrupt:
+        kept = " and ".join(shown(path) for path in checkpoints.values() if path.exists())
+        if not kept:
+            raise
+        raise KeyboardInterrupt(f"kept in {kept}; the same command with --resume goes on") from None
     for path in checkpoints.values():
         path.unlink(missing_ok=True)
     report.line("")
     print(_as_json(options, source, done) if options.json else _as_table(done))
     return 0
+
+
+def _train(
+    options: argparse.Namespace,
+    name: Activation,
+    sizes: tuple[int, ...],
+    training: pynn.datasets.Dataset,
+    validation: pynn.datasets.Dataset,
+    checkpoint: Path,
+    report: Report,
+) -> Trained:
+    """Train and save one network, or what is left of it to train."""
+    own = RECIPES[name]
+    recipe = Recipe(options.init or own.init, options.learning_rate or own.learning_rate)
+    report.start(name)
+    report.line(
+        f"{name}: {'-'.join(map(str, sizes))}, {recipe.init}, "
+        f"learning rate {recipe.learning_rate:g}, batch size {options.batch_size}"
+    )
+    model = _build(name, sizes, recipe.init, options.seed)
+    if options.resume and checkpoint.exists():
+        model = _resume(checkpoint, model)
+    with model, report:
+        try:
+            history = model.fit(
+                *training,
+                epochs=options.epochs,
+                batch_size=options.batch_size,
+                optimizer=pynn.SGD(learning_rate=recipe.learning_rate),
+                validation=validation,
+                on_epoch=report.epoch,
+                on_progress=report.progress,
+                checkpoint=checkpoint,
+            )
+        except pynn.DivergenceError as error:
+            checkpoint.unlink(missing_ok=True)
+            where = str(error).split(":")[0]
+            raise Failure(
+                f"{name}: {where}: the loss is no longer a finite number; "
+                "try a smaller --learning-rate"
+            ) from None
+        path = options.output / f"{name}.safetensors"
+        model.save(path)
+    return Trained(name, sizes, recipe, history, path)
 
 
 def _data(root: Path | None) -> tuple[pynn.datasets.Dataset, pynn.datasets.Dataset, str]:

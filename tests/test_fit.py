@@ -555,8 +555,16 @@ VALUE, TYPE = pynn.ArgumentError, pynn.ArgumentTypeError
         ({"batch_size": 0}, VALUE, "batch_size must be at least 1, got 0"),
         ({"batch_size": 10}, VALUE, "at most the number of examples, 9, got 10"),
         ({"batch_size": "9"}, TYPE, "batch_size must be an integer, got str '9'"),
-        ({"optimizer": 0.1}, TYPE, "optimizer must be a pynn.SGD, got float 0.1"),
-        ({"optimizer": pynn.SGD}, TYPE, "optimizer must be a pynn.SGD, got type"),
+        (
+            {"optimizer": 0.1},
+            TYPE,
+            "optimizer must be a pynn.SGD, as in pynn.SGD(learning_rate=0.1), got float 0.1",
+        ),
+        (
+            {"optimizer": pynn.SGD},
+            TYPE,
+            "optimizer must be a pynn.SGD, as in pynn.SGD(learning_rate=0.1), got type",
+        ),
         ({"on_epoch": 1}, TYPE, "on_epoch must be callable, got int 1"),
         ({"on_progress": "x"}, TYPE, "on_progress must be callable, got str 'x'"),
         ({"validation": IMAGES}, TYPE, "validation must be a pair (features, labels)"),
