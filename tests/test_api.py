@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import _errors, datasets
+from pynn import _boundary, _errors, datasets
 
 SOURCES = sorted(Path(pynn.__file__).parent.rglob("*.py"))
 ERRORS = [error for error in vars(_errors).values() if inspect.isclass(error)]
@@ -194,6 +194,32 @@ def test_only_the_boundary_imports_the_extension() -> None:
     """All calls of C are in one place."""
     importers = [source.stem for source in SOURCES if "pynn._pynn" in imports(source)]
     assert importers == ["_boundary", "_boundary_idx"]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "message"),
+    [
+        ("PYNN_OUT_OF_MEMORY", pynn.OutOfMemoryError, "out of memory"),
+        ("PYNN_INVALID_ARGUMENT", pynn.ArgumentError, "invalid argument"),
+        ("PYNN_SIZE_OVERFLOW", pynn.ArgumentError, "a size is too large"),
+        ("PYNN_NOT_FINITE", _boundary.NotFinite, "not finite"),
+        (2, pynn.PynnError, "unknown status"),
+    ],
+)
+def test_a_status_of_c_is_an_exception(
+    status: str | int, error: type[Exception], message: str
+) -> None:
+    """Of its own kind, with C's words; also one that this Python does not know."""
+    value = status if isinstance(status, int) else getattr(_boundary.lib, status)
+    with pytest.raises(error, match=message) as raised:
+        _boundary.check(value)
+    assert raised.type is error
+    _boundary.check(_boundary.lib.PYNN_OK)
+
+
+def test_equal_optimizers_are_one_key() -> None:
+    """They are values: equal ones can stand for each other in a set or a dict."""
+    assert len({pynn.SGD(learning_rate=0.1), pynn.SGD(learning_rate=0.1), pynn.SGD()}) == 2
 
 
 def test_library_never_prints() -> None:

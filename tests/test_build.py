@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +79,28 @@ def test_the_source_folder_says_that_it_is_not_compiled() -> None:
     assert result.returncode == 1
     assert "source, without its compiled part" in result.stderr
     assert "pip install ." in result.stderr
+
+
+class Missing:
+    """An importer to which the extension is not there, or a module that it needs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def find_spec(self, name: str, *rest: object) -> None:
+        if name == "pynn._pynn":
+            raise ModuleNotFoundError(f"no {self.name}", name=self.name)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [("pynn._pynn", "source, without its compiled part"), ("_cffi_backend", "no _cffi_backend")],
+)
+def test_what_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, missing: str, message: str
+) -> None:
+    """The advice for the source folder is not given where it is cffi that is not installed."""
+    monkeypatch.delitem(sys.modules, "pynn._pynn")
+    monkeypatch.setattr(sys, "meta_path", [Missing(missing), *sys.meta_path])
+    with pytest.raises(ImportError, match=message):
+        runpy.run_path(str(Path(pynn.__file__).parent / "_boundary.py"))

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pytest
 
 import pynn
+from pynn import _threads
 
 MINUTE = 60  # no test waits longer for what should come at once
 
@@ -168,6 +169,18 @@ def test_default_is_the_cores_that_may_be_used(environment: dict[str, str], tmp_
         print(pynn.get_num_threads())
     """
     assert run_python(code, tmp_path, **environment).stdout == "1\n"
+
+
+@pytest.mark.parametrize(("counted", "threads"), [(7, 7), (None, 1), (5000, 1024)])
+def test_default_is_all_cores_where_nobody_says_which_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, counted: int | None, threads: int
+) -> None:
+    """As on macOS; one where the cores cannot be counted either, and never more than can be set."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.delenv("PYNN_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: counted)
+    _threads.set_default_num_threads()
+    assert pynn.get_num_threads() == threads
 
 
 # ------------------------------------------------------------ threads of Python

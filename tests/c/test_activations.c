@@ -96,9 +96,19 @@ static void test_extremes(void) {
     }
 }
 
+/* A dense layer has no activation: nothing is written. */
+static void test_no_activation(void) {
+    float x = 2.0f, y = 42.0f, d = 3.0f;
+    pynn_activation_forward(PYNN_DENSE, 1, &x, &y);
+    pynn_activation_backward(PYNN_DENSE, 1, &x, &d);
+    CHECK_NEAR(y, 42.0, 0.0);
+    CHECK_NEAR(d, 3.0, 0.0);
+}
+
 int main(void) {
     test_forward();
     test_backward();
     test_extremes();
+    test_no_activation();
     return check_failures();
 }

@@ -1,8 +1,22 @@
 /* test_fork.c: a child after fork() has no threads but the one that forked, and a copy of a team in
  * whatever state that was: it begins anew. */
+#include <stdlib.h>
 #include <sys/wait.h>
 
 #include "team_tasks.h"
+
+#if defined(PYNN_COVERAGE)
+void __gcov_dump(void);
+#endif
+
+/* End a child without what exit() would do for the parent. What it has counted is kept. */
+static _Noreturn void leave(int status) {
+    fflush(stdout);
+#if defined(PYNN_COVERAGE)
+    __gcov_dump();
+#endif
+    _exit(status);
+}
 
 /* In a child: use the team, all of it; the exit status says whether that worked. */
 static void use_in_child(pynn_team *team, size_t threads) {
@@ -15,8 +29,7 @@ static void use_in_child(pynn_team *team, size_t threads) {
     CHECK_EQ(pynn_team_resize(team, threads + 1), PYNN_OK);
     meet_all(team, threads + 1);
     pynn_team_destroy(team);
-    fflush(stdout);
-    _exit(check_failed != failed_before);
+    leave(check_failed != failed_before);
 }
 
 static void check_child(pid_t child) {
@@ -50,7 +63,7 @@ static void test_fork_and_destroy(void) {
     if (child == 0) {
         alarm(HANG_SECONDS);
         pynn_team_destroy(team);
-        _exit(0);
+        leave(0);
     }
     check_child(child);
     pynn_team_destroy(team);
@@ -125,8 +138,7 @@ static void start_in_child(pynn_team *team) {
         check_caller(&starters[s].one);
     }
     pynn_team_destroy(team);
-    fflush(stdout);
-    _exit(check_failed != failed_before);
+    leave(check_failed != failed_before);
 }
 
 /* A child whose threads find the team at the same time: only one of them may take it over. */
@@ -142,6 +154,92 @@ static void test_fork_and_callers(void) {
     }
 }
 
+/* An allocator that can hold whoever releases memory. */
+typedef struct gate {
+    atomic_bool closed;
+    atomic_bool reached;
+} gate;
+
+static void *allocate(void *context, size_t nbytes) {
+    (void)context;
+    return malloc(nbytes);
+}
+
+static void release(void *context, void *memory) {
+    gate *way = context;
+    atomic_store(&way->reached, true);
+    while (atomic_load(&way->closed)) {
+        sched_yield();
+    }
+    free(memory);
+}
+
+/* What a thread of the child does with the team, and whether it has begun to. */
+typedef struct user {
+    pynn_team *team;
+    tally done;
+    atomic_bool begun;
+} user;
+
+static void *run_piece(void *context) {
+    user *one = context;
+    pynn_team_run(one->team, 17, count_task, &one->done);
+    return NULL;
+}
+
+static void *resize(void *context) {
+    user *one = context;
+    atomic_store(&one->begun, true);
+    CHECK_EQ(pynn_team_resize(one->team, 2), PYNN_OK);
+    return NULL;
+}
+
+/* While one thread is held as it takes the team over, another does its tasks alone, and a third waits to
+ * change the team's size. */
+static void meet_in_child(pynn_team *team, gate *way) {
+    static user first, second, third;
+    pthread_t threads[2];
+    const int failed_before = check_failed;
+    alarm(HANG_SECONDS);
+    first.team = second.team = third.team = team;
+    atomic_store(&way->reached, false);
+    atomic_store(&way->closed, true);
+    CHECK_EQ(pthread_create(&threads[0], NULL, run_piece, &first), 0);
+    while (!atomic_load(&way->reached)) {
+        sched_yield();
+    }
+    run_piece(&second);
+    check_tally(&second.done, 17, 1);
+    CHECK_EQ(pthread_create(&threads[1], NULL, resize, &third), 0);
+    while (!atomic_load(&third.begun)) {
+        sched_yield();
+    }
+    rest();
+    CHECK_EQ(pynn_team_threads(team), 3);
+    check_tally(&first.done, 0, 0);
+    atomic_store(&way->closed, false);
+    CHECK_EQ(pthread_join(threads[0], NULL), 0);
+    CHECK_EQ(pthread_join(threads[1], NULL), 0);
+    check_tally(&first.done, 17, 1);
+    CHECK_EQ(pynn_team_threads(team), 2);
+    meet_all(team, 2);
+    pynn_team_destroy(team);
+    leave(check_failed != failed_before);
+}
+
+static void test_fork_and_meet(void) {
+    gate way = {0};
+    const pynn_allocator allocator = {allocate, release, &way};
+    pynn_team *team;
+    if (!CHECK_EQ(pynn_team_create(&allocator, 3, &team), PYNN_OK)) return;
+    meet_all(team, 3);
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) meet_in_child(team, &way);
+    check_child(child);
+    pynn_team_destroy(team);
+}
+
 int main(void) {
 #if defined(__SANITIZE_THREAD__)
     return 77; /* skipped: ThreadSanitizer cannot follow a child that starts threads */
@@ -151,5 +249,6 @@ int main(void) {
     test_fork_and_destroy();
     test_fork_when_working();
     test_fork_and_callers();
+    test_fork_and_meet();
     return check_failures();
 }

@@ -105,6 +105,9 @@ static void test_refusals(void) {
     const pynn_layer wide[] = {HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(INT_MAX)};
     refuses(INT_MAX, wide, 2, PYNN_SIZE_OVERFLOW);
     refuses(INT_MAX, wide, 5, PYNN_SIZE_OVERFLOW);
+    /* After four there is room for 2^33 - 1 more, and after 2^33 - 4 weights none for four biases. */
+    const pynn_layer full[] = {HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(4)};
+    refuses(INT_MAX, full, 5, PYNN_SIZE_OVERFLOW);
 
     pynn_network *network = (pynn_network *)&network;
     CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, 2, &network), PYNN_UNKNOWN_LAYER);

@@ -229,6 +229,36 @@ static void test_permutation_is_bijection(void) {
     }
 }
 
+/* The n-th word of stream 2 of seed 8. */
+static uint32_t nth_word(uint32_t n) {
+    const uint32_t counter[4] = {n / 4, 0, 2, 0}, key[2] = {8, 0};
+    uint32_t words[4];
+    pynn_philox4x32(counter, key, words);
+    return words[n % 4];
+}
+
+/* The swaps of so many things that some words are drawn anew, about MANY^2 / 2^34 = 5 of them, by the
+ * definition: the high half of word * left, unless the low half is below 2^32 mod left. */
+static void test_permutation_of_many(void) {
+    enum { MANY = 300000 };
+    static uint32_t order[MANY], expected[MANY];
+    uint32_t next = 0;
+
+    for (uint32_t i = 0; i < MANY; i++) expected[i] = i;
+    for (uint32_t left = MANY; left > 1; left--) {
+        uint64_t product;
+        do {
+            product = (uint64_t)nth_word(next++) * left;
+        } while ((uint32_t)product < (UINT64_C(1) << 32) % left);
+        const uint32_t pick = (uint32_t)(product >> 32), value = expected[pick];
+        expected[pick] = expected[left - 1];
+        expected[left - 1] = value;
+    }
+    CHECK(next > MANY - 1); /* a swap takes one word, unless it is drawn anew */
+    pynn_random_permutation(8, 2, MANY, order);
+    CHECK_BYTES(order, expected, sizeof order);
+}
+
 /* All orders of 3 and of 4 things are about equally frequent over many seeds, and over many streams.
  * The limits are the chi-square distribution's 99.9 % points for 5 and 23 degrees of freedom. */
 static void check_permutations_equally_frequent(uint32_t count, size_t kinds, double limit, int by_stream) {
@@ -268,6 +298,7 @@ int main(void) {
     test_normal_distribution();
     test_normal_scale();
     test_permutation_is_bijection();
+    test_permutation_of_many();
     for (int by_stream = 0; by_stream < 2; by_stream++) {
         check_permutations_equally_frequent(3, 6, 20.5, by_stream);
         check_permutations_equally_frequent(4, 24, 49.7, by_stream);

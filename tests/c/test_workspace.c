@@ -133,6 +133,12 @@ static void test_size_overflow(void) {
     network = create(INT_MAX, five, COUNT_OF(five));
     refuses(network, INT_MAX, PYNN_SIZE_OVERFLOW);
     pynn_network_destroy(network);
+
+    /* 2^30 + 1 inputs and 2 (2^30 - 1) rows: their entries take 2^64 - 16 bytes, whole lines of 64 more. */
+    const pynn_layer narrow = DENSE(1);
+    network = create(((size_t)1 << 30) + 1, &narrow, 1);
+    refuses(network, ((size_t)1 << 31) - 2, PYNN_SIZE_OVERFLOW);
+    pynn_network_destroy(network);
 }
 
 int main(void) {

@@ -1,0 +1,170 @@
+"""The report of scripts/coverage: what must be reached, what is not, and why not.
+
+Called with reports in JSON, of gcovr or of coverage.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parent.parent
+
+# The least that must be reached, in percent.
+NEEDED = {
+    ("csrc", "lines"): 100.0,
+    ("csrc", "branches"): 95.0,
+    ("pynn", "lines"): 98.0,
+}
+
+# Why no test reaches a line, or takes all branches of it: by file, and by some of the line's text.
+NO_DEFAULT = "no other value gets here; without a default the compiler finds one that is forgotten"
+NO_NEGATIVE = "inside tanh exp(2 |x|) is never asked for a large negative number"
+TWO_INTS = "with 64 bits a product of two ints fits; with 32 it may not"
+MORE_BEFORE = "the network, which is there, took more bytes than this"
+
+FOR_TYPES = "for type checkers only"
+
+REASONS: dict[str, dict[str, str]] = {
+    "csrc/activations.c": {
+        "switch (kind) {": NO_DEFAULT,
+        "y[i] = pynn_tanh(x[i])": NO_NEGATIVE,
+    },
+    "csrc/cut.c": {
+        "busy == best_busy && better": "busy never falls while r doubles",
+    },
+    "csrc/idx.c": {
+        "switch (idx->item_nbytes) {": "a header that was parsed says 1, 2, 4 or 8",
+    },
+    "csrc/mathematics.h": {
+        "clamped = x < lowest": NO_NEGATIVE,
+        "pynn_exp(2.0f * magnitude)": NO_NEGATIVE,
+    },
+    "csrc/network.c": {
+        "pynn_multiply(layer->inputs, layer->outputs, &weights)": TWO_INTS,
+    },
+    "csrc/pass.c": {
+        "switch (step.kind) {": NO_DEFAULT,
+    },
+    "csrc/team.c": {
+        "ticket >> 32 == piece && is_open(ticket)": (
+            "a closed ticket belongs to a new piece, or comes before the first, which has no end"
+        ),
+        "process == -here": (
+            "two threads of a child that look in the same instant; test_fork.c has one look later"
+        ),
+        "task_count < CLOSED": "four billion tasks would take a minute",
+    },
+    "csrc/workspace.c": {
+        "pynn_multiply(rows, columns, &size)": TWO_INTS,
+        "pynn_multiply(network->layer_count, sizeof(layer_buffers)": MORE_BEFORE,
+        "pynn_add(nbytes, sizeof(pynn_workspace)": MORE_BEFORE,
+    },
+    "pynn/__init__.py": {
+        "from pynn import datasets as datasets": FOR_TYPES,
+    },
+    "pynn/_builder.py": {
+        "from pynn._model import Model": FOR_TYPES,
+    },
+    "pynn/_training.py": {
+        "from pynn._model import Model": FOR_TYPES,
+    },
+}
+
+
+class Place(NamedTuple):
+    """A line that counts, once as a line and once for its branches."""
+
+    folder: str
+    kind: str
+    """lines or branches."""
+    file: str
+    line: int
+    reached: int
+    total: int
+
+
+def read_gcovr(report: dict[str, Any]) -> Iterator[Place]:
+    for file in report["files"]:
+        name = file["file"]
+        for line in file["lines"]:
+            number = line["line_number"]
+            yield Place("csrc", "lines", name, number, line["count"] > 0, 1)
+            counts = [branch["count"] for branch in line["branches"]]
+            if counts:
+                taken = sum(count > 0 for count in counts)
+                yield Place("csrc", "branches", name, number, taken, len(counts))
+
+
+def read_coverage(report: dict[str, Any]) -> Iterator[Place]:
+    for path, file in report["files"].items():
+        name = path[path.rindex("pynn/") :] if "/datasets/" not in path else path
+        for reached, lines in ((1, file["executed_lines"]), (0, file["missing_lines"])):
+            for number in lines:
+                yield Place("pynn", "lines", name, number, reached, 1)
+
+
+def text_of(place: Place) -> str:
+    return (ROOT / place.file).read_text().splitlines()[place.line - 1].strip()
+
+
+def what_of(place: Place) -> str:
+    return "not run" if place.kind == "lines" else f"{place.reached} of {place.total} branches"
+
+
+def reason_for(place: Place) -> str | None:
+    reasons = REASONS.get(place.file, {})
+    return next((why for text, why in reasons.items() if text in text_of(place)), None)
+
+
+def print_misses(places: list[Place]) -> int:
+    """Print what is not reached; how much of it has no reason."""
+    unexplained = 0
+    for place in places:
+        if place.reached == place.total:
+            continue
+        reason = reason_for(place)
+        unexplained += reason is None
+        print(f"  {place.file}:{place.line}: {what_of(place)}: {text_of(place)}")
+        print(f"      {reason or 'NO REASON: test it, or say why not in scripts/_coverage.py'}")
+    return unexplained
+
+
+def find_stale() -> list[str]:
+    """Reasons for lines that are not there any more."""
+    return [
+        f"{file}: {text}"
+        for file, reasons in REASONS.items()
+        for text in reasons
+        if text not in (ROOT / file).read_text()
+    ]
+
+
+def main() -> int:
+    places: list[Place] = []
+    for path in sys.argv[1:]:
+        report = json.loads(Path(path).read_text())
+        read = read_gcovr if "gcovr/format_version" in report else read_coverage
+        places += read(report)
+    failures = []
+    for (folder, kind), needed in NEEDED.items():
+        these = [place for place in places if (place.folder, place.kind) == (folder, kind)]
+        if not these:
+            continue
+        reached, total = sum(p.reached for p in these), sum(p.total for p in these)
+        percent = 100 * reached / total
+        print(f"{folder}: {percent:.2f} % of {kind} ({reached} of {total})")
+        if percent < needed:
+            failures.append(f"{folder}: fewer than {needed:g} % of {kind}")
+        if unexplained := print_misses(these):
+            failures.append(f"{folder}: {unexplained} misses of {kind} without a reason")
+    failures += [f"a reason for what is not there: {line}" for line in find_stale()]
+    print("\n".join(failures) or "enough, and a reason for the rest")
+    return bool(failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+/* test_not_finite.c: NaN and infinity in features or parameters: the calls say so, and when. */
+#include <stdint.h>
+
+#include "check.h"
+#include "pynn.h"
+
+enum { ROWS = 10, INPUTS = 3, CLASSES = 2, BATCH = 4, PARAMETERS = INPUTS * CLASSES + CLASSES };
+enum { BAD_ROW = 6 }; /* in the second of three steps */
+
+static const pynn_sgd sgd = {0.1f};
+static const float start[PARAMETERS] = {0.1f, 0.2f, 0.3f, 0.5f, 0.7f, 1.1f, 0.0f, 0.1f};
+static const int32_t labels[ROWS] = {0, 1, 1};
+static float features[ROWS * INPUTS];
+static pynn_workspace *workspace;
+
+/* Examples of which one has such a feature. */
+static pynn_data examples(float bad, pynn_path path) {
+    for (size_t i = 0; i < ROWS * INPUTS; i++) features[i] = (float)(i % 7) - 2.0f;
+    features[BAD_ROW * INPUTS + 1] = bad;
+    return (pynn_data){features, PYNN_FEATURES_FLOAT32, ROWS, labels, path};
+}
+
+/* The gradient is written, whatever it is, and the rows are counted. */
+static void test_gradient(const pynn_data *data) {
+    static const uint32_t with[] = {0, BAD_ROW}, without[] = {0, BAD_ROW + 1};
+    float gradients[PARAMETERS + 1];
+    for (size_t i = 0; i <= PARAMETERS; i++) gradients[i] = 42.0f;
+    pynn_sums sums = {0};
+    CHECK_EQ(pynn_gradient(workspace, data, with, 2, start, gradients, &sums), PYNN_NOT_FINITE);
+    CHECK_EQ(sums.rows, 2);
+    for (size_t i = 0; i < PARAMETERS; i++) CHECK(!(fabsf(gradients[i] - 42.0f) <= 0.0f));
+    CHECK_NEAR(gradients[PARAMETERS], 42.0, 0.0);
+    sums = (pynn_sums){0};
+    CHECK_EQ(pynn_gradient(workspace, data, without, 2, start, gradients, &sums), PYNN_OK);
+    CHECK(isfinite(sums.loss) && isfinite(gradients[0]));
+}
+
+/* Training ends with the step, which its rows tell; it does not begin where the row is not met. */
+static void test_train(const pynn_data *data) {
+    float parameters[PARAMETERS];
+    pynn_sums sums = {0};
+    memcpy(parameters, start, sizeof start);
+    CHECK_EQ(pynn_train(workspace, data, NULL, BATCH, 0, 1, &sgd, parameters, &sums), PYNN_OK);
+    CHECK_EQ(pynn_train(workspace, data, NULL, BATCH, 2, 3, &sgd, parameters, &sums), PYNN_OK);
+    CHECK_EQ(sums.rows, ROWS - BATCH);
+    CHECK(isfinite(sums.loss) && isfinite(parameters[0]));
+
+    memcpy(parameters, start, sizeof start);
+    sums = (pynn_sums){0};
+    CHECK_EQ(pynn_train(workspace, data, NULL, BATCH, 0, 3, &sgd, parameters, &sums), PYNN_NOT_FINITE);
+    CHECK_EQ(sums.rows, 2 * BATCH);
+    CHECK(!isfinite(sums.loss));
+}
+
+static void test_evaluate(const pynn_data *data) {
+    pynn_sums sums = {0};
+    CHECK_EQ(pynn_evaluate(workspace, data, 0, BAD_ROW, start, &sums), PYNN_OK);
+    CHECK_EQ(pynn_evaluate(workspace, data, BAD_ROW + 1, ROWS, start, &sums), PYNN_OK);
+    CHECK(isfinite(sums.loss));
+    sums = (pynn_sums){0};
+    CHECK_EQ(pynn_evaluate(workspace, data, 0, ROWS, start, &sums), PYNN_NOT_FINITE);
+    CHECK_EQ(sums.rows, ROWS);
+}
+
+/* All outputs are written, and those of the other rows are what they would be without the bad one. */
+static void test_predict(const pynn_data *data, pynn_output output) {
+    enum { BEFORE = BAD_ROW * CLASSES, AFTER = BEFORE + CLASSES, ALL = ROWS * CLASSES };
+    float out[ALL], expected[ALL] = {0};
+    const size_t after_nbytes = (ALL - AFTER) * sizeof(float);
+    CHECK_EQ(pynn_predict(workspace, data, 0, BAD_ROW, start, output, expected), PYNN_OK);
+    CHECK_EQ(pynn_predict(workspace, data, BAD_ROW + 1, ROWS, start, output, expected + AFTER), PYNN_OK);
+    CHECK_EQ(pynn_predict(workspace, data, BAD_ROW, BAD_ROW, start, output, out), PYNN_OK); /* no rows */
+    CHECK_EQ(pynn_predict(workspace, data, 0, ROWS, start, output, out), PYNN_NOT_FINITE);
+    CHECK_BYTES(out, expected, BEFORE * sizeof(float));
+    CHECK(!isfinite(out[BEFORE]) && !isfinite(out[BEFORE + 1]));
+    CHECK_BYTES(out + AFTER, expected + AFTER, after_nbytes);
+}
+
+/* A parameter that is not finite spoils all rows, even by one output of the last. */
+static void test_parameters(float bad) {
+    const pynn_data data = examples(1.0f, PYNN_PATH_DENSE);
+    float parameters[PARAMETERS], out[ROWS * CLASSES];
+    pynn_sums sums = {0};
+    memcpy(parameters, start, sizeof start);
+    parameters[PARAMETERS - 1] = bad; /* the bias of the last class */
+    CHECK_EQ(pynn_evaluate(workspace, &data, 0, ROWS, parameters, &sums), PYNN_NOT_FINITE);
+    CHECK_EQ(pynn_predict(workspace, &data, 0, 1, parameters, PYNN_LOGITS, out), PYNN_NOT_FINITE);
+    CHECK(isfinite(out[0]) && !isfinite(out[1]));
+    CHECK_EQ(pynn_train(workspace, &data, NULL, BATCH, 0, 3, &sgd, parameters, &sums), PYNN_NOT_FINITE);
+}
+
+int main(void) {
+    const pynn_layer layer = {PYNN_DENSE, CLASSES, PYNN_INIT_HE};
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    pynn_network *network = NULL;
+    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+                  PYNN_OK) ||
+        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, BATCH, &workspace), PYNN_OK))
+        return check_failures();
+    for (size_t b = 0; b < 3; b++) {
+        for (int path = PYNN_PATH_DENSE; path <= PYNN_PATH_SPARSE; path++) {
+            const pynn_data data = examples(bad[b], (pynn_path)path);
+            test_gradient(&data);
+            test_train(&data);
+            test_evaluate(&data);
+            test_predict(&data, PYNN_LOGITS);
+            test_predict(&data, PYNN_PROBABILITIES);
+        }
+        test_parameters(bad[b]);
+    }
+    pynn_workspace_destroy(workspace);
+    pynn_network_destroy(network);
+    return check_failures();
+}

@@ -1,0 +1,206 @@
+/* test_two_models.c: models that are trained and used at the same time, each by a thread of its own, come
+ * to the same bytes as one after the other, whatever they share: a team, the examples, the network. Under
+ * ThreadSanitizer it also shows that nobody writes what is shared. */
+#include <stdlib.h>
+
+#include "team_tasks.h"
+
+#define DENSE(outputs) {PYNN_DENSE, outputs, PYNN_INIT_HE}
+
+/* A W of (260, 130) is large enough to be cut into tiles, the others leave it at blocks of rows. */
+enum { ROWS = 100, INPUTS = 260, CLASSES = 5, BATCH = 64, EPOCHS = 2, ROUNDS = 2, CALLERS = 8 };
+enum { MOST_PARAMETERS = INPUTS * 130 + 130 + 130 * 65 + 65 + 65 * CLASSES + CLASSES };
+
+static const pynn_layer wide[] = {
+    DENSE(130), {PYNN_RELU, 0, 0}, DENSE(65), {PYNN_TANH, 0, 0}, DENSE(CLASSES)};
+static const pynn_layer narrow[] = {DENSE(30), {PYNN_SIGMOID, 0, 0}, DENSE(CLASSES)};
+
+static uint8_t features[ROWS * INPUTS];
+static int32_t labels[ROWS];
+
+/* Examples in which a class has its own features bright; every third is zero. */
+static void fill_examples(void) {
+    for (size_t n = 0; n < ROWS; n++) {
+        labels[n] = (int32_t)(n % CLASSES);
+        for (size_t i = 0; i < INPUTS; i++) {
+            const size_t noise = (n * 31 + i * 17) % 120, bright = i % CLASSES == n % CLASSES ? 130 : 0;
+            features[n * INPUTS + i] = (uint8_t)(i % 3 == 0 ? 0 : noise + bright);
+        }
+    }
+}
+
+static pynn_data examples(pynn_path path) {
+    return (pynn_data){features, PYNN_FEATURES_UINT8, ROWS, labels, path};
+}
+
+static pynn_network *create_network(const pynn_layer *layers, size_t count) {
+    pynn_network *network = NULL;
+    CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, count, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+             PYNN_OK);
+    CHECK(pynn_network_parameter_count(network) <= MOST_PARAMETERS);
+    return network;
+}
+
+/* What becomes of a training: everything that must be equal to the bit. */
+typedef struct outcome {
+    float parameters[MOST_PARAMETERS];
+    float probabilities[ROWS * CLASSES];
+    pynn_sums trained;
+    pynn_sums evaluated;
+} outcome;
+
+typedef struct job {
+    const pynn_network *network;
+    pynn_team *team;
+    pynn_path path;
+    uint64_t seed;
+    rendezvous *line; /* where jobs wait for each other before they begin, or NULL */
+    pynn_status status;
+    outcome result;
+} job;
+
+/* The first of two failures. CHECK() is for one thread only: the jobs leave their failures here. */
+static void note(job *it, pynn_status status) {
+    if (it->status == PYNN_OK) it->status = status;
+}
+
+/* Train a model, evaluate and predict. */
+static void *run_job(void *context) {
+    job *it = context;
+    outcome *result = &it->result;
+    const pynn_data data = examples(it->path);
+    const pynn_sgd optimizer = {0.1f};
+    uint32_t order[ROWS];
+    pynn_workspace *workspace = NULL;
+    memset(result, 0, sizeof *result);
+    if (it->line != NULL) meet(it->line, 0);
+    note(it, pynn_network_initialize(it->network, it->seed, result->parameters));
+    note(it, pynn_workspace_create(NULL, it->network, it->team, BATCH, &workspace));
+    for (size_t step = 0; step < 2 * EPOCHS && it->status == PYNN_OK; step++) {
+        pynn_random_permutation(it->seed, 100 + step / 2, ROWS, order);
+        note(it, pynn_train(workspace, &data, order, BATCH, step % 2, step % 2 + 1, &optimizer,
+                            result->parameters, &result->trained));
+    }
+    if (it->status == PYNN_OK) {
+        note(it, pynn_evaluate(workspace, &data, 0, ROWS, result->parameters, &result->evaluated));
+        note(it, pynn_predict(workspace, &data, 0, ROWS, result->parameters, PYNN_PROBABILITIES,
+                              result->probabilities));
+    }
+    pynn_workspace_destroy(workspace);
+    return NULL;
+}
+
+/* Run jobs, each in a thread of its own, all beginning together. */
+static void run_together(size_t count, job *jobs) {
+    pthread_t threads[CALLERS];
+    rendezvous line = {.expected = count};
+    for (size_t j = 0; j < count; j++) {
+        jobs[j].line = &line;
+        CHECK_EQ(pthread_create(&threads[j], NULL, run_job, &jobs[j]), 0);
+    }
+    for (size_t j = 0; j < count; j++) {
+        CHECK_EQ(pthread_join(threads[j], NULL), 0);
+        CHECK_EQ(jobs[j].status, PYNN_OK);
+    }
+}
+
+/* What a job comes to by itself, without a team. */
+static void run_alone(job *it) {
+    it->team = NULL;
+    it->line = NULL;
+    run_job(it);
+    CHECK_EQ(it->status, PYNN_OK);
+    CHECK_EQ(it->result.trained.rows, EPOCHS * ROWS);
+    CHECK_EQ(it->result.evaluated.rows, ROWS);
+    CHECK(it->result.evaluated.loss < it->result.trained.loss / EPOCHS); /* it has learned */
+}
+
+static void check_same(const outcome *actual, const outcome *expected) {
+    CHECK_BYTES(actual->parameters, expected->parameters, sizeof actual->parameters);
+    CHECK_BYTES(actual->probabilities, expected->probabilities, sizeof actual->probabilities);
+    CHECK_BYTES(&actual->trained, &expected->trained, sizeof actual->trained);
+    CHECK_BYTES(&actual->evaluated, &expected->evaluated, sizeof actual->evaluated);
+}
+
+/* Two models, of one network or of two, on one team, which works for one of them at a time. */
+static void test_two_models(const pynn_network *one, const pynn_network *other, size_t threads) {
+    static job alone[2], together[2];
+    const job first = {.network = one, .path = PYNN_PATH_DENSE, .seed = 1};
+    const job second = {.network = other, .path = PYNN_PATH_SPARSE, .seed = 2};
+    alone[0] = first;
+    alone[1] = second;
+    for (size_t j = 0; j < 2; j++) run_alone(&alone[j]);
+    pynn_team *team = create(threads);
+    for (int round = 0; round < ROUNDS; round++) {
+        together[0] = first;
+        together[1] = second;
+        for (size_t j = 0; j < 2; j++) together[j].team = team;
+        run_together(2, together);
+        for (size_t j = 0; j < 2; j++) check_same(&together[j].result, &alone[j].result);
+    }
+    pynn_team_destroy(team);
+}
+
+/* ---------------------------------------------------------------- one model, used by many threads */
+
+typedef struct question {
+    const pynn_network *network;
+    pynn_team *team;
+    const float *parameters;
+    rendezvous *line;
+    pynn_status status;
+    float answer[ROWS * CLASSES];
+} question;
+
+static void *ask(void *context) {
+    question *it = context;
+    const pynn_data data = examples(PYNN_PATH_AUTO);
+    pynn_workspace *workspace = NULL;
+    if (it->line != NULL) meet(it->line, 0);
+    it->status = pynn_workspace_create(NULL, it->network, it->team, BATCH, &workspace);
+    for (int times = 0; times < ROUNDS && it->status == PYNN_OK; times++)
+        it->status = pynn_predict(workspace, &data, 0, ROWS, it->parameters, PYNN_LOGITS, it->answer);
+    pynn_workspace_destroy(workspace);
+    return NULL;
+}
+
+/* Eight threads read the parameters of one model and share its network and a team. */
+static void test_many_callers(const pynn_network *network, size_t team_threads) {
+    static question alone, together[CALLERS];
+    static float parameters[MOST_PARAMETERS];
+    pthread_t threads[CALLERS];
+    rendezvous line = {.expected = CALLERS};
+    pynn_team *team = create(team_threads);
+    CHECK_EQ(pynn_network_initialize(network, 3, parameters), PYNN_OK);
+    alone = (question){.network = network, .parameters = parameters};
+    ask(&alone);
+    CHECK_EQ(alone.status, PYNN_OK);
+    for (size_t c = 0; c < CALLERS; c++) {
+        together[c] = alone;
+        memset(together[c].answer, 0, sizeof together[c].answer);
+        together[c].team = team;
+        together[c].line = &line;
+        CHECK_EQ(pthread_create(&threads[c], NULL, ask, &together[c]), 0);
+    }
+    for (size_t c = 0; c < CALLERS; c++) {
+        CHECK_EQ(pthread_join(threads[c], NULL), 0);
+        CHECK_EQ(together[c].status, PYNN_OK);
+        CHECK_BYTES(together[c].answer, alone.answer, sizeof alone.answer);
+    }
+    pynn_team_destroy(team);
+}
+
+int main(void) {
+    alarm(HANG_SECONDS);
+    fill_examples();
+    pynn_network *one = create_network(wide, sizeof wide / sizeof *wide);
+    pynn_network *other = create_network(narrow, sizeof narrow / sizeof *narrow);
+    test_two_models(one, other, 3);
+    for (size_t threads = 1; threads <= 3; threads++) {
+        test_two_models(other, other, threads);
+        test_many_callers(other, threads);
+    }
+    pynn_network_destroy(other);
+    pynn_network_destroy(one);
+    return check_failures();
+}

@@ -1,0 +1,420 @@
+"""Threads and processes that share a model, fork under it, or get it sent; see also test_threads.py.
+
+What forks runs in a process of its own: this file, started as a program with a scenario's name.
+"""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pynn
+
+MINUTE = 60  # no test waits longer for what should come at once
+X = np.random.default_rng(4).integers(0, 256, (601, 200), np.uint8)
+Y = X[:, 0] % 5
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
+
+
+@pytest.fixture(autouse=True)
+def same_threads_after() -> Iterator[None]:
+    """The number of C's threads belongs to the process."""
+    before = pynn.get_num_threads()
+    yield
+    pynn.set_num_threads(before)
+
+
+def build(*widths: int, seed: int = 2) -> pynn.Model:
+    """A network from 200 inputs over hidden layers of these widths to 5 classes."""
+    chain: Any = pynn.Builder().input(200)
+    for width in widths:
+        chain = chain.dense(width).relu()
+    model: pynn.Model = chain.dense(5).softmax_cross_entropy().build(seed=seed)
+    return model
+
+
+def fit(model: pynn.Model, epochs: int = 2, **options: Any) -> pynn.History:
+    """Train gently: however long it goes on, nothing diverges."""
+    sgd = pynn.SGD(learning_rate=0.01)
+    return model.fit(X, Y, epochs=epochs, batch_size=100, optimizer=sgd, **options)
+
+
+def flat(model: pynn.Model) -> bytes:
+    """All parameters of a model."""
+    return b"".join(array.tobytes() for array in model.parameters.values())
+
+
+def run_all(works: list[Callable[[], Any]]) -> list[Any]:
+    """The results of functions, each in a thread of its own, all begun before any goes on."""
+    line = threading.Barrier(len(works), timeout=MINUTE)
+    with ThreadPoolExecutor(len(works)) as pool:
+        futures = [pool.submit(lambda work=work: (line.wait(), work())[1]) for work in works]
+        return [future.result(MINUTE) for future in futures]
+
+
+# ------------------------------------------------------------ threads
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_eight_threads_predict_as_one(threads: int) -> None:
+    """Each of eight gets one thread's bits, whatever they ask and how many threads C has."""
+    uses: list[Callable[[pynn.Model], Any]] = [
+        lambda model: model(X).tobytes(),
+        lambda model: model.predict_proba(X).tobytes(),
+        lambda model: model.predict(X[::3]).tobytes(),
+        lambda model: model(X[5:6]).tobytes(),
+        lambda model: model.evaluate(X, Y),
+    ]
+    pynn.set_num_threads(1)
+    model = build(150, 60)
+    fit(model)
+    expected = [use(model) for use in uses]
+    pynn.set_num_threads(threads)
+
+    def ask(first: int) -> list[int]:
+        """The places of the answers that are not as they should be."""
+        order = [(first + k) % len(uses) for k in range(6 * len(uses))]
+        return [k for k in order if uses[k](model) != expected[k]]
+
+    assert run_all([lambda k=k: ask(k) for k in range(8)]) == [[]] * 8
+
+
+def test_eight_threads_predict_while_the_number_of_threads_changes() -> None:
+    """A ninth thread that sets one number after the other changes no bit."""
+    model = build(150, 60)
+    expected = model(X).tobytes()
+    answered = threading.Event()
+
+    def ask() -> int:
+        try:
+            return sum(model(X).tobytes() == expected for _ in range(20))
+        finally:
+            answered.set()
+
+    def change() -> int:
+        changes = 0
+        while not answered.is_set():
+            pynn.set_num_threads(changes % 4 + 1)
+            changes += 1
+        return 20
+
+    assert run_all([ask] * 8 + [change]) == [20] * 9
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_two_models_train_at_once_as_in_turn(threads: int, tmp_path: Path) -> None:
+    """Two unlike networks end with the same files and figures, validated as they go."""
+    pynn.set_num_threads(threads)
+
+    def train(name: str, *widths: int) -> tuple[Any, ...]:
+        model = build(*widths)
+        history = fit(model, 4, validation=(X[:300], Y[:300]))
+        model.save(tmp_path / name)
+        figures = history.loss, history.accuracy, history.val_loss, history.val_accuracy
+        return (tmp_path / name).read_bytes(), figures
+
+    works = [lambda: train("one", 180, 40), lambda: train("other", 33)]
+    expected = [work() for work in works]
+    for _ in range(3):
+        assert run_all(works) == expected
+
+
+def test_python_goes_on_while_c_trains() -> None:
+    """Another thread takes its turns during the one call of C that a step is.
+
+    Here Python takes its lock from nobody who does not let go of it: were it kept during that call,
+    there would be a turn or two, between the calls.
+    """
+    rows = 60 if pynn.build_info()["blas"] == "reference" else 6000  # some tenths of a second
+    x, y = np.ones((rows, 784), np.uint8), np.zeros(rows, np.uint8)
+    model = pynn.Builder().input(784).dense(1000).dense(10).softmax_cross_entropy().build()
+    turns = 0
+    ended = threading.Event()
+
+    def count() -> None:
+        nonlocal turns
+        while not ended.is_set():
+            turns += 1
+            time.sleep(1e-5)
+
+    counter = threading.Thread(target=count)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(MINUTE)
+    try:
+        counter.start()
+        before = turns
+        model.fit(x, y, epochs=1, batch_size=rows)
+        during = turns - before
+    finally:
+        ended.set()
+        counter.join(MINUTE)
+        sys.setswitchinterval(interval)
+    assert during >= 20
+
+
+@pytest.mark.parametrize("rows", [1, 601])
+def test_closing_while_others_predict(rows: int) -> None:
+    """Each of four threads gets right answers until it gets the error, and nothing else."""
+    x, y = X[:rows], Y[:rows]
+    uses: list[Callable[[pynn.Model], Any]] = [
+        lambda model: model(x).tobytes(),
+        lambda model: model.predict_proba(x).tobytes(),
+        lambda model: model.evaluate(x, y),
+        lambda model: flat(model),
+    ]
+    expected = [use(build(150)) for use in uses]
+
+    def ask(k: int, model: pynn.Model, answered: threading.Semaphore) -> str:
+        while True:
+            try:
+                if uses[k](model) != expected[k]:
+                    return "wrong"
+            except pynn.ClosedError:
+                return "closed"
+            finally:
+                answered.release()
+
+    def close(model: pynn.Model, answered: threading.Semaphore) -> str:
+        for _ in range(8):
+            assert answered.acquire(timeout=MINUTE)
+        model.close()
+        return "closed"
+
+    for _ in range(20):
+        both = build(150), threading.Semaphore(0)
+        works = [lambda k=k, both=both: ask(k, *both) for k in range(4)]
+        assert run_all([*works, lambda both=both: close(*both)]) == ["closed"] * 5
+
+
+# ------------------------------------------------------------ fork: what the scenarios are made of
+
+# What a child does with its parent's model; the model need not be the same afterwards.
+USES: dict[str, Callable[[pynn.Model, Path], Any]] = {
+    "predict": lambda model, _: model.predict(X),
+    "evaluate": lambda model, _: model.evaluate(X, Y),
+    "fit": lambda model, _: fit(model, 1),
+    "save": lambda model, folder: model.save(folder / "child"),
+    "load": lambda _, folder: pynn.load(folder / "saved").predict(X),
+    "pickle": lambda model, _: pickle.loads(pickle.dumps(model)).predict(X),
+    "deepcopy": lambda model, _: copy.deepcopy(model).predict(X),
+    "parameters": lambda model, _: flat(model),
+    "repr": lambda model, _: repr(model),
+    "close": lambda model, _: model.close(),
+    "threads": lambda model, _: (pynn.set_num_threads(2), model.predict(X)),
+}
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """The exit status of a forked child that does some work: 0 if it ends well, -14 if it hangs."""
+    process = os.fork()
+    if process == 0:
+        signal.alarm(30)
+        try:
+            work()
+            os._exit(0)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def check_uses(model: pynn.Model, folder: Path) -> None:
+    """Each use of the model works in a child."""
+    for name, use in USES.items():
+        assert in_child(lambda use=use: use(model, folder)) == 0, name
+
+
+def trained(folder: Path) -> pynn.Model:
+    """A model that has used C's threads, and its file."""
+    pynn.set_num_threads(3)
+    model = build(150)
+    fit(model)
+    model.save(folder / "saved")
+    return model
+
+
+# ------------------------------------------------------------ fork: the scenarios
+
+
+def fork_when_idle(folder: Path) -> None:
+    """Nobody uses the model. Its answers are the same in the child."""
+    model = trained(folder)
+    expected = model(X).tobytes()
+
+    def compare() -> None:
+        assert model(X).tobytes() == expected
+
+    assert in_child(compare) == 0
+    check_uses(model, folder)
+    compare()
+
+
+def fork_while_it_trains(folder: Path) -> None:
+    """Another thread is in the middle of a step, with the model's locks."""
+    model = trained(folder)
+    running = threading.Event()
+    training = threading.Thread(
+        target=fit,
+        args=(model, 10**9),
+        kwargs={"on_progress": lambda _: running.set()},
+        daemon=True,
+    )
+    training.start()
+    assert running.wait(MINUTE)
+    for _ in range(3):
+        check_uses(model, folder)
+    assert training.is_alive()
+
+
+def fork_while_it_is_saved(folder: Path) -> None:
+    """Another thread holds the lock for one call, for as long as the children live."""
+    model = trained(folder)
+    flushing, go_on = threading.Event(), threading.Event()
+    flush = os.fsync
+
+    def wait(_: int) -> None:
+        flushing.set()
+        assert go_on.wait(10 * MINUTE)
+
+    os.fsync = wait
+    saving = threading.Thread(target=model.save, args=(folder / "slow",), daemon=True)
+    saving.start()
+    assert flushing.wait(MINUTE)
+    os.fsync = flush
+    check_uses(model, folder)
+    go_on.set()
+    saving.join(MINUTE)
+    assert (folder / "slow").read_bytes() == (folder / "saved").read_bytes()
+
+
+def fork_while_a_callback_runs(folder: Path) -> None:
+    """Another thread holds the lock that lets one fit run, for as long as the children live."""
+    model = trained(folder)
+    called, go_on = threading.Event(), threading.Event()
+
+    def wait(_: object) -> None:
+        called.set()
+        assert go_on.wait(10 * MINUTE)
+
+    training = threading.Thread(target=fit, args=(model, 1), kwargs={"on_epoch": wait}, daemon=True)
+    training.start()
+    assert called.wait(MINUTE)
+    check_uses(model, folder)
+    go_on.set()
+    training.join(MINUTE)
+    assert model.epochs_trained == 3
+
+
+def fork_in_a_callback(folder: Path) -> None:
+    """The thread that trains forks: parent and child both finish the fit, with the same bytes."""
+    model = trained(folder)
+    expected = copy.deepcopy(model)
+    fit(expected, 4)
+    processes: list[int] = []
+
+    def on_epoch(result: pynn.EpochResult) -> None:
+        if not processes:
+            processes.append(os.fork())
+            if processes == [0]:
+                signal.alarm(30)
+
+    status = 1
+    try:
+        fit(model, 4, on_epoch=on_epoch)
+        assert flat(model) == flat(expected)
+        fit(model, 1)
+        status = 0
+    finally:
+        if processes == [0]:
+            os._exit(status)
+    assert os.waitpid(processes[0], 0)[1] == 0
+
+
+def train_and_predict(model: pynn.Model) -> tuple[bytes, bytes]:
+    """Parameters and probabilities after an epoch more: a task for another process."""
+    fit(model, 1)
+    return flat(model), model.predict_proba(X).tobytes()
+
+
+def send(method: str, folder: Path) -> None:
+    """Worker processes get a model of the parent's, and come to what the parent comes to."""
+    model = trained(folder)
+    before = flat(model)
+    expected = train_and_predict(copy.deepcopy(model))
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        assert pool.map(train_and_predict, [model] * 4) == [expected] * 4
+    assert flat(model) == before
+
+
+INHERITED: list[pynn.Model] = []
+
+
+def train_inherited(_: int) -> tuple[bytes, bytes]:
+    """The same with the model that the worker was forked with."""
+    return train_and_predict(copy.deepcopy(INHERITED[0]))
+
+
+def inherit(folder: Path) -> None:
+    """Workers that are forked use the parent's model without its being sent."""
+    INHERITED.append(trained(folder))
+    expected = train_inherited(0)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map(train_inherited, range(4)) == [expected] * 4
+    assert train_inherited(0) == expected
+
+
+SCENARIOS: dict[str, Callable[[Path], None]] = {
+    "fork when idle": fork_when_idle,
+    "fork while it trains": fork_while_it_trains,
+    "fork while it is saved": fork_while_it_is_saved,
+    "fork while a callback runs": fork_while_a_callback_runs,
+    "fork in a callback": fork_in_a_callback,
+    "inherit": inherit,
+    "send by fork": lambda folder: send("fork", folder),
+}
+
+
+def run_scenario(name: str, folder: Path) -> None:
+    """Run this file as a program; it must come to its end and have nothing to complain of."""
+    # From 3.12 on Python warns of forking beside the threads that C has started.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", __file__, name, str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=10 * MINUTE)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "done\n", "")
+
+
+@needs_fork
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_model_survives_a_fork(name: str, tmp_path: Path) -> None:
+    """In the child every use of the parent's model works, and never hangs."""
+    run_scenario(name, tmp_path)
+
+
+def test_model_is_sent_to_spawned_processes(tmp_path: Path) -> None:
+    """Processes that begin anew get it by pickle."""
+    run_scenario("spawn", tmp_path)
+
+
+if __name__ == "__main__":
+    name, folder = sys.argv[1], Path(sys.argv[2])
+    if name == "spawn":
+        send(name, folder)
+    else:
+        SCENARIOS[name](folder)
+    print("done", flush=True)
+    os._exit(0)  # a thread may be training
