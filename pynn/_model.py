@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -39,6 +40,9 @@ from pynn._training import Checkpoint, OnEpoch, OnProgress, Plan, Run, Trainer, 
 DEFAULT_BATCH_SIZE = 128
 
 
+_models: weakref.WeakSet[Model] = weakref.WeakSet()
+
+
 class Model:
     """A network with its parameters. Made by `Builder...build()` or `pynn.load`.
 
@@ -71,6 +75,14 @@ class Model:
         self._fit_lock = threading.Lock()  # held by the one `fit` that runs
         self._fitting_thread: int | None = None
         self._resumed: tuple[Run, str] | None = None  # what the next `fit` goes on with
+        _models.add(self)
+
+    def _forget_threads(self) -> None:
+        """After a fork: what other threads held when it happened, nobody will give back."""
+        self._lock = threading.RLock()
+        self._fit_lock = threading.Lock()
+        if self._fitting_thread != threading.get_ident():
+            self._fitting_thread = None
 
     @classmethod
     def _create(cls, spec: Spec, seed: int) -> Model:
@@ -546,3 +558,13 @@ def _not_finite(what: str, data: Data) -> PynnError:
         f"{what} is not finite, though the features are: they are too large, or the model has"
         " diverged, or its parameters were set so"
     )
+
+
+def _after_fork() -> None:
+    """In the child, where there is one thread."""
+    for model in _models:
+        model._forget_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -65,7 +65,8 @@ def kill_saves(folder: Path) -> None:
     models[1].save(other)
     progress = memoryview(mmap.mmap(-1, 16)).cast("q")  # shared with the children
     saves = unfinished = start = 0
-    for delay in np.random.default_rng(12).uniform(0, 0.02, KILLS):
+    rng = np.random.default_rng(12)
+    for _ in range(KILLS):
         child = os.fork()
         if child == 0:
             try:
@@ -74,7 +75,11 @@ def kill_saves(folder: Path) -> None:
                 traceback.print_exc()
             finally:
                 os._exit(1)
-        time.sleep(delay)
+        wanted = start + rng.integers(3)
+        while progress[1] < wanted:
+            assert os.waitpid(child, os.WNOHANG) == (0, 0)
+            time.sleep(0.0005)
+        time.sleep(rng.uniform(0, 0.01))
         os.kill(child, signal.SIGKILL)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         begun, ended = progress

@@ -616,6 +616,33 @@ def test_every_extreme_in_a_run_is_used_or_refused(
         use_or_refuse(path, join(header, tensors))
 
 
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({"sums": [1.0, 1, 3]}, "3 examples are no whole steps of 4"),
+        ({"sums": [1.0, 1, 10]}, r"sums must be in \[0, 9\], got 10"),
+        ({"sums": [10**400, 1, 4]}, "a figure must be a finite number, got int 1000"),
+        ({"sums": [1.0, 1]}, "not enough values"),
+        ({"epochs": 1}, "more is done than 1 epochs"),
+        ({"results": []}, "it ends after 0 epochs, the model after 1"),
+        ({"first_epoch": 2**62}, "the model after 1"),
+        ({"results": [[1, 3, None, 0.5, None, None, 0.1]]}, "a figure must be .* NoneType None"),
+        ({"results": [[1, 3, True, 0.5, None, None, 0.1]]}, "a figure must be .* bool True"),
+        ({"optimizer": {}}, "it has no entry 'kind'"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused(
+    path: Path, checkpoint: bytes, entries: dict[str, Any], words: str
+) -> None:
+    """Each entry may be one that a run has, but not beside the others."""
+    header, tensors = parts(checkpoint)
+    run = json.loads(header["__metadata__"]["run"]) | entries
+    header["__metadata__"]["run"] = json.dumps(run)
+    path.write_bytes(join(header, tensors))
+    with pytest.raises(pynn.FileFormatError, match=f"says of its run is damaged: .*{words}"):
+        pynn.Model.resume(path)
+
+
 def deepest() -> int:
     """The most lists within lists that Python reads as JSON, called from about here."""
     least, most = 1, 1 << 20

@@ -1,4 +1,4 @@
-"""Threads and processes that share a model, fork under it, or get it sent; see also test_threads.py.
+"""Threads and processes that share a model, fork under it, or get it sent (cf. test_threads.py).
 
 What forks runs in a process of its own: this file, started as a program with a scenario's name.
 """
@@ -25,7 +25,9 @@ import pytest
 import pynn
 
 MINUTE = 60  # no test waits longer for what should come at once
-X = np.random.default_rng(4).integers(0, 256, (601, 200), np.uint8)
+SLOW = pynn.build_info()["blas"] == "reference"  # and under sanitizers, probably
+TIMES = 2 if SLOW else 10
+X = np.random.default_rng(4).integers(0, 256, (301, 100), np.uint8)
 Y = X[:, 0] % 5
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
@@ -40,8 +42,8 @@ def same_threads_after() -> Iterator[None]:
 
 
 def build(*widths: int, seed: int = 2) -> pynn.Model:
-    """A network from 200 inputs over hidden layers of these widths to 5 classes."""
-    chain: Any = pynn.Builder().input(200)
+    """A network from 100 inputs over hidden layers of these widths to 5 classes."""
+    chain: Any = pynn.Builder().input(100)
     for width in widths:
         chain = chain.dense(width).relu()
     model: pynn.Model = chain.dense(5).softmax_cross_entropy().build(seed=seed)
@@ -81,14 +83,14 @@ def test_eight_threads_predict_as_one(threads: int) -> None:
         lambda model: model.evaluate(X, Y),
     ]
     pynn.set_num_threads(1)
-    model = build(150, 60)
+    model = build(90, 40)
     fit(model)
     expected = [use(model) for use in uses]
     pynn.set_num_threads(threads)
 
     def ask(first: int) -> list[int]:
         """The places of the answers that are not as they should be."""
-        order = [(first + k) % len(uses) for k in range(6 * len(uses))]
+        order = [(first + k) % len(uses) for k in range(TIMES * len(uses))]
         return [k for k in order if uses[k](model) != expected[k]]
 
     assert run_all([lambda k=k: ask(k) for k in range(8)]) == [[]] * 8
@@ -96,13 +98,13 @@ def test_eight_threads_predict_as_one(threads: int) -> None:
 
 def test_eight_threads_predict_while_the_number_of_threads_changes() -> None:
     """A ninth thread that sets one number after the other changes no bit."""
-    model = build(150, 60)
+    model = build(90, 40)
     expected = model(X).tobytes()
     answered = threading.Event()
 
     def ask() -> int:
         try:
-            return sum(model(X).tobytes() == expected for _ in range(20))
+            return sum(model(X).tobytes() == expected for _ in range(TIMES))
         finally:
             answered.set()
 
@@ -111,9 +113,9 @@ def test_eight_threads_predict_while_the_number_of_threads_changes() -> None:
         while not answered.is_set():
             pynn.set_num_threads(changes % 4 + 1)
             changes += 1
-        return 20
+        return TIMES
 
-    assert run_all([ask] * 8 + [change]) == [20] * 9
+    assert run_all([ask] * 8 + [change]) == [TIMES] * 9
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -123,14 +125,14 @@ def test_two_models_train_at_once_as_in_turn(threads: int, tmp_path: Path) -> No
 
     def train(name: str, *widths: int) -> tuple[Any, ...]:
         model = build(*widths)
-        history = fit(model, 4, validation=(X[:300], Y[:300]))
+        history = fit(model, 4, validation=(X[:99], Y[:99]))
         model.save(tmp_path / name)
         figures = history.loss, history.accuracy, history.val_loss, history.val_accuracy
         return (tmp_path / name).read_bytes(), figures
 
-    works = [lambda: train("one", 180, 40), lambda: train("other", 33)]
+    works = [lambda: train("one", 120, 40), lambda: train("other", 33)]
     expected = [work() for work in works]
-    for _ in range(3):
+    for _ in range(TIMES):
         assert run_all(works) == expected
 
 
@@ -140,7 +142,7 @@ def test_python_goes_on_while_c_trains() -> None:
     Here Python takes its lock from nobody who does not let go of it: were it kept during that call,
     there would be a turn or two, between the calls.
     """
-    rows = 60 if pynn.build_info()["blas"] == "reference" else 6000  # some tenths of a second
+    rows = 60 if SLOW else 6000  # some tenths of a second
     x, y = np.ones((rows, 784), np.uint8), np.zeros(rows, np.uint8)
     model = pynn.Builder().input(784).dense(1000).dense(10).softmax_cross_entropy().build()
     turns = 0
@@ -167,7 +169,7 @@ def test_python_goes_on_while_c_trains() -> None:
     assert during >= 20
 
 
-@pytest.mark.parametrize("rows", [1, 601])
+@pytest.mark.parametrize("rows", [1, 301])
 def test_closing_while_others_predict(rows: int) -> None:
     """Each of four threads gets right answers until it gets the error, and nothing else."""
     x, y = X[:rows], Y[:rows]
@@ -177,7 +179,7 @@ def test_closing_while_others_predict(rows: int) -> None:
         lambda model: model.evaluate(x, y),
         lambda model: flat(model),
     ]
-    expected = [use(build(150)) for use in uses]
+    expected = [use(build(90)) for use in uses]
 
     def ask(k: int, model: pynn.Model, answered: threading.Semaphore) -> str:
         while True:
@@ -195,8 +197,8 @@ def test_closing_while_others_predict(rows: int) -> None:
         model.close()
         return "closed"
 
-    for _ in range(20):
-        both = build(150), threading.Semaphore(0)
+    for _ in range(2 * TIMES):
+        both = build(90), threading.Semaphore(0)
         works = [lambda k=k, both=both: ask(k, *both) for k in range(4)]
         assert run_all([*works, lambda both=both: close(*both)]) == ["closed"] * 5
 
@@ -243,7 +245,7 @@ def check_uses(model: pynn.Model, folder: Path) -> None:
 def trained(folder: Path) -> pynn.Model:
     """A model that has used C's threads, and its file."""
     pynn.set_num_threads(3)
-    model = build(150)
+    model = build(90)
     fit(model)
     model.save(folder / "saved")
     return model

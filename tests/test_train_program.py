@@ -27,6 +27,14 @@ import train  # noqa: E402
 SMALL = ["--hidden", "8", "--batch-size", "50", "--epochs", "2"]
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Ctrl-C ends a program, also where the tests run in the background, which would ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def data(tmp_path):
     """A data set in MNIST's layout: ten noisy patterns, 300 and 100 examples."""

@@ -109,6 +109,12 @@ static void test_refusals(void) {
     const pynn_layer full[] = {HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(4)};
     refuses(INT_MAX, full, 5, PYNN_SIZE_OVERFLOW);
 
+    /* More layers than can be: that is seen before they are looked at. */
+    const size_t layer_nbytes = sizeof(network_layer) + sizeof(network_stage);
+    refuses(3, &dense, SIZE_MAX, PYNN_SIZE_OVERFLOW);
+    refuses(3, &dense, SIZE_MAX / layer_nbytes + 1, PYNN_SIZE_OVERFLOW);
+    refuses(3, &dense, SIZE_MAX / layer_nbytes, PYNN_SIZE_OVERFLOW);
+
     pynn_network *network = (pynn_network *)&network;
     CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, 2, &network), PYNN_UNKNOWN_LAYER);
     CHECK(network == NULL);
