@@ -190,6 +190,7 @@ def memory(results: Results) -> str:
 def losses(results: Results) -> str:
     """Everything measured in which a peer, at its best, is faster than pynn at two threads."""
     found = []
+    looked_at = 0
     for part in ("recipe", "grid", "inference", "start"):
         for name, case in results.cases(part).items():
             own = PYNN if PYNN in case["contenders"] else "pynn"
@@ -199,9 +200,12 @@ def losses(results: Results) -> str:
                 if name == "import" and peer == "numpy":  # pynn imports it: a sum, no contest
                     continue
                 if names := options(case, peer):
+                    looked_at += 1
                     ratio, against = against_best(case, own, names)
                     if ratio.median > 1:
                         found.append([part, name, label(against), ratio.text()])
+    if not looked_at:
+        return ""
     if not found:
         return "In nothing measured here is a peer faster than pynn at its default."
     return table(["part", "case", "faster", "pynn / it"], found)

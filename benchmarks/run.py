@@ -37,7 +37,7 @@ parts:
   start      imports, and from a cold process to the first prediction
   memory     peak memory of a process, and installed size
 
-Keep the machine otherwise idle. must-show takes about a quarter of an hour on
+Keep the machine otherwise idle. must-show takes under half an hour on
 two cores, everything about one hour and a half.
 """
 
