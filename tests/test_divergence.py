@@ -180,6 +180,21 @@ def test_bad_validation_costs_no_training(
         assert_same(again, whole)
 
 
+def test_huge_validation_costs_no_training(rng: np.random.Generator) -> None:
+    """Features that are finite, but so large that the loss is not."""
+    x, y = examples(rng)
+    model, other = build(), build()
+    huge = (np.sign(x) * MAX).astype(np.float32)
+    message = refused(DIVERGED, lambda: fit(model, x, y, validation=(huge, y)))
+    assert message == (
+        "epoch 1, after its last step: the loss over the validation data is not finite: try"
+        " features scaled to about 1, or a smaller learning rate; the model is as the epoch's steps"
+        " left it"
+    )
+    fit(other, x, y, epochs=1)
+    assert_same(model, other)
+
+
 def assert_same(model: pynn.Model, other: pynn.Model) -> None:
     """Two models have the same parameters, bit for bit."""
     for name, array in model.parameters.items():

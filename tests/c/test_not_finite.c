@@ -89,6 +89,32 @@ static void test_parameters(float bad) {
     CHECK_EQ(pynn_train(workspace, &data, NULL, BATCH, 0, 3, &sgd, parameters, &sums), PYNN_NOT_FINITE);
 }
 
+/* relu makes 0 of minus infinity, so that all outputs are finite: the features are looked at, too. */
+static void test_hidden(void) {
+    const pynn_layer layers[] = {
+        {PYNN_DENSE, 1, PYNN_INIT_HE}, {PYNN_RELU, 0, PYNN_INIT_NONE}, {PYNN_DENSE, CLASSES, PYNN_INIT_HE}};
+    const float parameters[INPUTS + 1 + 2 * CLASSES] = {1.0f, 1.0f, 1.0f, 0.5f, 1.0f, 2.0f};
+    const pynn_data data = examples(-INFINITY, PYNN_PATH_AUTO);
+    float out[ROWS * CLASSES];
+    pynn_sums sums = {0};
+    pynn_network *network = NULL;
+    pynn_workspace *own = NULL;
+    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 3, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+                  PYNN_OK) ||
+        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, BATCH, &own), PYNN_OK))
+        return;
+    CHECK_EQ(pynn_evaluate(own, &data, 0, ROWS, parameters, &sums), PYNN_NOT_FINITE);
+    CHECK(isfinite(sums.loss));
+    CHECK_EQ(sums.rows, ROWS);
+    CHECK_EQ(pynn_predict(own, &data, 0, ROWS, parameters, PYNN_LOGITS, out), PYNN_NOT_FINITE);
+    for (size_t i = 0; i < ROWS * CLASSES; i++) CHECK(isfinite(out[i]));
+    CHECK_EQ(pynn_evaluate(own, &data, BAD_ROW + 1, ROWS, parameters, &sums), PYNN_OK);
+    CHECK_EQ(pynn_predict(own, &data, 0, BAD_ROW, parameters, PYNN_LOGITS, out), PYNN_OK);
+    CHECK_EQ(pynn_evaluate(own, &data, BAD_ROW, BAD_ROW + 1, parameters, &sums), PYNN_NOT_FINITE);
+    pynn_workspace_destroy(own);
+    pynn_network_destroy(network);
+}
+
 int main(void) {
     const pynn_layer layer = {PYNN_DENSE, CLASSES, PYNN_INIT_HE};
     const float bad[] = {NAN, INFINITY, -INFINITY};
@@ -108,6 +134,7 @@ int main(void) {
         }
         test_parameters(bad[b]);
     }
+    test_hidden();
     pynn_workspace_destroy(workspace);
     pynn_network_destroy(network);
     return check_failures();
