@@ -16,7 +16,7 @@ ROWS = 60_000
 BATCHES = (16, 32, 128, 512, 4096)
 HIDDEN = (64, 256, 1024, 2048)
 GRID_BATCHES = BATCHES[::2]  # of the grid with all peers, which would take hours
-GRID_ROWS = 16_384
+GRID_ROWS = {64: 16_384, 256: 16_384, 1024: 4_096, 2048: 2_048}  # by width; but a batch at least
 SECONDS_A_TURN = 2.0
 PREDICTED = (1, 128, 10_000)
 

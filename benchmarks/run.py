@@ -152,7 +152,7 @@ def plan(part: str, workers: Workers, rounds: int, *, quick: bool) -> Plan:
             for hidden in HIDDEN[:1] if quick else HIDDEN:
                 for batch in GRID_BATCHES[:1] if quick else GRID_BATCHES:
                     shape = cases.grid_shape(data, batch, hidden)
-                    rows = 2048 if quick else min(cases.GRID_ROWS, shape.rows)
+                    rows = 2048 if quick else max(cases.GRID_ROWS[hidden], batch)
                     shape = shape._replace(rows=rows)
                     yield (
                         shape.name,
