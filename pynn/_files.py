@@ -108,21 +108,24 @@ def load(path: str | os.PathLike[str]) -> Saved:
         with safetensors.safe_open(name, framework="numpy") as file:
             return _read(name, file)
     except safetensors.SafetensorError as error:
-        raise FileFormatError(f"{name}: not a safetensors file: {error}") from None
+        why = f"not a safetensors file: {error}"
+    refuse(name, why)
 
 
-def _refuse(name: str, why: str) -> NoReturn:
-    raise FileFormatError(f"{name}: {why}")
+def refuse(name: str, why: str) -> NoReturn:
+    """Say what is wrong with a file; what that quotes from it may be long, or no text at all."""
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in why[:400])
+    raise FileFormatError(f"{name}: {text}{'...' if len(why) > 400 else ''}") from None
 
 
 def _read(name: str, file: Any) -> Saved:
     """The model in an open file. Allocates nothing large before it has compared the shapes."""
     metadata = file.metadata() or {}
     if metadata.get("format") != FORMAT:
-        _refuse(name, "not a model of pynn: its metadata has no entry 'format' that is 'pynn'")
+        refuse(name, "not a model of pynn: its metadata has no entry 'format' that is 'pynn'")
     version = metadata.get("format_version")
     if version != FORMAT_VERSION:
-        _refuse(
+        refuse(
             name,
             f"format version {version!r} is unknown; this pynn reads version {FORMAT_VERSION!r}."
             " A newer pynn may read it",
@@ -135,7 +138,7 @@ def _read(name: str, file: Any) -> Saved:
         raise
     except (ValueError, TypeError, LookupError, RecursionError, PynnError) as error:
         why = f"it has no entry {error}" if isinstance(error, KeyError) else error
-        _refuse(name, f"the description of the model in its metadata is damaged: {why}")
+        refuse(name, f"the description of the model in its metadata is damaged: {why}")
     _compare(name, file, network.dense_views)
     parameters = network.new_parameters()
     for key, view in name_parameters(network.dense_views, parameters).items():
@@ -151,15 +154,15 @@ def _compare(name: str, file: Any, views: list[DenseView]) -> None:
         shapes[f"dense{number}.bias"] = [view.outputs]
     keys = set(file.keys())
     if missing := sorted(shapes.keys() - keys):
-        _refuse(name, f"tensors are missing: {', '.join(missing)}")
+        refuse(name, f"tensors are missing: {', '.join(missing)}")
     if extra := sorted(keys - shapes.keys()):
-        _refuse(name, f"tensors that the model does not have: {', '.join(extra)}")
+        refuse(name, f"tensors that the model does not have: {', '.join(extra)}")
     for key, shape in shapes.items():
         tensor = file.get_slice(key)
         if tensor.get_dtype() != "F32":
-            _refuse(name, f"tensor {key} must be of dtype F32 (float32), is {tensor.get_dtype()}")
+            refuse(name, f"tensor {key} must be of dtype F32 (float32), is {tensor.get_dtype()}")
         if tensor.get_shape() != shape:
-            _refuse(name, f"tensor {key} must have shape {shape}, has {tensor.get_shape()}")
+            refuse(name, f"tensor {key} must have shape {shape}, has {tensor.get_shape()}")
 
 
 def _parse(text: str) -> tuple[Spec, int, int]:

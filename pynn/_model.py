@@ -29,7 +29,7 @@ from pynn._errors import (
     ArgumentTypeError,
     ClosedError,
     DivergenceError,
-    FileFormatError,
+    OutOfMemoryError,
     PynnError,
 )
 from pynn._history import Evaluation, History
@@ -171,6 +171,9 @@ class Model:
         plan = Plan(epochs, batch_size, optimizer, data.rows, checksum)
         with self._only_fit():
             run = self._start(plan)
+            most = 0 if held_out is None else min(held_out.rows, ROWS_AT_A_TIME)
+            with self._lock:  # now, for all of it: no epoch is lost to a lack of memory
+                self._open_workspace(max(batch_size, most))
             trainer = Trainer(self, run, data, held_out, on_epoch, on_progress, kept)
             return trainer.train()
 
@@ -218,7 +221,7 @@ class Model:
         saved = _files.load(path)
         name = os.fspath(path)
         if saved.run is None:
-            raise FileFormatError(f"{name}: a model, but no checkpoint of a run; use pynn.load")
+            _files.refuse(name, "a model, but no checkpoint of a run; use pynn.load")
         try:
             run = Run.from_dict(saved.run)
             if run.epochs_trained != saved.epochs_trained:
@@ -228,7 +231,7 @@ class Model:
                 )
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             why = f"it has no entry {error}" if isinstance(error, KeyError) else error
-            raise FileFormatError(f"{name}: what it says of its run is damaged: {why}") from None
+            _files.refuse(name, f"what it says of its run is damaged: {why}")
         model = cls(*saved[:5])
         model._resumed = run, name
         return model
@@ -467,7 +470,10 @@ class Model:
             if self._workspace is not None:
                 self._workspace.close()
             self._workspace = None
-            self._workspace = Workspace(network, batch)
+            try:
+                self._workspace = Workspace(network, batch)
+            except OutOfMemoryError:
+                raise OutOfMemoryError(f"out of memory for a batch of {batch:,}") from None
         return self._workspace
 
     def _train(

@@ -342,6 +342,19 @@ def test_missing_version_is_refused(path: Path) -> None:
     assert refusal(path).startswith("format version None is unknown")
 
 
+@pytest.mark.parametrize(
+    "quoted", ["9" * 100_000, "\x1b[2J\n\r\x00" * 1000, "\u202e" * 1000], ids=["long", "codes", "turned"]
+)
+def test_what_a_message_quotes_is_short_and_harmless(quoted: str, path: Path) -> None:
+    """A file cannot flood a terminal, or steer it, by the words that an error repeats."""
+    write(path, {quoted: np.zeros(1, np.float32)}, format_version="1")
+    named = refusal(path)
+    write(path, format_version=quoted)
+    for message in (named, refusal(path)):
+        assert len(message) < 500
+        assert message.isprintable()
+
+
 def changed(name: str, array: npt.NDArray[Any] | None) -> Tensors:
     """The tensors of build() with one added, replaced, or (None) left out."""
     tensors: Tensors = dict(build().parameters)

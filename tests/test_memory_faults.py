@@ -206,6 +206,25 @@ def test_workspace_says_what_it_holds(ledger: Ledger) -> None:
     assert ledger.held.keys() == before
 
 
+def test_workspace_is_complete_before_training(ledger: Ledger) -> None:
+    """What validation needs is asked for at the start, and the error names the batch."""
+    model = pynn.Builder().input(20).dense(3).softmax_cross_entropy().build()
+    seen: list[int] = []
+    ledger.refuse(range(1))
+    with pytest.raises(pynn.OutOfMemoryError, match=r"^out of memory for a batch of 100$"):
+        model.fit(X, Y, epochs=1, batch_size=40, validation=(X, Y))
+    ledger.refuse(range(0))
+    model.fit(
+        X,
+        Y,
+        epochs=2,
+        batch_size=40,
+        validation=(X, Y),
+        on_progress=lambda _: seen.append(ledger.requests),
+    )
+    assert len(set(seen)) == 1
+
+
 def test_refused_team(ledger: Ledger) -> None:
     """A team that there is no memory for is a MemoryError, too."""
     ledger.refuse(range(1))
