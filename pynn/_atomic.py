@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 
 
 def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
@@ -12,43 +14,49 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
     A link is followed, and the permissions of a file that is replaced are kept.
 
     Raises:
-        OSError: It cannot be written; the old file, if any, is as it was, and nothing is left
-            beside it.
+        OSError: It cannot be written, or is something else than a file, such as a folder, a pipe or
+            a device; its filename is the path as it was given. The old file, if any, is as it was,
+            and nothing is left beside it.
     """
-    import tempfile  # here, since it takes a while and only saving needs it
-
     target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    mode = _mode_for(target)
+    folder, name = os.path.split(target)
+    beside = os.path.join(folder, f".{name}.{os.urandom(8).hex()}")
     try:
-        handle, beside = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", dir=folder)
-    except OSError as error:
-        error.filename = os.fspath(path)  # the name that the caller knows
-        raise
-    try:
-        with os.fdopen(handle, "wb") as file:
+        mode = _mode_of(target)
+        # The system masks a new file's permissions; those of an old one are never widened.
+        made_with = 0o666 if mode is None else mode
+        with open(beside, "xb", opener=lambda p, flags: os.open(p, flags, made_with)) as file:
             file.write(contents)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(beside, mode)
+        if mode is not None:
+            os.chmod(beside, mode)
         os.replace(beside, target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(beside)
-        if isinstance(error, OSError) and error.filename is not None:
-            error.filename, error.filename2 = os.fspath(path), None
+        if isinstance(error, OSError):
+            error.filename = os.fspath(path)
+            del error.filename2  # of a rename; None would be shown
         raise
     _flush_folder(folder)
 
 
-def _mode_for(target: str) -> int:
-    """The permissions of the file that is replaced, or those that a new file would get."""
+def _mode_of(target: str) -> int | None:
+    """The permissions of the file that is replaced, or None where there is none yet.
+
+    Raises:
+        OSError: What is there is no file, and a file must not take its place.
+    """
     try:
-        return os.stat(target).st_mode & 0o777
+        mode = os.stat(target).st_mode
     except FileNotFoundError:
-        umask = os.umask(0)
-        os.umask(umask)
-        return 0o666 & ~umask
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is no file but a pipe, a socket or a device; give another")
+    return stat.S_IMODE(mode) & 0o777
 
 
 def _flush_folder(folder: str) -> None:

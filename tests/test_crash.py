@@ -148,8 +148,10 @@ def test_full_disk_is_an_oserror_and_leaves_the_old_file(
     room = min(int(share * length), length - 1)
     path.unlink()
     before = saved(old, path) if existing else None
-    with largest_file(room), pytest.raises(OSError):
+    with largest_file(room), pytest.raises(OSError) as caught:
         new.save(path)
+    assert str(caught.value).endswith(f"{os.strerror(caught.value.errno or 0)}: '{path}'")
+    assert caught.value.filename == str(path)
     assert os.listdir(tmp_path) == ([NAME] if existing else [])
     assert not existing or path.read_bytes() == before
     with largest_file(length):

@@ -204,12 +204,18 @@ def test_failed_save_leaves_what_was_there(
 
 
 def test_bytes_are_on_disk_before_the_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The new file is complete and synced before it takes the old one's place."""
+    """The new file is complete and synced before it takes the old one's place, and that after."""
     path.write_bytes(b"old")
-    fsync, replace, events = os.fsync, os.replace, []
+    fsync, replace = os.fsync, os.replace
+    events: list[tuple[str, int]] = []
+    folder = path.parent.stat()
 
     def spy_fsync(descriptor: int) -> None:
-        events.append(("fsync", os.fstat(descriptor).st_size))
+        what = os.fstat(descriptor)
+        if os.path.samestat(what, folder):
+            events.append(("fsync of the folder", 0))
+        else:
+            events.append(("fsync", what.st_size))
         fsync(descriptor)
 
     def spy_replace(source: str | Path, target: str | Path) -> None:
@@ -222,7 +228,8 @@ def test_bytes_are_on_disk_before_the_name(path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "replace", spy_replace)
     build().save(path)
     size = path.stat().st_size
-    assert events[:2] == [("fsync", size), ("replace", size)]
+    last = [("fsync of the folder", 0)] if os.name == "posix" else []
+    assert events == [("fsync", size), ("replace", size), *last]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="has no such permissions")
@@ -241,6 +248,61 @@ def test_replaced_file_keeps_its_permissions(path: Path) -> None:
     path.chmod(0o600)
     build().save(path)
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no such permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o440, 0o666])
+def test_file_is_never_open_to_more_than_at_its_end(
+    mode: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written beside a private file is as private from the start."""
+    path.touch()
+    path.chmod(mode)
+    fsync, seen = os.fsync, []
+
+    def spy(descriptor: int) -> None:
+        seen.append(os.fstat(descriptor).st_mode & 0o777)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    build().save(path)
+    assert seen[0] & ~mode == 0
+    assert path.stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no umask")
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_umask_is_the_systems_business(
+    mask: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new file is masked, and the process's mask is never changed: it is every thread's."""
+    model, umask = build(), os.umask
+    before = umask(mask)
+    try:
+        with monkeypatch.context() as patch:
+            patch.delattr(os, "umask")
+            model.save(path)
+        assert umask(mask) == mask
+    finally:
+        umask(before)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
+@pytest.mark.parametrize("linked", [True, False])
+def test_what_is_no_file_is_not_replaced_by_one(linked: bool, path: Path) -> None:
+    """A pipe stays a pipe, as a device stays one, and the error names it."""
+    pipe = path.with_name("pipe")
+    os.mkfifo(pipe)
+    if linked:
+        path.symlink_to(pipe)
+    there = path if linked else pipe
+    before = sorted(os.listdir(path.parent))
+    with pytest.raises(OSError, match="no file but a pipe, a socket or a device") as caught:
+        build().save(there)
+    assert caught.value.filename == str(there)
+    assert pipe.is_fifo()
+    assert sorted(os.listdir(path.parent)) == before
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a privilege for links")
@@ -270,8 +332,9 @@ def test_saving_over_a_folder_is_an_oserror(
     """A folder is no place for a file, and keeps no trace of the attempt."""
     monkeypatch.chdir(path.parent)
     (path.parent / "folder").mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(OSError) as caught:
         build().save(name)
+    assert caught.value.filename == name
     assert os.listdir() == ["folder"]
     assert os.listdir("folder") == []
 
@@ -343,7 +406,9 @@ def test_missing_version_is_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "quoted", ["9" * 100_000, "\x1b[2J\n\r\x00" * 1000, "\u202e" * 1000], ids=["long", "codes", "turned"]
+    "quoted",
+    ["9" * 100_000, "\x1b[2J\n\r\x00" * 1000, "\u202e" * 1000],
+    ids=["long", "codes", "turned"],
 )
 def test_what_a_message_quotes_is_short_and_harmless(quoted: str, path: Path) -> None:
     """A file cannot flood a terminal, or steer it, by the words that an error repeats."""
