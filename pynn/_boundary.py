@@ -225,12 +225,13 @@ class Data:
 
     Args:
         features: Shape (rows, ...) with as many values a row as the network has inputs; uint8 or
-            float32, contiguous.
+            float32, contiguous and aligned.
         labels: Shape (rows,), int32, contiguous; or None.
     """
 
     def __init__(self, features: Features, labels: npt.NDArray[np.int32] | None = None) -> None:
-        assert features.flags.c_contiguous and features.dtype in (_UINT8, _FLOAT32)
+        assert features.flags.c_contiguous and features.flags.aligned
+        assert features.dtype in (_UINT8, _FLOAT32)
         self.rows = len(features)
         self.features = features
         self._features = ffi.from_buffer(features)

@@ -59,7 +59,8 @@ def real(name: str, value: object, *, above: float) -> float:
 def features(name: str, value: object, inputs: int) -> Features:
     """Examples as the C library reads them: contiguous, uint8 or float32, `inputs` values a row.
 
-    float64 is converted to float32, a copy; what is not contiguous in C's order is copied, too.
+    float64 is converted to float32, a copy; what is not contiguous in C's order, or not aligned, is
+    copied, too.
     """
     array = plain_array(name, value)
     if array.dtype == _FLOAT64:
@@ -77,7 +78,8 @@ def features(name: str, value: object, inputs: int) -> Features:
         raise ArgumentError(
             f"{name} must have shape (n, {inputs}), or (n, ...) with {inputs} values a row, {got}"
         )
-    return np.ascontiguousarray(array)
+    array = np.ascontiguousarray(array)
+    return array if array.flags.aligned else array.copy()
 
 
 def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.int32]:

@@ -439,10 +439,14 @@ class Model:
     def close(self) -> None:
         """Free the network and its workspace now. A second call does nothing."""
         with self._lock:
-            if self._workspace is not None:
-                self._workspace.close()
-            self._workspace = None
             self._network = None
+            self._close_workspace()
+
+    def _close_workspace(self) -> None:
+        """Forget it first: Ctrl-C may come as soon as it is free."""
+        old, self._workspace = self._workspace, None
+        if old is not None:
+            old.close()
 
     def __enter__(self) -> Model:
         self._open_network()
@@ -467,9 +471,7 @@ class Model:
         """The workspace, replaced by a larger one where need be. The caller holds the lock."""
         network = self._open_network()
         if self._workspace is None or self._workspace.max_batch < batch:
-            if self._workspace is not None:
-                self._workspace.close()
-            self._workspace = None
+            self._close_workspace()
             try:
                 self._workspace = Workspace(network, batch)
             except OutOfMemoryError:

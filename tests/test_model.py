@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 
 import pynn
+from pynn import _boundary, _checks
 
 Floats = npt.NDArray[np.float64]
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
@@ -163,6 +164,24 @@ def unaligned(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     out = memory[1:].view(np.float32).reshape(x.shape)
     out[...] = x
     return out
+
+
+def test_unaligned_floats_are_copied_for_c() -> None:
+    """C reads floats at multiples of four, also by lists of those few that are not zero."""
+    x = np.zeros((90, 30), np.float32)
+    x[:, ::9] = np.random.default_rng(9).normal(size=(90, 4))
+    y, odd = np.arange(90) % 4, unaligned(x)
+    assert not odd.flags.aligned
+    lent = _checks.features("features", odd, 30)
+    assert lent.ctypes.data % 4 == 0
+    np.testing.assert_array_equal(lent, x)
+    assert _checks.features("features", x, 30) is x
+    chain = pynn.Builder().input(30).dense(64).relu().dense(4).softmax_cross_entropy()
+    model, other = chain.build(), chain.build()
+    model.fit(odd, y, epochs=2, batch_size=32)
+    other.fit(x, y, epochs=2, batch_size=32)
+    assert model.evaluate(odd, y) == other.evaluate(x, y)
+    np.testing.assert_array_equal(model(odd), other(x))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -369,6 +388,38 @@ def test_with_closes_after_an_error() -> None:
         raise ZeroDivisionError
     with pytest.raises(pynn.ClosedError):
         model.predict(X)
+
+
+@pytest.mark.parametrize("closing", [True, False])
+def test_memory_that_is_free_is_not_used(closing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C just when a workspace was freed, by close() or for a larger one, leaves none there."""
+    model = build()
+    expected = model(X[:1])
+    freed: list[_boundary.Workspace] = []
+    free, predict = _boundary.Workspace.close, _boundary.Workspace.predict
+
+    def pressed(workspace: _boundary.Workspace) -> None:
+        free(workspace)
+        freed.append(workspace)
+        raise KeyboardInterrupt
+
+    def checked(workspace: _boundary.Workspace, *arguments: Any, **options: Any) -> None:
+        assert workspace not in freed
+        predict(workspace, *arguments, **options)
+
+    monkeypatch.setattr(_boundary.Workspace, "predict", checked)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_boundary.Workspace, "close", pressed)
+        if closing:
+            model.close()
+        else:
+            model(X)
+    assert len(freed) == 1
+    if closing:
+        with pytest.raises(pynn.ClosedError):
+            model(X[:1])
+    else:
+        np.testing.assert_array_equal(model(X[:1]), expected)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
