@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks
+from pynn import _checks, _forks
 from pynn._boundary import (
     ROWS_AT_A_TIME,
     Data,
@@ -38,9 +37,6 @@ from pynn._spec import Spec
 from pynn._training import Checkpoint, OnEpoch, OnProgress, Plan, Run, Trainer, fingerprint, paced
 
 DEFAULT_BATCH_SIZE = 128
-
-
-_models: weakref.WeakSet[Model] = weakref.WeakSet()
 
 
 class Model:
@@ -75,7 +71,7 @@ class Model:
         self._fit_lock = threading.Lock()  # held by the one `fit` that runs
         self._fitting_thread: int | None = None
         self._resumed: tuple[Run, str] | None = None  # what the next `fit` goes on with
-        _models.add(self)
+        _forks.register(self)
 
     def _forget_threads(self) -> None:
         """After a fork: what other threads held when it happened, nobody will give back."""
@@ -409,14 +405,14 @@ class Model:
         """Write the model, and where its run stands, if that is what the file is for."""
         from pynn import _files
 
-        with self._lock:
-            network, parameters = self._open_network(), self._parameter_array
+        with self._lock:  # not while the disk works: forks wait for it
+            network, parameters = self._open_network(), self._parameter_array.copy()
             epochs_trained = self._epochs_trained if run is None else run.epochs_trained
             progress = None if run is None else run.to_dict()
-            _files.save(
-                path,
-                _files.Saved(self._spec, network, parameters, self._seed, epochs_trained, progress),
-            )
+        _files.save(
+            path,
+            _files.Saved(self._spec, network, parameters, self._seed, epochs_trained, progress),
+        )
 
     def _go_back_to(self, path: str | os.PathLike[str]) -> str:
         """Take parameters and epochs from a checkpoint; where that stands, in words."""
@@ -566,13 +562,3 @@ def _not_finite(what: str, data: Data) -> PynnError:
         f"{what} is not finite, though the features are: they are too large, or the model has"
         " diverged, or its parameters were set so"
     )
-
-
-def _after_fork() -> None:
-    """In the child, where there is one thread."""
-    for model in _models:
-        model._forget_threads()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

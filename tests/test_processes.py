@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn import _boundary, _forks
 
 MINUTE = 60  # no test waits longer for what should come at once
 SLOW = pynn.build_info()["blas"] == "reference"  # and under sanitizers, probably
@@ -284,8 +285,84 @@ def fork_while_it_trains(folder: Path) -> None:
     assert training.is_alive()
 
 
+def check_free(*models: pynn.Model) -> None:
+    """Another thread can use them at once: the fork has given back what it took."""
+    for model in models:
+        user = threading.Thread(target=model.predict, args=(X,), daemon=True)
+        user.start()
+        user.join(MINUTE)
+        assert not user.is_alive()
+
+
+def fork_in_the_middle_of_a_call(folder: Path) -> None:
+    """The fork waits until C is done: in BLAS a thread has locks that no child could give back.
+
+    The call lasts so long that a fork that does not wait comes in the middle of it.
+    """
+    model, working, begun = trained(folder), [], threading.Event()
+    predict = _boundary.Workspace.predict
+
+    def slow(self: Any, *args: Any, **options: Any) -> None:
+        working.append(self)
+        begun.set()
+        time.sleep(0.2)
+        predict(self, *args, **options)
+        working.clear()
+
+    def look() -> None:
+        assert not working
+        model.evaluate(X, Y)
+
+    _boundary.Workspace.predict = slow  # type: ignore[method-assign]
+    other = threading.Thread(target=model.predict, args=(X,))
+    other.start()
+    assert begun.wait(MINUTE)
+    assert in_child(look) == 0
+    other.join(MINUTE)
+    _boundary.Workspace.predict = predict  # type: ignore[method-assign]
+    check_free(model)
+
+
+def fork_while_a_lock_is_held(folder: Path) -> None:
+    """A fork does not wait for ever, and in the child the lock is a new one."""
+    model, other = trained(folder), build(5)
+    _forks.PATIENCE = 0.05
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with model._lock:
+            held.set()
+            assert go_on.wait(10 * MINUTE)
+
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    assert held.wait(MINUTE)
+    check_uses(model, folder)
+    check_free(other)
+    go_on.set()
+    holder.join(MINUTE)
+    check_free(model, other)
+
+
+def fork_within_a_call(folder: Path) -> None:
+    """A handler of a signal forks behind a call of C, where its own thread holds the lock."""
+    model = trained(folder)
+    evaluate = _boundary.Workspace.evaluate
+
+    def forking(self: Any, *args: Any) -> Any:
+        sums = evaluate(self, *args)
+        _boundary.Workspace.evaluate = evaluate  # type: ignore[method-assign]
+        check_uses(model, folder)
+        return sums
+
+    expected = model.evaluate(X, Y)
+    _boundary.Workspace.evaluate = forking  # type: ignore[method-assign]
+    assert model.evaluate(X, Y) == expected
+    check_free(model)
+
+
 def fork_while_it_is_saved(folder: Path) -> None:
-    """Another thread holds the lock for one call, for as long as the children live."""
+    """Another thread waits for the disk, for as long as the children live; nobody waits for it."""
     model = trained(folder)
     flushing, go_on = threading.Event(), threading.Event()
     flush = os.fsync
@@ -299,6 +376,7 @@ def fork_while_it_is_saved(folder: Path) -> None:
     saving.start()
     assert flushing.wait(MINUTE)
     os.fsync = flush
+    check_free(model)
     check_uses(model, folder)
     go_on.set()
     saving.join(MINUTE)
@@ -384,6 +462,9 @@ def inherit(folder: Path) -> None:
 SCENARIOS: dict[str, Callable[[Path], None]] = {
     "fork when idle": fork_when_idle,
     "fork while it trains": fork_while_it_trains,
+    "fork in the middle of a call": fork_in_the_middle_of_a_call,
+    "fork while a lock is held": fork_while_a_lock_is_held,
+    "fork within a call": fork_within_a_call,
     "fork while it is saved": fork_while_it_is_saved,
     "fork while a callback runs": fork_while_a_callback_runs,
     "fork in a callback": fork_in_a_callback,
@@ -405,6 +486,36 @@ def run_scenario(name: str, folder: Path) -> None:
 def test_model_survives_a_fork(name: str, tmp_path: Path) -> None:
     """In the child every use of the parent's model works, and never hangs."""
     run_scenario(name, tmp_path)
+
+
+def test_fork_takes_the_locks_that_it_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two models that of the second, as another thread has the first; it gives it back."""
+    monkeypatch.setattr(_forks, "PATIENCE", 0.01)
+    models = build(5), build(5)
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with models[0]._lock:
+            held.set()
+            assert go_on.wait(MINUTE)
+
+    def free(model: pynn.Model) -> bool:
+        """Whether a thread that has nothing else gets the lock."""
+        got = model._lock.acquire(blocking=False)
+        if got:
+            model._lock.release()
+        return got
+
+    with ThreadPoolExecutor(2) as pool:
+        holding = pool.submit(hold)
+        assert held.wait(MINUTE)
+        _forks._before()
+        assert [pool.submit(free, model).result(MINUTE) for model in models] == [False, False]
+        _forks._after_in_parent()
+        assert [pool.submit(free, model).result(MINUTE) for model in models] == [False, True]
+        go_on.set()
+        holding.result(MINUTE)
+        assert [pool.submit(free, model).result(MINUTE) for model in models] == [True, True]
 
 
 def test_model_is_sent_to_spawned_processes(tmp_path: Path) -> None:
