@@ -121,7 +121,8 @@ class Model:
             on_epoch: Called with an `EpochResult` after each epoch.
             on_progress: Called with a `Progress` every few steps, some 20 times a second.
             checkpoint: A file to keep the run in: at its start, after each epoch, and when it is
-                interrupted. Replaced atomically each time; `load` reads it, too.
+                interrupted. Replaced atomically each time, also at the start of a new run; `load`
+                reads it, too.
             every: Keep it after so many steps instead, counted over all epochs.
 
         Returns:
@@ -166,19 +167,19 @@ class Model:
             checksum = fingerprint(data)
         plan = Plan(epochs, batch_size, optimizer, data.rows, checksum)
         with self._only_fit():
-            run = self._start(plan)
+            run = self._start(plan, validated=held_out is not None)
             most = 0 if held_out is None else min(held_out.rows, ROWS_AT_A_TIME)
             with self._lock:  # now, for all of it: no epoch is lost to a lack of memory
                 self._open_workspace(max(batch_size, most))
             trainer = Trainer(self, run, data, held_out, on_epoch, on_progress, kept)
             return trainer.train()
 
-    def _start(self, plan: Plan) -> Run:
+    def _start(self, plan: Plan, *, validated: bool) -> Run:
         """A new run, or the one that the model was resumed for."""
         if self._resumed is None:
             return Run(plan, self._epochs_trained)
         run, path = self._resumed
-        run.continues(plan, path)
+        run.continues(plan, path, validated=validated)
         return run
 
     @classmethod
@@ -550,7 +551,8 @@ def _checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Check
             )
         return None
     steps = 0 if every is None else _checks.integer("every", every, least=1)
-    return Checkpoint(_checks.path("checkpoint", path), steps)
+    # Of now: a callback may change the current folder.
+    return Checkpoint(os.path.abspath(_checks.path("checkpoint", path)), steps)
 
 
 def _not_finite(what: str, data: Data) -> PynnError:

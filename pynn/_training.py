@@ -7,6 +7,7 @@ of a `Position`: so whenever Ctrl-C comes, parameters and position belong togeth
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -100,8 +101,8 @@ class Run:
         """Epochs that the model has been trained for, with those before the run."""
         return self.first_epoch + self.epoch
 
-    def continues(self, plan: Plan, path: str) -> None:
-        """Take on the epochs of a call of `fit` that resumes this run.
+    def continues(self, plan: Plan, path: str, *, validated: bool) -> None:
+        """Take on the epochs of a call of `fit` that resumes this run, with validation or without.
 
         Raises:
             ArgumentError: The call is of something else.
@@ -120,6 +121,13 @@ class Run:
             raise ArgumentError(
                 f"features and labels must be those of the run that {path} keeps; they have"
                 " changed. To start anew from its parameters, use pynn.load"
+            )
+        results = self.position.results
+        if results and (results[0].val_loss is not None) != validated:
+            needs, got = ("None", "data") if validated else ("given", "None")
+            raise ArgumentError(
+                f"validation must be {needs}, as in the run that {path} keeps, got {got}; to start"
+                " anew from its parameters, use pynn.load"
             )
         begun = self.epoch + (self.step > 0)
         if plan.epochs < begun:
@@ -190,7 +198,7 @@ def fingerprint(data: Data) -> int:
     """A checksum of all labels and of up to 64 rows: to notice examples that are not the same."""
     assert data.labels is not None
     some = data.features[:: -(-data.rows // 64)]
-    kind = f"{data.features.shape[1:]} {data.features.dtype}"
+    kind = f"{math.prod(data.features.shape[1:])} {data.features.dtype}"
     checksum = zlib.crc32(data.labels.data, zlib.crc32(kind.encode()))
     return zlib.crc32(np.ascontiguousarray(some).data, checksum)
 
@@ -244,10 +252,13 @@ class Trainer:
             while run.epoch < run.plan.epochs:
                 self._steps()
                 self._end_epoch()
-        except BaseException:  # Ctrl-C, or a callback's own
+        except BaseException as why:  # Ctrl-C, or a callback's own
             if not self.failed:
                 self.model._epochs_trained = run.epochs_trained
-                self._save()
+                try:
+                    self._save()
+                except Exception:  # a full disk: the context of what came first, not in its place
+                    raise why  # noqa: B904
             raise
         return History.of(run.position.results)
 
@@ -343,11 +354,11 @@ class Trainer:
         self.failed = True
         run, plan = self.run, self.run.plan
         epoch = f"epoch {run.epoch + 1}"
-        bad = self.examples.find_not_finite(self.order[: run.position.sums.read().rows])
         back = "the model's parameters are lost: build it or load it anew"
-        if self.checkpoint is not None and self.is_kept:
+        if self.checkpoint is not None and self.is_kept:  # at once: to look may be interrupted
             place_kept = self.model._go_back_to(self.checkpoint.path)
             back = f"the model is back at its last checkpoint, {place_kept}"
+        bad = self.examples.find_not_finite(self.order[: run.position.sums.read().rows])
         if bad is not None:
             step = f"step {bad[0] // plan.batch_size + 1} of {plan.steps}"
             raise ArgumentError(f"{epoch}, {step}: {bad[1]}: {CORRECT}; {back}") from None

@@ -398,6 +398,27 @@ def test_bad_feature_takes_a_model_back_to_its_checkpoint(
     assert_same(again, whole)
 
 
+def test_ctrl_c_while_the_fault_is_looked_for_leaves_good_parameters(
+    rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is back at its checkpoint before all features are looked at, which takes time."""
+    x, y = examples(rng)
+    model, path = build(), tmp_path / "run"
+
+    def spoil(result: pynn.EpochResult) -> None:
+        x[33, 7] = np.nan
+
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_boundary.Data, "find_not_finite", press)
+        fit(model, x, y, on_epoch=spoil, checkpoint=path)
+    assert_same(model, pynn.load(path))
+    assert all(np.isfinite(array).all() for array in model.parameters.values())
+    assert model.epochs_trained == 1
+
+
 # ------------------------------------------------------------ bad parameters
 
 

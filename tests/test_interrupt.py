@@ -505,6 +505,89 @@ def test_ctrl_c_while_an_interrupted_run_is_saved_leaves_the_last_checkpoint(
     check_resumable(path, kept, expected)
 
 
+@pytest.mark.parametrize("end", ENDS)
+def test_a_full_disk_does_not_hide_what_stopped_a_run(
+    end: str,
+    undisturbed: tuple[Outcome, list[str]],
+    stepwise: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The error of the last checkpoint goes along as the context; the one before is there."""
+    expected, states = undisturbed
+    act, error = ENDS[end]
+    model, path = build(), tmp_path / "run"
+    full = OSError(28, "No space left on device")
+
+    def fail(*_: object) -> None:
+        raise full
+
+    def stop_without_room() -> None:
+        monkeypatch.setattr(os, "replace", fail)
+        act()
+
+    with pytest.raises(error) as caught:
+        fit(model, checkpoint=path, on_progress=nth(STEPS + 5, stop_without_room))
+    assert caught.value.__context__ is full
+    assert str(full) == f"[Errno 28] No space left on device: '{path}'"
+    monkeypatch.undo()
+    check_stopped(model, states, STEPS + 5)
+    kept = pynn.load(path)
+    assert digest(kept) == states[STEPS]
+    check_resumable(path, kept, expected)
+
+
+def test_checkpoints_stay_in_the_folder_where_they_began(
+    undisturbed: tuple[Outcome, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A callback that goes elsewhere takes neither the checkpoints along, nor the way back."""
+    folders = [tmp_path / name for name in ("begin", "first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.chdir(folders[0])
+    model, left = build(), iter(folders[1:])
+    history = fit(model, checkpoint="run", on_epoch=lambda _: os.chdir(next(left)))
+    assert Path.cwd() == folders[-1]
+    assert [os.listdir(folder) for folder in folders] == [["run"], [], [], []]
+    assert pynn.load(folders[0] / "run").epochs_trained == EPOCHS
+    assert outcome(model, history, tmp_path) == undisturbed[0]
+
+
+@pytest.mark.parametrize("first", [(X[::3], Y[::3]), None], ids=["with", "without"])
+def test_a_run_is_validated_throughout_or_not_at_all(first: Any, tmp_path: Path) -> None:
+    """A figure for some epochs alone would stand at the wrong ones; the run itself is not lost."""
+    path = tmp_path / "run"
+    fit(build(), checkpoint=path, validation=first)
+    other = None if first else (X[::3], Y[::3])
+    model = pynn.Model.resume(path)
+    needs, got = ("given", "None") if first else ("None", "data")
+    words = re.escape(f"validation must be {needs}, as in the run that {path} keeps, got {got}; ")
+    with pytest.raises(pynn.ArgumentError, match=words):
+        fit(model, epochs=5, validation=other)
+    history = fit(model, epochs=5, validation=first)
+    assert [len(history.loss), len(history.val_loss)] == [5, 5 if first else 0]
+
+
+def test_the_same_examples_may_have_another_shape(
+    undisturbed: tuple[Outcome, list[str]], stepwise: None, tmp_path: Path
+) -> None:
+    """A run that began with images goes on with flat rows."""
+    model, path = build(), tmp_path / "run"
+    sgd = pynn.SGD(learning_rate=0.3)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(
+            X.reshape(60, 5, 4),
+            Y,
+            epochs=EPOCHS,
+            batch_size=7,
+            optimizer=sgd,
+            validation=(X[::3], Y[::3]),
+            checkpoint=path,
+            on_progress=nth(13, press_ctrl_c),
+        )
+    check_resumable(path, model, undisturbed[0])
+
+
 # ------------------------------------------------------------ while C works
 
 
