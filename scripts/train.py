@@ -6,7 +6,7 @@ import json
 import math
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -52,7 +52,8 @@ whatever the number of threads.
 
 After each epoch, and when it is interrupted, a network is kept beside its file
 as NAME.checkpoint. The same command with --resume goes on from there and ends
-with the same network; when all are done the checkpoints are removed.
+with the same network, one with --discard starts anew, and without either it is
+refused. When all networks are done their checkpoints are removed.
 """
 
 EPILOG = """\
@@ -64,6 +65,7 @@ examples:
   train.py --data fashion --output fashion    Fashion-MNIST, or any data set in
                                               MNIST's four files, plain or .gz
   train.py --resume                           go on after Ctrl-C, or a crash
+  train.py --discard                          start anew instead
   train.py --json --quiet > result.json       for programs
 
 exit status: 0 done, 1 the run failed, 2 wrong call, 130 interrupted
@@ -136,10 +138,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="default: $PYNN_NUM_THREADS, or else one for each core of this process",
     )
-    training.add_argument(
+    unfinished = training.add_mutually_exclusive_group()
+    unfinished.add_argument(
         "--resume",
         action="store_true",
         help="go on where a run with otherwise the same options was interrupted",
+    )
+    unfinished.add_argument(
+        "--discard",
+        action="store_true",
+        help="start anew where a run was interrupted, and lose what it came to",
     )
     places = parser.add_argument_group("input and output")
     places.add_argument(
@@ -226,19 +234,14 @@ def train(options: argparse.Namespace) -> int:
     done = []
     names = list(RECIPES) if options.network == "both" else [options.network]
     checkpoints = {name: options.output / f"{name}.checkpoint" for name in names}
-    if options.resume and not any(path.exists() for path in checkpoints.values()):
-        looked = " and ".join(shown(path) for path in checkpoints.values())
-        raise Failure(f"nothing to resume: there is no {looked}; leave out --resume")
-    if not options.resume:
-        for path in checkpoints.values():
-            path.unlink(missing_ok=True)  # of a run that is given up
+    _look_for_unfinished(options, checkpoints.values())
     try:
         for name in names:
             done.append(
                 _train(options, name, sizes, training, validation, checkpoints[name], report)
             )
     except KeyboardInterrupt:
-        kept = " and ".join(shown(path) for path in checkpoints.values() if path.exists())
+        kept = _existing(checkpoints.values())
         if not kept:
             raise
         raise KeyboardInterrupt(f"kept in {kept}; the same command with --resume goes on") from None
@@ -247,6 +250,26 @@ def train(options: argparse.Namespace) -> int:
     report.line("")
     print(_as_json(options, source, done) if options.json else _as_table(done))
     return 0
+
+
+def _look_for_unfinished(options: argparse.Namespace, checkpoints: Collection[Path]) -> None:
+    """Refuse to start where a run is unfinished, or none is, unless that is what is asked for."""
+    kept = _existing(checkpoints)
+    if options.resume and not kept:
+        looked = " and ".join(map(shown, checkpoints))
+        raise Failure(f"nothing to resume: there is no {looked}; leave out --resume")
+    if options.discard:
+        for path in checkpoints:
+            path.unlink(missing_ok=True)
+    elif kept and not options.resume:
+        raise Failure(
+            f"an unfinished run is kept in {kept}: --resume goes on with it, --discard starts anew"
+        )
+
+
+def _existing(paths: Collection[Path]) -> str:
+    """Those of some files that are there, as an error names them."""
+    return " and ".join(shown(path) for path in paths if path.exists())
 
 
 def _train(
@@ -282,11 +305,11 @@ def _train(
                 checkpoint=checkpoint,
             )
         except pynn.DivergenceError as error:
-            checkpoint.unlink(missing_ok=True)
             where = str(error).split(":")[0]
             raise Failure(
                 f"{name}: {where}: the loss is no longer a finite number; "
-                "try a smaller --learning-rate"
+                "try a smaller --learning-rate with --discard, as this run cannot go on with "
+                f"another. How far it came is kept in {shown(checkpoint)}, for pynn.load"
             ) from None
         path = options.output / f"{name}.safetensors"
         model.save(path)

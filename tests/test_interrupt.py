@@ -953,10 +953,41 @@ def test_program_may_be_interrupted_from_outside_over_and_over(data: Path, tmp_p
     assert contents[0] == contents[1]
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_an_unfinished_run_is_not_lost_to_a_new_one(
+    network: str,
+    data: Path,
+    trained: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without --resume or --discard it is refused, with both named; then either does as it says."""
+    out = tmp_path / "out"
+    arguments = [*SMALL, "--data", str(data), "--output", str(out), "--quiet"]
+    press = nth(2 if network == "relu" else 5, press_ctrl_c)
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Report, "epoch", lambda *_: press())
+        assert train.main(arguments) == 130
+    kept = [out / f"{name}.checkpoint" for name in NETWORKS[: 1 + NETWORKS.index(network)]]
+    before = [checkpoint.read_bytes() for checkpoint in kept]
+    capsys.readouterr()
+    assert train.main(arguments) == 1
+    assert capsys.readouterr().err == (
+        f"train.py: error: an unfinished run is kept in {' and '.join(map(str, kept))}: --resume"
+        " goes on with it, --discard starts anew\n"
+    )
+    if network == "relu":  # not in the way of another network
+        assert train.main([*arguments, "--network", "sigmoid"]) == 0
+    assert [checkpoint.read_bytes() for checkpoint in kept] == before
+    assert train.main([*arguments, "--resume" if network == "relu" else "--discard"]) == 0
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == trained
+
+
 def test_a_new_run_does_not_take_up_an_old_checkpoint(
     data: Path, trained: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without --resume all is trained anew, and what --resume then takes up is of that run."""
+    """With --discard all is trained anew, and what --resume then takes up is of that run."""
     out = tmp_path / "out"
     arguments = [*SMALL, "--data", str(data), "--output", str(out), "--quiet"]
 
@@ -973,6 +1004,6 @@ def test_a_new_run_does_not_take_up_an_old_checkpoint(
             assert train.main([*arguments, *more]) == 130
 
     stopped(4, "--seed", "1")  # in the second network
-    stopped(2)  # in the first
+    stopped(2, "--discard")  # in the first
     assert train.main([*arguments, "--resume"]) == 0
     assert {path.name: path.read_bytes() for path in out.iterdir()} == trained

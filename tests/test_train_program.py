@@ -236,6 +236,7 @@ def test_terminal_without_tqdm_gets_plain_lines(call, tmp_path):
         (["--hidden", ""], "argument --hidden: must be widths like 256,64, or none"),
         (["--init", "zero"], "argument --init: invalid choice"),
         (["--network", "tanh"], "argument --network: invalid choice"),
+        (["--resume", "--discard"], "argument --discard: not allowed with argument --resume"),
         (["--epoch", "1"], "unrecognized arguments: --epoch 1"),
         (["file"], "unrecognized arguments: file"),
     ],
@@ -296,7 +297,23 @@ def test_failed_run_is_one_line_and_1(call, data, tmp_path, arrange, capsys):
     assert err.startswith("train.py: error: ")
     assert says in err
     assert err.count("\n") == 1
-    assert not list(tmp_path.glob("out/*"))
+    assert not list(tmp_path.glob("out/*.safetensors"))
+
+
+def test_divergence_keeps_how_far_the_run_came(call, tmp_path, capsys):
+    """The line names the checkpoint, which is a model; a smaller rate then starts anew."""
+    run = [*call, *SMALL, "--network", "relu", "--quiet"]
+    assert train.main([*run, "--learning-rate", "1e30"]) == 1
+    checkpoint = tmp_path / "out" / "relu.checkpoint"
+    err = capsys.readouterr().err
+    assert f"How far it came is kept in {checkpoint}, for pynn.load" in err
+    with pynn.load(checkpoint) as model:
+        assert all(np.isfinite(array).all() for array in model.parameters.values())
+    assert train.main([*run, "--learning-rate", "0.01", "--resume"]) == 1
+    assert "optimizer must be SGD(learning_rate=1e+30)" in capsys.readouterr().err
+    assert checkpoint.exists()
+    assert train.main([*run, "--learning-rate", "0.01", "--discard"]) == 0
+    assert not checkpoint.exists()
 
 
 def test_ctrl_c_ends_with_one_line_and_130(call, tmp_path):
