@@ -5,9 +5,12 @@ Called with reports in JSON, of gcovr or of coverage.
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +23,8 @@ NEEDED = {
     ("pynn", "lines"): 98.0,
 }
 
-# Why no test reaches a line, or takes all branches of it: by file, and by some of the line's text.
+# Why no test reaches a line, or takes all branches of it: by file, by function ("" outside of all),
+# and by some of the line's text.
 NO_DEFAULT = "no other value gets here; without a default the compiler finds one that is forgotten"
 NO_NEGATIVE = "inside tanh exp(2 |x|) is never asked for a large negative number"
 TWO_INTS = "with 64 bits a product of two ints fits; with 32 it may not"
@@ -30,61 +34,83 @@ FOR_TYPES = "for type checkers only"
 IN_CHILD = "tests/test_processes.py has it, in a forked child, which is not counted"
 ELSEWHERE = "tests/test_hostile_files.py has it, in a process of its own that gets little memory"
 
-REASONS: dict[str, dict[str, str]] = {
+REASONS: dict[str, dict[str, dict[str, str]]] = {
     "csrc/activations.c": {
-        "switch (kind) {": NO_DEFAULT,
-        "y[i] = pynn_tanh(x[i])": NO_NEGATIVE,
+        "pynn_activation_forward": {"switch (kind) {": NO_DEFAULT},
+        "pynn_activation_backward": {"switch (kind) {": NO_DEFAULT},
+        "tanh_forward": {"y[i] = pynn_tanh(x[i])": NO_NEGATIVE},
     },
     "csrc/cut.c": {
-        "busy == best_busy && better": "busy never falls while r doubles",
+        "cut_cheaply": {"busy == best_busy && better": "busy never falls while r doubles"},
     },
     "csrc/idx.c": {
-        "switch (idx->item_nbytes) {": "a header that was parsed says 1, 2, 4 or 8",
+        "pynn_idx_decode": {
+            "switch (idx->item_nbytes) {": "a header that was parsed says 1, 2, 4 or 8",
+        },
     },
     "csrc/mathematics.h": {
-        "clamped = x < lowest": NO_NEGATIVE,
-        "pynn_exp(2.0f * magnitude)": NO_NEGATIVE,
+        "pynn_exp": {"clamped = x < lowest": NO_NEGATIVE},
+        "pynn_tanh": {"pynn_exp(2.0f * magnitude)": NO_NEGATIVE},
     },
     "csrc/network.c": {
-        "pynn_multiply(layer->inputs, layer->outputs, &weights)": TWO_INTS,
+        "place_dense": {"pynn_multiply(layer->inputs, layer->outputs, &weights)": TWO_INTS},
     },
     "csrc/pass.c": {
-        "switch (step.kind) {": NO_DEFAULT,
+        "do_step": {"switch (step.kind) {": NO_DEFAULT},
     },
     "csrc/team.c": {
-        "ticket >> 32 == piece && is_open(ticket)": (
-            "a closed ticket belongs to a new piece, or comes before the first, which has no end"
-        ),
-        "process == -here": (
-            "two threads of a child that look in the same instant; test_fork.c has one look later"
-        ),
-        "task_count < CLOSED": "four billion tasks would take a minute",
+        "do_tasks": {
+            "ticket >> 32 == piece && is_open(ticket)": (
+                "a closed ticket belongs to a new piece, or comes before the first, which has no"
+                " end"
+            ),
+        },
+        "notice_fork": {
+            "process == -here": (
+                "two threads of a child that look in the same instant; test_fork.c has one look"
+                " later"
+            ),
+        },
+        "pynn_team_run": {"task_count < CLOSED": "four billion tasks would take a minute"},
     },
     "csrc/workspace.c": {
-        "pynn_multiply(rows, columns, &size)": TWO_INTS,
-        "pynn_multiply(network->layer_count, sizeof(layer_buffers)": MORE_BEFORE,
-        "pynn_add(nbytes, sizeof(pynn_workspace)": MORE_BEFORE,
+        "take": {"pynn_multiply(rows, columns, &size)": TWO_INTS},
+        "pynn_workspace_create": {
+            "pynn_multiply(network->layer_count, sizeof(layer_buffers)": MORE_BEFORE,
+            "pynn_add(nbytes, sizeof(pynn_workspace)": MORE_BEFORE,
+        },
     },
     "pynn/__init__.py": {
-        "from pynn import datasets as datasets": FOR_TYPES,
+        "": {"from pynn import datasets as datasets": FOR_TYPES},
     },
     "pynn/_builder.py": {
-        "from pynn._model import Model": FOR_TYPES,
+        "": {"from pynn._model import Model": FOR_TYPES},
+    },
+    "pynn/_forks.py": {
+        "": {"from pynn._model import Model": FOR_TYPES},
+        "_after_in_child": {
+            "_registering = threading.RLock()": IN_CHILD,
+            "_taken.locks.clear()": IN_CHILD,
+            "for model in _models:": IN_CHILD,
+            "model._forget_threads()": IN_CHILD,
+        },
     },
     "pynn/_model.py": {
-        "self._lock = threading.RLock()": IN_CHILD,
-        "self._fit_lock = threading.Lock()": IN_CHILD,
-        "if self._fitting_thread != threading.get_ident():": IN_CHILD,
-        "self._fitting_thread = None": IN_CHILD,
-        "for model in _models:": IN_CHILD,
-        "model._forget_threads()": IN_CHILD,
+        "Model._forget_threads": {
+            "self._lock = threading.RLock()": IN_CHILD,
+            "self._fit_lock = threading.Lock()": IN_CHILD,
+            "if self._fitting_thread != threading.get_ident():": IN_CHILD,
+            "self._fitting_thread = None": IN_CHILD,
+        },
     },
     "pynn/_training.py": {
-        "from pynn._model import Model": FOR_TYPES,
+        "": {"from pynn._model import Model": FOR_TYPES},
     },
     "pynn/datasets/_idx.py": {
-        "except MemoryError:": ELSEWHERE,
-        "there is no memory for its array": ELSEWHERE,
+        "read_idx": {
+            "except MemoryError:": ELSEWHERE,
+            "there is no memory for its array": ELSEWHERE,
+        },
     },
 }
 
@@ -123,8 +149,45 @@ def read_coverage(report: dict[str, Any]) -> Iterator[Place]:
                 yield Place("pynn", "lines", name, number, reached, 1)
 
 
+@lru_cache
+def lines_of(file: str) -> list[tuple[str, str]]:
+    """The lines of a file, each with the function that it is in."""
+    lines = (ROOT / file).read_text().splitlines()
+    functions = python_functions(lines) if file.endswith(".py") else c_functions(lines)
+    return list(zip(functions, map(str.strip, lines), strict=True))
+
+
+def python_functions(lines: list[str]) -> list[str]:
+    functions = [""] * len(lines)
+
+    def visit(node: ast.AST, names: tuple[str, ...]) -> None:
+        for child in ast.iter_child_nodes(node):
+            inside = names
+            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                inside = (*names, child.name)
+                if not isinstance(child, ast.ClassDef):
+                    span = slice(child.lineno - 1, child.end_lineno)
+                    functions[span] = [".".join(inside)] * len(functions[span])
+            visit(child, inside)
+
+    visit(ast.parse("\n".join(lines)), ())
+    return functions
+
+
+def c_functions(lines: list[str]) -> list[str]:
+    """By the format of our C: what is outside of functions begins in the first column."""
+    functions, function = [], ""
+    for line in lines:
+        if match := re.match(r"(?!typedef)\w[\w\s*]*?\b(\w+)\(", line):
+            function = match[1]
+        functions.append(function)
+        if line.startswith("}"):
+            function = ""
+    return functions
+
+
 def text_of(place: Place) -> str:
-    return (ROOT / place.file).read_text().splitlines()[place.line - 1].strip()
+    return lines_of(place.file)[place.line - 1][1]
 
 
 def what_of(place: Place) -> str:
@@ -132,8 +195,9 @@ def what_of(place: Place) -> str:
 
 
 def reason_for(place: Place) -> str | None:
-    reasons = REASONS.get(place.file, {})
-    return next((why for text, why in reasons.items() if text in text_of(place)), None)
+    function, line = lines_of(place.file)[place.line - 1]
+    reasons = REASONS.get(place.file, {}).get(function, {})
+    return next((why for text, why in reasons.items() if text in line), None)
 
 
 def print_misses(places: list[Place]) -> int:
@@ -152,10 +216,11 @@ def print_misses(places: list[Place]) -> int:
 def find_stale() -> list[str]:
     """Reasons for lines that are not there any more."""
     return [
-        f"{file}: {text}"
-        for file, reasons in REASONS.items()
+        f"{file}: {function}: {text}"
+        for file, functions in REASONS.items()
+        for function, reasons in functions.items()
         for text in reasons
-        if text not in (ROOT / file).read_text()
+        if not any(where == function and text in line for where, line in lines_of(file))
     ]
 
 
