@@ -35,7 +35,7 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(beside)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, not a caller's
             error.filename = os.fspath(path)
             del error.filename2  # of a rename; None would be shown
         raise
