@@ -42,20 +42,43 @@ PYNN_CLONES void tanh_backward(size_t count, const float *y, float *d) {
     for (size_t i = 0; i < count; i++) d[i] *= 1.0f - y[i] * y[i];
 }
 
-void pynn_activation_forward(pynn_layer_kind kind, size_t count, const float *x, float *y) {
-    switch (kind) {
+/* y = x where x > 0, else slope x */
+PYNN_CLONES void leaky_relu_forward(size_t count, float slope, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) y[i] = x[i] > 0.0f ? x[i] : slope * x[i];
+}
+
+/* f' = 1 where x > 0, else slope; y has the sign of x, or is 0 where that is not positive. */
+PYNN_CLONES void leaky_relu_backward(size_t count, float slope, const float *y, float *d) {
+    for (size_t i = 0; i < count; i++) d[i] = y[i] > 0.0f ? d[i] : slope * d[i];
+}
+
+PYNN_CLONES void gelu_forward(size_t count, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) y[i] = pynn_gelu(x[i]);
+}
+
+PYNN_CLONES void gelu_backward(size_t count, const float *x, float *d) {
+    for (size_t i = 0; i < count; i++) d[i] *= pynn_gelu_slope(x[i]);
+}
+
+void pynn_activation_forward(const network_layer *layer, size_t count, const float *x, float *y) {
+    switch (layer->kind) {
     case PYNN_DENSE: break; /* no activation; pass.c sees to it */
     case PYNN_RELU: relu_forward(count, x, y); break;
     case PYNN_SIGMOID: sigmoid_forward(count, x, y); break;
     case PYNN_TANH: tanh_forward(count, x, y); break;
+    case PYNN_LEAKY_RELU: leaky_relu_forward(count, layer->slope, x, y); break;
+    case PYNN_GELU: gelu_forward(count, x, y); break;
     }
 }
 
-void pynn_activation_backward(pynn_layer_kind kind, size_t count, const float *y, float *d) {
-    switch (kind) {
+void pynn_activation_backward(const network_layer *layer, size_t count, const float *x, const float *y,
+                              float *d) {
+    switch (layer->kind) {
     case PYNN_DENSE: break;
     case PYNN_RELU: relu_backward(count, y, d); break;
     case PYNN_SIGMOID: sigmoid_backward(count, y, d); break;
     case PYNN_TANH: tanh_backward(count, y, d); break;
+    case PYNN_LEAKY_RELU: leaky_relu_backward(count, layer->slope, y, d); break;
+    case PYNN_GELU: gelu_backward(count, x, d); break;
     }
 }

@@ -37,6 +37,7 @@ void pynn_team_run(pynn_team *team, size_t task_count, pynn_task task, void *con
 typedef struct network_layer {
     pynn_layer_kind kind;
     pynn_init init;
+    float slope; /* of a leaky ReLU */
     size_t inputs;
     size_t outputs;
     size_t weights_offset; /* dense: (inputs, outputs) floats in the array of parameters */
@@ -129,11 +130,18 @@ struct pynn_workspace {
 /* Y += b, row by row; y (rows, columns), its rows `stride` floats apart, b (columns,). */
 void pynn_add_bias(size_t rows, size_t columns, size_t stride, const float *bias, float *y);
 
-/* Y = f(X) for `count` values; y may be x. */
-void pynn_activation_forward(pynn_layer_kind kind, size_t count, const float *x, float *y);
+/* Y = f(X) for `count` values; where the layer works in place, y is x. */
+void pynn_activation_forward(const network_layer *layer, size_t count, const float *x, float *y);
 
-/* D = D * f'(X) for `count` values, where f'(x) is computed from y = f(x). */
-void pynn_activation_backward(pynn_layer_kind kind, size_t count, const float *y, float *d);
+/* D = D * f'(X) for `count` values, where f'(x) is computed from y = f(x); of what is not in place, from x.
+ */
+void pynn_activation_backward(const network_layer *layer, size_t count, const float *x, const float *y,
+                              float *d);
+
+/* Whether an activation's derivative needs its inputs: GELU falls and rises, so y does not tell x. */
+static inline bool pynn_needs_inputs(pynn_layer_kind kind) {
+    return kind == PYNN_GELU;
+}
 
 /* ---------------------------------------------------------------- loss.c */
 

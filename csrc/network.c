@@ -7,15 +7,18 @@
 
 /* The checks that need one layer alone. */
 static pynn_status check_layer(const pynn_layer *layer) {
+    bool has_shape = layer->outputs != 0 || layer->init != PYNN_INIT_NONE;
     switch (layer->kind) {
     case PYNN_DENSE:
         if (layer->init != PYNN_INIT_HE && layer->init != PYNN_INIT_XAVIER) return PYNN_UNKNOWN_LAYER;
-        if (layer->outputs == 0) return PYNN_INVALID_ARGUMENT;
+        if (layer->outputs == 0 || layer->slope != 0.0f) return PYNN_INVALID_ARGUMENT;
         return layer->outputs > INT_MAX ? PYNN_SIZE_OVERFLOW : PYNN_OK;
     case PYNN_RELU:
     case PYNN_SIGMOID:
     case PYNN_TANH:
-        if (layer->init != PYNN_INIT_NONE || layer->outputs != 0) return PYNN_INVALID_ARGUMENT;
+    case PYNN_GELU: return has_shape || layer->slope != 0.0f ? PYNN_INVALID_ARGUMENT : PYNN_OK;
+    case PYNN_LEAKY_RELU:
+        if (has_shape || !(layer->slope >= 0.0f && isfinite(layer->slope))) return PYNN_INVALID_ARGUMENT;
         return PYNN_OK;
     }
     return PYNN_UNKNOWN_LAYER;
@@ -40,6 +43,7 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
         network_layer *layer = &network->layers[l];
         layer->kind = layers[l].kind;
         layer->init = layers[l].init;
+        layer->slope = layers[l].slope;
         layer->inputs = width;
         layer->outputs = width;
         if (l == 0 || layer->kind == PYNN_DENSE) {
@@ -53,8 +57,9 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
             if (status != PYNN_OK) return status;
         } else {
             /* A dense layer's backward needs its inputs, never its outputs; an activation's needs its
-             * outputs. So an activation may overwrite a dense layer's outputs, not another's. */
-            layer->in_place = l > 0 && layers[l - 1].kind == PYNN_DENSE;
+             * outputs. So an activation may overwrite a dense layer's outputs, not another's, and not
+             * where its backward needs its inputs. */
+            layer->in_place = l > 0 && layers[l - 1].kind == PYNN_DENSE && !pynn_needs_inputs(layer->kind);
         }
         width = layer->outputs;
     }

@@ -83,7 +83,7 @@ static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
         const float *x = pynn_layer_inputs(workspace, l) + corner;
         float *y = workspace->layers[l].outputs + corner;
         for (size_t n = 0; n < rows; n++, x += outputs, y += outputs)
-            pynn_activation_forward(layers[l].kind, columns, x, y);
+            pynn_activation_forward(&layers[l], columns, x, y);
     }
 }
 
@@ -123,7 +123,8 @@ static void backward_activations(const pynn_workspace *workspace, size_t stage, 
             float *dy = workspace->layers[l].deltas + corner;
             float *dx = workspace->layers[l - 1].deltas + corner;
             if (dx != dy) memcpy(dx, dy, columns * sizeof(float));
-            pynn_activation_backward(layer->kind, columns, workspace->layers[l].outputs + corner, dx);
+            const float *x = pynn_layer_inputs(workspace, l) + corner;
+            pynn_activation_backward(layer, columns, x, workspace->layers[l].outputs + corner, dx);
         }
     }
 }

@@ -104,10 +104,12 @@ typedef struct pynn_allocator {
 /* ---------------------------------------------------------------- network */
 
 typedef enum pynn_layer_kind {
-    PYNN_DENSE = 1,   /* Y = X W + b */
-    PYNN_RELU = 2,    /* y = max(x, 0) */
-    PYNN_SIGMOID = 3, /* y = 1 / (1 + exp(-x)) */
-    PYNN_TANH = 4,    /* y = tanh(x) */
+    PYNN_DENSE = 1,      /* Y = X W + b */
+    PYNN_RELU = 2,       /* y = max(x, 0) */
+    PYNN_SIGMOID = 3,    /* y = 1 / (1 + exp(-x)) */
+    PYNN_TANH = 4,       /* y = tanh(x) */
+    PYNN_LEAKY_RELU = 5, /* y = x where x > 0, else slope x (Maas et al. 2013) */
+    PYNN_GELU = 6,       /* y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016) */
 } pynn_layer_kind;
 
 /* How a dense layer's weights are drawn; biases start at zero. */
@@ -125,6 +127,7 @@ typedef struct pynn_layer {
     pynn_layer_kind kind;
     size_t outputs; /* dense: O, at least 1. Other layers keep their width: 0 */
     pynn_init init; /* dense: how to draw the weights. Other layers: PYNN_INIT_NONE */
+    float slope;    /* leaky ReLU: finite, at least 0. Other layers: 0 */
 } pynn_layer;
 
 /* Where the parameters of a dense layer lie in the flat array, counted in floats. */
@@ -140,7 +143,7 @@ typedef struct pynn_network pynn_network;
 /* Describe a network: `inputs` features go through the layers, in order, into the loss.
  * Needs at least one dense layer; layer_count layers, copied.
  * Returns PYNN_NO_DENSE_LAYER, PYNN_UNKNOWN_LAYER (also for a dense layer without an initializer),
- * PYNN_INVALID_ARGUMENT (NULL, a width of zero, an activation with outputs or an initializer),
+ * PYNN_INVALID_ARGUMENT (NULL, a width of zero, an activation with outputs or an initializer, a slope),
  * PYNN_SIZE_OVERFLOW (a width does not fit int, or the parameters size_t) or PYNN_OUT_OF_MEMORY.
  * On failure *out is NULL. */
 PYNN_API pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs,

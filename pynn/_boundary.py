@@ -25,7 +25,7 @@ except ModuleNotFoundError as error:
         " start Python in another folder or with -I, so that it takes the installed package"
     ) from None
 
-LayerKind = Literal["dense", "relu", "sigmoid", "tanh"]
+LayerKind = Literal["dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh"]
 Init = Literal["he", "xavier"]
 Loss = Literal["softmax_cross_entropy"]
 Floats = npt.NDArray[np.float32]
@@ -37,6 +37,8 @@ _UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
 _KINDS: dict[str, int] = {
     "dense": lib.PYNN_DENSE,
     "relu": lib.PYNN_RELU,
+    "leaky_relu": lib.PYNN_LEAKY_RELU,
+    "gelu": lib.PYNN_GELU,
     "sigmoid": lib.PYNN_SIGMOID,
     "tanh": lib.PYNN_TANH,
 }
@@ -49,11 +51,22 @@ _LOSSES: dict[str, int] = {"softmax_cross_entropy": lib.PYNN_SOFTMAX_CROSS_ENTRO
 
 
 class Layer(NamedTuple):
-    """One layer of a chain; `outputs` and `init` are for dense layers."""
+    """One layer of a chain; `outputs` and `init` are for dense layers, `slope` for leaky ReLU."""
 
     kind: LayerKind
     outputs: int = 0
     init: Init | None = None
+    slope: float = 0.0
+
+    def arguments(self) -> dict[str, Any]:
+        """What the builder's step for it takes, by name."""
+        if self.kind == "dense":
+            return {"outputs": self.outputs, "init": self.init}
+        return {"slope": self.slope} if self.kind == "leaky_relu" else {}
+
+    def __str__(self) -> str:
+        arguments = ", ".join(map(str, self.arguments().values()))
+        return f"{self.kind}({arguments})" if arguments else self.kind
 
 
 class DenseView(NamedTuple):
@@ -183,6 +196,7 @@ class Network:
             spec.kind = _KINDS[layer.kind]
             spec.outputs = layer.outputs
             spec.init = _INITS[layer.init]
+            spec.slope = layer.slope
         out = ffi.new("pynn_network **")
         check(lib.pynn_network_create(_allocator, inputs, specs, len(layers), _LOSSES[loss], out))
         self.handle = ffi.gc(out[0], lib.pynn_network_destroy)

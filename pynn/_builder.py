@@ -17,7 +17,7 @@ from pynn._spec import MAX_LAYERS, MAX_WIDTH, Spec
 if TYPE_CHECKING:
     from pynn._model import Model
 
-_LAYERS = ("dense", "relu", "sigmoid", "tanh")
+_LAYERS = ("dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh")
 _LOSSES = ("softmax_cross_entropy",)
 _STEPS = ("input", *_LAYERS, *_LOSSES, "build")
 _OF_MODELS = ("fit", "evaluate", "predict", "predict_proba", "parameters", "save", "summary")
@@ -104,6 +104,23 @@ class LayerBuilder:
         """Add y = max(x, 0)."""
         return self._activation("relu")
 
+    def leaky_relu(self, slope: float = 0.01) -> LayerBuilder:
+        """Add y = x where x > 0, else slope * x (Maas et al. 2013).
+
+        Args:
+            slope: At least 0, finite.
+
+        Raises:
+            ArgumentTypeError: The slope is no number.
+            ArgumentError: It is out of range.
+        """
+        name = f"layer {len(self._layers) + 1}: leaky_relu slope"
+        return self._add(Layer("leaky_relu", slope=_checks.real(name, slope, least=0.0)))
+
+    def gelu(self) -> LayerBuilder:
+        """Add y = x Phi(x), with Phi the normal distribution (Hendrycks and Gimpel 2016)."""
+        return self._activation("gelu")
+
     def sigmoid(self) -> LayerBuilder:
         """Add y = 1 / (1 + exp(-x))."""
         return self._activation("sigmoid")
@@ -140,8 +157,9 @@ class LayerBuilder:
     def __repr__(self) -> str:
         steps = [f"Builder().input({self._inputs})"]
         for layer in self._layers:
-            arguments = f"{layer.outputs}, init={layer.init!r}" if layer.kind == "dense" else ""
-            steps.append(f"{layer.kind}({arguments})")
+            arguments = [f"{name}={value!r}" for name, value in layer.arguments().items()]
+            first = [text.partition("=")[2] for text in arguments[:1]]  # the rest are keywords
+            steps.append(f"{layer.kind}({', '.join(first + arguments[1:])})")
         return ".".join(steps)
 
     if not TYPE_CHECKING:

@@ -41,17 +41,22 @@ def integer(name: str, value: object, *, least: int, most: int | None = None) ->
     return number
 
 
-def real(name: str, value: object, *, above: float) -> float:
-    """A number greater than `above` and finite as a float32, from any real type but bool."""
+def real(
+    name: str, value: object, *, above: float | None = None, least: float | None = None
+) -> float:
+    """A number in a range and finite as a float32, from any real type but bool."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ArgumentTypeError(f"{name} must be a number, got {describe(value)}")
     try:
         number = float(value)
     except OverflowError:  # an int
         number = math.inf
-    if not above < number <= MAX_FLOAT32 or 0 < abs(number) < MIN_FLOAT32:
+    low = (above is None or number > above) and (least is None or number >= least)
+    tiny = 0 < abs(number) < MIN_FLOAT32
+    if not low or tiny or not -MAX_FLOAT32 <= number <= MAX_FLOAT32:
+        limit = f"at least {least:g}" if above is None else f"greater than {above:g}"
         raise ArgumentError(
-            f"{name} must be greater than {above:g} and finite as a float32, got {describe(value)}"
+            f"{name} must be {limit} and finite as a float32, got {describe(value)}"
         )
     return number
 

@@ -176,7 +176,9 @@ def _parse(text: str) -> tuple[Spec, int, int]:
         kind = arguments.pop("kind")
         if kind == "dense":
             chain = chain.dense(arguments.pop("outputs"), init=arguments.pop("init"))
-        elif kind in ("relu", "sigmoid", "tanh"):
+        elif kind == "leaky_relu":
+            chain = chain.leaky_relu(arguments.pop("slope"))
+        elif kind in ("relu", "gelu", "sigmoid", "tanh"):
             chain = getattr(chain, kind)()
         else:
             raise ValueError(f"unknown layer kind {kind!r}")

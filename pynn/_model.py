@@ -372,10 +372,9 @@ class Model:
         lines.append(f"{'input':<25}{f'(n, {self._spec.inputs})':<11}{0:>10}")
         width = self._spec.inputs
         for number, layer in enumerate(self._spec.layers, start=1):
-            label: str = layer.kind
-            count = 0
+            label, count = str(layer), 0
             if layer.kind == "dense":
-                label, count = f"dense({layer.outputs}, {layer.init})", (width + 1) * layer.outputs
+                count = (width + 1) * layer.outputs
                 width = layer.outputs
             lines.append(f"{f'{number:<3}{label}':<25}{f'(n, {width})':<11}{count:>10,}")
         lines.append(f"{f'loss: {self._spec.loss}':<36}{self.parameter_count:>10,}")

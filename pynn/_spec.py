@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pynn._boundary import Layer, Loss
 from pynn._errors import ArgumentError
@@ -27,11 +27,7 @@ class Spec(NamedTuple):
     loss: Loss
 
     def __str__(self) -> str:
-        parts = [str(self.inputs)]
-        for layer in self.layers:
-            dense = f"dense({layer.outputs}, {layer.init})"
-            parts.append(dense if layer.kind == "dense" else layer.kind)
-        return " -> ".join([*parts, self.loss])
+        return " -> ".join([str(self.inputs), *map(str, self.layers), self.loss])
 
     def check_size(self) -> None:
         """Raise an ArgumentError that names the layer with which the parameters are too many."""
@@ -51,10 +47,5 @@ class Spec(NamedTuple):
         """The chain as JSON: {"input": 784, "layers": [{"kind": "relu"}, ...], "loss": ...}."""
         import json  # here, since it takes a while and only files need it
 
-        layers: list[dict[str, Any]] = []
-        for layer in self.layers:
-            entry: dict[str, Any] = {"kind": layer.kind}
-            if layer.kind == "dense":
-                entry |= {"outputs": layer.outputs, "init": layer.init}
-            layers.append(entry)
+        layers = [{"kind": layer.kind, **layer.arguments()} for layer in self.layers]
         return json.dumps({"input": self.inputs, "layers": layers, "loss": self.loss})

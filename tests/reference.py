@@ -33,11 +33,29 @@ def sigmoid(x: Array) -> Array:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
+def normal(x: Array) -> Array:
+    """The normal distribution Phi(x), by way of erfc, which keeps its tail."""
+    return 0.5 * np.vectorize(math.erfc, otypes=[np.float64])(-x / math.sqrt(2.0))
+
+
+def density(x: Array) -> Array:
+    """That of the normal distribution, exp(-x^2 / 2) / sqrt(2 pi)."""
+    return np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+
+
+SLOPE = 0.0625  # of leaky_relu, left of 0
+
 ACTIVATIONS = {
     "relu": Activation(
         lambda x: np.where(x > 0, x, 0.0), lambda x: np.where(x > 0, 1.0, 0.0), kinked=True
     ),
     "sigmoid": Activation(sigmoid, lambda x: sigmoid(x) * sigmoid(-x)),
+    "leaky_relu": Activation(
+        lambda x: np.where(x > 0, x, SLOPE * x),
+        lambda x: np.where(x > 0, 1.0, SLOPE),
+        kinked=True,
+    ),
+    "gelu": Activation(lambda x: x * normal(x), lambda x: normal(x) + x * density(x)),
     "tanh": Activation(np.tanh, lambda x: 1.0 / np.cosh(x) ** 2),
 }
 

@@ -18,7 +18,7 @@ LAYERS = INPUT.dense(2).tanh()
 FINISHED = INPUT.dense(2).softmax_cross_entropy()
 VALUE, TYPE = pynn.ArgumentError, pynn.ArgumentTypeError
 
-KINDS = ("dense", "relu", "sigmoid", "tanh")
+KINDS = ("dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh")
 STEPS = ("input", *KINDS, "softmax_cross_entropy", "build")
 # The states of the chain, and the steps that each offers.
 STATES: dict[str, tuple[Any, tuple[str, ...]]] = {
@@ -198,3 +198,29 @@ def test_too_large_a_network_is_out_of_memory(widths: tuple[int, int]) -> None:
     chain = pynn.Builder().input(widths[0]).dense(widths[1]).softmax_cross_entropy()
     with pytest.raises(pynn.OutOfMemoryError, match=r"out of memory for [0-9,]+ parameters"):
         chain.build()
+
+
+@pytest.mark.parametrize(
+    ("slope", "error", "says"),
+    [
+        (-0.1, VALUE, "layer 2: leaky_relu slope must be at least 0"),
+        (float("nan"), VALUE, "layer 2: leaky_relu slope must be at least 0"),
+        (1e39, VALUE, "finite as a float32"),
+        ("0.1", TYPE, "layer 2: leaky_relu slope must be a number"),
+    ],
+)
+def test_wrong_slope_is_refused(slope: Any, error: type[Exception], says: str) -> None:
+    """By the call that makes the mistake, with the place of the layer."""
+    with pytest.raises(error, match=says):
+        INPUT.dense(2).leaky_relu(slope)
+
+
+def test_slope_shows_and_counts() -> None:
+    """In the chain's repr and the model's, and in what the model gives for a negative value."""
+    chain = INPUT.dense(2).leaky_relu(0.25)
+    assert repr(chain) == "Builder().input(3).dense(2, init='he').leaky_relu(0.25)"
+    model = chain.softmax_cross_entropy().build()
+    assert "dense(2, he) -> leaky_relu(0.25) -> softmax" in repr(model)
+    model.parameters["dense1.weight"][:] = 0
+    model.parameters["dense1.bias"][:] = [-8, 8]
+    np.testing.assert_array_equal(model(np.zeros((1, 3), np.float32)), [[-2, 8]])

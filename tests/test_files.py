@@ -101,6 +101,15 @@ def test_odd_floats_survive(value: float, path: Path) -> None:
     assert pynn.load(path).parameters["dense2.weight"][1, 2].view(np.uint32) == expected
 
 
+def test_every_kind_of_layer_comes_back(path: Path) -> None:
+    """With its arguments: the chain is the same, and so are its answers."""
+    chain = pynn.Builder().input(3).dense(4).leaky_relu(0.3).gelu().dense(5, init="xavier").relu()
+    model = chain.sigmoid().tanh().leaky_relu().dense(2).softmax_cross_entropy().build(seed=1)
+    model.save(path)
+    assert repr(pynn.load(path)) == repr(model)
+    np.testing.assert_array_equal(pynn.load(path)(X), model(X))
+
+
 def test_training_goes_on_where_it_was_saved(path: Path) -> None:
     """Save and load in the middle change no bit of what follows."""
     model = build()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pytest
-from reference import Reference, as_floats, sgd
+from reference import ACTIVATIONS, SLOPE, Reference, as_floats, sgd
 
 from pynn import _boundary
 
@@ -37,10 +37,13 @@ class Example(NamedTuple):
 
 def make_network(inputs: int, layers: Sequence[int | str]) -> _boundary.Network:
     """The network in C for a list of layers as the reference takes them."""
-    specs = [
-        _boundary.Layer("dense", layer, "he") if isinstance(layer, int) else _boundary.Layer(layer)  # type: ignore[arg-type]
-        for layer in layers
-    ]
+    specs = []
+    for layer in layers:
+        if isinstance(layer, int):
+            specs.append(_boundary.Layer("dense", layer, "he"))
+        else:
+            slope = SLOPE if layer == "leaky_relu" else 0.0
+            specs.append(_boundary.Layer(layer, slope=slope))  # type: ignore[arg-type]
     return _boundary.Network(inputs, specs, "softmax_cross_entropy")
 
 
@@ -93,7 +96,7 @@ def assert_gradient_is_reference(
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize("batch", [1, 2, 7, 64, 129])
-@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
 @pytest.mark.parametrize("hidden", [(), (17,), (64, 10)], ids=["1 dense", "2 dense", "3 dense"])
 def test_gradient(hidden: tuple[int, ...], activation: str, batch: int, dtype: str) -> None:
     """Depths, activations, batches and types of features, on the first rows and on chosen ones."""
@@ -130,6 +133,7 @@ def test_gradient_of_large_layers() -> None:
         [5, "relu", "tanh", 4, "sigmoid", "sigmoid", "tanh", 3],
         [5, 4, 3],
         [6, "tanh", 5, "relu", 4, "sigmoid", 3],
+        ["gelu", 6, "gelu", "leaky_relu", 5, "relu", "gelu", "gelu", 3, "leaky_relu"],
     ],
     ids=lambda layers: "-".join(map(str, layers)),
 )

@@ -22,6 +22,7 @@ CHAINS: dict[str, list[int | str]] = {
     **{f"2 dense, {activation}": [4, activation, 3] for activation in ACTIVATIONS},
     **{f"3 dense, {activation}": [4, activation, 5, activation, 3] for activation in ACTIVATIONS},
     "mixed": [5, "tanh", 4, "relu", 4, "sigmoid", 3],
+    "leaky and gelu": [5, "leaky_relu", 4, "gelu", 3],
     "activation first": ["tanh", 4, "relu", 3],
     "activation last": [4, "relu", 3, "tanh"],
     "activations in a row": [4, "tanh", "sigmoid", 3],

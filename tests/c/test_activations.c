@@ -4,8 +4,12 @@
 
 enum { COUNT = 2001 };
 
-static const pynn_layer_kind kinds[] = {PYNN_RELU, PYNN_SIGMOID, PYNN_TANH};
-enum { KINDS = sizeof kinds / sizeof *kinds };
+static const network_layer layers[] = {
+    {.kind = PYNN_RELU}, {.kind = PYNN_SIGMOID},
+    {.kind = PYNN_TANH}, {.kind = PYNN_LEAKY_RELU, .slope = 0.125f},
+    {.kind = PYNN_GELU},
+};
+enum { KINDS = sizeof layers / sizeof *layers };
 
 static double exact(pynn_layer_kind kind, double x) {
     switch (kind) {
@@ -13,6 +17,8 @@ static double exact(pynn_layer_kind kind, double x) {
     case PYNN_RELU: return x > 0.0 ? x : 0.0;
     case PYNN_SIGMOID: return 1.0 / (1.0 + exp(-x));
     case PYNN_TANH: return tanh(x);
+    case PYNN_LEAKY_RELU: return x > 0.0 ? x : 0.125 * x;
+    case PYNN_GELU: return 0.5 * x * erfc(-x / sqrt(2.0));
     }
     return NAN;
 }
@@ -30,18 +36,20 @@ static void test_forward(void) {
     fill(x);
     for (size_t k = 0; k < KINDS; k++) {
         y[COUNT] = 42.0f;
-        pynn_activation_forward(kinds[k], COUNT, x, y);
+        pynn_activation_forward(&layers[k], COUNT, x, y);
         for (size_t i = 0; i < COUNT; i++) {
-            const double expected = exact(kinds[k], (double)x[i]);
-            if (!CHECK_NEAR(y[i], expected, 4e-7 * fabs(expected))) {
-                printf("    kind %d, x = %g\n", (int)kinds[k], (double)x[i]);
+            const double expected = exact(layers[k].kind, (double)x[i]);
+            /* GELU's far left is small in relation to x, and only so exact. */
+            const double size = layers[k].kind == PYNN_GELU ? fabs((double)x[i]) : fabs(expected);
+            if (!CHECK_NEAR(y[i], expected, 4e-7 * size)) {
+                printf("    kind %d, x = %g\n", (int)layers[k].kind, (double)x[i]);
             }
         }
         CHECK_NEAR(y[COUNT], 42.0, 0.0);
 
         float in_place[COUNT];
         memcpy(in_place, x, sizeof in_place);
-        pynn_activation_forward(kinds[k], COUNT, in_place, in_place);
+        pynn_activation_forward(&layers[k], COUNT, in_place, in_place);
         CHECK_BYTES(in_place, y, sizeof in_place);
     }
 }
@@ -53,14 +61,14 @@ static void test_backward(void) {
     fill(x);
     for (size_t k = 0; k < KINDS; k++) {
         double norm = 0.0;
-        pynn_activation_forward(kinds[k], COUNT, x, y);
+        pynn_activation_forward(&layers[k], COUNT, x, y);
         for (size_t i = 0; i <= COUNT; i++) {
             d[i] = i % 2 == 0 ? 3.0f : -0.5f;
         }
-        pynn_activation_backward(kinds[k], COUNT, y, d);
+        pynn_activation_backward(&layers[k], COUNT, x, y, d);
         for (size_t i = 0; i < COUNT; i++) {
             const double xi = (double)x[i];
-            const double slope = (exact(kinds[k], xi + h) - exact(kinds[k], xi - h)) / (2 * h);
+            const double slope = (exact(layers[k].kind, xi + h) - exact(layers[k].kind, xi - h)) / (2 * h);
             CHECK_NEAR(d[i], (i % 2 == 0 ? 3.0 : -0.5) * slope, 1e-6);
             norm += slope * slope;
         }
@@ -69,29 +77,37 @@ static void test_backward(void) {
     }
 }
 
+#define INF ((double)INFINITY)
+#define TINY ((double)1e-30f)
+
 /* Far out: the limits, nothing but finite derivatives, and no NaN made or lost. */
 static void test_extremes(void) {
     static const struct {
         float x;
-        double y[KINDS], slope[KINDS]; /* of relu, sigmoid, tanh */
+        double y[KINDS], slope[KINDS]; /* of relu, sigmoid, tanh, leaky relu, gelu */
     } cases[] = {
-        {-1e4f, {0, 0, -1}, {0, 0, 0}},     {1e4f, {1e4, 1, 1}, {1, 0, 0}},
-        {-INFINITY, {0, 0, -1}, {0, 0, 0}}, {INFINITY, {(double)INFINITY, 1, 1}, {1, 0, 0}},
-        {0.0f, {0, 0.5, 0}, {0, 0.25, 1}}, /* relu's kink: the derivative from the left */
-        {-0.0f, {0, 0.5, 0}, {0, 0.25, 1}}, {1e-30f, {(double)1e-30f, 0.5, (double)1e-30f}, {1, 0.25, 1}},
+        {-1e4f, {0, 0, -1, -1250, 0}, {0, 0, 0, 0.125, 0}},
+        {1e4f, {1e4, 1, 1, 1e4, 1e4}, {1, 0, 0, 1, 1}},
+        {-INFINITY, {0, 0, -1, -INF, 0}, {0, 0, 0, 0.125, 0}},
+        {INFINITY, {INF, 1, 1, INF, INF}, {1, 0, 0, 1, 1}},
+        {0.0f, {0, 0.5, 0, 0, 0}, {0, 0.25, 1, 0.125, 0.5}}, /* at a kink the derivative from the left */
+        {-0.0f, {0, 0.5, 0, 0, 0}, {0, 0.25, 1, 0.125, 0.5}},
+        {1e-30f, {TINY, 0.5, TINY, TINY, TINY / 2}, {1, 0.25, 1, 1, 0.5}},
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         for (size_t k = 0; k < KINDS; k++) {
             float y = 42.0f, d = 1.0f;
-            pynn_activation_forward(kinds[k], 1, &cases[c].x, &y);
-            pynn_activation_backward(kinds[k], 1, &y, &d);
-            CHECK((double)y == cases[c].y[k]);
-            CHECK_NEAR(d, cases[c].slope[k], 0.0);
+            pynn_activation_forward(&layers[k], 1, &cases[c].x, &y);
+            pynn_activation_backward(&layers[k], 1, &cases[c].x, &y, &d);
+            const double expected = cases[c].y[k];
+            const bool is_gelu = layers[k].kind == PYNN_GELU; /* of which the header promises less */
+            CHECK((double)y == expected || (is_gelu && fabs((double)y - expected) <= 3e-7 * expected));
+            CHECK_NEAR(d, cases[c].slope[k], is_gelu ? 1e-6 : 0.0);
         }
     }
     for (size_t k = 0; k < KINDS; k++) {
         float y = NAN;
-        pynn_activation_forward(kinds[k], 1, &y, &y);
+        pynn_activation_forward(&layers[k], 1, &y, &y);
         CHECK(isnan(y));
     }
 }

@@ -209,7 +209,38 @@ static void test_seams(void) {
     }
 }
 
+/* ---------------------------------------------------------------- GELU */
+
+PYNN_CLONES void loop_gelu(size_t count, const float *x, float *y, float *slope) {
+    for (size_t i = 0; i < count; i++) {
+        y[i] = pynn_gelu(x[i]);
+        slope[i] = pynn_gelu_slope(x[i]);
+    }
+}
+
+/* GELU and its derivative, over [-20, 20] in steps of 1e-5, within the bounds of the header. */
+static void test_gelu(void) {
+    enum { COUNT = 1000 };
+    for (int block = -2000; block < 2000; block++) {
+        float x[COUNT], y[COUNT], slope[COUNT];
+        for (int i = 0; i < COUNT; i++) x[i] = 0.01f * ((float)block + (float)i / COUNT);
+        loop_gelu(COUNT, x, y, slope);
+        for (size_t i = 0; i < COUNT; i++) {
+            double at = (double)x[i], normal = 0.5 * erfc(-at / sqrt(2.0));
+            double density = exp(-0.5 * at * at) / sqrt(2.0 * 3.14159265358979323846);
+            bool holds = CHECK_NEAR(y[i], at * normal, 3e-7 * fabs(at)) &&
+                         CHECK_NEAR(pynn_gelu(x[i]), at * normal, 3e-7 * fabs(at)) &&
+                         CHECK_NEAR(slope[i], normal + at * density, 1e-6);
+            if (!holds) {
+                printf("    x = %.9g\n", at);
+                return;
+            }
+        }
+    }
+}
+
 int main(void) {
+    test_gelu();
     for (size_t k = 0; k < FUNCTIONS; k++) test_range(&functions[k]);
     test_boundaries();
     test_seams();

@@ -10,6 +10,8 @@
 #define XAVIER(outputs) {PYNN_DENSE, outputs, PYNN_INIT_XAVIER}
 #define RELU {PYNN_RELU, 0, PYNN_INIT_NONE}
 #define TANH {PYNN_TANH, 0, PYNN_INIT_NONE}
+#define GELU {PYNN_GELU, 0, PYNN_INIT_NONE}
+#define LEAKY(slope) {PYNN_LEAKY_RELU, 0, PYNN_INIT_NONE, slope}
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 /* `out` starts as rubbish, so that it shows who sets it. */
@@ -50,20 +52,20 @@ static void test_places(void) {
 /* Activations before the first dense layer keep the width; only one right behind a dense layer may
  * overwrite its inputs. */
 static void test_activations_anywhere(void) {
-    static const pynn_layer layers[] = {RELU, TANH, HE(5), RELU, TANH, HE(2), TANH};
-    static const bool in_place[] = {false, false, false, true, false, false, true};
-    static const size_t widths[] = {3, 3, 5, 5, 5, 2, 2};
+    static const pynn_layer layers[] = {RELU, TANH, HE(5), RELU, TANH, HE(2), LEAKY(0.5f), HE(2), GELU};
+    static const bool in_place[] = {false, false, false, true, false, false, true, false, false};
+    static const size_t widths[] = {3, 3, 5, 5, 5, 2, 2, 2, 2};
     pynn_network *network;
     if (!CHECK_EQ(create(3, layers, COUNT_OF(layers), &network), PYNN_OK)) return;
-    CHECK_EQ(network->stage_count, 3);
+    CHECK_EQ(network->stage_count, 4);
     CHECK_EQ(network->first_dense, 1);
-    static const network_stage stages[] = {{0, 2}, {2, 5}, {5, 7}};
+    static const network_stage stages[] = {{0, 2}, {2, 5}, {5, 7}, {7, 9}};
     for (size_t s = 0; s < COUNT_OF(stages); s++) {
         CHECK_EQ(network->stages[s].first, stages[s].first);
         CHECK_EQ(network->stages[s].end, stages[s].end);
     }
     CHECK_EQ(network->layer_count, COUNT_OF(layers));
-    CHECK_EQ(pynn_network_parameter_count(network), 3 * 5 + 5 + 5 * 2 + 2);
+    CHECK_EQ(pynn_network_parameter_count(network), 3 * 5 + 5 + 5 * 2 + 2 + 2 * 2 + 2);
     for (size_t l = 0; l < COUNT_OF(layers); l++) {
         CHECK_EQ(network->layers[l].in_place, in_place[l]);
         CHECK_EQ(network->layers[l].outputs, widths[l]);
@@ -91,7 +93,7 @@ static void test_refusals(void) {
     refuses((size_t)INT_MAX + 1, &dense, 1, PYNN_SIZE_OVERFLOW);
 
     refuses_layer((pynn_layer){0, 2, PYNN_INIT_HE}, PYNN_UNKNOWN_LAYER);
-    refuses_layer((pynn_layer){5, 0, PYNN_INIT_NONE}, PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer){7, 0, PYNN_INIT_NONE}, PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer){PYNN_DENSE, 2, PYNN_INIT_NONE}, PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer){PYNN_DENSE, 2, 3}, PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer)HE(0), PYNN_INVALID_ARGUMENT);
@@ -99,6 +101,14 @@ static void test_refusals(void) {
     refuses_layer((pynn_layer)HE(SIZE_MAX), PYNN_SIZE_OVERFLOW);
     refuses_layer((pynn_layer){PYNN_RELU, 2, PYNN_INIT_NONE}, PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer){PYNN_SIGMOID, 0, PYNN_INIT_HE}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_GELU, 2, PYNN_INIT_NONE}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_GELU, 0, PYNN_INIT_NONE, 0.1f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_DENSE, 2, PYNN_INIT_HE, 0.1f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_LEAKY_RELU, 2, PYNN_INIT_NONE, 0.1f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_LEAKY_RELU, 0, PYNN_INIT_HE, 0.1f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)LEAKY(-0.1f), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)LEAKY(INFINITY), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)LEAKY(NAN), PYNN_INVALID_ARGUMENT);
 
     /* On 64 bits a layer of (2^31 - 1)^2 weights has 2^62 - 2^31 parameters. The bytes of two do not fit;
      * of five the number itself does not, and what is left of it would fit again. */
