@@ -62,7 +62,8 @@ PYNN_CLONES void gelu_backward(size_t count, const float *x, float *d) {
 
 void pynn_activation_forward(const network_layer *layer, size_t count, const float *x, float *y) {
     switch (layer->kind) {
-    case PYNN_DENSE: break; /* no activation; pass.c sees to it */
+    case PYNN_DENSE:
+    case PYNN_DROPOUT: break; /* no activation; pass.c sees to it */
     case PYNN_RELU: relu_forward(count, x, y); break;
     case PYNN_SIGMOID: sigmoid_forward(count, x, y); break;
     case PYNN_TANH: tanh_forward(count, x, y); break;
@@ -74,7 +75,8 @@ void pynn_activation_forward(const network_layer *layer, size_t count, const flo
 void pynn_activation_backward(const network_layer *layer, size_t count, const float *x, const float *y,
                               float *d) {
     switch (layer->kind) {
-    case PYNN_DENSE: break;
+    case PYNN_DENSE:
+    case PYNN_DROPOUT: break;
     case PYNN_RELU: relu_backward(count, y, d); break;
     case PYNN_SIGMOID: sigmoid_backward(count, y, d); break;
     case PYNN_TANH: tanh_backward(count, y, d); break;

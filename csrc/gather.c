@@ -100,7 +100,7 @@ double pynn_measure_density(const pynn_data *data, size_t inputs) {
 void pynn_gather(const pynn_batch *batch, pynn_tile tile) {
     pynn_workspace *workspace = batch->workspace;
     const pynn_data *data = batch->data;
-    size_t inputs = workspace->network->inputs;
+    size_t inputs = workspace->network->inputs, outputs = workspace->network->outputs;
     pynn_entry *entries = workspace->entries + tile.row_begin * inputs;
     pynn_grid grid = pynn_cut_strips(inputs, workspace->network->layers[0].outputs);
     size_t strips = pynn_grid_count(&grid), bounds[PYNN_MAX_STRIPS + 1] = {0};
@@ -117,5 +117,9 @@ void pynn_gather(const pynn_batch *batch, pynn_tile tile) {
             memcpy(x, values, inputs * sizeof(float));
         }
         if (data->labels != NULL) workspace->labels[n] = data->labels[row];
+        if (data->targets != NULL && workspace->targets != NULL)
+            memcpy(workspace->targets + n * outputs, data->targets + row * outputs,
+                   outputs * sizeof(float));
+        if (data->weights != NULL) workspace->weights[n] = data->weights[row];
     }
 }

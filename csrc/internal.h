@@ -42,6 +42,7 @@ typedef struct network_layer {
     size_t outputs;
     size_t weights_offset; /* dense: (inputs, outputs) floats in the array of parameters */
     size_t bias_offset;    /* dense: (outputs,) floats */
+    float rate;            /* dropout */
     bool in_place;         /* its outputs overwrite its inputs, which nobody else needs */
 } network_layer;
 
@@ -120,7 +121,10 @@ struct pynn_workspace {
     pynn_entry *column_entries; /* (I, PYNN_COLUMN_CAPACITY): entries by column */
     pynn_list *columns;         /* (I,) */
     pynn_list *strips; /* (max_batch, PYNN_MAX_STRIPS): the entries of each row in each strip of columns */
-    int32_t *labels;   /* (max_batch,): its labels */
+    int32_t *labels;   /* (max_batch,): its labels, or, for another loss, */
+    float *targets;    /* (max_batch, O) */
+    float *weights;    /* (max_batch,) */
+    double *squares;   /* (pynn_update_tasks(),): of the gradient, summed task by task */
     pynn_sums *parts;  /* (max_batch,): the sums of each block of rows */
     layer_buffers layers[];
 };
@@ -145,17 +149,27 @@ static inline bool pynn_needs_inputs(pynn_layer_kind kind) {
 
 /* ---------------------------------------------------------------- loss.c */
 
-/* The loss and the correct answers of some rows, and their gradient.
- *   logits  (rows, classes)
- *   labels  (rows,), each below classes
- *   scale   what the gradient is multiplied by: 1 / batch size for the mean
- *   deltas  (rows, classes), overwritten: scale * (softmax(logits) - onehot(labels))
- *   sums    overwritten */
-void pynn_softmax_cross_entropy(size_t rows, size_t classes, const float *logits, const int32_t *labels,
-                                float scale, float *deltas, pynn_sums *sums);
+/* The losses and the correct answers of some rows, and their gradient.
+ *   z        (rows, outputs): logits, for the mean squared error values
+ *   labels   (rows,), each below outputs
+ *   targets  (rows, outputs)
+ *   weights  (rows,), or NULL for 1
+ *   scale    what the gradient is multiplied by, beside the weight: 1 / batch size for the mean
+ *   deltas   (rows, outputs), overwritten: scale * weight * d loss / dz
+ *   sums     overwritten */
+void pynn_softmax_cross_entropy(size_t rows, size_t outputs, const float *z, const int32_t *labels,
+                                float smoothing, const float *weights, float scale, float *deltas,
+                                pynn_sums *sums);
+void pynn_mean_squared_error(size_t rows, size_t outputs, const float *z, const float *targets,
+                             const float *weights, float scale, float *deltas, pynn_sums *sums);
+void pynn_binary_cross_entropy(size_t rows, size_t outputs, const float *z, const float *targets,
+                               const float *weights, float scale, float *deltas, pynn_sums *sums);
 
 /* P = softmax(Z), row by row; (rows, classes) each. */
 void pynn_softmax(size_t rows, size_t classes, const float *z, float *p);
+
+/* p = sigmoid(z), value by value. */
+void pynn_sigmoids(size_t count, const float *z, float *p);
 
 /* ---------------------------------------------------------------- cut.c */
 
@@ -223,11 +237,15 @@ typedef struct pynn_batch {
     size_t count;
     const float *parameters;
     pynn_purpose purpose;
-    bool sparse;   /* the first layer goes by lists of entries */
-    float *out;    /* (count, C): for logits and probabilities */
-    float alpha;   /* for the gradient: T = alpha * dP + beta * T, where dP is the gradient with respect */
-    float beta;    /* to the parameters and T, (parameter_count,), lies where one wants it: alpha = 1 and */
-    float *target; /* beta = 0 give the gradient itself, -learning_rate and 1 a step on the parameters */
+    bool sparse; /* the first layer goes by lists of entries */
+    float *out;  /* (count, C): for logits and probabilities */
+    /* For the gradient: T = alpha * dP + beta * T, where dP is the gradient with respect to the parameters
+     * and T, (parameter_count,), lies where one wants it: alpha = 1 and beta = 0 give the gradient itself,
+     * -learning_rate and 1 a step on the parameters. */
+    float alpha;
+    float beta;
+    float *target;
+    const pynn_state *state; /* what dropout draws from; NULL: nothing is dropped */
 } pynn_batch;
 
 /* Whether a stage begins with the dense layer that takes lists of entries. */
@@ -244,13 +262,32 @@ static inline float *pynn_layer_inputs(const pynn_workspace *workspace, size_t l
  * purpose is to predict. */
 void pynn_run_batch(const pynn_batch *batch, pynn_sums *sums);
 
+/* ---------------------------------------------------------------- dropout.c */
+
+/* Y = M X for `count` values of layer l, from value number `first` of the batch on. The factors M stay
+ * where the gradient with respect to X will be, if there is such a place. Without a state all of them
+ * are 1. */
+void pynn_dropout_forward(const pynn_batch *batch, size_t l, size_t first, size_t count);
+
+/* dX = M dY, likewise. */
+void pynn_dropout_backward(const pynn_workspace *workspace, size_t l, size_t first, size_t count);
+
+/* ---------------------------------------------------------------- optimizer.c */
+
+/* How many tasks the parameters are cut into for an update. */
+size_t pynn_update_tasks(const pynn_network *network);
+
+/* One update of the parameters with the state's gradients, on the team's threads; counts it. */
+void pynn_update(const pynn_workspace *workspace, const pynn_optimizer *optimizer, double learning_rate,
+                 pynn_state *state, float *parameters);
+
 /* ---------------------------------------------------------------- gather.c */
 
 /* The share of the features that are not zero, from a sample of the rows. */
 double pynn_measure_density(const pynn_data *data, size_t inputs);
 
-/* Fetch the examples of a block of rows: features as floats, or as lists of entries, and labels where
- * there are any. */
+/* Fetch the examples of a block of rows: features as floats, or as lists of entries, and answers and
+ * weights where there are any. */
 void pynn_gather(const pynn_batch *batch, pynn_tile tile);
 
 /* ---------------------------------------------------------------- gradient.c */

@@ -8,18 +8,33 @@
 /* The checks that need one layer alone. */
 static pynn_status check_layer(const pynn_layer *layer) {
     bool has_shape = layer->outputs != 0 || layer->init != PYNN_INIT_NONE;
+    bool has_slope = layer->slope != 0.0f, has_rate = layer->rate != 0.0f; /* NaN, too */
     switch (layer->kind) {
     case PYNN_DENSE:
         if (layer->init != PYNN_INIT_HE && layer->init != PYNN_INIT_XAVIER) return PYNN_UNKNOWN_LAYER;
-        if (layer->outputs == 0 || layer->slope != 0.0f) return PYNN_INVALID_ARGUMENT;
+        if (layer->outputs == 0 || has_slope || has_rate) return PYNN_INVALID_ARGUMENT;
         return layer->outputs > INT_MAX ? PYNN_SIZE_OVERFLOW : PYNN_OK;
     case PYNN_RELU:
     case PYNN_SIGMOID:
     case PYNN_TANH:
-    case PYNN_GELU: return has_shape || layer->slope != 0.0f ? PYNN_INVALID_ARGUMENT : PYNN_OK;
+    case PYNN_GELU: return has_shape || has_slope || has_rate ? PYNN_INVALID_ARGUMENT : PYNN_OK;
     case PYNN_LEAKY_RELU:
-        if (has_shape || !(layer->slope >= 0.0f && isfinite(layer->slope))) return PYNN_INVALID_ARGUMENT;
+        if (has_shape || has_rate) return PYNN_INVALID_ARGUMENT;
+        return layer->slope >= 0.0f && isfinite(layer->slope) ? PYNN_OK : PYNN_INVALID_ARGUMENT;
+    case PYNN_DROPOUT:
+        if (has_shape || has_slope) return PYNN_INVALID_ARGUMENT;
+        return layer->rate >= 0.0f && layer->rate < 1.0f ? PYNN_OK : PYNN_INVALID_ARGUMENT;
+    }
+    return PYNN_UNKNOWN_LAYER;
+}
+
+static pynn_status check_loss(const pynn_loss *loss) {
+    switch (loss->kind) {
+    case PYNN_SOFTMAX_CROSS_ENTROPY:
+        if (!(loss->label_smoothing >= 0.0f && loss->label_smoothing < 1.0f)) return PYNN_INVALID_ARGUMENT;
         return PYNN_OK;
+    case PYNN_MEAN_SQUARED_ERROR:
+    case PYNN_BINARY_CROSS_ENTROPY: return loss->label_smoothing != 0.0f ? PYNN_INVALID_ARGUMENT : PYNN_OK;
     }
     return PYNN_UNKNOWN_LAYER;
 }
@@ -44,6 +59,7 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
         layer->kind = layers[l].kind;
         layer->init = layers[l].init;
         layer->slope = layers[l].slope;
+        layer->rate = layers[l].rate;
         layer->inputs = width;
         layer->outputs = width;
         if (l == 0 || layer->kind == PYNN_DENSE) {
@@ -58,8 +74,9 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
         } else {
             /* A dense layer's backward needs its inputs, never its outputs; an activation's needs its
              * outputs. So an activation may overwrite a dense layer's outputs, not another's, and not
-             * where its backward needs its inputs. */
-            layer->in_place = l > 0 && layers[l - 1].kind == PYNN_DENSE && !pynn_needs_inputs(layer->kind);
+             * where its backward needs its inputs. Dropout needs the place of the gradient below. */
+            layer->in_place = l > 0 && layers[l - 1].kind == PYNN_DENSE && layer->kind != PYNN_DROPOUT &&
+                              !pynn_needs_inputs(layer->kind);
         }
         width = layer->outputs;
     }
@@ -76,13 +93,14 @@ pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs, 
     *out = NULL;
     if (inputs == 0 || (layers == NULL && layer_count > 0)) return PYNN_INVALID_ARGUMENT;
     if (inputs > INT_MAX) return PYNN_SIZE_OVERFLOW;
-    if (loss != PYNN_SOFTMAX_CROSS_ENTROPY) return PYNN_UNKNOWN_LAYER;
+    pynn_status status = check_loss(&loss);
+    if (status != PYNN_OK) return status;
     size_t nbytes; /* of the network, with at most as many stages as layers, and of the layers behind it */
     if (!pynn_multiply(layer_count, sizeof(network_layer) + sizeof(network_stage), &nbytes) ||
         !pynn_add(nbytes, sizeof(pynn_network), &nbytes))
         return PYNN_SIZE_OVERFLOW;
     for (size_t l = 0; l < layer_count; l++) {
-        pynn_status status = check_layer(&layers[l]);
+        status = check_layer(&layers[l]);
         if (status != PYNN_OK) return status;
     }
 
@@ -93,7 +111,7 @@ pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs, 
     network->layers = (network_layer *)(network->stages + layer_count);
     network->inputs = inputs;
     network->loss = loss;
-    pynn_status status = place_layers(network, layers, layer_count);
+    status = place_layers(network, layers, layer_count);
     if (status != PYNN_OK) {
         pynn_network_destroy(network);
         return status;

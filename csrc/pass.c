@@ -80,6 +80,10 @@ static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
         rows = 1;
     }
     for (; l < end; l++) {
+        if (layers[l].kind == PYNN_DROPOUT) {
+            for (size_t n = 0; n < rows; n++) pynn_dropout_forward(batch, l, corner + n * outputs, columns);
+            continue;
+        }
         const float *x = pynn_layer_inputs(workspace, l) + corner;
         float *y = workspace->layers[l].outputs + corner;
         for (size_t n = 0; n < rows; n++, x += outputs, y += outputs)
@@ -87,23 +91,45 @@ static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
     }
 }
 
-/* What the batch is for, from the logits of a block of rows. */
+/* The losses of a block of rows and their gradient with respect to the last layer's outputs z. */
+static void find_loss(const pynn_batch *batch, pynn_tile tile, const float *z, pynn_sums *sums) {
+    const pynn_workspace *workspace = batch->workspace;
+    const pynn_network *network = workspace->network;
+    size_t outputs = network->outputs, row = tile.row_begin, rows = tile.row_end - row;
+    const float *weights = batch->data->weights != NULL ? workspace->weights + row : NULL;
+    float *deltas = workspace->layers[network->layer_count - 1].deltas + row * outputs;
+    float scale = 1.0f / (float)batch->count;
+    switch (network->loss.kind) {
+    case PYNN_SOFTMAX_CROSS_ENTROPY:
+        pynn_softmax_cross_entropy(rows, outputs, z, workspace->labels + row, network->loss.label_smoothing,
+                                   weights, scale, deltas, sums);
+        break;
+    case PYNN_MEAN_SQUARED_ERROR:
+        pynn_mean_squared_error(rows, outputs, z, workspace->targets + row * outputs, weights, scale,
+                                deltas, sums);
+        break;
+    case PYNN_BINARY_CROSS_ENTROPY:
+        pynn_binary_cross_entropy(rows, outputs, z, workspace->targets + row * outputs, weights, scale,
+                                  deltas, sums);
+        break;
+    }
+}
+
+/* What the batch is for, from the outputs of a block of rows. */
 static void output(const pynn_batch *batch, pynn_tile tile, size_t block) {
     pynn_workspace *workspace = batch->workspace;
     const pynn_network *network = workspace->network;
-    size_t classes = network->outputs, rows = tile.row_end - tile.row_begin;
-    size_t first = tile.row_begin * classes;
-    const layer_buffers *last = &workspace->layers[network->layer_count - 1];
-    const float *logits = last->outputs + first;
-    if (batch->purpose == PYNN_FOR_LOGITS) {
-        memcpy(batch->out + first, logits, rows * classes * sizeof(float));
-    } else if (batch->purpose == PYNN_FOR_PROBABILITIES) {
-        pynn_softmax(rows, classes, logits, batch->out + first);
-    } else {
-        pynn_softmax_cross_entropy(rows, classes, logits, workspace->labels + tile.row_begin,
-                                   1.0f / (float)batch->count, last->deltas + first,
-                                   &workspace->parts[block]);
-    }
+    size_t outputs = network->outputs, rows = tile.row_end - tile.row_begin;
+    size_t first = tile.row_begin * outputs;
+    const float *z = workspace->layers[network->layer_count - 1].outputs + first;
+    if (batch->purpose == PYNN_FOR_LOGITS)
+        memcpy(batch->out + first, z, rows * outputs * sizeof(float));
+    else if (batch->purpose == PYNN_FOR_PROBABILITIES && network->loss.kind == PYNN_BINARY_CROSS_ENTROPY)
+        pynn_sigmoids(rows * outputs, z, batch->out + first);
+    else if (batch->purpose == PYNN_FOR_PROBABILITIES)
+        pynn_softmax(rows, outputs, z, batch->out + first);
+    else
+        find_loss(batch, tile, z, &workspace->parts[block]);
 }
 
 /* Multiply dY by the derivatives of a stage's activations, from the last to the first, for a tile: from
@@ -122,6 +148,10 @@ static void backward_activations(const pynn_workspace *workspace, size_t stage, 
         for (size_t n = 0; n < rows; n++, corner += outputs) {
             float *dy = workspace->layers[l].deltas + corner;
             float *dx = workspace->layers[l - 1].deltas + corner;
+            if (layer->kind == PYNN_DROPOUT) {
+                pynn_dropout_backward(workspace, l, corner, columns);
+                continue;
+            }
             if (dx != dy) memcpy(dx, dy, columns * sizeof(float));
             const float *x = pynn_layer_inputs(workspace, l) + corner;
             pynn_activation_backward(layer, columns, x, workspace->layers[l].outputs + corner, dx);

@@ -110,6 +110,7 @@ typedef enum pynn_layer_kind {
     PYNN_TANH = 4,       /* y = tanh(x) */
     PYNN_LEAKY_RELU = 5, /* y = x where x > 0, else slope x (Maas et al. 2013) */
     PYNN_GELU = 6,       /* y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016) */
+    PYNN_DROPOUT = 7,    /* in training y = m x, see pynn_dropout_mask(); in use y = x */
 } pynn_layer_kind;
 
 /* How a dense layer's weights are drawn; biases start at zero. */
@@ -119,8 +120,21 @@ typedef enum pynn_init {
     PYNN_INIT_XAVIER = 2, /* uniform in +-sqrt(6 / (I + O)) (Glorot and Bengio 2010, eq. 16) */
 } pynn_init;
 
-typedef enum pynn_loss {
-    PYNN_SOFTMAX_CROSS_ENTROPY = 1, /* mean over the batch of -log softmax(logits)[label] */
+/* What is made small: a mean over the batch. Logits z and values y are the last layer's outputs, t targets.
+ */
+typedef enum pynn_loss_kind {
+    PYNN_SOFTMAX_CROSS_ENTROPY = 1, /* -log softmax(z)[label] */
+    PYNN_MEAN_SQUARED_ERROR = 2,    /* mean over the outputs of (y - t)^2 */
+    PYNN_BINARY_CROSS_ENTROPY = 3,  /* mean over the outputs of -t log s(z) - (1 - t) log(1 - s(z)), where s
+                                     * is the sigmoid */
+} pynn_loss_kind;
+
+typedef struct pynn_loss {
+    pynn_loss_kind kind;
+    /* Softmax cross-entropy: e, at least 0 and below 1. The loss is then the mean of -log softmax(z) over
+     * the classes, e of it equally for all, and 1 - e for the label alone (Szegedy et al. 2016). Other
+     * losses: 0 */
+    float label_smoothing;
 } pynn_loss;
 
 typedef struct pynn_layer {
@@ -128,6 +142,7 @@ typedef struct pynn_layer {
     size_t outputs; /* dense: O, at least 1. Other layers keep their width: 0 */
     pynn_init init; /* dense: how to draw the weights. Other layers: PYNN_INIT_NONE */
     float slope;    /* leaky ReLU: finite, at least 0. Other layers: 0 */
+    float rate;     /* dropout: the share of values that are dropped, at least 0 and below 1. Others: 0 */
 } pynn_layer;
 
 /* Where the parameters of a dense layer lie in the flat array, counted in floats. */
@@ -143,7 +158,8 @@ typedef struct pynn_network pynn_network;
 /* Describe a network: `inputs` features go through the layers, in order, into the loss.
  * Needs at least one dense layer; layer_count layers, copied.
  * Returns PYNN_NO_DENSE_LAYER, PYNN_UNKNOWN_LAYER (also for a dense layer without an initializer),
- * PYNN_INVALID_ARGUMENT (NULL, a width of zero, an activation with outputs or an initializer, a slope),
+ * PYNN_INVALID_ARGUMENT (NULL, a width of zero, a field that its kind of
+ * layer or loss has no use for, or that is out of range),
  * PYNN_SIZE_OVERFLOW (a width does not fit int, or the parameters size_t) or PYNN_OUT_OF_MEMORY.
  * On failure *out is NULL. */
 PYNN_API pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs,
@@ -184,13 +200,16 @@ typedef enum pynn_path {
     PYNN_PATH_SPARSE = 2, /* those that are not zero */
 } pynn_path;
 
-/* A set of examples, borrowed from the caller. */
+/* A set of examples, borrowed from the caller. What is not needed may be NULL: for predictions the answers,
+ * else those of the other losses. */
 typedef struct pynn_data {
     const void *features; /* (rows, I) */
     pynn_feature_type feature_type;
     size_t rows;
-    const int32_t *labels; /* (rows,), each in [0, C); NULL where no labels are needed */
+    const int32_t *labels; /* the answers for softmax cross-entropy: (rows,), each in [0, C) */
     pynn_path path;
+    const float *targets; /* the answers for the other losses: (rows, O) */
+    const float *weights; /* (rows,): each example's loss is multiplied by its weight; NULL for 1 */
 } pynn_data;
 
 /* ---------------------------------------------------------------- threads */
@@ -241,17 +260,70 @@ PYNN_API size_t pynn_workspace_nbytes(const pynn_workspace *workspace);
 /* Sums over examples. Calls add to what is there, so that a run of many calls is summed in the same
  * order wherever it is cut; set them to zero before the first. */
 typedef struct pynn_sums {
-    double loss;    /* sum of the losses, one an example */
-    size_t correct; /* examples whose largest logit is the label's (the first of equals counts) */
-    size_t rows;    /* examples seen */
+    double loss; /* sum of the losses, one an example, times their weights */
+    size_t
+        correct; /* softmax cross-entropy: examples whose largest logit is the label's (the first of
+                  * equals counts); binary cross-entropy: outputs with z > 0 just where t > 1/2; else 0 */
+    size_t rows; /* examples seen */
 } pynn_sums;
 
-/* Plain stochastic gradient descent: p -= learning_rate * dp. */
-typedef struct pynn_sgd {
-    float learning_rate;
-} pynn_sgd;
+typedef enum pynn_optimizer_kind {
+    PYNN_SGD = 1,
+    PYNN_ADAM = 2,  /* Kingma and Ba 2015, algorithm 1 */
+    PYNN_ADAMW = 3, /* Loshchilov and Hutter 2019, algorithm 2 */
+} pynn_optimizer_kind;
 
-/* The gradient of the mean loss over `count` rows of the data: forward, loss, backward.
+/* What a step does with a parameter p, of which g is the gradient. With r the learning rate of the step, d
+ * the weight decay, 0 for biases, and t = 1, 2, ... the number of the update:
+ *
+ *   SGD    g = g + d p
+ *          m = momentum m + g
+ *          p = p - r m, or with Nesterov's momentum p - r (g + momentum m)
+ *
+ *   Adam   g = g + d p, and for AdamW p = p - r d p instead
+ *          m = beta1 m + (1 - beta1) g
+ *          v = beta2 v + (1 - beta2) g^2
+ *          p = p - r (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+ *
+ * Before that all of the gradient is multiplied by min(1, max_norm / (norm + 1e-6)), where max_norm is not
+ * 0 and norm is the gradient's Euclidean norm (Pascanu et al. 2013; the small number is PyTorch's). */
+typedef struct pynn_optimizer {
+    pynn_optimizer_kind kind;
+    double learning_rate;
+    const double *learning_rates; /* NULL, or (last_step - first_step,): one for each step of the call */
+    double weight_decay;          /* at least 0 */
+    double max_norm;              /* at least 0 */
+    double momentum;              /* SGD: in [0, 1). Others: 0 */
+    int nesterov;                 /* SGD with momentum: whether it is Nesterov's. Others: 0 */
+    double beta1;                 /* Adam and AdamW: in [0, 1). Others: 0 */
+    double beta2;                 /* likewise */
+    double eps;                   /* Adam and AdamW: greater than 0. Others: 0 */
+} pynn_optimizer;
+
+/* What goes from step to step beside the parameters. The arrays are (parameter_count,) and the caller's;
+ * the moments start as zeros. Each may be NULL where it is not needed: see pynn_optimizer_needs(). */
+typedef struct pynn_state {
+    uint64_t seed;    /* of dropout */
+    uint64_t step;    /* number of the next step, counted up: dropout draws by it */
+    uint64_t updates; /* t of the last update, counted up */
+    float *gradients; /* of the step, overwritten */
+    float *first;     /* m */
+    float *second;    /* v */
+} pynn_state;
+
+/* How many arrays of the state an optimizer needs: 0; 1: gradients; 2: first, too; 3: all. Plain SGD, which
+ * has nothing but a learning rate, adds the gradient to the parameters as it is made, and needs none. */
+PYNN_API size_t pynn_optimizer_needs(const pynn_optimizer *optimizer);
+
+/* The factors m of dropout: draw n is 0 with probability `rate`, else 1 / (1 - rate) (Srivastava et al.
+ * 2014). For the layer number `layer` of a network, counted from 0 over all kinds, value (n, o) of a batch
+ * takes draw n * O + o. The draws of a step are words from 2^44 * layer on of stream 2^62 + step.
+ *   first, count  which draws
+ *   mask          (count,), overwritten */
+PYNN_API void pynn_dropout_mask(uint64_t seed, uint64_t step, size_t layer, float rate, uint64_t first,
+                                size_t count, float *mask);
+
+/* The gradient of the mean loss over `count` rows of the data: forward, loss, backward. Nothing is dropped.
  *   rows        (count,) indices into the data; NULL means the first `count` rows
  *   count       1 to the workspace's max_batch
  *   parameters  (parameter_count,)
@@ -264,12 +336,13 @@ PYNN_API pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *d
                                    size_t count, const float *parameters, float *gradients,
                                    pynn_sums *sums);
 
-/* Run the steps first_step <= s < last_step of an epoch. Step s trains on rows
- * order[s * batch_size] to order[min((s + 1) * batch_size, data->rows) - 1]; the last step of an epoch
- * may therefore see fewer rows than the others, and its gradient is the mean over those.
- *   order       (data->rows,) indices into the data, normally a permutation; NULL means 0, 1, 2, ...
+/* Run the steps first_step <= s < last_step of an epoch of `count` examples. Step s trains on rows
+ * order[s * batch_size] to order[min((s + 1) * batch_size, count) - 1]; the last step of an epoch may
+ * therefore see fewer rows than the others, and its gradient is the mean over those.
+ *   order       (count,) indices into the data, normally a permutation; NULL means 0, 1, 2, ...
  *   batch_size  1 to the workspace's max_batch
- *   last_step   at most ceil(rows / batch_size)
+ *   last_step   at most ceil(count / batch_size)
+ *   state       may be NULL for plain SGD without dropout
  *   parameters  (parameter_count,), updated in place
  *   sums        added to: loss and correct answers of each batch as they were before its update
  * Nothing is allocated, but for the team's threads when they are first needed. All arguments, row indices
@@ -278,8 +351,9 @@ PYNN_API pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *d
  * were. Returns PYNN_NOT_FINITE after the first step whose loss is not: the parameters are lost, and the
  * growth of sums->rows tells the step. */
 PYNN_API pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
-                                size_t batch_size, size_t first_step, size_t last_step,
-                                const pynn_sgd *optimizer, float *parameters, pynn_sums *sums);
+                                size_t count, size_t batch_size, size_t first_step, size_t last_step,
+                                const pynn_optimizer *optimizer, pynn_state *state, float *parameters,
+                                pynn_sums *sums);
 
 /* Evaluation and prediction take this many rows at a time, or max_batch if that is less. Calls that begin
  * at multiples of it give the same bits as one call. */
@@ -294,13 +368,14 @@ PYNN_API pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *d
 
 typedef enum pynn_output {
     PYNN_LOGITS = 1,        /* what the last layer gives */
-    PYNN_PROBABILITIES = 2, /* their softmax */
+    PYNN_PROBABILITIES = 2, /* their softmax, or for binary cross-entropy their sigmoid */
 } pynn_output;
 
 /* The network's outputs for rows first_row <= r < last_row of the data.
  *   out  (last_row - first_row, C), overwritten
- * Returns PYNN_INVALID_ARGUMENT or PYNN_ROW_OUT_OF_RANGE, with out as it was; PYNN_NOT_FINITE, after all is
- * written, where an output or a feature is not. Labels are not looked at. */
+ * Returns PYNN_INVALID_ARGUMENT (also for probabilities of values, which mean squared error's are) or
+ * PYNN_ROW_OUT_OF_RANGE, with out as it was; PYNN_NOT_FINITE, after all is written, where an output or a
+ * feature is not. Labels are not looked at. */
 PYNN_API pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
                                   size_t last_row, const float *parameters, pynn_output output, float *out);
 

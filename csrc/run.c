@@ -1,4 +1,5 @@
 /* run.c: the public calls that train and use a network: check everything, cut the work, run it. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -13,23 +14,27 @@ enum { SPARSE_OUTPUTS = 48 };
 
 /* The checks that all calls share. */
 static pynn_status check_data(const pynn_workspace *workspace, const pynn_data *data,
-                              const float *parameters, bool labels_needed) {
+                              const float *parameters, bool answers_needed) {
     if (workspace == NULL || data == NULL || parameters == NULL) return PYNN_INVALID_ARGUMENT;
     if (data->feature_type != PYNN_FEATURES_UINT8 && data->feature_type != PYNN_FEATURES_FLOAT32)
         return PYNN_INVALID_ARGUMENT;
     if (data->path != PYNN_PATH_AUTO && data->path != PYNN_PATH_DENSE && data->path != PYNN_PATH_SPARSE)
         return PYNN_INVALID_ARGUMENT;
-    if (data->features == NULL || (labels_needed && data->labels == NULL)) return PYNN_INVALID_ARGUMENT;
-    return PYNN_OK;
+    if (data->features == NULL) return PYNN_INVALID_ARGUMENT;
+    bool classes = workspace->network->loss.kind == PYNN_SOFTMAX_CROSS_ENTROPY;
+    const void *answers = classes ? (const void *)data->labels : data->targets;
+    return answers_needed && answers == NULL ? PYNN_INVALID_ARGUMENT : PYNN_OK;
 }
 
 /* Check the labels of rows first <= r < last of an epoch's order, and the order's own indices. */
 static pynn_status check_rows(const pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
                               size_t first, size_t last) {
     size_t classes = workspace->network->outputs;
+    bool has_labels = workspace->network->loss.kind == PYNN_SOFTMAX_CROSS_ENTROPY;
     for (size_t r = first; r < last; r++) {
         size_t row = order != NULL ? order[r] : r;
         if (row >= data->rows) return PYNN_ROW_OUT_OF_RANGE;
+        if (!has_labels) continue;
         if (data->labels[row] < 0 || (size_t)data->labels[row] >= classes) return PYNN_LABEL_OUT_OF_RANGE;
     }
     return PYNN_OK;
@@ -63,40 +68,106 @@ pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, cons
                         .purpose = PYNN_FOR_GRADIENT,
                         .sparse = is_sparse(workspace, data),
                         .alpha = 1.0f,
-                        .beta = 0.0f,
                         .target = gradients};
     pynn_run_batch(&batch, sums);
     return isfinite(sums->loss) ? PYNN_OK : PYNN_NOT_FINITE;
 }
 
+static bool has_dropout(const pynn_network *network) {
+    for (size_t l = 0; l < network->layer_count; l++) {
+        if (network->layers[l].kind == PYNN_DROPOUT) return true;
+    }
+    return false;
+}
+
+static bool is_share(double x) {
+    return x >= 0.0 && x < 1.0;
+}
+
+/* Whether it is a finite float, and not one that is rounded to 0. */
+static bool is_float(double x) {
+    return fabs(x) <= (double)FLT_MAX && (x == 0.0 || (float)x != 0.0f);
+}
+
+/* Each comparison is false for NaN. */
+static bool is_sound(const pynn_optimizer *o) {
+    if (!(o->weight_decay >= 0.0 && o->max_norm >= 0.0)) return false;
+    if (!is_float(o->weight_decay) || !is_float(o->max_norm)) return false;
+    switch (o->kind) {
+    case PYNN_SGD:
+        return is_share(o->momentum) && (o->nesterov == 0 || o->momentum > 0.0) && o->beta1 == 0.0 &&
+               o->beta2 == 0.0 && o->eps == 0.0;
+    case PYNN_ADAM:
+    case PYNN_ADAMW:
+        return is_share(o->beta1) && is_share(o->beta2) && o->eps > 0.0 && is_float(o->eps) &&
+               o->momentum == 0.0 && o->nesterov == 0;
+    }
+    return false;
+}
+
+static double rate_at(const pynn_optimizer *optimizer, size_t index) {
+    return optimizer->learning_rates != NULL ? optimizer->learning_rates[index] : optimizer->learning_rate;
+}
+
+static pynn_status check_optimizer(const pynn_workspace *workspace, const pynn_optimizer *optimizer,
+                                   const pynn_state *state, size_t steps) {
+    if (!is_sound(optimizer)) return PYNN_INVALID_ARGUMENT;
+    for (size_t i = 0; i < steps; i++) {
+        if (!(fabs(rate_at(optimizer, i)) <= (double)FLT_MAX)) return PYNN_INVALID_ARGUMENT;
+    }
+    size_t needs = pynn_optimizer_needs(optimizer);
+    if (state == NULL)
+        return needs > 0 || has_dropout(workspace->network) ? PYNN_INVALID_ARGUMENT : PYNN_OK;
+    if (needs >= 1 && state->gradients == NULL) return PYNN_INVALID_ARGUMENT;
+    if (needs >= 2 && state->first == NULL) return PYNN_INVALID_ARGUMENT;
+    return needs >= 3 && state->second == NULL ? PYNN_INVALID_ARGUMENT : PYNN_OK;
+}
+
+/* One step. Plain SGD makes it with the gradient's products, P = -learning_rate * dP + 1 * P. */
+static void run_step(pynn_batch *batch, const pynn_optimizer *optimizer, double rate, pynn_state *state,
+                     float *parameters, pynn_sums *sums) {
+    if (pynn_optimizer_needs(optimizer) == 0) {
+        batch->alpha = (float)-rate;
+        batch->beta = 1.0f;
+        batch->target = parameters;
+        pynn_run_batch(batch, sums);
+    } else {
+        batch->alpha = 1.0f;
+        batch->target = state->gradients;
+        pynn_run_batch(batch, sums);
+        pynn_update(batch->workspace, optimizer, rate, state, parameters);
+    }
+    if (state != NULL) state->step++;
+}
+
 pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
-                       size_t batch_size, size_t first_step, size_t last_step, const pynn_sgd *optimizer,
-                       float *parameters, pynn_sums *sums) {
+                       size_t count, size_t batch_size, size_t first_step, size_t last_step,
+                       const pynn_optimizer *optimizer, pynn_state *state, float *parameters,
+                       pynn_sums *sums) {
     pynn_status status = check_data(workspace, data, parameters, true);
     if (status != PYNN_OK) return status;
     if (optimizer == NULL || sums == NULL || batch_size == 0) return PYNN_INVALID_ARGUMENT;
-    if (!isfinite(optimizer->learning_rate)) return PYNN_INVALID_ARGUMENT;
     if (batch_size > workspace->max_batch) return PYNN_WORKSPACE_MISMATCH;
-    size_t steps = data->rows / batch_size + (data->rows % batch_size != 0);
+    size_t steps = count / batch_size + (count % batch_size != 0);
     if (first_step > last_step || last_step > steps) return PYNN_INVALID_ARGUMENT;
-    size_t end = last_step == steps ? data->rows : last_step * batch_size;
+    status = check_optimizer(workspace, optimizer, state, last_step - first_step);
+    if (status != PYNN_OK) return status;
+    size_t end = last_step == steps ? count : last_step * batch_size;
     status = check_rows(workspace, data, order, first_step * batch_size, end);
     if (status != PYNN_OK) return status;
 
-    /* P = -learning_rate * dP + 1 * P */
     pynn_batch batch = {.workspace = workspace,
                         .data = data,
                         .parameters = parameters,
                         .purpose = PYNN_FOR_GRADIENT,
                         .sparse = is_sparse(workspace, data),
-                        .alpha = -optimizer->learning_rate,
-                        .beta = 1.0f,
-                        .target = parameters};
-    for (size_t first = first_step * batch_size; first < end; first += batch_size) {
+                        .state = state};
+    for (size_t step = first_step; step < last_step; step++) {
+        size_t first = step * batch_size;
         batch.count = end - first < batch_size ? end - first : batch_size;
         batch.rows = order != NULL ? order + first : NULL;
         batch.first = first;
-        pynn_run_batch(&batch, sums);
+        run_step(&batch, optimizer, rate_at(optimizer, step - first_step), state, parameters, sums);
         if (!isfinite(sums->loss)) return PYNN_NOT_FINITE;
     }
     return PYNN_OK;
@@ -162,6 +233,8 @@ pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_
     if (status != PYNN_OK) return status;
     if (out == NULL || first_row > last_row) return PYNN_INVALID_ARGUMENT;
     if (output != PYNN_LOGITS && output != PYNN_PROBABILITIES) return PYNN_INVALID_ARGUMENT;
+    if (output == PYNN_PROBABILITIES && workspace->network->loss.kind == PYNN_MEAN_SQUARED_ERROR)
+        return PYNN_INVALID_ARGUMENT;
     if (last_row > data->rows) return PYNN_ROW_OUT_OF_RANGE;
 
     pynn_batch batch = {.workspace = workspace,

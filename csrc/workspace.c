@@ -34,7 +34,11 @@ static void lay_out(pynn_workspace *workspace, memory_layout *layout) {
     workspace->column_entries = take(layout, inputs, PYNN_COLUMN_CAPACITY, sizeof(pynn_entry));
     workspace->columns = take(layout, inputs, 1, sizeof(pynn_list));
     workspace->labels = take(layout, batch, 1, sizeof(int32_t));
+    if (network->loss.kind != PYNN_SOFTMAX_CROSS_ENTROPY)
+        workspace->targets = take(layout, batch, network->outputs, sizeof(float));
+    workspace->weights = take(layout, batch, 1, sizeof(float));
     workspace->parts = take(layout, batch, 1, sizeof(pynn_sums));
+    workspace->squares = take(layout, pynn_update_tasks(network), 1, sizeof(double));
     for (size_t l = 0; l < network->layer_count; l++) {
         const network_layer *layer = &network->layers[l];
         if (layer->in_place) {

@@ -23,23 +23,29 @@ from pynn._errors import (
     OutOfMemoryError,
     PynnError,
 )
-from pynn._history import EpochResult, Evaluation, History, Progress
+from pynn._history import ClassEvaluation, EpochResult, Evaluation, History, Progress
 from pynn._model import Model, load
-from pynn._optimizers import SGD
+from pynn._optimizers import SGD, Adam, AdamW
+from pynn._stopping import EarlyStopping
 from pynn._threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
     from pynn import datasets as datasets
+    from pynn import schedules as schedules
 
 __all__ = [
     "SGD",
+    "Adam",
+    "AdamW",
     "ArgumentError",
     "ArgumentTypeError",
     "Builder",
     "ChainError",
+    "ClassEvaluation",
     "ClosedError",
     "DataNotFoundError",
     "DivergenceError",
+    "EarlyStopping",
     "EpochResult",
     "Evaluation",
     "FileFormatError",
@@ -55,6 +61,7 @@ __all__ = [
     "datasets",
     "get_num_threads",
     "load",
+    "schedules",
     "set_num_threads",
 ]
 
@@ -79,9 +86,9 @@ def build_info() -> dict[str, str]:
 
 
 def __getattr__(name: str) -> object:
-    """Import `pynn.datasets` when it is first used, so that `import pynn` stays quick."""
-    if name == "datasets":
+    """Import `pynn.datasets` and the like when first used, so that `import pynn` stays quick."""
+    if name in ("datasets", "schedules"):
         import importlib
 
-        return importlib.import_module("pynn.datasets")
+        return importlib.import_module(f"pynn.{name}")
     raise AttributeError(f"module 'pynn' has no attribute {name!r}")

@@ -7,6 +7,7 @@ library's own checks stay on, and their statuses become exceptions in one place,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -25,11 +26,13 @@ except ModuleNotFoundError as error:
         " start Python in another folder or with -I, so that it takes the installed package"
     ) from None
 
-LayerKind = Literal["dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh"]
+LayerKind = Literal["dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh", "dropout"]
 Init = Literal["he", "xavier"]
-Loss = Literal["softmax_cross_entropy"]
+Loss = Literal["softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy"]
+OptimizerKind = Literal["sgd", "adam", "adamw"]
 Floats = npt.NDArray[np.float32]
 Features = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+Answers = npt.NDArray[np.int32] | npt.NDArray[np.float32]
 
 MAX_THREADS = int(lib.PYNN_MAX_THREADS)
 ROWS_AT_A_TIME = int(lib.PYNN_ROWS_AT_A_TIME)
@@ -41,28 +44,44 @@ _KINDS: dict[str, int] = {
     "gelu": lib.PYNN_GELU,
     "sigmoid": lib.PYNN_SIGMOID,
     "tanh": lib.PYNN_TANH,
+    "dropout": lib.PYNN_DROPOUT,
 }
 _INITS: dict[str | None, int] = {
     None: lib.PYNN_INIT_NONE,
     "he": lib.PYNN_INIT_HE,
     "xavier": lib.PYNN_INIT_XAVIER,
 }
-_LOSSES: dict[str, int] = {"softmax_cross_entropy": lib.PYNN_SOFTMAX_CROSS_ENTROPY}
+_LOSSES: dict[str, int] = {
+    "softmax_cross_entropy": lib.PYNN_SOFTMAX_CROSS_ENTROPY,
+    "mean_squared_error": lib.PYNN_MEAN_SQUARED_ERROR,
+    "binary_cross_entropy": lib.PYNN_BINARY_CROSS_ENTROPY,
+}
+_OPTIMIZERS: dict[str, int] = {
+    "sgd": lib.PYNN_SGD,
+    "adam": lib.PYNN_ADAM,
+    "adamw": lib.PYNN_ADAMW,
+}
 
 
 class Layer(NamedTuple):
-    """One layer of a chain; `outputs` and `init` are for dense layers, `slope` for leaky ReLU."""
+    """One layer of a chain.
+
+    `outputs` and `init` are for dense layers, `slope` is for leaky ReLU, `rate` for dropout.
+    """
 
     kind: LayerKind
     outputs: int = 0
     init: Init | None = None
     slope: float = 0.0
+    rate: float = 0.0
 
     def arguments(self) -> dict[str, Any]:
         """What the builder's step for it takes, by name."""
         if self.kind == "dense":
             return {"outputs": self.outputs, "init": self.init}
-        return {"slope": self.slope} if self.kind == "leaky_relu" else {}
+        if self.kind == "leaky_relu":
+            return {"slope": self.slope}
+        return {"rate": self.rate} if self.kind == "dropout" else {}
 
     def __str__(self) -> str:
         arguments = ", ".join(map(str, self.arguments().values()))
@@ -85,9 +104,10 @@ class Sums(NamedTuple):
     correct: int = 0
     rows: int = 0
 
-    def mean(self) -> tuple[float, float]:
-        """Mean loss and accuracy."""
-        return self.loss / self.rows, self.correct / self.rows
+    def mean(self, answers: int = 1) -> tuple[float, float]:
+        """Mean loss and accuracy, where each example has so many answers; nan where it has none."""
+        accuracy = self.correct / (self.rows * answers) if answers else math.nan
+        return self.loss / self.rows, accuracy
 
 
 NO_SUMS = Sums()
@@ -184,21 +204,26 @@ class Network:
         inputs: Number of features.
         layers: The layers, in order.
         loss: The loss at the end.
+        label_smoothing: Of softmax cross-entropy.
 
     Raises:
         ArgumentError: The layers make no network.
         OutOfMemoryError: There is no memory for it.
     """
 
-    def __init__(self, inputs: int, layers: Sequence[Layer], loss: Loss) -> None:
+    def __init__(
+        self, inputs: int, layers: Sequence[Layer], loss: Loss, label_smoothing: float = 0.0
+    ) -> None:
         specs = ffi.new("pynn_layer[]", len(layers))
         for spec, layer in zip(specs, layers, strict=True):
             spec.kind = _KINDS[layer.kind]
             spec.outputs = layer.outputs
             spec.init = _INITS[layer.init]
             spec.slope = layer.slope
+            spec.rate = layer.rate
         out = ffi.new("pynn_network **")
-        check(lib.pynn_network_create(_allocator, inputs, specs, len(layers), _LOSSES[loss], out))
+        objective = ffi.new("pynn_loss *", (_LOSSES[loss], label_smoothing))[0]
+        check(lib.pynn_network_create(_allocator, inputs, specs, len(layers), objective, out))
         self.handle = ffi.gc(out[0], lib.pynn_network_destroy)
         self.inputs = inputs
         self.outputs = int(lib.pynn_network_outputs(self.handle))
@@ -235,26 +260,37 @@ class Network:
 
 
 class Data:
-    """Examples, lent to C for as long as this object lives.
+    """Examples, lent to C for as long as this object lives. All arrays are contiguous.
 
     Args:
         features: Shape (rows, ...) with as many values a row as the network has inputs; uint8 or
-            float32, contiguous and aligned.
-        labels: Shape (rows,), int32, contiguous; or None.
+            float32, aligned.
+        answers: Labels, shape (rows,), int32; or for the other losses targets, shape
+            (rows, outputs), float32; or None.
+        weights: Shape (rows,), float32; or None for 1.
     """
 
-    def __init__(self, features: Features, labels: npt.NDArray[np.int32] | None = None) -> None:
+    def __init__(
+        self, features: Features, answers: Answers | None = None, weights: Floats | None = None
+    ) -> None:
         assert features.flags.c_contiguous and features.flags.aligned
         assert features.dtype in (_UINT8, _FLOAT32)
         self.rows = len(features)
         self.features = features
         self._features = ffi.from_buffer(features)
-        self.labels = labels
-        self._labels = ffi.NULL
-        if labels is not None:
-            assert labels.flags.c_contiguous and labels.dtype == np.int32
-            assert labels.shape == (self.rows,)
-            self._labels = ffi.from_buffer("int32_t[]", labels)
+        self.answers = answers
+        self.weights = weights
+        labels = targets = ffi.NULL
+        if answers is not None:
+            assert answers.flags.c_contiguous and len(answers) == self.rows
+            if answers.dtype == np.int32:
+                labels = ffi.from_buffer("int32_t[]", answers)
+            else:
+                assert answers.dtype == _FLOAT32 and answers.ndim == 2
+                targets = ffi.from_buffer("float[]", answers)
+        if weights is not None:
+            assert weights.shape == (self.rows,)
+        self._lent = labels, targets, ffi.NULL if weights is None else _floats(weights, self.rows)
         uint8 = features.dtype == _UINT8
         self.handle = ffi.new(
             "pynn_data *",
@@ -262,8 +298,9 @@ class Data:
                 self._features,
                 lib.PYNN_FEATURES_UINT8 if uint8 else lib.PYNN_FEATURES_FLOAT32,
                 self.rows,
-                self._labels,
+                labels,
                 lib.PYNN_PATH_AUTO,
+                *self._lent[1:],
             ),
         )
 
@@ -284,6 +321,110 @@ class Data:
                 words = f"features[{some[row]}] holds {value} (feature {column})"
                 return begin + int(row), words
         return None
+
+
+class Update(NamedTuple):
+    """What the steps of a call do with the gradient; see pynn_optimizer in pynn.h."""
+
+    kind: OptimizerKind
+    learning_rates: npt.NDArray[np.float64]
+    """Shape (steps,): one for each step of the call."""
+    weight_decay: float = 0.0
+    max_norm: float = 0.0
+    momentum: float = 0.0
+    nesterov: bool = False
+    beta1: float = 0.0
+    beta2: float = 0.0
+    eps: float = 0.0
+
+    def to_c(self, steps: int) -> tuple[Any, Any]:
+        """The C library's description for so many steps, and what has to live as long."""
+        rates = self.learning_rates
+        assert rates.dtype == np.float64 and rates.shape == (steps,) and rates.flags.c_contiguous
+        kept = ffi.from_buffer("double[]", rates)
+        fields = (_OPTIMIZERS[self.kind], 0.0, kept, *self[2:])
+        return ffi.new("pynn_optimizer *", fields), kept
+
+
+class _Kept(NamedTuple):
+    """All of a state, so that one assignment replaces it whenever Ctrl-C comes."""
+
+    handle: Any
+    kind: OptimizerKind | None
+    moments: list[Floats]
+
+
+class State:
+    """What goes from step to step beside the parameters.
+
+    Args:
+        seed: Of dropout.
+        step: Steps done.
+    """
+
+    def __init__(self, seed: int, step: int = 0) -> None:
+        self._seed = seed
+        self._gradients: Floats | None = None
+        self.restore(step, 0, None, [])
+
+    @property
+    def handle(self) -> Any:
+        """The C library's."""
+        return self._kept.handle
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self._kept.handle.step)
+
+    @property
+    def updates(self) -> int:
+        """Steps done since the moments were zeros."""
+        return int(self._kept.handle.updates)
+
+    @property
+    def kind(self) -> OptimizerKind | None:
+        """The optimizer that the moments are of."""
+        return self._kept.kind
+
+    @property
+    def moments(self) -> list[Floats]:
+        """As many arrays (parameter_count,) as the optimizer needs, 0 to 2."""
+        return self._kept.moments
+
+    def copy(self) -> tuple[int, int, OptimizerKind | None, list[Floats]]:
+        """What restore() takes, with moments of its own."""
+        return self.step, self.updates, self.kind, [moment.copy() for moment in self.moments]
+
+    def restore(
+        self, step: int, updates: int, kind: OptimizerKind | None, moments: list[Floats]
+    ) -> None:
+        """Be as another state was that had these."""
+        fields = {"seed": self._seed, "step": step, "updates": updates}
+        self._kept = _Kept(ffi.new("pynn_state *", fields), kind, moments)
+
+    def prepare(self, kind: OptimizerKind, needs: int, count: int) -> None:
+        """Have `needs` arrays for an optimizer; another kind of it starts with moments of zeros.
+
+        Raises:
+            OutOfMemoryError: There is no memory for them.
+        """
+        same = kind == self.kind
+        moments = list(self.moments) if same else []
+        try:
+            if needs >= 1 and self._gradients is None:
+                self._gradients = np.empty(count, np.float32)
+            while len(moments) < needs - 1:
+                moments.append(np.zeros(count, np.float32))
+        except MemoryError:
+            raise OutOfMemoryError(f"out of memory for the optimizer's {count:,} moments") from None
+        if not same or len(moments) > len(self.moments):
+            self.restore(self.step, self.updates if same else 0, kind, moments)
+        arrays = [self._gradients, *moments, None, None][:3]
+        self._lent = [
+            ffi.NULL if array is None else _floats(array, count, writable=True) for array in arrays
+        ]
+        self.handle.gradients, self.handle.first, self.handle.second = self._lent
 
 
 class Workspace:
@@ -349,31 +490,39 @@ class Workspace:
         batch_size: int,
         first_step: int,
         last_step: int,
-        learning_rate: float,
+        update: Update,
+        state: State,
         parameters: Floats,
         sums: RunningSums | None = None,
     ) -> Sums:
         """Run steps first_step <= s < last_step of an epoch; parameters change in place.
 
-        Adds to `sums`, or to zero, and returns what they are then. After the first step whose loss
-        is not finite it raises NotFinite.
+        An epoch is of all data, or of the rows that `order` names. Adds to `sums`, or to zero, and
+        returns what they are then. After the first step whose loss is not finite it raises
+        NotFinite.
         """
         sums = RunningSums(NO_SUMS) if sums is None else sums
-        assert order is None or len(order) == data.rows
-        optimizer = ffi.new("pynn_sgd *", (learning_rate,))
+        assert order is None or (order.dtype == np.uint32 and order.flags.c_contiguous)
+        optimizer, kept = update.to_c(last_step - first_step)
+        state.prepare(
+            update.kind, int(lib.pynn_optimizer_needs(optimizer)), self.network.parameter_count
+        )
         check(
             lib.pynn_train(
                 self.handle,
                 data.handle,
                 ffi.NULL if order is None else ffi.from_buffer("uint32_t[]", order),
+                data.rows if order is None else len(order),
                 batch_size,
                 first_step,
                 last_step,
                 optimizer,
+                state.handle,
                 _floats(parameters, self.network.parameter_count, writable=True),
                 sums.pointer,
             )
         )
+        del kept
         return sums.read()
 
     def evaluate(

@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from pynn import _checks
-from pynn._boundary import Init, Layer, LayerKind
+from pynn._boundary import Init, Layer, LayerKind, Loss
 from pynn._errors import ArgumentError, ChainError
 from pynn._spec import MAX_LAYERS, MAX_WIDTH, Spec
 
 if TYPE_CHECKING:
     from pynn._model import Model
 
-_LAYERS = ("dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh")
-_LOSSES = ("softmax_cross_entropy",)
+_LAYERS = ("dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh", "dropout")
+_LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")
 _STEPS = ("input", *_LAYERS, *_LOSSES, "build")
 _OF_MODELS = ("fit", "evaluate", "predict", "predict_proba", "parameters", "save", "summary")
 
@@ -129,20 +129,66 @@ class LayerBuilder:
         """Add the hyperbolic tangent, value by value."""
         return self._activation("tanh")
 
-    def softmax_cross_entropy(self) -> FinishedBuilder:
+    def dropout(self, rate: float) -> LayerBuilder:
+        """Add y = m x with m 0 at random, else 1 / (1 - rate), in training; y = x in use.
+
+        Srivastava et al. 2014. What is dropped depends on the model's seed and the step alone.
+
+        Args:
+            rate: The share of values that are dropped, in [0, 1).
+
+        Raises:
+            ArgumentTypeError: The rate is no number.
+            ArgumentError: It is out of range.
+        """
+        name = f"layer {len(self._layers) + 1}: dropout rate"
+        below = 1.0 - 2.0**-24  # a float32 has nothing between it and 1
+        return self._add(Layer("dropout", rate=_checks.real(name, rate, least=0.0, below=below)))
+
+    def softmax_cross_entropy(self, *, label_smoothing: float = 0.0) -> FinishedBuilder:
         """End the chain with -log softmax(logits)[label], averaged over a batch.
 
         The last layer's outputs are the logits, one for each class.
 
+        Args:
+            label_smoothing: A share in [0, 1) of the answer that is given to all classes alike,
+                the rest to the label (Szegedy et al. 2016).
+
+        Raises:
+            ChainError: The chain has no dense layer, so nothing to train.
+            ArgumentTypeError: The smoothing is no number.
+            ArgumentError: It is out of range.
+        """
+        below = 1.0 - 2.0**-24
+        smoothing = _checks.real("label_smoothing", label_smoothing, least=0.0, below=below)
+        return self._finish("softmax_cross_entropy", smoothing)
+
+    def mean_squared_error(self) -> FinishedBuilder:
+        """End the chain with (outputs - targets)^2, averaged over outputs and a batch: regression.
+
         Raises:
             ChainError: The chain has no dense layer, so nothing to train.
         """
+        return self._finish("mean_squared_error")
+
+    def binary_cross_entropy(self) -> FinishedBuilder:
+        """End the chain with a yes-or-no question for each output: multi-label classification.
+
+        -t log s(z) - (1 - t) log(1 - s(z)) with the outputs z as logits, their sigmoid s(z) and
+        targets t, averaged over outputs and a batch.
+
+        Raises:
+            ChainError: The chain has no dense layer, so nothing to train.
+        """
+        return self._finish("binary_cross_entropy")
+
+    def _finish(self, loss: Loss, label_smoothing: float = 0.0) -> FinishedBuilder:
         if not any(layer.kind == "dense" for layer in self._layers):
             raise ChainError(
-                f".softmax_cross_entropy() cannot come after {self!r}: a network needs at least one"
-                " dense layer; add .dense(classes) before the loss"
+                f".{loss}() cannot come after {self!r}: a network needs at least one dense layer;"
+                " add .dense(...) before the loss"
             )
-        return FinishedBuilder(Spec(self._inputs, self._layers, "softmax_cross_entropy"))
+        return FinishedBuilder(Spec(self._inputs, self._layers, loss, label_smoothing))
 
     def _activation(self, kind: LayerKind) -> LayerBuilder:
         return self._add(Layer(kind))

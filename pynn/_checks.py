@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn._boundary import Features
+from pynn._boundary import Features, Floats
 from pynn._errors import ArgumentError, ArgumentTypeError
 
 MAX_FLOAT32 = float.fromhex("0x1.fffffep127")
@@ -42,7 +42,12 @@ def integer(name: str, value: object, *, least: int, most: int | None = None) ->
 
 
 def real(
-    name: str, value: object, *, above: float | None = None, least: float | None = None
+    name: str,
+    value: object,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float = math.inf,
 ) -> float:
     """A number in a range and finite as a float32, from any real type but bool."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -51,13 +56,12 @@ def real(
         number = float(value)
     except OverflowError:  # an int
         number = math.inf
-    low = (above is None or number > above) and (least is None or number >= least)
+    inside = (above is None or number > above) and (least is None or number >= least)
     tiny = 0 < abs(number) < MIN_FLOAT32
-    if not low or tiny or not -MAX_FLOAT32 <= number <= MAX_FLOAT32:
+    if not inside or tiny or not -MAX_FLOAT32 <= number <= MAX_FLOAT32 or not number < below:
         limit = f"at least {least:g}" if above is None else f"greater than {above:g}"
-        raise ArgumentError(
-            f"{name} must be {limit} and finite as a float32, got {describe(value)}"
-        )
+        upper = "finite as a float32" if below == math.inf else f"less than {below:g}"
+        raise ArgumentError(f"{name} must be {limit} and {upper}, got {describe(value)}")
     return number
 
 
@@ -113,11 +117,48 @@ def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.
     return array.astype(np.int32)  # a copy: labels that are checked must not change any more
 
 
-def pair(name: str, value: object) -> tuple[object, object]:
-    """(features, labels), from a tuple or a data set."""
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ArgumentTypeError(f"{name} must be a pair (features, labels), got {describe(value)}")
-    return value[0], value[1]
+def targets(name: str, value: object, rows: int, outputs: int, *, shares: bool) -> Floats:
+    """Targets as the C library reads them: (rows, outputs), float32, finite; `shares` in [0, 1]."""
+    array = plain_array(name, value)
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise ArgumentTypeError(f"{name} must be numbers, got dtype {array.dtype}")
+    if array.shape != (rows, outputs) and not (outputs == 1 and array.shape == (rows,)):
+        short = f" or ({rows},)" if outputs == 1 else ""
+        raise ArgumentError(
+            f"{name} must have shape ({rows}, {outputs}){short}, one value for each example and"
+            f" output, got {array.shape}"
+        )
+    array = array.reshape(rows, outputs)
+    wrong = np.argwhere(~((array >= 0) & (array <= 1)) if shares else ~np.isfinite(array))
+    if len(wrong) > 0:
+        row, column = map(int, wrong[0])
+        limits = "in [0, 1]" if shares else "finite"
+        raise ArgumentError(
+            f"{name} must be {limits}, got {array[row, column]} at [{row}, {column}]"
+        )
+    if array.dtype.kind == "f" and array.dtype.itemsize > 4:
+        return np.ascontiguousarray(_to_float32(name, array))
+    return np.array(array, np.float32, order="C")  # a copy: what is checked must not change
+
+
+def weights(name: str, value: object, rows: int) -> npt.NDArray[np.float64]:
+    """Weights of examples: (rows,), finite, at least 0, not all 0."""
+    array = plain_array(name, value)
+    if array.dtype.kind not in "fiub":
+        raise ArgumentTypeError(f"{name} must be numbers, got dtype {array.dtype}")
+    if array.shape != (rows,):
+        raise ArgumentError(
+            f"{name} must have shape ({rows},), one weight for each example, got {array.shape}"
+        )
+    array = array.astype(np.float64)
+    wrong = np.flatnonzero(~((array >= 0) & np.isfinite(array)))
+    if len(wrong) > 0:
+        raise ArgumentError(
+            f"{name} must be finite and at least 0, got {array[wrong[0]]} at index {wrong[0]}"
+        )
+    if not array.any():
+        raise ArgumentError(f"{name} must have a value above 0, got zeros only")
+    return array
 
 
 def path(name: str, value: object) -> str | os.PathLike[str]:

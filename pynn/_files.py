@@ -1,9 +1,10 @@
 """Model files: safetensors, with the architecture as JSON in the metadata.
 
 The metadata has three entries: "format" is "pynn", "format_version" is "1", and "model" is JSON:
-the chain (see `Spec.to_json`), the seed, and how many epochs were trained. A checkpoint has a
-fourth, "run": JSON that says of what call of `fit` it is and where that stands (`Run.to_dict`). The
-tensors are the named parameters of `Model.parameters`, float32. The format of the file itself is
+the chain (see `Spec.to_json`), the seed, and how many epochs and steps were trained. A checkpoint
+has a fourth, "run": JSON that says of what call of `fit` it is and where that stands (`Run.keep`).
+The tensors are the named parameters of `Model.parameters`, float32; in a checkpoint also, flat, the
+optimizer's moments and the best parameters of early stopping. The format of the file itself is
 documented at https://github.com/huggingface/safetensors. What is the same gives the same bytes.
 """
 
@@ -11,17 +12,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from pynn import _checks
 from pynn._atomic import write_atomically
 from pynn._boundary import DenseView, Floats, Network
-from pynn._builder import Builder, FinishedBuilder, LayerBuilder
+from pynn._builder import Builder, LayerBuilder
 from pynn._errors import ArgumentTypeError, FileFormatError, OutOfMemoryError, PynnError
 from pynn._spec import Spec
 
 FORMAT = "pynn"
 FORMAT_VERSION = "1"
+ARRAYS = ("optimizer.first", "optimizer.second", "best")
 
 
 class Saved(NamedTuple):
@@ -32,8 +36,11 @@ class Saved(NamedTuple):
     parameters: Floats
     seed: int
     epochs_trained: int
+    steps_trained: int
     run: dict[str, Any] | None = None
     """Of a checkpoint: what `Run.to_dict` gave, unchecked."""
+    arrays: Mapping[str, Floats] = MappingProxyType({})
+    """Of a checkpoint: those of `ARRAYS` that its run needs; each has shape (parameter_count,)."""
 
 
 class Parameters(dict[str, Floats]):
@@ -72,10 +79,11 @@ def save(path: str | os.PathLike[str], saved: Saved) -> None:
 
     model = json.loads(saved.spec.to_json())
     model |= {"seed": saved.seed, "epochs_trained": saved.epochs_trained}
+    model |= {"steps_trained": saved.steps_trained}
     metadata = {"format": FORMAT, "format_version": FORMAT_VERSION, "model": json.dumps(model)}
     if saved.run is not None:
         metadata["run"] = json.dumps(saved.run)
-    named = name_parameters(saved.network.dense_views, saved.parameters)
+    named = {**name_parameters(saved.network.dense_views, saved.parameters), **saved.arrays}
     write_atomically(path, _in_order(to_bytes(named, metadata)))
 
 
@@ -131,7 +139,7 @@ def _read(name: str, file: Any) -> Saved:
             " A newer pynn may read it",
         )
     try:
-        spec, seed, epochs_trained = _parse(metadata.get("model", ""))
+        spec, seed, epochs_trained, steps_trained = _parse(metadata.get("model", ""))
         run = json.loads(metadata["run"]) if "run" in metadata else None
         network = Network(*spec)
     except OutOfMemoryError:
@@ -139,20 +147,23 @@ def _read(name: str, file: Any) -> Saved:
     except (ValueError, TypeError, LookupError, RecursionError, PynnError) as error:
         why = f"it has no entry {error}" if isinstance(error, KeyError) else error
         refuse(name, f"the description of the model in its metadata is damaged: {why}")
-    _compare(name, file, network.dense_views)
+    _compare(name, file, network, is_checkpoint=run is not None)
     parameters = network.new_parameters()
     for key, view in name_parameters(network.dense_views, parameters).items():
         view[...] = file.get_tensor(key)
-    return Saved(spec, network, parameters, seed, epochs_trained, run)
+    arrays = {key: file.get_tensor(key) for key in ARRAYS if key in file.keys()}  # noqa: SIM118
+    return Saved(spec, network, parameters, seed, epochs_trained, steps_trained, run, arrays)
 
 
-def _compare(name: str, file: Any, views: list[DenseView]) -> None:
+def _compare(name: str, file: Any, network: Network, *, is_checkpoint: bool) -> None:
     """Check that the file has just the tensors that the network needs, each of the right form."""
     shapes: dict[str, list[int]] = {}
-    for number, view in enumerate(views, start=1):
+    for number, view in enumerate(network.dense_views, start=1):
         shapes[f"dense{number}.weight"] = [view.inputs, view.outputs]
         shapes[f"dense{number}.bias"] = [view.outputs]
     keys = set(file.keys())
+    if is_checkpoint:
+        shapes |= {key: [network.parameter_count] for key in keys.intersection(ARRAYS)}
     if missing := sorted(shapes.keys() - keys):
         refuse(name, f"tensors are missing: {', '.join(missing)}")
     if extra := sorted(keys - shapes.keys()):
@@ -165,7 +176,7 @@ def _compare(name: str, file: Any, views: list[DenseView]) -> None:
             refuse(name, f"tensor {key} must have shape {shape}, has {tensor.get_shape()}")
 
 
-def _parse(text: str) -> tuple[Spec, int, int]:
+def _parse(text: str) -> tuple[Spec, int, int, int]:
     """Read the JSON of the metadata by building the chain anew, so that the builder checks it."""
     model: dict[str, Any] = json.loads(text)
     if not isinstance(model, dict):
@@ -173,20 +184,38 @@ def _parse(text: str) -> tuple[Spec, int, int]:
     chain: LayerBuilder = Builder().input(model["input"])
     for layer in model["layers"]:
         arguments = dict(layer)
-        kind = arguments.pop("kind")
-        if kind == "dense":
-            chain = chain.dense(arguments.pop("outputs"), init=arguments.pop("init"))
-        elif kind == "leaky_relu":
-            chain = chain.leaky_relu(arguments.pop("slope"))
-        elif kind in ("relu", "gelu", "sigmoid", "tanh"):
-            chain = getattr(chain, kind)()
-        else:
-            raise ValueError(f"unknown layer kind {kind!r}")
+        chain = _STEPS[_known("layer kind", arguments.pop("kind"), _STEPS)](chain, arguments)
         if arguments:
-            raise ValueError(f"layer {kind} has unknown entries: {', '.join(arguments)}")
-    if model["loss"] != "softmax_cross_entropy":
-        raise ValueError(f"unknown loss {model['loss']!r}")
-    finished: FinishedBuilder = chain.softmax_cross_entropy()
+            raise ValueError(f"layer {layer['kind']} has unknown entries: {', '.join(arguments)}")
+    loss = _known("loss", model["loss"], _LOSSES)
+    if loss == "softmax_cross_entropy":
+        smoothing = model.get("label_smoothing", 0.0)
+        finished = chain.softmax_cross_entropy(label_smoothing=smoothing)
+    else:
+        finished = getattr(chain, loss)()
     seed = _checks.integer("seed", model["seed"], least=0, most=2**64 - 1)
     epochs_trained = _checks.integer("epochs_trained", model["epochs_trained"], least=0, most=2**62)
-    return finished._spec, seed, epochs_trained
+    steps_trained = _checks.integer(
+        "steps_trained", model.get("steps_trained", 0), least=0, most=2**62
+    )
+    return finished._spec, seed, epochs_trained, steps_trained
+
+
+_LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")
+
+_STEPS: dict[str, Callable[[LayerBuilder, dict[str, Any]], LayerBuilder]] = {
+    "dense": lambda chain, entry: chain.dense(entry.pop("outputs"), init=entry.pop("init")),
+    "relu": lambda chain, entry: chain.relu(),
+    "leaky_relu": lambda chain, entry: chain.leaky_relu(entry.pop("slope")),
+    "gelu": lambda chain, entry: chain.gelu(),
+    "sigmoid": lambda chain, entry: chain.sigmoid(),
+    "tanh": lambda chain, entry: chain.tanh(),
+    "dropout": lambda chain, entry: chain.dropout(entry.pop("rate")),
+}
+
+
+def _known(what: str, name: object, names: Iterable[str]) -> str:
+    """A name that is one of those; ValueError if not."""
+    if not isinstance(name, str) or name not in names:
+        raise ValueError(f"unknown {what} {name!r}")
+    return name

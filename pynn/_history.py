@@ -2,18 +2,73 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 
 class Evaluation(NamedTuple):
-    """Mean loss and accuracy over a set of examples."""
+    """Mean loss and accuracy over a set of examples.
+
+    accuracy is the share of right classes; with binary_cross_entropy of right answers, one for each
+    output; with mean_squared_error, which has none, nan.
+    """
 
     loss: float
     accuracy: float
 
     def __repr__(self) -> str:
         return f"Evaluation(loss={self.loss:.4f}, accuracy={self.accuracy:.4f})"
+
+
+class ClassEvaluation(NamedTuple):
+    """An `Evaluation` with the figures of each class.
+
+    A figure that would divide by zero, as of a class that never occurs, is 0.
+    """
+
+    loss: float
+    accuracy: float
+    confusion: npt.NDArray[np.intp]
+    """Shape (classes, classes): [i, j] counts examples of class i that were taken for j."""
+    precision: npt.NDArray[np.float64]
+    """Shape (classes,): of the examples that were taken for a class, how many are of it."""
+    recall: npt.NDArray[np.float64]
+    """Shape (classes,): of the examples of a class, how many were found."""
+    f1: npt.NDArray[np.float64]
+    """Shape (classes,): 2 precision recall / (precision + recall)."""
+    support: npt.NDArray[np.intp]
+    """Shape (classes,): the examples of a class."""
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, confusion: npt.NDArray[np.intp]) -> ClassEvaluation:
+        """The figures of a confusion matrix.
+
+        Args:
+            evaluation: Loss and accuracy over the same examples.
+            confusion: Shape (classes, classes).
+        """
+        right = np.diag(confusion)
+        support, taken = confusion.sum(axis=1), confusion.sum(axis=0)
+        precision = right / np.maximum(taken, 1)
+        recall = right / np.maximum(support, 1)
+        f1 = 2.0 * right / np.maximum(support + taken, 1)
+        return cls(*evaluation, confusion, precision, recall, f1, support)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"ClassEvaluation(loss={self.loss:.4f}, accuracy={self.accuracy:.4f})",
+            f"{'class':>5}{'precision':>11}{'recall':>9}{'f1':>9}{'support':>10}",
+        ]
+        for label in range(len(self.support)):
+            lines.append(
+                f"{label:>5}{self.precision[label]:>11.4f}{self.recall[label]:>9.4f}"
+                f"{self.f1[label]:>9.4f}{self.support[label]:>10,}"
+            )
+        return "\n".join(lines)
 
 
 class Progress(NamedTuple):
@@ -53,7 +108,8 @@ class EpochResult(NamedTuple):
 class History:
     """One list for each figure, with one entry an epoch; see `EpochResult` for their meaning.
 
-    val_loss and val_accuracy stay empty where `fit` was given no validation data.
+    val_loss and val_accuracy stay empty where `fit` was given no validation data, accuracy and
+    val_accuracy for regression.
     """
 
     def __init__(
@@ -90,11 +146,13 @@ class History:
             result: The epoch's, as `on_epoch` got it.
         """
         self.loss.append(result.loss)
-        self.accuracy.append(result.accuracy)
         self.seconds.append(result.seconds)
-        if result.val_loss is not None and result.val_accuracy is not None:
+        if result.val_loss is not None:
             self.val_loss.append(result.val_loss)
-            self.val_accuracy.append(result.val_accuracy)
+        if not math.isnan(result.accuracy):
+            self.accuracy.append(result.accuracy)
+            if result.val_accuracy is not None:
+                self.val_accuracy.append(result.val_accuracy)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, History) and vars(self) == vars(other)
@@ -104,11 +162,12 @@ class History:
     def __repr__(self) -> str:
         if self.epochs == 0:
             return "History(0 epochs)"
-        parts = [f"loss={self.loss[-1]:.4f}", f"accuracy={self.accuracy[-1]:.4f}"]
-        if self.val_loss:
-            parts += [
-                f"val_loss={self.val_loss[-1]:.4f}",
-                f"val_accuracy={self.val_accuracy[-1]:.4f}",
-            ]
+        figures = {
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "val_loss": self.val_loss,
+            "val_accuracy": self.val_accuracy,
+        }
+        parts = [f"{name}={figure[-1]:.4f}" for name, figure in figures.items() if figure]
         epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
         return f"History({epochs} in {sum(self.seconds):.2f} s; last: {', '.join(parts)})"

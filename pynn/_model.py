@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,20 +20,24 @@ from pynn._boundary import (
     Network,
     NotFinite,
     RunningSums,
+    State,
     Sums,
     Workspace,
 )
 from pynn._errors import (
     ArgumentError,
     ArgumentTypeError,
+    ChainError,
     ClosedError,
     DivergenceError,
     OutOfMemoryError,
     PynnError,
 )
-from pynn._history import Evaluation, History
-from pynn._optimizers import SGD
+from pynn._examples import make_data, make_examples
+from pynn._history import ClassEvaluation, Evaluation, History
+from pynn._optimizers import SGD, Optimizer
 from pynn._spec import Spec
+from pynn._stopping import EarlyStopping
 from pynn._training import Checkpoint, OnEpoch, OnProgress, Plan, Run, Trainer, fingerprint, paced
 
 DEFAULT_BATCH_SIZE = 128
@@ -59,13 +63,20 @@ class Model:
     """
 
     def __init__(
-        self, spec: Spec, network: Network, parameters: Floats, seed: int, epochs_trained: int
+        self,
+        spec: Spec,
+        network: Network,
+        parameters: Floats,
+        seed: int,
+        epochs_trained: int = 0,
+        steps_trained: int = 0,
     ) -> None:
         self._spec = spec
         self._network: Network | None = network
         self._parameter_array = parameters
         self._seed = seed
         self._epochs_trained = epochs_trained
+        self._state = State(seed, steps_trained)
         self._workspace: Workspace | None = None
         self._lock = threading.RLock()  # held for one call of C at a time
         self._fit_lock = threading.Lock()  # held by the one `fit` that runs
@@ -84,7 +95,7 @@ class Model:
     def _create(cls, spec: Spec, seed: int) -> Model:
         """A model with weights drawn from the seed."""
         network = Network(*spec)
-        return cls(spec, network, network.initialize(seed), seed, 0)
+        return cls(spec, network, network.initialize(seed), seed)
 
     # ------------------------------------------------------------ train
 
@@ -95,9 +106,13 @@ class Model:
         *,
         epochs: int,
         batch_size: int | None = None,
-        optimizer: SGD | None = None,
-        validation: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
-        on_epoch: OnEpoch | None = None,
+        optimizer: Optimizer | None = None,
+        validation: tuple[npt.NDArray[Any], npt.NDArray[Any]] | float | None = None,
+        sample_weight: npt.NDArray[Any] | None = None,
+        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+        shuffle: bool = True,
+        early_stopping: EarlyStopping | None = None,
+        on_epoch: OnEpoch | Sequence[OnEpoch] | None = None,
         on_progress: OnProgress | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         every: int | None = None,
@@ -105,20 +120,33 @@ class Model:
         """Train on examples, in an order shuffled anew for each epoch.
 
         The last batch of an epoch holds what is left and is trained on, too. A second call goes on
-        with the parameters and with new shuffles. An exception from a callback, or Ctrl-C, ends the
-        training between two steps and leaves a usable model, and a checkpoint where one is asked
-        for; `Model.resume` goes on with it.
+        with the parameters, the optimizer's moments, the count of steps that schedules go by, and
+        new shuffles: two calls are the same as one of as many epochs. An exception from a callback,
+        or Ctrl-C, ends the training between two steps and leaves a usable model, and a checkpoint
+        where one is asked for; `Model.resume` goes on with it.
 
         Args:
             features: Shape (n, inputs), or (n, ...) with as many values a row. uint8 is read as
                 value / 255, float32 taken as it is, float64 converted to a float32 copy. Arrays
                 that are contiguous in C's order are used where they are, without a copy.
-            labels: Shape (n,), any integer dtype, each in [0, classes).
+            labels: For softmax_cross_entropy shape (n,), any integer dtype, each in [0, classes).
+                For the other losses targets, shape (n, outputs), or (n,) for one output: numbers,
+                with binary_cross_entropy in [0, 1].
             epochs: Passes through the data, at least 1.
             batch_size: Examples a step, 1 to n; without, 128 or n, whichever is less.
             optimizer: What a step does; SGD() without.
-            validation: (features, labels) to evaluate after each epoch.
-            on_epoch: Called with an `EpochResult` after each epoch.
+            validation: (features, labels) to evaluate after each epoch; or a fraction of the
+                examples in (0, 1), which are then not trained on: drawn by the model's seed, about
+                the same fraction of each class.
+            sample_weight: Shape (n,), at least 0: what each example's loss is multiplied by, after
+                division by the mean of all weights.
+            class_weight: The same for each class: a dict (1 for those that it does not have), or
+                "balanced" for weights that make all classes count alike.
+            shuffle: Whether to; if not, the order is that of the examples.
+            early_stopping: When to end before all epochs are done.
+            on_epoch: Called with an `EpochResult` after each epoch; one callable or several. One
+                that returns True ends the training; a checkpoint does not know of it, so a run that
+                is resumed goes on.
             on_progress: Called with a `Progress` every few steps, some 20 times a second.
             checkpoint: A file to keep the run in: at its start, after each epoch, and when it is
                 interrupted. Replaced atomically each time, also at the start of a new run; `load`
@@ -139,40 +167,96 @@ class Model:
         """
         epochs = _checks.integer("epochs", epochs, least=1)
         data = self._data("", features, labels)
-        if batch_size is None:
-            batch_size = min(DEFAULT_BATCH_SIZE, data.rows)
-        batch_size = _checks.integer("batch_size", batch_size, least=1)
-        if batch_size > data.rows:
-            raise ArgumentError(
-                f"batch_size must be at most the number of examples, {data.rows}, got {batch_size}"
-            )
-        optimizer = SGD() if optimizer is None else optimizer
-        if not isinstance(optimizer, SGD):
-            raise ArgumentTypeError(
-                "optimizer must be a pynn.SGD, as in pynn.SGD(learning_rate=0.1), got"
-                f" {_checks.describe(optimizer)}"
-            )
-        held_out = None
-        if validation is not None:
-            held_out = self._data("validation ", *_checks.pair("validation", validation))
-        for name, callback in (("on_epoch", on_epoch), ("on_progress", on_progress)):
-            if callback is not None and not callable(callback):
+        examples = make_examples(
+            self._spec, self._seed, data, validation, sample_weight, class_weight
+        )
+        batch_size = _batch_size(batch_size, examples.size)
+        if early_stopping is not None:
+            if not isinstance(early_stopping, EarlyStopping):
                 raise ArgumentTypeError(
-                    f"{name} must be callable, got {_checks.describe(callback)}"
+                    "early_stopping must be a pynn.EarlyStopping, as in"
+                    f" pynn.EarlyStopping(patience=5), got {_checks.describe(early_stopping)}"
                 )
-
+            early_stopping._check(
+                has_validation=examples.held_out is not None,
+                has_accuracy=self._spec.answers > 0,
+            )
+        if not isinstance(shuffle, bool):
+            raise ArgumentTypeError(
+                f"shuffle must be True or False, got {_checks.describe(shuffle)}"
+            )
         kept = _checkpoint(checkpoint, every)
         checksum = 0
         if kept is not None or self._resumed is not None:
-            checksum = fingerprint(data)
-        plan = Plan(epochs, batch_size, optimizer, data.rows, checksum)
+            checksum = fingerprint(examples.data)
+        plan = Plan(
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=_optimizer(optimizer),
+            rows=examples.size,
+            shuffle=shuffle,
+            fraction=float(validation) if isinstance(validation, (float, np.floating)) else 0.0,
+            early_stopping=early_stopping,
+            fingerprint=checksum,
+        )
+        callbacks = _callbacks(on_epoch)
+        if on_progress is not None:
+            _check_callable("on_progress", on_progress)
         with self._only_fit():
-            run = self._start(plan, validated=held_out is not None)
-            most = 0 if held_out is None else min(held_out.rows, ROWS_AT_A_TIME)
+            run = self._start(plan, validated=examples.held_out is not None)
+            most = 0 if examples.held_out is None else examples.held_out.rows
             with self._lock:  # now, for all of it: no epoch is lost to a lack of memory
-                self._open_workspace(max(batch_size, most))
-            trainer = Trainer(self, run, data, held_out, on_epoch, on_progress, kept)
-            return trainer.train()
+                self._open_workspace(max(batch_size, min(most, ROWS_AT_A_TIME)))
+            return Trainer(self, run, examples, callbacks, on_progress, kept).train()
+
+    def partial_fit(
+        self,
+        features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        *,
+        batch_size: int | None = None,
+        optimizer: Optimizer | None = None,
+        sample_weight: npt.NDArray[Any] | None = None,
+    ) -> Evaluation:
+        """Train once on some examples, in their order: for data that come in a stream.
+
+        It goes on with the optimizer's moments and the count of steps, as a second `fit` does, and
+        is no epoch: `epochs_trained` stays. What `Model.resume` was to go on with is given up.
+
+        Args:
+            features: As for `fit`.
+            labels: As for `fit`.
+            batch_size: Examples a step, at least 1; 128 without. Fewer examples are one step.
+            optimizer: As for `fit`; the same in each call, for its moments to make sense.
+            sample_weight: As for `fit`; the mean is that of this call's.
+
+        Returns:
+            Mean loss and accuracy, of each batch as they were before its update.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type or dtype.
+            ArgumentError: An argument has the wrong value or shape.
+            DivergenceError: The loss stopped being finite, and the parameters are lost.
+            OutOfMemoryError: There is no memory for a batch of this size.
+            ClosedError: The model is closed.
+        """
+        data = self._data("", features, labels)
+        data = make_examples(self._spec, self._seed, data, None, sample_weight, None).data
+        size = DEFAULT_BATCH_SIZE
+        if batch_size is not None:
+            size = _checks.integer("batch_size", batch_size, least=1)
+        size = min(size, data.rows)
+        used = _optimizer(optimizer)
+        order = np.arange(data.rows, dtype=np.uint32)
+        sums = RunningSums(Sums())
+        with self._only_fit():
+            self._resumed = None
+            try:
+                for first, last in paced(0, -(-data.rows // size)):
+                    self._train(data, order, size, first, last, used, sums)
+            except NotFinite:
+                raise _not_finite("the loss", data) from None
+        return Evaluation(*sums.read().mean(self._spec.answers))
 
     def _start(self, plan: Plan, *, validated: bool) -> Run:
         """A new run, or the one that the model was resumed for."""
@@ -219,8 +303,10 @@ class Model:
         name = os.fspath(path)
         if saved.run is None:
             _files.refuse(name, "a model, but no checkpoint of a run; use pynn.load")
+        model = cls(*saved[:6])
         try:
-            run = Run.from_dict(saved.run)
+            run = Run.from_dict(saved.run, saved.arrays.get("best"))
+            run.restore(model._state, saved.run, saved.arrays)
             if run.epochs_trained != saved.epochs_trained:
                 raise ValueError(
                     f"it ends after {run.epochs_trained} epochs, the model after"
@@ -229,19 +315,71 @@ class Model:
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             why = f"it has no entry {error}" if isinstance(error, KeyError) else error
             _files.refuse(name, f"what it says of its run is damaged: {why}")
-        model = cls(*saved[:5])
         model._resumed = run, name
         return model
 
     # ------------------------------------------------------------ use
 
-    def evaluate(self, features: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Evaluation:
-        """Mean loss and accuracy over examples; arguments and errors are those of `fit`."""
+    @overload
+    def evaluate(
+        self,
+        features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        *,
+        sample_weight: npt.NDArray[Any] | None = ...,
+        per_class: Literal[False] = ...,
+    ) -> Evaluation: ...
+
+    @overload
+    def evaluate(
+        self,
+        features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        *,
+        sample_weight: npt.NDArray[Any] | None = ...,
+        per_class: Literal[True],
+    ) -> ClassEvaluation: ...
+
+    def evaluate(
+        self,
+        features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        *,
+        sample_weight: npt.NDArray[Any] | None = None,
+        per_class: bool = False,
+    ) -> Evaluation | ClassEvaluation:
+        """Mean loss and accuracy over examples.
+
+        Args:
+            features: As for `fit`.
+            labels: As for `fit`.
+            sample_weight: As for `fit`; it weighs the loss, not the accuracy.
+            per_class: Whether to give the confusion matrix and each class's figures, too; with
+                softmax_cross_entropy only.
+
+        Returns:
+            An `Evaluation`, or a `ClassEvaluation`.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type or dtype.
+            ArgumentError: An argument has the wrong value or shape, or holds NaN or infinity.
+            DivergenceError: The loss is not finite, because the parameters are not.
+            ClosedError: The model is closed.
+        """
         data = self._data("", features, labels)
+        data = make_examples(self._spec, self._seed, data, None, sample_weight, None).data
+        if per_class and self._spec.loss != "softmax_cross_entropy":
+            raise ArgumentError(f"per_class needs classes, and {self._spec.loss} has none")
         try:
-            return self._evaluate(data)
+            evaluation = self._evaluate(data)
         except NotFinite:
             raise _not_finite("the loss", data) from None
+        if not per_class:
+            return evaluation
+        assert data.answers is not None
+        answers = self._predict(features, probabilities=False).argmax(axis=1)
+        pairs = np.bincount(data.answers * self.outputs + answers, minlength=self.outputs**2)
+        return ClassEvaluation.of(evaluation, pairs.reshape(self.outputs, self.outputs))
 
     def _evaluate(self, data: Data) -> Evaluation:
         sums = Sums()
@@ -249,16 +387,18 @@ class Model:
             with self._lock:
                 workspace = self._open_workspace(min(data.rows, ROWS_AT_A_TIME))
                 sums = workspace.evaluate(data, first, last, self._parameter_array, sums)
-        return Evaluation(*sums.mean())
+        return Evaluation(*sums.mean(self._spec.answers))
 
-    def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
-        """The class of each example.
+    def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The answer for each example: its class, its values, or a yes or no for each output.
 
         Args:
             features: Shape (n, inputs) or (n, ...), as for `fit`; n may be 0.
 
         Returns:
-            Shape (n,): the index of the largest output, the first of equals.
+            With softmax_cross_entropy shape (n,): the index of the largest output, the first of
+            equals. With mean_squared_error float32, with binary_cross_entropy bool (a probability
+            above one half): shape (n, outputs), or (n,) for one output.
 
         Raises:
             ArgumentTypeError: The features have the wrong type or dtype.
@@ -266,24 +406,37 @@ class Model:
             DivergenceError: The outputs are not finite, because the parameters are not.
             ClosedError: The model is closed.
         """
-        classes: npt.NDArray[np.intp] = self(features).argmax(axis=1)
-        return classes
+        outputs = self(features)
+        answers: npt.NDArray[Any]
+        if self._spec.loss == "softmax_cross_entropy":
+            answers = outputs.argmax(axis=1)
+            return answers
+        answers = outputs > 0.0 if self._spec.loss == "binary_cross_entropy" else outputs
+        return answers[:, 0] if self.outputs == 1 else answers
 
     def predict_proba(self, features: npt.NDArray[Any]) -> Floats:
         """The probability of each class for each example: the softmax of the outputs.
+
+        With binary_cross_entropy that of a yes for each output: their sigmoid.
 
         Args:
             features: As for `predict`.
 
         Returns:
-            Shape (n, classes), float32; each row sums to 1.
+            Shape (n, outputs), float32; with softmax_cross_entropy each row sums to 1.
 
         Raises:
+            ChainError: The loss is mean_squared_error, which knows no probabilities.
             ArgumentTypeError: The features have the wrong type or dtype.
             ArgumentError: They have the wrong shape, or hold NaN or infinity.
             DivergenceError: The outputs are not finite, because the parameters are not.
             ClosedError: The model is closed.
         """
+        if self._spec.loss == "mean_squared_error":
+            raise ChainError(
+                "predict_proba needs probabilities, and a network with mean_squared_error gives"
+                " values: use predict"
+            )
         return self._predict(features, probabilities=True)
 
     def __call__(self, features: npt.NDArray[Any]) -> Floats:
@@ -341,8 +494,8 @@ class Model:
 
     @property
     def outputs(self) -> int:
-        """The number of classes."""
-        return [layer.outputs for layer in self._spec.layers if layer.kind == "dense"][-1]
+        """The number of classes, or of values."""
+        return self._spec.outputs
 
     @property
     def epochs_trained(self) -> int:
@@ -350,8 +503,13 @@ class Model:
         return self._epochs_trained
 
     @property
+    def steps_trained(self) -> int:
+        """The steps that the model has been trained for: where schedules stand."""
+        return self._state.step
+
+    @property
     def seed(self) -> int:
-        """What `build` was given: it decides the first weights and the order of examples."""
+        """What `build` was given: it decides first weights, the order of examples, and dropout."""
         return self._seed
 
     def summary(self) -> str:
@@ -377,7 +535,7 @@ class Model:
                 count = (width + 1) * layer.outputs
                 width = layer.outputs
             lines.append(f"{f'{number:<3}{label}':<25}{f'(n, {width})':<11}{count:>10,}")
-        lines.append(f"{f'loss: {self._spec.loss}':<36}{self.parameter_count:>10,}")
+        lines.append(f"{f'loss: {self._spec.loss_name}':<36}{self.parameter_count:>10,}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -406,23 +564,32 @@ class Model:
         from pynn import _files
 
         with self._lock:  # not while the disk works: forks wait for it
-            network, parameters = self._open_network(), self._parameter_array.copy()
-            epochs_trained = self._epochs_trained if run is None else run.epochs_trained
-            progress = None if run is None else run.to_dict()
-        _files.save(
-            path,
-            _files.Saved(self._spec, network, parameters, self._seed, epochs_trained, progress),
-        )
+            saved = _files.Saved(
+                self._spec,
+                self._open_network(),
+                self._parameter_array.copy(),
+                self._seed,
+                self._epochs_trained,
+                self._state.step,
+            )
+            if run is not None:
+                entry, arrays = run.keep(self._state)
+                saved = saved._replace(epochs_trained=run.epochs_trained, run=entry, arrays=arrays)
+        _files.save(path, saved)
 
     def _go_back_to(self, path: str | os.PathLike[str]) -> str:
         """Take parameters and epochs from a checkpoint; where that stands, in words."""
         from pynn import _files
 
         saved = _files.load(path)
-        run = Run.from_dict(saved.run or {})
+        entry = saved.run or {}
+        run = Run.from_dict(entry, saved.arrays.get("best"))
+        state = State(self._seed, saved.steps_trained)
+        run.restore(state, entry, saved.arrays)
         with self._lock:
             self._parameter_array[...] = saved.parameters
             self._epochs_trained = saved.epochs_trained
+            self._state = state
         return f"epoch {run.epoch + 1}, step {run.step}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -430,7 +597,13 @@ class Model:
         self._open_network()
         with self._lock:
             parameters = self._parameter_array.copy()
-        return _restore, (self._spec, parameters, self._seed, self._epochs_trained)
+            state = self._state.copy()
+            resumed = None
+            if self._resumed is not None:
+                run, path = self._resumed
+                resumed = run.to_dict(), run.position.best, path
+        arguments = (self._spec, parameters, self._seed, self._epochs_trained, resumed)
+        return _restore, (*arguments, *state)
 
     def close(self) -> None:
         """Free the network and its workspace now. A second call does nothing."""
@@ -481,23 +654,25 @@ class Model:
         batch_size: int,
         first: int,
         last: int,
-        learning_rate: float,
+        optimizer: Optimizer,
         sums: RunningSums,
     ) -> None:
         """Steps first <= s < last of an epoch."""
+        before = self._state.step
+        update = optimizer._update(before, before + last - first)
         with self._lock:
             workspace = self._open_workspace(batch_size)
-            workspace.train(
-                data, order, batch_size, first, last, learning_rate, self._parameter_array, sums
-            )
+            parameters, state = self._parameter_array, self._state
+            workspace.train(data, order, batch_size, first, last, update, state, parameters, sums)
+
+    def _set_parameters(self, parameters: Floats) -> None:
+        with self._lock:
+            self._parameter_array[...] = parameters
 
     def _data(self, prefix: str, features: object, labels: object) -> Data:
-        """Checked examples with their labels; errors put the prefix before the names."""
-        network = self._open_network()
-        x = _checks.features(f"{prefix}features", features, network.inputs)
-        if len(x) == 0:
-            raise ArgumentError(f"{prefix}features must have at least one example, got {x.shape}")
-        return Data(x, _checks.labels(f"{prefix}labels", labels, len(x), network.outputs))
+        """Checked examples; errors put the prefix before the names of the arguments."""
+        self._open_network()
+        return make_data(self._spec, prefix, features, labels)
 
     @contextmanager
     def _only_fit(self) -> Iterator[None]:
@@ -530,15 +705,58 @@ def load(path: str | os.PathLike[str]) -> Model:
     from pynn import _files
 
     _checks.path("path", path)
-    return Model(*_files.load(path)[:5])
+    return Model(*_files.load(path)[:6])
 
 
-def _restore(spec: Spec, parameters: Floats, seed: int, epochs_trained: int) -> Model:
+def _restore(
+    spec: Spec, parameters: Floats, seed: int, epochs_trained: int, resumed: Any, *state: Any
+) -> Model:
     """The model that was pickled."""
     network = Network(*spec)
     own = network.new_parameters()
     own[...] = parameters
-    return Model(spec, network, own, seed, epochs_trained)
+    model = Model(spec, network, own, seed, epochs_trained)
+    model._state.restore(*state)
+    if resumed is not None:
+        entry, best, path = resumed
+        model._resumed = Run.from_dict(entry, best), path
+    return model
+
+
+def _batch_size(batch_size: object, count: int) -> int:
+    if batch_size is None:
+        return min(DEFAULT_BATCH_SIZE, count)
+    size = _checks.integer("batch_size", batch_size, least=1)
+    if size > count:
+        raise ArgumentError(
+            f"batch_size must be at most the number of examples, {count}, got {size}"
+        )
+    return size
+
+
+def _optimizer(optimizer: object) -> Optimizer:
+    if optimizer is None:
+        return SGD()
+    if not isinstance(optimizer, Optimizer):
+        raise ArgumentTypeError(
+            "optimizer must be a pynn.SGD, pynn.Adam or pynn.AdamW, as in"
+            f" pynn.SGD(learning_rate=0.1), got {_checks.describe(optimizer)}"
+        )
+    return optimizer
+
+
+def _callbacks(on_epoch: object) -> Sequence[OnEpoch]:
+    if on_epoch is None:
+        return ()
+    callbacks = on_epoch if isinstance(on_epoch, (list, tuple)) else (on_epoch,)
+    for callback in callbacks:
+        _check_callable("on_epoch", callback)
+    return tuple(callbacks)
+
+
+def _check_callable(name: str, callback: object) -> None:
+    if not callable(callback):
+        raise ArgumentTypeError(f"{name} must be callable, got {_checks.describe(callback)}")
 
 
 def _checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkpoint | None:

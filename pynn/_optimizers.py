@@ -1,21 +1,91 @@
-"""Optimizers: what a step does with the gradient."""
+"""Optimizers: what a step does with the gradient. Their formulas are in pynn.h."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from pynn import _checks
+from pynn._arguments import Arguments
+from pynn._boundary import OptimizerKind, Update
+from pynn._errors import ArgumentError, ArgumentTypeError
+
+LearningRate = float | Callable[[int], float]
 
 
-class SGD:
-    """Plain stochastic gradient descent: parameters -= learning_rate * gradient.
+class Optimizer(Arguments):
+    """The base of SGD, Adam and AdamW."""
+
+    _kind: ClassVar[OptimizerKind]
+    learning_rate: LearningRate
+    """A number, or a callable of the step, such as those of `pynn.schedules`."""
+    weight_decay: float
+    max_gradient_norm: float | None
+
+    def __init__(
+        self, learning_rate: object, weight_decay: object, max_norm: object, **rest: Any
+    ) -> None:
+        rate = learning_rate
+        if callable(rate):
+            from pynn import _schedules
+
+            rate = _schedules.check_rate("learning_rate", rate)
+        else:
+            rate = _checks.real("learning_rate", rate, above=0.0)
+        super().__init__(
+            learning_rate=rate,
+            **rest,
+            weight_decay=_checks.real("weight_decay", weight_decay, least=0.0),
+            max_gradient_norm=None
+            if max_norm is None
+            else _checks.real("max_gradient_norm", max_norm, above=0.0),
+        )
+
+    def _rates(self, first: int, last: int) -> npt.NDArray[np.float64]:
+        """The learning rates of steps first <= s < last."""
+        if not callable(self.learning_rate):
+            return np.full(last - first, self.learning_rate)
+        rates = np.empty(last - first)
+        for step in range(first, last):
+            rate: object = self.learning_rate(step)
+            if isinstance(rate, float) and 0.0 < rate < _checks.MIN_FLOAT32:
+                rate = 0.0  # what it is as a float32, where a schedule has all but ended
+            name = f"learning_rate: what it gives for step {step}"
+            rates[step - first] = _checks.real(name, rate, least=0.0)
+        return rates
+
+    def _update(self, first: int, last: int) -> Update:
+        """For the C library: what steps first <= s < last do."""
+        rest = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("learning_rate", "max_gradient_norm")
+        }
+        return Update(
+            self._kind, self._rates(first, last), max_norm=self.max_gradient_norm or 0.0, **rest
+        )
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: parameters -= learning_rate * gradient, or with momentum.
+
+    m = momentum * m + gradient takes the gradient's place where `momentum` is not 0 (Polyak 1964),
+    and gradient + momentum * m with `nesterov` (Sutskever et al. 2013); both as in PyTorch.
 
     Args:
-        learning_rate: Finite and greater than 0.
+        learning_rate: Greater than 0; or a callable of the step, see `pynn.schedules`.
+        momentum: In [0, 1).
+        nesterov: Whether the momentum is Nesterov's.
+        weight_decay: At least 0: so many times the weights, not the biases, is added to the
+            gradient.
+        max_gradient_norm: The gradient is made no longer than that (Pascanu et al. 2013).
 
     Raises:
-        ArgumentTypeError: The learning rate is no number.
-        ArgumentError: It is not finite, or not greater than 0.
+        ArgumentTypeError: An argument has the wrong type.
+        ArgumentError: An argument is out of range.
 
     Examples:
         >>> import pynn
@@ -23,33 +93,154 @@ class SGD:
         SGD(learning_rate=0.05)
     """
 
-    __slots__ = ("_learning_rate",)
+    _kind: ClassVar[OptimizerKind] = "sgd"
+    _optional: ClassVar[dict[str, Any]] = {
+        "momentum": 0.0,
+        "nesterov": False,
+        "weight_decay": 0.0,
+        "max_gradient_norm": None,
+    }
+    momentum: float
+    nesterov: bool
 
-    def __init__(self, *, learning_rate: float = 0.05) -> None:
-        self._learning_rate = _checks.real("learning_rate", learning_rate, above=0.0)
+    def __init__(
+        self,
+        *,
+        learning_rate: LearningRate = 0.05,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        max_gradient_norm: float | None = None,
+    ) -> None:
+        momentum = _checks.real("momentum", momentum, least=0.0, below=1.0)
+        if not isinstance(nesterov, bool):
+            raise ArgumentTypeError(
+                f"nesterov must be True or False, got {_checks.describe(nesterov)}"
+            )
+        if nesterov and momentum == 0.0:
+            raise ArgumentError("nesterov needs a momentum greater than 0, got momentum=0.0")
+        super().__init__(
+            learning_rate, weight_decay, max_gradient_norm, momentum=momentum, nesterov=nesterov
+        )
 
-    @property
-    def learning_rate(self) -> float:
-        """What the gradient is multiplied by."""
-        return self._learning_rate
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SGD) and self.learning_rate == other.learning_rate
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015): steps of about the learning rate, whatever the gradient's size.
 
-    def __hash__(self) -> int:
-        return hash((SGD, self.learning_rate))
+    Args:
+        learning_rate: Greater than 0; or a callable of the step, see `pynn.schedules`.
+        beta1: In [0, 1): of the mean of gradients, what is kept at each step.
+        beta2: In [0, 1): the same for the mean of their squares.
+        eps: Greater than 0: added to the root of that mean.
+        weight_decay: At least 0: so many times the weights, not the biases, is added to the
+            gradient.
+        max_gradient_norm: The gradient is made no longer than that (Pascanu et al. 2013).
 
-    def __repr__(self) -> str:
-        return f"SGD(learning_rate={self.learning_rate})"
+    Raises:
+        ArgumentTypeError: An argument has the wrong type.
+        ArgumentError: An argument is out of range.
+
+    Examples:
+        >>> import pynn
+        >>> pynn.Adam(learning_rate=0.002)
+        Adam(learning_rate=0.002)
+    """
+
+    _kind: ClassVar[OptimizerKind] = "adam"
+    _optional: ClassVar[dict[str, Any]] = {
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "max_gradient_norm": None,
+    }
+    beta1: float
+    beta2: float
+    eps: float
+
+    def __init__(
+        self,
+        *,
+        learning_rate: LearningRate = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        max_gradient_norm: float | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            max_gradient_norm,
+            beta1=_checks.real("beta1", beta1, least=0.0, below=1.0),
+            beta2=_checks.real("beta2", beta2, least=0.0, below=1.0),
+            eps=_checks.real("eps", eps, above=0.0),
+        )
 
 
-def to_dict(optimizer: SGD) -> dict[str, Any]:
+class AdamW(Adam):
+    """Adam with weights that decay apart from the gradient (Loshchilov and Hutter 2019).
+
+    Args:
+        learning_rate: Greater than 0; or a callable of the step, see `pynn.schedules`.
+        beta1: See `Adam`.
+        beta2: See `Adam`.
+        eps: See `Adam`.
+        weight_decay: At least 0: a step takes learning_rate * weight_decay times the weights away
+            from them, and leaves the biases.
+        max_gradient_norm: The gradient is made no longer than that (Pascanu et al. 2013).
+
+    Raises:
+        ArgumentTypeError: An argument has the wrong type.
+        ArgumentError: An argument is out of range.
+
+    Examples:
+        >>> import pynn
+        >>> pynn.AdamW(learning_rate=0.002, weight_decay=0.05)
+        AdamW(learning_rate=0.002, weight_decay=0.05)
+    """
+
+    _kind: ClassVar[OptimizerKind] = "adamw"
+    _optional: ClassVar[dict[str, Any]] = Adam._optional | {"weight_decay": 0.01}
+
+    def __init__(
+        self,
+        *,
+        learning_rate: LearningRate = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        max_gradient_norm: float | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate,
+            beta1=beta1,
+            beta2=beta2,
+            eps=eps,
+            weight_decay=weight_decay,
+            max_gradient_norm=max_gradient_norm,
+        )
+
+
+_OPTIMIZERS: dict[str, type[SGD | Adam]] = {kind._kind: kind for kind in (SGD, Adam, AdamW)}
+
+
+def to_dict(optimizer: Optimizer) -> dict[str, Any]:
     """What a checkpoint keeps of an optimizer."""
-    return {"kind": "sgd", "learning_rate": optimizer.learning_rate}
+    from pynn import _schedules
+
+    arguments = vars(optimizer)
+    rate = _schedules.to_entry(optimizer.learning_rate)
+    return {"kind": optimizer._kind, **arguments, "learning_rate": rate}
 
 
-def from_dict(entry: dict[str, Any]) -> SGD:
+def from_dict(entry: dict[str, Any]) -> Optimizer:
     """The optimizer that to_dict() gave; ValueError, TypeError or LookupError if it is damaged."""
-    if entry["kind"] != "sgd":
+    from pynn import _schedules
+
+    if entry["kind"] not in _OPTIMIZERS:
         raise ValueError(f"unknown optimizer {_checks.describe(entry['kind'])}")
-    return SGD(learning_rate=entry["learning_rate"])
+    arguments = {name: value for name, value in entry.items() if name != "kind"}
+    arguments["learning_rate"] = _schedules.from_entry(entry["learning_rate"])
+    return _OPTIMIZERS[entry["kind"]](**arguments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pynn._boundary import Layer, Loss
 from pynn._errors import ArgumentError
@@ -25,9 +25,27 @@ class Spec(NamedTuple):
     inputs: int
     layers: tuple[Layer, ...]
     loss: Loss
+    label_smoothing: float = 0.0
+
+    @property
+    def outputs(self) -> int:
+        """The width at the end of the chain."""
+        return [layer.outputs for layer in self.layers if layer.kind == "dense"][-1]
+
+    @property
+    def answers(self) -> int:
+        """How many right or wrong answers the network gives for an example: its accuracy's base."""
+        counts = {"softmax_cross_entropy": 1, "mean_squared_error": 0}
+        return counts.get(self.loss, self.outputs)
+
+    @property
+    def loss_name(self) -> str:
+        """The loss with what it takes."""
+        smoothing = f"(label_smoothing={self.label_smoothing:g})" if self.label_smoothing else ""
+        return self.loss + smoothing
 
     def __str__(self) -> str:
-        return " -> ".join([str(self.inputs), *map(str, self.layers), self.loss])
+        return " -> ".join([str(self.inputs), *map(str, self.layers), self.loss_name])
 
     def check_size(self) -> None:
         """Raise an ArgumentError that names the layer with which the parameters are too many."""
@@ -48,4 +66,7 @@ class Spec(NamedTuple):
         import json  # here, since it takes a while and only files need it
 
         layers = [{"kind": layer.kind, **layer.arguments()} for layer in self.layers]
-        return json.dumps({"input": self.inputs, "layers": layers, "loss": self.loss})
+        chain: dict[str, Any] = {"input": self.inputs, "layers": layers, "loss": self.loss}
+        if self.label_smoothing:
+            chain["label_smoothing"] = self.label_smoothing
+        return json.dumps(chain)

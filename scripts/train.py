@@ -8,7 +8,7 @@ import resource
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 try:
     import pynn
@@ -17,33 +17,19 @@ except ModuleNotFoundError as error:
 
 from _program import MODELS, ROOT, Failure, help_format, run, shown
 from _report import Report
+from _settings import PLAIN, Settings, add_options, build, choose, make_optimizer, number
 
 DATA = Path(ROOT, "data", "mnist")
-
-Activation = Literal["relu", "sigmoid"]
-Init = Literal["he", "xavier"]
-
-
-class Recipe(NamedTuple):
-    """What suits an activation unless the caller says otherwise."""
-
-    init: Init
-    learning_rate: float
-
-
-RECIPES: dict[Activation, Recipe] = {
-    "relu": Recipe("he", 0.05),
-    "sigmoid": Recipe("xavier", 0.2),
-}
 
 DESCRIPTION = """\
 Train a ReLU and a sigmoid network on MNIST and save them for predict.py.
 
-The networks are 784-256-64-10 with softmax and cross-entropy, trained by
-stochastic gradient descent. What suits each of them is the default:
+The networks are 784-256-64-10 with softmax and cross-entropy. What suits each
+of them is the default:
 
-    relu      --init he      --learning-rate 0.05
-    sigmoid   --init xavier  --learning-rate 0.2
+    --recipe plain   relu      --init he      --learning-rate 0.05
+                     sigmoid   --init xavier  --learning-rate 0.2
+    --recipe best    relu, made to be as good as it gets: see docs/programs.md
 
 On a terminal a bar shows how far an epoch is; each epoch then leaves a line.
 Loss and accuracy in training are means over the epoch while it ran, those in
@@ -64,6 +50,8 @@ examples:
   train.py --hidden none                      softmax regression
   train.py --data fashion --output fashion    Fashion-MNIST, or any data set in
                                               MNIST's four files, plain or .gz
+  train.py --recipe best                      the most accurate one
+  train.py --optimizer adam --learning-rate 0.002 --dropout 0.1
   train.py --resume                           go on after Ctrl-C, or a crash
   train.py --discard                          start anew instead
   train.py --json --quiet > result.json       for programs
@@ -76,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status."""
     parser = _parser()
     options = parser.parse_args(argv)
+    if options.recipe == "best" and options.network is not None:
+        parser.error("argument --network: is of --recipe plain")
     if options.threads is not None:
         try:
             pynn.set_num_threads(options.threads)
@@ -92,13 +82,17 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=help_format,
         allow_abbrev=False,
     )
-    count = _integer(1, 2**31 - 1)
     network = parser.add_argument_group("network")
     network.add_argument(
+        "--recipe",
+        choices=["plain", "best"],
+        default="plain",
+        help="what is trained, and how (default: %(default)s)",
+    )
+    network.add_argument(
         "--network",
-        choices=[*RECIPES, "both"],
-        default="both",
-        help="which to train, by the activation of its hidden layers (default: %(default)s)",
+        choices=[*PLAIN, "both"],
+        help="which of the plain recipe's (default: both)",
     )
     network.add_argument(
         "--hidden",
@@ -107,23 +101,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N,N",
         help="widths of the hidden layers, or none (default: 256,64)",
     )
-    network.add_argument(
-        "--init",
-        choices=["he", "xavier"],
-        help="how weights are drawn (default: he for relu, xavier for sigmoid)",
-    )
-    training = parser.add_argument_group("training")
+    add_options(parser, _integer)
+    training = parser.add_argument_group("run")
     training.add_argument(
-        "--epochs", type=count, default=15, metavar="N", help="default: %(default)s"
-    )
-    training.add_argument(
-        "--batch-size", type=count, default=128, metavar="N", help="default: %(default)s"
+        "--validation",
+        type=number(above=0.0, below=1.0),
+        metavar="SHARE",
+        help="hold out this share of the training data and validate with it, rather than with the "
+        "test data",
     )
     training.add_argument(
-        "--learning-rate",
-        type=_rate,
-        metavar="RATE",
-        help="default: 0.05 for relu, 0.2 for sigmoid",
+        "--early-stopping",
+        type=_integer(1, 2**31 - 1),
+        metavar="EPOCHS",
+        help="end, with the best network, after so many epochs without a better validation loss",
     )
     training.add_argument(
         "--seed",
@@ -134,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     training.add_argument(
         "--threads",
-        type=count,
+        type=_integer(1, 2**31 - 1),
         metavar="N",
         help="default: $PYNN_NUM_THREADS, or else one for each core of this process",
     )
@@ -187,16 +178,6 @@ def _integer(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
-def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number greater than 0, got {text!r}")
-    return value
-
-
 def _widths(text: str) -> tuple[int, ...]:
     if text == "none":
         return ()
@@ -212,9 +193,9 @@ def _widths(text: str) -> tuple[int, ...]:
 class Trained(NamedTuple):
     """A network that was trained and saved."""
 
-    name: Activation
+    name: str
     sizes: tuple[int, ...]
-    recipe: Recipe
+    settings: Settings
     history: pynn.History
     path: Path
 
@@ -227,19 +208,19 @@ def train(options: argparse.Namespace) -> int:
     sizes = (math.prod(training.images.shape[1:]), *options.hidden, classes)
 
     report = Report(sys.stderr if options.json else sys.stdout, quiet=options.quiet)
+    held_out = round(len(training.labels) * (options.validation or 0.0))
     report.line(
-        f"{source}: {len(training.labels):,} examples to train on, "
-        f"{len(validation.labels):,} to validate with"
+        f"{source}: {len(training.labels) - held_out:,} examples to train on, "
+        f"{held_out or len(validation.labels):,} to validate with"
     )
     done = []
-    names = list(RECIPES) if options.network == "both" else [options.network]
-    checkpoints = {name: options.output / f"{name}.checkpoint" for name in names}
+    settings = choose(options)
+    checkpoints = {name: options.output / f"{name}.checkpoint" for name in settings}
     _look_for_unfinished(options, checkpoints.values())
     try:
-        for name in names:
-            done.append(
-                _train(options, name, sizes, training, validation, checkpoints[name], report)
-            )
+        for name, its in settings.items():
+            what = Run(name, its, sizes, checkpoints[name])
+            done.append(_train(options, what, training, validation, report))
     except KeyboardInterrupt:
         kept = _existing(checkpoints.values())
         if not kept:
@@ -272,34 +253,40 @@ def _existing(paths: Collection[Path]) -> str:
     return " and ".join(shown(path) for path in paths if path.exists())
 
 
+class Run(NamedTuple):
+    """A network to train."""
+
+    name: str
+    settings: Settings
+    sizes: tuple[int, ...]
+    checkpoint: Path
+
+
 def _train(
     options: argparse.Namespace,
-    name: Activation,
-    sizes: tuple[int, ...],
+    what: Run,
     training: pynn.datasets.Dataset,
     validation: pynn.datasets.Dataset,
-    checkpoint: Path,
     report: Report,
 ) -> Trained:
     """Train and save one network, or what is left of it to train."""
-    own = RECIPES[name]
-    recipe = Recipe(options.init or own.init, options.learning_rate or own.learning_rate)
+    name, settings, sizes, checkpoint = what
     report.start(name)
-    report.line(
-        f"{name}: {'-'.join(map(str, sizes))}, {recipe.init}, "
-        f"learning rate {recipe.learning_rate:g}, batch size {options.batch_size}"
-    )
-    model = _build(name, sizes, recipe.init, options.seed)
+    report.line(f"{name}: {'-'.join(map(str, sizes))}, {settings}")
+    model = build(settings, sizes, options.seed)
     if options.resume and checkpoint.exists():
         model = _resume(checkpoint, model)
+    rows = len(training.labels) - round(len(training.labels) * (options.validation or 0.0))
+    stopping = options.early_stopping
     with model, report:
         try:
             history = model.fit(
                 *training,
-                epochs=options.epochs,
-                batch_size=options.batch_size,
-                optimizer=pynn.SGD(learning_rate=recipe.learning_rate),
-                validation=validation,
+                epochs=settings.epochs,
+                batch_size=settings.batch_size,
+                optimizer=make_optimizer(settings, -(-rows // settings.batch_size)),
+                validation=options.validation or validation,
+                early_stopping=pynn.EarlyStopping(stopping) if stopping else None,
                 on_epoch=report.epoch,
                 on_progress=report.progress,
                 checkpoint=checkpoint,
@@ -313,7 +300,7 @@ def _train(
             ) from None
         path = options.output / f"{name}.safetensors"
         model.save(path)
-    return Trained(name, sizes, recipe, history, path)
+    return Trained(name, sizes, settings, history, path)
 
 
 def _data(root: Path | None) -> tuple[pynn.datasets.Dataset, pynn.datasets.Dataset, str]:
@@ -326,14 +313,6 @@ def _data(root: Path | None) -> tuple[pynn.datasets.Dataset, pynn.datasets.Datas
         if not images.size:
             raise Failure(f"{shown(root)}: the {part} files hold no examples")
     return training, validation, shown(root)
-
-
-def _build(name: Activation, sizes: tuple[int, ...], init: Init, seed: int) -> pynn.Model:
-    chain = pynn.Builder().input(sizes[0])
-    for width in sizes[1:-1]:
-        chain = chain.dense(width, init=init)
-        chain = chain.relu() if name == "relu" else chain.sigmoid()
-    return chain.dense(sizes[-1], init=init).softmax_cross_entropy().build(seed=seed)
 
 
 def _resume(path: Path, like: pynn.Model) -> pynn.Model:
@@ -367,8 +346,6 @@ def _as_table(done: Sequence[Trained]) -> str:
 def _as_json(options: argparse.Namespace, source: str, done: Sequence[Trained]) -> str:
     result = {
         "data": source,
-        "epochs": options.epochs,
-        "batch_size": options.batch_size,
         "seed": options.seed,
         "threads": pynn.get_num_threads(),
         "blas": pynn.build_info()["blas"],
@@ -377,8 +354,7 @@ def _as_json(options: argparse.Namespace, source: str, done: Sequence[Trained]) 
             {
                 "network": name,
                 "sizes": sizes,
-                "init": recipe.init,
-                "learning_rate": recipe.learning_rate,
+                **settings._asdict(),
                 "loss": history.loss,
                 "accuracy": history.accuracy,
                 "val_loss": history.val_loss,
@@ -386,7 +362,7 @@ def _as_json(options: argparse.Namespace, source: str, done: Sequence[Trained]) 
                 "seconds": history.seconds,
                 "saved": str(path),
             }
-            for name, sizes, recipe, history, path in done
+            for name, sizes, settings, history, path in done
         ],
     }
     return json.dumps(result, indent=2)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 Update = Callable[[Array, Array], Array]  # (parameters, gradient) -> new parameters
+Masks = dict[int, Array]
 
 
 class Activation(NamedTuple):
@@ -68,12 +69,78 @@ def softmax_cross_entropy(logits: Array, labels: npt.NDArray[Any]) -> tuple[Arra
     return -(log_softmax * onehot).sum(axis=1), np.exp(log_softmax) - onehot
 
 
-LOSSES = {"softmax_cross_entropy": softmax_cross_entropy}
+def smoothed_cross_entropy(logits: Array, labels: npt.NDArray[Any]) -> tuple[Array, Array]:
+    """The same with a share SMOOTHING of each answer given to all classes alike."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_softmax = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    classes = logits.shape[1]
+    answers = (1 - SMOOTHING) * np.eye(classes)[labels] + SMOOTHING / classes
+    return -(log_softmax * answers).sum(axis=1), np.exp(log_softmax) - answers
+
+
+def mean_squared_error(values: Array, targets: npt.NDArray[Any]) -> tuple[Array, Array]:
+    """The means of (y - t)^2 over the outputs, (N,), and their gradients, (N, O)."""
+    errors = values - targets
+    return (errors**2).mean(axis=1), 2 * errors / errors.shape[1]
+
+
+def binary_cross_entropy(logits: Array, targets: npt.NDArray[Any]) -> tuple[Array, Array]:
+    """The means of -t log s(z) - (1 - t) log s(-z) over the outputs, and their gradients."""
+    losses = targets * np.logaddexp(0, -logits) + (1 - targets) * np.logaddexp(0, logits)
+    return losses.mean(axis=1), (sigmoid(logits) - targets) / logits.shape[1]
+
+
+SMOOTHING = 0.25
+
+LOSSES = {
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "smoothed_cross_entropy": smoothed_cross_entropy,
+    "mean_squared_error": mean_squared_error,
+    "binary_cross_entropy": binary_cross_entropy,
+}
 
 
 def sgd(learning_rate: float) -> Update:
     """Plain gradient descent: p - learning_rate * dp."""
     return lambda parameters, gradient: parameters - learning_rate * gradient
+
+
+class Optimizer:
+    """SGD with momentum, Adam and AdamW, step by step as their papers have them, in float64.
+
+    Args:
+        kind: "sgd", "adam" or "adamw".
+        is_weight: Which parameters decay; shape (parameter_count,), bool.
+        options: As those of pynn's optimizers; max_norm is their max_gradient_norm.
+    """
+
+    def __init__(self, kind: str, is_weight: npt.NDArray[np.bool_], **options: Any) -> None:
+        self.kind = kind
+        self.is_weight = is_weight
+        self.options = options
+        self.m = np.zeros(len(is_weight))
+        self.v = np.zeros(len(is_weight))
+        self.t = 0
+
+    def step(self, p: Array, g: Array, learning_rate: float) -> Array:
+        """The parameters after a step with gradient g."""
+        o = {"weight_decay": 0.0, "max_norm": 0.0, "momentum": 0.0} | self.options
+        decay = o["weight_decay"] * self.is_weight
+        self.t += 1
+        if o["max_norm"]:
+            g = g * min(1.0, o["max_norm"] / (np.linalg.norm(g) + 1e-6))
+        if self.kind == "adamw":
+            p = p - learning_rate * decay * p
+        else:
+            g = g + decay * p
+        if self.kind == "sgd":
+            self.m = o["momentum"] * self.m + g
+            return p - learning_rate * (g + o["momentum"] * self.m if o.get("nesterov") else self.m)
+        beta1, beta2 = o["beta1"], o["beta2"]
+        self.m = beta1 * self.m + (1 - beta1) * g
+        self.v = beta2 * self.v + (1 - beta2) * g**2
+        m, v = self.m / (1 - beta1**self.t), self.v / (1 - beta2**self.t)
+        return p - learning_rate * m / (np.sqrt(v) + o["eps"])
 
 
 def as_floats(features: npt.NDArray[Any]) -> Array:
@@ -105,32 +172,51 @@ class Reference:
                 start += math.prod(shape)
         return views
 
-    def forward(self, parameters: Array, x: Array) -> list[Array]:
-        """The input and the outputs of every layer: one array more than there are layers."""
+    def forward(self, parameters: Array, x: Array, masks: Masks | None = None) -> list[Array]:
+        """The input and the outputs of every layer: one array more than there are layers.
+
+        Masks are the factors of dropout by the number of its layer, (N, O) each; 1 without.
+        """
         tensors = iter(self.tensors(parameters))
         values = [x]
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers):
             if isinstance(layer, int):
                 values.append(values[-1] @ next(tensors) + next(tensors))
+            elif layer == "dropout":
+                values.append(values[-1] * (1.0 if masks is None else masks[number]))
             else:
                 values.append(ACTIVATIONS[layer].value(values[-1]))
         return values
 
-    def losses(self, parameters: Array, x: Array, labels: npt.NDArray[Any]) -> Array:
+    def losses(
+        self, parameters: Array, x: Array, labels: npt.NDArray[Any], masks: Masks | None = None
+    ) -> Array:
         """The loss of every example; shape (N,)."""
-        return self.loss(self.forward(parameters, x)[-1], labels)[0]
+        return self.loss(self.forward(parameters, x, masks)[-1], labels)[0]
 
-    def gradient(self, parameters: Array, x: Array, labels: npt.NDArray[Any]) -> Array:
+    def gradient(
+        self,
+        parameters: Array,
+        x: Array,
+        labels: npt.NDArray[Any],
+        masks: Masks | None = None,
+        weights: Array | None = None,
+    ) -> Array:
         """The gradient of the mean loss; shape (parameter_count,)."""
-        values = self.forward(parameters, x)
+        values = self.forward(parameters, x, masks)
         delta = self.loss(values[-1], labels)[1] / len(x)
+        if weights is not None:
+            delta = delta * weights[:, None]
         tensors = self.tensors(parameters)
         gradients: list[Array] = []
-        for layer, inputs in zip(reversed(self.layers), reversed(values[:-1]), strict=True):
+        for number in reversed(range(len(self.layers))):
+            layer, inputs = self.layers[number], values[number]
             if isinstance(layer, int):
-                _, weights = tensors.pop(), tensors.pop()
+                _, matrix = tensors.pop(), tensors.pop()
                 gradients = [inputs.T @ delta, delta.sum(axis=0), *gradients]
-                delta = delta @ weights.T
+                delta = delta @ matrix.T
+            elif layer == "dropout":
+                delta = delta * (1.0 if masks is None else masks[number])
             else:
                 delta = delta * ACTIVATIONS[layer].derivative(inputs)
         return np.concatenate([gradient.ravel() for gradient in gradients])
@@ -157,7 +243,7 @@ class Reference:
         kinked = [
             value.ravel()
             for layer, value in zip(self.layers, values[:-1], strict=True)
-            if isinstance(layer, str) and ACTIVATIONS[layer].kinked
+            if isinstance(layer, str) and layer != "dropout" and ACTIVATIONS[layer].kinked
         ]
         return np.concatenate([np.empty(0), *kinked])
 

@@ -32,7 +32,7 @@ def run_python(code: str, folder: Path) -> str:
 # ------------------------------------------------------------ names
 
 
-@pytest.mark.parametrize("module", [pynn, datasets, _errors])
+@pytest.mark.parametrize("module", [pynn, datasets, pynn.schedules, _errors])
 def test_all_is_what_is_public(module: ModuleType) -> None:
     """Every name without an underscore that is no module is in __all__, and the other way round."""
     allowed = {"TYPE_CHECKING", "__version__"}  # the first is typing's, the second a custom
@@ -47,8 +47,9 @@ def test_all_is_what_is_public(module: ModuleType) -> None:
 
 
 def test_modules_in_all() -> None:
-    """The only module that is part of the interface is datasets."""
-    assert [name for name in pynn.__all__ if inspect.ismodule(getattr(pynn, name))] == ["datasets"]
+    """The modules that are part of the interface."""
+    modules = [name for name in pynn.__all__ if inspect.ismodule(getattr(pynn, name))]
+    assert modules == ["datasets", "schedules"]
 
 
 def test_star_import_gives_all(tmp_path: Path) -> None:

@@ -18,13 +18,14 @@ LAYERS = INPUT.dense(2).tanh()
 FINISHED = INPUT.dense(2).softmax_cross_entropy()
 VALUE, TYPE = pynn.ArgumentError, pynn.ArgumentTypeError
 
-KINDS = ("dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh")
-STEPS = ("input", *KINDS, "softmax_cross_entropy", "build")
+KINDS = ("dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh", "dropout")
+LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")
+STEPS = ("input", *KINDS, *LOSSES, "build")
 # The states of the chain, and the steps that each offers.
 STATES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "start": (START, ("input",)),
-    "input": (INPUT, (*KINDS, "softmax_cross_entropy")),
-    "layers": (LAYERS, (*KINDS, "softmax_cross_entropy")),
+    "input": (INPUT, (*KINDS, *LOSSES)),
+    "layers": (LAYERS, (*KINDS, *LOSSES)),
     "finished": (FINISHED, ("build",)),
 }
 REPRS = {
@@ -66,7 +67,7 @@ def test_name_that_is_no_step_is_a_plain_attribute_error(state: str) -> None:
 
 def test_loss_needs_a_dense_layer() -> None:
     """A chain without weights is refused by the loss, which says what is missing."""
-    with pytest.raises(pynn.ChainError, match=r"at least one dense layer; add \.dense\(classes\)"):
+    with pytest.raises(pynn.ChainError, match=r"at least one dense layer; add \.dense\(\.\.\.\)"):
         pynn.Builder().input(3).relu().softmax_cross_entropy()
 
 

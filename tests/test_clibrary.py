@@ -30,9 +30,9 @@ int main(void) {
     const uint8_t file[] = {0, 0, 0x08, 1, 0, 0, 0, 2, 7, 9};
     pynn_idx idx;
     if (pynn_idx_parse(file, sizeof file, &idx) != PYNN_OK) return 1;
-    const pynn_layer layers[] = {{PYNN_DENSE, 3, PYNN_INIT_HE}};
+    const pynn_layer layers[] = {{.kind = PYNN_DENSE, .outputs = 3, .init = PYNN_INIT_HE}};
     pynn_network *network;
-    const pynn_loss loss = PYNN_SOFTMAX_CROSS_ENTROPY;
+    const pynn_loss loss = {.kind = PYNN_SOFTMAX_CROSS_ENTROPY};
     if (pynn_network_create(NULL, 2, layers, 1, loss, &network) != PYNN_OK) return 2;
     printf("%s %s %zu %zu\\n", pynn_version(), pynn_blas_name(), idx.dims[0],
            pynn_network_parameter_count(network));
@@ -101,7 +101,17 @@ class Idx(ctypes.Structure):
 
 
 class Layer(ctypes.Structure):
-    _fields_ = [("kind", c_int), ("outputs", c_size_t), ("init", c_int)]
+    _fields_ = [
+        ("kind", c_int),
+        ("outputs", c_size_t),
+        ("init", c_int),
+        ("slope", c_float),
+        ("rate", c_float),
+    ]
+
+
+class Loss(ctypes.Structure):
+    _fields_ = [("kind", c_int), ("label_smoothing", c_float)]
 
 
 class Data(ctypes.Structure):
@@ -111,6 +121,8 @@ class Data(ctypes.Structure):
         ("rows", c_size_t),
         ("labels", POINTER(c_int32)),
         ("path", c_int),
+        ("targets", POINTER(c_float)),
+        ("weights", POINTER(c_float)),
     ]
 
 
@@ -118,8 +130,19 @@ class Sums(ctypes.Structure):
     _fields_ = [("loss", c_double), ("correct", c_size_t), ("rows", c_size_t)]
 
 
-class Sgd(ctypes.Structure):
-    _fields_ = [("learning_rate", c_float)]
+class Optimizer(ctypes.Structure):
+    _fields_ = [
+        ("kind", c_int),
+        ("learning_rate", c_double),
+        ("learning_rates", POINTER(c_double)),
+        ("weight_decay", c_double),
+        ("max_norm", c_double),
+        ("momentum", c_double),
+        ("nesterov", c_int),
+        ("beta1", c_double),
+        ("beta2", c_double),
+        ("eps", c_double),
+    ]
 
 
 @pytest.fixture
@@ -192,7 +215,8 @@ def test_ctypes_trains_a_network(library: ctypes.CDLL) -> None:
     network = c_void_p()
     workspace = c_void_p()
     assert (
-        library.pynn_network_create(None, c_size_t(3), layers, c_size_t(3), 1, byref(network)) == 0
+        library.pynn_network_create(None, c_size_t(3), layers, c_size_t(3), Loss(1), byref(network))
+        == 0
     )
     assert library.pynn_workspace_create(None, network, None, c_size_t(8), byref(workspace)) == 0
     assert library.pynn_network_parameter_count(network) == 3 * 8 + 8 + 8 * 3 + 3
@@ -213,8 +237,8 @@ def test_ctypes_trains_a_network(library: ctypes.CDLL) -> None:
     for _ in range(40):
         sums = Sums()
         status = library.pynn_train(
-            workspace, byref(data), None, c_size_t(8), c_size_t(0), c_size_t(8),
-            byref(Sgd(0.5)), p, byref(sums),
+            workspace, byref(data), None, c_size_t(60), c_size_t(8), c_size_t(0), c_size_t(8),
+            byref(Optimizer(1, 0.5)), None, p, byref(sums),
         )  # fmt: skip
         assert status == 0
         assert sums.rows == 60  # the last batch has 4 rows

@@ -36,6 +36,7 @@ DESCRIPTION = {
     "loss": "softmax_cross_entropy",
     "seed": 2**64 - 1,
     "epochs_trained": 2,
+    "steps_trained": 6,
 }
 
 
@@ -562,6 +563,15 @@ DAMAGED: list[tuple[str, str]] = [
             ("seed", -1, "seed must be in [0, 18446744073709551615], got -1"),
             ("seed", 2**64, "got 18446744073709551616"),
             ("seed", "0", "seed must be an integer, got str '0'"),
+            ("steps_trained", -1, "steps_trained must be in [0, "),
+            ("label_smoothing", 1.0, "label_smoothing must be at least 0 and less than"),
+            ("label_smoothing", "0", "label_smoothing must be a number, got str '0'"),
+            (
+                "layers.1",
+                {"kind": "dropout", "rate": 1.0},
+                "layer 2: dropout rate must",
+            ),
+            ("layers.1", {"kind": "dropout"}, "it has no entry 'rate'"),
             ("epochs_trained", -1, "epochs_trained must be in [0, "),
             ("epochs_trained", 2**64 - 1, "epochs_trained must be in [0, "),
             ("epochs_trained", 1.5, "epochs_trained must be an integer, got float 1.5"),

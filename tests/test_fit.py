@@ -558,12 +558,12 @@ VALUE, TYPE = pynn.ArgumentError, pynn.ArgumentTypeError
         (
             {"optimizer": 0.1},
             TYPE,
-            "optimizer must be a pynn.SGD, as in pynn.SGD(learning_rate=0.1), got float 0.1",
+            "pynn.Adam or pynn.AdamW, as in pynn.SGD(learning_rate=0.1), got float 0.1",
         ),
         (
             {"optimizer": pynn.SGD},
             TYPE,
-            "optimizer must be a pynn.SGD, as in pynn.SGD(learning_rate=0.1), got type",
+            "pynn.Adam or pynn.AdamW, as in pynn.SGD(learning_rate=0.1), got type",
         ),
         ({"on_epoch": 1}, TYPE, "on_epoch must be callable, got int 1"),
         ({"on_progress": "x"}, TYPE, "on_progress must be callable, got str 'x'"),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pytest
+from boundary import train
 from reference import ACTIVATIONS, SLOPE, Reference, as_floats, sgd
 
 from pynn import _boundary
@@ -174,7 +175,7 @@ def test_sgd_step_by_hand() -> None:
     parameters = np.array([1, 0, 0, 0.5, 0, 0], np.float32)
     x = np.array([[1, 2], [np.log(3), 0]], np.float32)
     data = _boundary.Data(x, np.array([0, 1], np.int32))
-    sums = _boundary.Workspace(network, 2).train(data, None, 2, 0, 1, 0.5, parameters)
+    sums = train(_boundary.Workspace(network, 2), data, None, 2, 0, 1, 0.5, parameters)
     expected = [0.919010196, 0.080989804, 0.25, 0.25, -0.0625, 0.0625]
     np.testing.assert_allclose(parameters, expected, rtol=0, atol=2e-7)
     assert sums.loss == pytest.approx(np.log(8), abs=5e-7)
@@ -279,7 +280,7 @@ def test_epoch_is_reference_training(batch_size: int, dtype: str) -> None:
     steps = -(-21 // batch_size)
     parameters = example.parameters.copy()
     workspace = _boundary.Workspace(example.network, batch_size)
-    sums = workspace.train(example.data, order, batch_size, 0, steps, 0.1, parameters)
+    sums = train(workspace, example.data, order, batch_size, 0, steps, 0.1, parameters)
     start = example.parameters.astype(np.float64)
     expected = list(
         example.reference.train(
@@ -304,7 +305,7 @@ def test_last_partial_batch_is_a_mean_over_its_rows() -> None:
     workspace = _boundary.Workspace(example.network, 4)
     gradients, gradient_sums = workspace.gradient(example.data, order[8:], 2, example.parameters)
     parameters = example.parameters.copy()
-    sums = workspace.train(example.data, order, 4, 2, 3, 0.25, parameters)
+    sums = train(workspace, example.data, order, 4, 2, 3, 0.25, parameters)
     assert sums == gradient_sums
     assert sums.rows == 2
     expected = example.parameters - np.float32(0.25) * gradients
@@ -321,7 +322,7 @@ def test_many_steps_are_step_by_step() -> None:
     for cuts in ([0, 7], [0, 1, 2, 3, 4, 5, 6, 7], [0, 3, 3, 7]):
         parameters = example.parameters.copy()
         runs = [
-            workspace.train(example.data, order, 8, first, last, 0.1, parameters)
+            train(workspace, example.data, order, 8, first, last, 0.1, parameters)
             for first, last in itertools.pairwise(cuts)
         ]
         totals = [sum(column) for column in zip(*runs, strict=True)]
@@ -339,9 +340,9 @@ def test_order_none_is_ascending() -> None:
     example = draw_example(10, [17, "relu", 3], 10, seed=12)
     workspace = _boundary.Workspace(example.network, 4)
     plain, ordered = example.parameters.copy(), example.parameters.copy()
-    plain_sums = workspace.train(example.data, None, 4, 0, 3, 0.1, plain)
+    plain_sums = train(workspace, example.data, None, 4, 0, 3, 0.1, plain)
     order = np.arange(10, dtype=np.uint32)
-    assert workspace.train(example.data, order, 4, 0, 3, 0.1, ordered) == plain_sums
+    assert train(workspace, example.data, order, 4, 0, 3, 0.1, ordered) == plain_sums
     np.testing.assert_array_equal(plain, ordered)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from boundary import train
 from parity.record_pytorch import (
     BATCH_SIZE,
     RECIPES,
@@ -50,7 +51,7 @@ def train_with_pynn(recipe: Recipe) -> dict[str, Any]:
     parameters[:] = np.concatenate([tensor.ravel() for tensor in initial_parameters()])
     data = _boundary.Data(*examples())
     sums = [
-        workspace.train(data, None, BATCH_SIZE, s, s + 1, recipe.learning_rate, parameters)
+        train(workspace, data, None, BATCH_SIZE, s, s + 1, recipe.learning_rate, parameters)
         for s in range(STEPS)
     ]
     tensors = Reference(WIDTHS[0], chain(recipe)).tensors(parameters.astype(np.float64))

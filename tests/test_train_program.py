@@ -122,7 +122,10 @@ def test_default_recipe_is_the_originals(call, capsys):
     """784-256-64-10, 15 epochs of batches of 128; He and 0.05 or Xavier and 0.2."""
     assert train.main([*call, "--json", "--quiet"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert (result["epochs"], result["batch_size"], result["seed"]) == (15, 128, 0)
+    assert result["seed"] == 0
+    for network in result["networks"]:
+        assert (network["epochs"], network["batch_size"], network["optimizer"]) == (15, 128, "sgd")
+        assert (network["schedule"], network["dropout"]) == ("constant", 0)
     recipes = [
         (network["network"], network["sizes"], network["init"], network["learning_rate"])
         for network in result["networks"]

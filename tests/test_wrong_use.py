@@ -337,7 +337,7 @@ OPTIONS: dict[str, Mistake] = {
     "epochs by position": Mistake(
         lambda bench: bench.model.fit(X, Y, 3), (TypeError,), ("positional",)
     ),
-    "an option that there is not": Mistake(fit(shuffle=True), (TypeError,), ("'shuffle'",)),
+    "an option that there is not": Mistake(fit(shuffled=True), (TypeError,), ("'shuffled'",)),
     "batch_size 0": Mistake(fit(batch_size=0), VALUE, ("batch_size must be at least 1, got 0",)),
     "batch_size -3": Mistake(fit(batch_size=-3), VALUE, ("batch_size must be at least 1, got -3",)),
     "batch_size 2.5": Mistake(
@@ -361,7 +361,7 @@ OPTIONS: dict[str, Mistake] = {
     "the class of an optimizer": Mistake(
         fit(optimizer=pynn.SGD),
         TYPE,
-        ("optimizer must be a pynn.SGD, as in pynn.SGD(learning", "got type"),
+        ("optimizer must be a pynn.SGD, pynn.Adam or pynn.AdamW, as in", "got type"),
     ),
     "a number as on_epoch": Mistake(
         fit(on_epoch=1), TYPE, ("on_epoch must be callable, got int 1",)
@@ -379,10 +379,13 @@ OPTIONS: dict[str, Mistake] = {
         TYPE,
         ("validation must be a pair (features, labels)", "got tuple (1, 2, 3)"),
     ),
-    "a share as validation": Mistake(
-        fit(validation=0.2),
+    "a share of all as validation": Mistake(
+        fit(validation=1.0), VALUE, ("greater than 0 and less than 1, got float 1.0",)
+    ),
+    "a number as validation": Mistake(
+        fit(validation=2),
         TYPE,
-        ("validation must be a pair (features, labels)", "got float 0.2"),
+        ("validation must be a pair (features, labels), or a fraction", "got int 2"),
     ),
     "validation of another width": Mistake(
         fit(validation=(X[:, 1:], Y)),
@@ -449,9 +452,9 @@ OPTIMIZERS: dict[str, Mistake] = {
         ("positional",),
     ),
     "an option that SGD does not have": Mistake(
-        lambda bench: pynn.SGD(learning_rate=0.1, nesterov=True),  # type: ignore[call-arg]
+        lambda bench: pynn.SGD(learning_rate=0.1, beta1=0.9),  # type: ignore[call-arg]
         (TypeError,),
-        ("'nesterov'",),
+        ("'beta1'",),
     ),
 }
 
@@ -479,7 +482,7 @@ CHAINS: dict[str, Mistake] = {
     "a loss without a layer": Mistake(
         lambda bench: INPUT.softmax_cross_entropy(),
         CHAIN,
-        ("at least one dense layer; add .dense(classes) before the loss",),
+        ("at least one dense layer; add .dense(...) before the loss",),
     ),
     "a chain that is fitted": Mistake(
         lambda bench: FINISHED.fit(X, Y, epochs=1),
@@ -724,13 +727,20 @@ CHECKPOINTS: dict[str, Mistake] = {
     "other labels": Mistake(
         go_on(X, Y[::-1]),
         VALUE,
-        ("features and labels must be those of the run that {folder}/run keeps", "have changed"),
+        (
+            "features, labels and weights must be those of the run that {folder}/run keeps",
+            "have changed",
+        ),
     ),
     "other features": Mistake(
-        go_on(255 - X), VALUE, ("features and labels must be those of the run", "have changed")
+        go_on(255 - X),
+        VALUE,
+        ("features, labels and weights must be those of the run", "have changed"),
     ),
     "features of another dtype": Mistake(
-        go_on(FLOATS), VALUE, ("features and labels must be those of the run", "have changed")
+        go_on(FLOATS),
+        VALUE,
+        ("features, labels and weights must be those of the run", "have changed"),
     ),
     "fewer epochs than are begun": Mistake(
         go_on(epochs=1),

@@ -18,8 +18,10 @@ typedef struct arguments {
     bool without_data;
     const uint32_t *order;
     size_t count, batch_size, first, last; /* first and last: steps or rows */
-    pynn_sgd optimizer;
+    pynn_optimizer optimizer;
     bool without_optimizer;
+    bool without_state;
+    pynn_state state;
     float *parameters, *gradients, *out;
     pynn_output output;
     pynn_sums *sums;
@@ -38,7 +40,7 @@ static arguments valid(void) {
         .batch_size = MAX_BATCH,
         .first = 0,
         .last = 3,
-        .optimizer = {0.1f},
+        .optimizer = {.kind = PYNN_SGD, .learning_rate = 0.1f},
         .parameters = parameters,
         .gradients = gradients,
         .out = out,
@@ -52,9 +54,16 @@ static pynn_status gradient(const arguments *a) {
                          a->gradients, a->sums);
 }
 
-static pynn_status train(const arguments *a) {
-    return pynn_train(a->workspace, a->without_data ? NULL : &a->data, a->order, a->batch_size, a->first,
-                      a->last, a->without_optimizer ? NULL : &a->optimizer, a->parameters, a->sums);
+static pynn_status train(arguments *a) {
+    return pynn_train(a->workspace, a->without_data ? NULL : &a->data, a->order, a->data.rows,
+                      a->batch_size, a->first, a->last, a->without_optimizer ? NULL : &a->optimizer,
+                      a->without_state ? NULL : &a->state, a->parameters, a->sums);
+}
+
+/* The same for five examples that the order names, whatever number the data has. */
+static pynn_status train_on_five(arguments *a) {
+    return pynn_train(a->workspace, &a->data, a->order, 5, a->batch_size, a->first, a->last, &a->optimizer,
+                      NULL, a->parameters, a->sums);
 }
 
 static pynn_status evaluate(const arguments *a) {
@@ -172,6 +181,104 @@ static void test_train(void) {
     CALL(train, (a.data.labels = label_negative_in_7, a.order = order_ends_with_7, a.last = 2), PYNN_OK);
 }
 
+static void test_order(void) {
+    CALL(train_on_five, a.last = 2, PYNN_OK);
+    CALL(train_on_five, a.last = 3, PYNN_INVALID_ARGUMENT);
+    CALL(train_on_five, (a.order = order_wrong_at_7, a.last = 2), PYNN_OK);
+    CALL(train_on_five, (a.order = order_wrong_at_7 + 3, a.last = 2), PYNN_ROW_OUT_OF_RANGE);
+    CALL(train_on_five, (a.order = NULL, a.data.rows = 4, a.last = 2), PYNN_ROW_OUT_OF_RANGE);
+}
+
+#define ADAM                                                                                               \
+    (pynn_optimizer){.kind = PYNN_ADAM, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8}
+
+/* Every field of an optimizer, and the arrays that each needs. */
+static void test_optimizer(void) {
+    static float first[PARAMETERS], second[PARAMETERS];
+    const double rates[] = {0.1, 0.2, 0.3}, with_nan[] = {0.1, 0.2, NAN};
+    CALL(train, a.optimizer.kind = 0, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.kind = 4, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.without_state = true, PYNN_OK);
+    CALL(train, a.optimizer.weight_decay = 0.1, PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer.weight_decay = 0.1, a.state.gradients = gradients), PYNN_OK);
+    CALL(train, a.optimizer.weight_decay = -0.1, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.weight_decay = NAN, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.weight_decay = INFINITY, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.max_norm = -1, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.max_norm = NAN, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.max_norm = INFINITY, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.nesterov = 1, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.momentum = 1, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.momentum = -0.1, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.momentum = NAN, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.beta1 = 0.1, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.beta2 = 0.1, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.eps = 0.1, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.learning_rates = rates, PYNN_OK);
+    CALL(train, a.optimizer.learning_rates = with_nan, PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer.learning_rates = with_nan, a.last = 2), PYNN_OK);
+
+    /* One array, then two, then three. */
+    CALL(train, a.optimizer.max_norm = 1, PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer.max_norm = 1, a.without_state = true), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer.max_norm = 1, a.state.gradients = gradients), PYNN_OK);
+    CALL(train, (a.optimizer.momentum = 0.5, a.state.gradients = gradients), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer.momentum = 0.5, a.state.first = first), PYNN_INVALID_ARGUMENT);
+    CALL(train,
+         (a.optimizer.momentum = 0.5, a.state = (pynn_state){.gradients = gradients, .first = first}),
+         PYNN_OK);
+    const pynn_state all = {.gradients = gradients, .first = first, .second = second};
+    CALL(train, (a.optimizer = ADAM, a.state = all), PYNN_OK);
+    CALL(train, (a.optimizer = ADAM, a.optimizer.kind = PYNN_ADAMW, a.state = all), PYNN_OK);
+    CALL(train, (a.optimizer = ADAM, a.state = all, a.state.second = NULL), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.beta1 = 1), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.beta2 = 1), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.beta2 = -1), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.eps = 0), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.eps = INFINITY), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.eps = 1e-50), PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.learning_rate = 1e39, PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.momentum = 0.1), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.nesterov = 1), PYNN_INVALID_ARGUMENT);
+    const pynn_optimizer plain = {.kind = PYNN_SGD}, momentum = {.kind = PYNN_SGD, .momentum = 0.5};
+    const pynn_optimizer clipped = {.kind = PYNN_SGD, .max_norm = 1}, adam = ADAM;
+    CHECK_EQ(pynn_optimizer_needs(&plain), 0);
+    CHECK_EQ(pynn_optimizer_needs(&clipped), 1);
+    CHECK_EQ(pynn_optimizer_needs(&momentum), 2);
+    CHECK_EQ(pynn_optimizer_needs(&adam), 3);
+}
+
+/* Another loss needs targets, not labels; values are no probabilities; dropout needs a state. */
+static void test_other_losses(void) {
+    const pynn_layer layers[] = {{PYNN_DENSE, CLASSES, PYNN_INIT_HE}, {.kind = PYNN_DROPOUT, .rate = 0.5f}};
+    static const float targets[ROWS * CLASSES] = {0};
+    pynn_workspace *usual = workspace;
+    for (int kind = PYNN_MEAN_SQUARED_ERROR; kind <= PYNN_BINARY_CROSS_ENTROPY; kind++) {
+        const pynn_loss loss = {.kind = (pynn_loss_kind)kind};
+        pynn_network *network = NULL;
+        if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 2, loss, &network), PYNN_OK) ||
+            !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, MAX_BATCH, &workspace), PYNN_OK))
+            return;
+        CALL(train, (void)a, PYNN_INVALID_ARGUMENT);
+        CALL(train, a.data.targets = targets, PYNN_OK);
+        CALL(train, (a.data.targets = targets, a.data.labels = NULL), PYNN_OK);
+        CALL(train, (a.data.targets = targets, a.data.labels = label_negative_in_7), PYNN_OK);
+        CALL(train, (a.data.targets = targets, a.order = order_wrong_at_7), PYNN_ROW_OUT_OF_RANGE);
+        CALL(train, (a.data.targets = targets, a.without_state = true), PYNN_INVALID_ARGUMENT);
+        CALL(gradient, (void)a, PYNN_INVALID_ARGUMENT);
+        CALL(gradient, a.data.targets = targets, PYNN_OK);
+        CALL(evaluate, (void)a, PYNN_INVALID_ARGUMENT);
+        CALL(evaluate, a.data.targets = targets, PYNN_OK);
+        CALL(predict, (void)a, PYNN_OK);
+        const pynn_status status = kind == PYNN_MEAN_SQUARED_ERROR ? PYNN_INVALID_ARGUMENT : PYNN_OK;
+        memset(out, 0, sizeof out);
+        CALL(predict, a.output = PYNN_PROBABILITIES, status);
+        pynn_workspace_destroy(workspace);
+        pynn_network_destroy(network);
+    }
+    workspace = usual;
+}
+
 static void test_evaluate(void) {
     CALL(evaluate, (void)a, PYNN_OK);
     CALL(evaluate, a.workspace = NULL, PYNN_INVALID_ARGUMENT);
@@ -214,7 +321,8 @@ static void test_predict(void) {
 int main(void) {
     const pynn_layer layer = {PYNN_DENSE, CLASSES, PYNN_INIT_HE};
     pynn_network *network = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1,
+                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
                   PYNN_OK) ||
         !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, MAX_BATCH, &workspace), PYNN_OK))
         return check_failures();
@@ -222,6 +330,9 @@ int main(void) {
     CHECK_EQ(pynn_network_initialize(network, 1, parameters), PYNN_OK);
     test_gradient();
     test_train();
+    test_order();
+    test_optimizer();
+    test_other_losses();
     test_evaluate();
     test_predict();
     pynn_workspace_destroy(workspace);

@@ -82,8 +82,8 @@ static pynn_status create_missing(const pynn_allocator *allocator, handles *made
     pynn_status status = PYNN_OK;
     if (made->team == NULL) status = pynn_team_create(allocator, THREADS, &made->team);
     if (status == PYNN_OK && made->network == NULL)
-        status =
-            pynn_network_create(allocator, INPUTS, layers, 3, PYNN_SOFTMAX_CROSS_ENTROPY, &made->network);
+        status = pynn_network_create(allocator, INPUTS, layers, 3,
+                                     (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &made->network);
     if (status == PYNN_OK && made->workspace == NULL)
         status = pynn_workspace_create(allocator, made->network, made->team, BATCH, &made->workspace);
     return status;
@@ -97,13 +97,15 @@ static void use(const handles *made, outcome *out) {
     for (size_t i = 0; i < ROWS * INPUTS; i++) features[i] = (uint8_t)(i * 37 % 251);
     for (size_t n = 0; n < ROWS; n++) labels[n] = (int32_t)(n * n % CLASSES);
     const pynn_data data = {features, PYNN_FEATURES_UINT8, ROWS, labels, PYNN_PATH_AUTO};
-    const pynn_sgd sgd = {0.05f};
+    const pynn_optimizer sgd = {.kind = PYNN_SGD, .learning_rate = 0.05f};
     pynn_workspace *workspace = made->workspace;
     float *p = out->trained;
     CHECK_EQ(pynn_network_initialize(made->network, 3, p), PYNN_OK);
-    CHECK_EQ(pynn_train(workspace, &data, NULL, BATCH, 0, 2, &sgd, p, &out->sums[0]), PYNN_OK);
+    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, BATCH, 0, 2, &sgd, NULL, p, &out->sums[0]),
+             PYNN_OK);
     CHECK_EQ(pynn_team_resize(made->team, THREADS - 1), PYNN_OK);
-    CHECK_EQ(pynn_train(workspace, &data, NULL, BATCH, 0, 2, &sgd, p, &out->sums[0]), PYNN_OK);
+    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, BATCH, 0, 2, &sgd, NULL, p, &out->sums[0]),
+             PYNN_OK);
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, ROWS, p, &out->sums[1]), PYNN_OK);
     CHECK_EQ(pynn_predict(workspace, &data, 0, ROWS, p, PYNN_PROBABILITIES, out->probabilities), PYNN_OK);
     CHECK_EQ(pynn_team_threads(made->team), THREADS - 1);

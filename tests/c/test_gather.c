@@ -64,7 +64,8 @@ static pynn_workspace *create_workspace(size_t inputs) {
     const pynn_layer layer = {PYNN_DENSE, 2, PYNN_INIT_HE};
     pynn_network *network;
     pynn_workspace *workspace;
-    if (pynn_network_create(NULL, inputs, &layer, 1, PYNN_SOFTMAX_CROSS_ENTROPY, &network) != PYNN_OK ||
+    if (pynn_network_create(NULL, inputs, &layer, 1, (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY},
+                            &network) != PYNN_OK ||
         pynn_workspace_create(NULL, network, NULL, BATCH, &workspace) != PYNN_OK)
         exit(1);
     return workspace;

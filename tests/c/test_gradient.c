@@ -15,7 +15,8 @@ enum { ROWS = 150, INPUTS = 6, CLASSES = 4, MOST_PARAMETERS = 60000 };
 
 static pynn_network *create_network(size_t inputs, const pynn_layer *layers, size_t count) {
     pynn_network *network = NULL;
-    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count,
+                                 (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
              PYNN_OK);
     return network;
 }

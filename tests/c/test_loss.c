@@ -14,7 +14,7 @@ static void test_by_hand(void) {
     const double expected[] = {1, -6, 5, -16.0 / 3, 8.0 / 3, 8.0 / 3};
     float deltas[7] = {[6] = 42.0f};
     pynn_sums sums = {100.0, 10, 20}; /* overwritten */
-    pynn_softmax_cross_entropy(2, 3, logits, labels, 8.0f, deltas, &sums);
+    pynn_softmax_cross_entropy(2, 3, logits, labels, 0.0f, NULL, 8.0f, deltas, &sums);
     CHECK_NEAR(sums.loss, log(4.0) + log(3.0), 1e-6);
     CHECK_EQ(sums.correct, 1);
     CHECK_EQ(sums.rows, 2);
@@ -51,7 +51,7 @@ static void test_extremes(void) {
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         float deltas[3];
         pynn_sums sums = {0};
-        pynn_softmax_cross_entropy(1, 3, cases[c].logits, &cases[c].label, 1.0f, deltas, &sums);
+        pynn_softmax_cross_entropy(1, 3, cases[c].logits, &cases[c].label, 0.0f, NULL, 1.0f, deltas, &sums);
         CHECK_NEAR(sums.loss, cases[c].loss, 1e-6);
         CHECK_EQ(sums.correct, cases[c].correct);
         for (size_t i = 0; i < 3; i++) {
@@ -66,7 +66,7 @@ static void test_one_class(void) {
     const int32_t label = 0;
     float delta = 42.0f;
     pynn_sums sums = {0};
-    pynn_softmax_cross_entropy(1, 1, &logit, &label, 1.0f, &delta, &sums);
+    pynn_softmax_cross_entropy(1, 1, &logit, &label, 0.0f, NULL, 1.0f, &delta, &sums);
     CHECK_NEAR(sums.loss, 0.0, 0.0);
     CHECK_EQ(sums.correct, 1);
     CHECK_NEAR(delta, 0.0, 0.0);
@@ -83,7 +83,7 @@ static void test_against_double(void) {
         labels[n] = (int32_t)(n * n % CLASSES);
     }
     pynn_sums sums;
-    pynn_softmax_cross_entropy(ROWS, CLASSES, logits, labels, 0.25f, deltas, &sums);
+    pynn_softmax_cross_entropy(ROWS, CLASSES, logits, labels, 0.0f, NULL, 0.25f, deltas, &sums);
     pynn_softmax(ROWS, CLASSES, logits, p);
 
     for (size_t n = 0; n < ROWS; n++) {

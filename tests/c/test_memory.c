@@ -154,8 +154,8 @@ static pynn_network *some_network; /* for the workspaces; made by malloc() */
 
 static pynn_status make_network(const pynn_allocator *allocator, void **out) {
     pynn_network *network = (void *)out;
-    const pynn_status status =
-        pynn_network_create(allocator, 4, layers, 3, PYNN_SOFTMAX_CROSS_ENTROPY, &network);
+    const pynn_status status = pynn_network_create(
+        allocator, 4, layers, 3, (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network);
     *out = network;
     return status;
 }
@@ -218,7 +218,8 @@ static void test_refused_network(void) {
     const pynn_allocator allocator = ledger_allocator(&book);
     const pynn_layer relu = {PYNN_RELU, 0, PYNN_INIT_NONE};
     pynn_network *network;
-    CHECK_EQ(pynn_network_create(&allocator, 4, &relu, 1, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+    CHECK_EQ(pynn_network_create(&allocator, 4, &relu, 1, (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY},
+                                 &network),
              PYNN_NO_DENSE_LAYER);
     CHECK_EQ(blocks_held(&book), 0);
 }
@@ -267,7 +268,10 @@ static void test_steps_allocate_nothing(void) {
     const size_t requests = book.requests;
     CHECK_EQ(pynn_network_parameter_count(network), 43);
     CHECK_EQ(pynn_network_initialize(network, 1, parameters), PYNN_OK);
-    CHECK_EQ(pynn_train(workspace, &data, NULL, 16, 0, 3, &(pynn_sgd){0.1f}, parameters, &sums), PYNN_OK);
+    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, 16, 0, 3,
+                        &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 0.1f}, NULL, parameters,
+                        &sums),
+             PYNN_OK);
     CHECK_EQ(pynn_gradient(workspace, &data, NULL, 16, parameters, gradients, &sums), PYNN_OK);
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, 40, parameters, &sums), PYNN_OK);
     CHECK_EQ(pynn_predict(workspace, &data, 0, 40, parameters, PYNN_LOGITS, out), PYNN_OK);

@@ -17,7 +17,8 @@
 /* `out` starts as rubbish, so that it shows who sets it. */
 static pynn_status create(size_t inputs, const pynn_layer *layers, size_t count, pynn_network **out) {
     *out = (pynn_network *)out;
-    return pynn_network_create(NULL, inputs, layers, count, PYNN_SOFTMAX_CROSS_ENTROPY, out);
+    return pynn_network_create(NULL, inputs, layers, count, (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY},
+                               out);
 }
 
 /* 6 -> 4 -> 3 -> 2: weights and biases one behind the other, from 0.
@@ -93,7 +94,7 @@ static void test_refusals(void) {
     refuses((size_t)INT_MAX + 1, &dense, 1, PYNN_SIZE_OVERFLOW);
 
     refuses_layer((pynn_layer){0, 2, PYNN_INIT_HE}, PYNN_UNKNOWN_LAYER);
-    refuses_layer((pynn_layer){7, 0, PYNN_INIT_NONE}, PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer){8, 0, PYNN_INIT_NONE}, PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer){PYNN_DENSE, 2, PYNN_INIT_NONE}, PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer){PYNN_DENSE, 2, 3}, PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer)HE(0), PYNN_INVALID_ARGUMENT);
@@ -109,6 +110,15 @@ static void test_refusals(void) {
     refuses_layer((pynn_layer)LEAKY(-0.1f), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LEAKY(INFINITY), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LEAKY(NAN), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_LEAKY_RELU, .slope = 0.1f, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_DENSE, 2, PYNN_INIT_HE, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_RELU, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_DROPOUT, 2, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_DROPOUT, .init = PYNN_INIT_HE, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_DROPOUT, .slope = 0.1f, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_DROPOUT, .rate = 1.0f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_DROPOUT, .rate = -0.1f}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer){PYNN_DROPOUT, .rate = NAN}, PYNN_INVALID_ARGUMENT);
 
     /* On 64 bits a layer of (2^31 - 1)^2 weights has 2^62 - 2^31 parameters. The bytes of two do not fit;
      * of five the number itself does not, and what is left of it would fit again. */
@@ -119,6 +129,17 @@ static void test_refusals(void) {
     const pynn_layer full[] = {HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(4)};
     refuses(INT_MAX, full, 5, PYNN_SIZE_OVERFLOW);
 
+    const pynn_loss losses[] = {
+        {PYNN_SOFTMAX_CROSS_ENTROPY, 1.0f}, {PYNN_SOFTMAX_CROSS_ENTROPY, -0.1f},
+        {PYNN_SOFTMAX_CROSS_ENTROPY, NAN},  {PYNN_MEAN_SQUARED_ERROR, 0.1f},
+        {PYNN_BINARY_CROSS_ENTROPY, 0.1f},
+    };
+    for (size_t k = 0; k < COUNT_OF(losses); k++) {
+        pynn_network *refused = (pynn_network *)&refused;
+        CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, losses[k], &refused), PYNN_INVALID_ARGUMENT);
+        CHECK(refused == NULL);
+    }
+
     /* More layers than can be: that is seen before they are looked at. */
     const size_t layer_nbytes = sizeof(network_layer) + sizeof(network_stage);
     refuses(3, &dense, SIZE_MAX, PYNN_SIZE_OVERFLOW);
@@ -126,9 +147,9 @@ static void test_refusals(void) {
     refuses(3, &dense, SIZE_MAX / layer_nbytes, PYNN_SIZE_OVERFLOW);
 
     pynn_network *network = (pynn_network *)&network;
-    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, 2, &network), PYNN_UNKNOWN_LAYER);
+    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, (pynn_loss){.kind = 4}, &network), PYNN_UNKNOWN_LAYER);
     CHECK(network == NULL);
-    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, PYNN_SOFTMAX_CROSS_ENTROPY, NULL),
+    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, NULL),
              PYNN_INVALID_ARGUMENT);
 }
 

@@ -7,7 +7,7 @@
 enum { ROWS = 10, INPUTS = 3, CLASSES = 2, BATCH = 4, PARAMETERS = INPUTS * CLASSES + CLASSES };
 enum { BAD_ROW = 6 }; /* in the second of three steps */
 
-static const pynn_sgd sgd = {0.1f};
+static const pynn_optimizer sgd = {.kind = PYNN_SGD, .learning_rate = 0.1f};
 static const float start[PARAMETERS] = {0.1f, 0.2f, 0.3f, 0.5f, 0.7f, 1.1f, 0.0f, 0.1f};
 static const int32_t labels[ROWS] = {0, 1, 1};
 static float features[ROWS * INPUTS];
@@ -40,14 +40,17 @@ static void test_train(const pynn_data *data) {
     float parameters[PARAMETERS];
     pynn_sums sums = {0};
     memcpy(parameters, start, sizeof start);
-    CHECK_EQ(pynn_train(workspace, data, NULL, BATCH, 0, 1, &sgd, parameters, &sums), PYNN_OK);
-    CHECK_EQ(pynn_train(workspace, data, NULL, BATCH, 2, 3, &sgd, parameters, &sums), PYNN_OK);
+    CHECK_EQ(pynn_train(workspace, data, NULL, data->rows, BATCH, 0, 1, &sgd, NULL, parameters, &sums),
+             PYNN_OK);
+    CHECK_EQ(pynn_train(workspace, data, NULL, data->rows, BATCH, 2, 3, &sgd, NULL, parameters, &sums),
+             PYNN_OK);
     CHECK_EQ(sums.rows, ROWS - BATCH);
     CHECK(isfinite(sums.loss) && isfinite(parameters[0]));
 
     memcpy(parameters, start, sizeof start);
     sums = (pynn_sums){0};
-    CHECK_EQ(pynn_train(workspace, data, NULL, BATCH, 0, 3, &sgd, parameters, &sums), PYNN_NOT_FINITE);
+    CHECK_EQ(pynn_train(workspace, data, NULL, data->rows, BATCH, 0, 3, &sgd, NULL, parameters, &sums),
+             PYNN_NOT_FINITE);
     CHECK_EQ(sums.rows, 2 * BATCH);
     CHECK(!isfinite(sums.loss));
 }
@@ -86,7 +89,8 @@ static void test_parameters(float bad) {
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, ROWS, parameters, &sums), PYNN_NOT_FINITE);
     CHECK_EQ(pynn_predict(workspace, &data, 0, 1, parameters, PYNN_LOGITS, out), PYNN_NOT_FINITE);
     CHECK(isfinite(out[0]) && !isfinite(out[1]));
-    CHECK_EQ(pynn_train(workspace, &data, NULL, BATCH, 0, 3, &sgd, parameters, &sums), PYNN_NOT_FINITE);
+    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, BATCH, 0, 3, &sgd, NULL, parameters, &sums),
+             PYNN_NOT_FINITE);
 }
 
 /* relu makes 0 of minus infinity, so that all outputs are finite: the features are looked at, too. */
@@ -99,7 +103,8 @@ static void test_hidden(void) {
     pynn_sums sums = {0};
     pynn_network *network = NULL;
     pynn_workspace *own = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 3, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 3,
+                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
                   PYNN_OK) ||
         !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, BATCH, &own), PYNN_OK))
         return;
@@ -119,7 +124,8 @@ int main(void) {
     const pynn_layer layer = {PYNN_DENSE, CLASSES, PYNN_INIT_HE};
     const float bad[] = {NAN, INFINITY, -INFINITY};
     pynn_network *network = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1,
+                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
                   PYNN_OK) ||
         !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, BATCH, &workspace), PYNN_OK))
         return check_failures();

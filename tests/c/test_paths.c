@@ -69,7 +69,7 @@ static void run(const setup *with, pynn_path path, outcome *out) {
     pynn_workspace *workspace;
     size_t batch = with->batch_size, steps = (with->rows + batch - 1) / batch;
     if (!CHECK_EQ(pynn_network_create(NULL, with->inputs, with->layers, with->layer_count,
-                                      PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
                   PYNN_OK) ||
         !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, batch, &workspace), PYNN_OK))
         exit(1);
@@ -83,7 +83,8 @@ static void run(const setup *with, pynn_path path, outcome *out) {
     memset(out->gradients, 0xFF, sizeof out->gradients); /* NaN: overwritten */
     CHECK_EQ(pynn_gradient(workspace, &data, order, batch, start, out->gradients, &out->gradient_sums),
              PYNN_OK);
-    CHECK_EQ(pynn_train(workspace, &data, order, batch, 0, steps, &(pynn_sgd){0.05f}, out->trained,
+    CHECK_EQ(pynn_train(workspace, &data, order, data.rows, batch, 0, steps,
+                        &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 0.05f}, NULL, out->trained,
                         &out->train_sums),
              PYNN_OK);
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, with->rows, start, &out->evaluate_sums), PYNN_OK);

@@ -22,7 +22,8 @@ enum {
 
 static pynn_network *create_network(size_t inputs, const pynn_layer *layers, size_t count) {
     pynn_network *network = NULL;
-    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count,
+                                 (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
              PYNN_OK);
     return network;
 }
@@ -74,7 +75,10 @@ static void test_by_hand(pynn_path path) {
     CHECK_EQ(sums.rows, 22);
 
     memcpy(parameters, start, sizeof start);
-    CHECK_EQ(pynn_train(workspace, &data, NULL, 2, 0, 1, &(pynn_sgd){2.0f}, parameters, &sums), PYNN_OK);
+    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, 2, 0, 1,
+                        &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 2.0f}, NULL, parameters,
+                        &sums),
+             PYNN_OK);
     for (size_t i = 0; i < 6; i++) {
         CHECK_NEAR(parameters[i], (double)start[i] - 2.0 * hand_gradient[i], 1e-6);
     }
@@ -112,7 +116,10 @@ static void test_large_batch(pynn_path path) {
     pynn_workspace *workspace = create_workspace(network, NULL, N);
     float parameters[4] = {0, 0, 1, 1};
     pynn_sums sums = {0};
-    CHECK_EQ(pynn_train(workspace, &data, NULL, N, 0, 1, &(pynn_sgd){1e-4f}, parameters, &sums), PYNN_OK);
+    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, N, 0, 1,
+                        &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 1e-4f}, NULL, parameters,
+                        &sums),
+             PYNN_OK);
     CHECK_NEAR(parameters[2], 1.00005, 1.2e-7);
     CHECK_NEAR(parameters[3], 0.99995, 1.2e-7);
     destroy(workspace, network);
@@ -165,7 +172,8 @@ static outcome train(recipe how) {
     CHECK_EQ(pynn_network_initialize(network, 3, result.parameters), PYNN_OK);
     for (size_t s = 0; s < steps; s += how.at_once) {
         const size_t last = s + how.at_once < steps ? s + how.at_once : steps;
-        CHECK_EQ(pynn_train(workspace, &how.data, how.order, how.batch_size, s, last, &(pynn_sgd){0.5f},
+        CHECK_EQ(pynn_train(workspace, &how.data, how.order, how.data.rows, how.batch_size, s, last,
+                            &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 0.5f}, NULL,
                             result.parameters, &result.sums),
                  PYNN_OK);
     }
@@ -278,7 +286,8 @@ static void test_use_in_pieces(pynn_path path) {
             const float *z = whole + first * CLASSES;
             pynn_sums sums = {1.0, 2, 3}, added;
             float deltas[ROWS * CLASSES];
-            pynn_softmax_cross_entropy(last - first, CLASSES, z, labels + first, 0.0f, deltas, &added);
+            pynn_softmax_cross_entropy(last - first, CLASSES, z, labels + first, 0.0f, NULL, 0.0f, deltas,
+                                       &added);
             data.labels = labels;
             CHECK_EQ(pynn_evaluate(workspace, &data, first, last, parameters, &sums), PYNN_OK);
             CHECK_NEAR(sums.loss, 1.0 + added.loss, 1e-5);

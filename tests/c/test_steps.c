@@ -102,7 +102,7 @@ static handles create(const setup *with) {
     handles made = {0};
     if (!CHECK_EQ(pynn_team_create(&counting, with->threads, &made.team), PYNN_OK) ||
         !CHECK_EQ(pynn_network_create(&counting, with->inputs, with->layers, with->layer_count,
-                                      PYNN_SOFTMAX_CROSS_ENTROPY, &made.network),
+                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &made.network),
                   PYNN_OK) ||
         !CHECK_EQ(
             pynn_workspace_create(&counting, made.network, made.team, with->batch_size, &made.workspace),
@@ -126,9 +126,10 @@ static void run(const setup *with, const handles *made, outcome *out) {
     float *trained = out->trained;
     memset(out, 0, sizeof *out);
     CHECK_EQ(pynn_network_initialize(made->network, 3, trained), PYNN_OK);
-    CHECK_EQ(
-        pynn_train(workspace, &data, order, batch, 0, steps, &(pynn_sgd){0.05f}, trained, &out->sums[0]),
-        PYNN_OK);
+    CHECK_EQ(pynn_train(workspace, &data, order, data.rows, batch, 0, steps,
+                        &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 0.05f}, NULL, trained,
+                        &out->sums[0]),
+             PYNN_OK);
     CHECK_EQ(pynn_gradient(workspace, &data, NULL, batch, trained, out->gradients, &out->sums[1]), PYNN_OK);
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, with->rows, trained, &out->sums[2]), PYNN_OK);
     CHECK_EQ(pynn_predict(workspace, &data, 0, with->rows, trained, PYNN_LOGITS, out->logits), PYNN_OK);

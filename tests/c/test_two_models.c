@@ -35,7 +35,8 @@ static pynn_data examples(pynn_path path) {
 
 static pynn_network *create_network(const pynn_layer *layers, size_t count) {
     pynn_network *network = NULL;
-    CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, count, PYNN_SOFTMAX_CROSS_ENTROPY, &network),
+    CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, count,
+                                 (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
              PYNN_OK);
     CHECK(pynn_network_parameter_count(network) <= MOST_PARAMETERS);
     return network;
@@ -69,7 +70,7 @@ static void *run_job(void *context) {
     job *it = context;
     outcome *result = &it->result;
     const pynn_data data = examples(it->path);
-    const pynn_sgd optimizer = {0.1f};
+    const pynn_optimizer optimizer = {.kind = PYNN_SGD, .learning_rate = 0.1f};
     uint32_t order[ROWS];
     pynn_workspace *workspace = NULL;
     memset(result, 0, sizeof *result);
@@ -78,8 +79,8 @@ static void *run_job(void *context) {
     note(it, pynn_workspace_create(NULL, it->network, it->team, BATCH, &workspace));
     for (size_t step = 0; step < 2 * EPOCHS && it->status == PYNN_OK; step++) {
         pynn_random_permutation(it->seed, 100 + step / 2, ROWS, order);
-        note(it, pynn_train(workspace, &data, order, BATCH, step % 2, step % 2 + 1, &optimizer,
-                            result->parameters, &result->trained));
+        note(it, pynn_train(workspace, &data, order, data.rows, BATCH, step % 2, step % 2 + 1, &optimizer,
+                            NULL, result->parameters, &result->trained));
     }
     if (it->status == PYNN_OK) {
         note(it, pynn_evaluate(workspace, &data, 0, ROWS, result->parameters, &result->evaluated));

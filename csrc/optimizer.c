@@ -1,0 +1,175 @@
+/* optimizer.c: what a step does with the gradient: one loop over the flat arrays of parameters, gradients
+ * and moments. The formulas stand in pynn.h. */
+#include <math.h>
+
+#include "internal.h"
+#include "vector.h"
+
+/* Parameters in a task: 64 kB of each array. */
+enum { TASK_PARAMETERS = 16 * 1024 };
+
+/* One update, as its tasks see it. */
+typedef struct update {
+    const pynn_workspace *workspace;
+    const pynn_optimizer *optimizer;
+    pynn_state *state;
+    float *parameters;
+    double rate;
+    float clip; /* what the gradient is multiplied by */
+} update;
+
+size_t pynn_optimizer_needs(const pynn_optimizer *optimizer) {
+    if (optimizer->kind != PYNN_SGD) return 3;
+    if (optimizer->momentum != 0.0) return 2;
+    return optimizer->max_norm != 0.0 || optimizer->weight_decay != 0.0 ? 1 : 0;
+}
+
+size_t pynn_update_tasks(const pynn_network *network) {
+    size_t count = network->parameter_count;
+    return count / TASK_PARAMETERS + (count % TASK_PARAMETERS != 0);
+}
+
+/* The sum of squares, in double: the square of a large float is no float. */
+PYNN_CLONES double sum_squares(size_t count, const float *g) {
+    enum { LANES = 8 };
+    double lanes[LANES] = {0}, total = 0.0;
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        for (size_t k = 0; k < LANES; k++) lanes[k] += (double)g[i + k] * (double)g[i + k];
+    }
+    for (; i < count; i++) lanes[0] += (double)g[i] * (double)g[i];
+    for (size_t k = 0; k < LANES; k++) total += lanes[k];
+    return total;
+}
+
+/* p, g and m (count,) each; m is NULL without momentum. */
+PYNN_CLONES void update_sgd(size_t count, float rate, float decay, float clip, float momentum, int nesterov,
+                            const float *g, float *m, float *p) {
+    if (m == NULL) {
+        for (size_t i = 0; i < count; i++) p[i] -= rate * (clip * g[i] + decay * p[i]);
+    } else if (nesterov) {
+        for (size_t i = 0; i < count; i++) {
+            float gradient = clip * g[i] + decay * p[i];
+            m[i] = momentum * m[i] + gradient;
+            p[i] -= rate * (gradient + momentum * m[i]);
+        }
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            m[i] = momentum * m[i] + (clip * g[i] + decay * p[i]);
+            p[i] -= rate * m[i];
+        }
+    }
+}
+
+/* What of Adam's formulas is the same for all parameters. */
+typedef struct adam_factors {
+    float shrink;  /* AdamW: r d. A factor 1 - r d would be rounded, alike in each step */
+    float decay;   /* Adam: d */
+    float clip;    /* what the gradient is multiplied by */
+    float change1; /* 1 - beta1 */
+    float beta2;   /* and */
+    float change2; /* 1 - beta2 */
+    float rate;    /* r / (1 - beta1^t) */
+    float root2;   /* sqrt(1 - beta2^t) */
+    float eps;
+} adam_factors;
+
+/* p, g, m and v (count,) each. */
+PYNN_CLONES void update_adam(size_t count, const adam_factors *factors, const float *g, float *m, float *v,
+                             float *p) {
+    const adam_factors f = *factors;
+    for (size_t i = 0; i < count; i++) {
+        float kept = p[i] - f.shrink * p[i];
+        float gradient = f.clip * g[i] + f.decay * p[i];
+        m[i] += f.change1 * (gradient - m[i]);
+        v[i] = f.beta2 * v[i] + f.change2 * gradient * gradient;
+        p[i] = kept - f.rate * m[i] / (sqrtf(v[i]) / f.root2 + f.eps);
+    }
+}
+
+/* Update parameters begin .. end - 1, which all decay alike. */
+static void update_range(const update *it, size_t begin, size_t end, double decay) {
+    const pynn_optimizer *o = it->optimizer;
+    const float *g = it->state->gradients + begin;
+    float *p = it->parameters + begin;
+    size_t count = end - begin;
+    if (o->kind == PYNN_SGD) {
+        float *m = o->momentum != 0.0 ? it->state->first + begin : NULL;
+        update_sgd(count, (float)it->rate, (float)decay, it->clip, (float)o->momentum, o->nesterov, g, m,
+                   p);
+        return;
+    }
+    double t = (double)it->state->updates;
+    adam_factors factors = {
+        .shrink = o->kind == PYNN_ADAMW ? (float)(it->rate * decay) : 0.0f,
+        .decay = o->kind == PYNN_ADAM ? (float)decay : 0.0f,
+        .clip = it->clip,
+        .change1 = (float)(1.0 - o->beta1),
+        .beta2 = (float)o->beta2,
+        .change2 = (float)(1.0 - o->beta2),
+        .rate = (float)(it->rate / (1.0 - pow(o->beta1, t))),
+        .root2 = (float)sqrt(1.0 - pow(o->beta2, t)),
+        .eps = (float)o->eps,
+    };
+    update_adam(count, &factors, g, it->state->first + begin, it->state->second + begin, p);
+}
+
+/* The parameters of a task. */
+static void find_range(const pynn_network *network, size_t index, size_t *begin, size_t *end) {
+    *begin = index * TASK_PARAMETERS;
+    size_t left = network->parameter_count - *begin;
+    *end = *begin + (left < TASK_PARAMETERS ? left : TASK_PARAMETERS);
+}
+
+static void sum_task(void *context, size_t index) {
+    const update *it = context;
+    size_t begin, end;
+    find_range(it->workspace->network, index, &begin, &end);
+    it->workspace->squares[index] = sum_squares(end - begin, it->state->gradients + begin);
+}
+
+/* Of [begin, end) what lies in [first, last). */
+static void update_overlap(const update *it, size_t begin, size_t end, size_t first, size_t last,
+                           double decay) {
+    if (begin < first) begin = first;
+    if (end > last) end = last;
+    if (begin < end) update_range(it, begin, end, decay);
+}
+
+static void update_task(void *context, size_t index) {
+    const update *it = context;
+    const pynn_network *network = it->workspace->network;
+    size_t begin, end;
+    find_range(network, index, &begin, &end);
+    if (it->optimizer->weight_decay == 0.0) {
+        update_range(it, begin, end, 0.0);
+        return;
+    }
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const network_layer *layer = &network->layers[l];
+        if (layer->kind != PYNN_DENSE) continue;
+        update_overlap(it, begin, end, layer->weights_offset, layer->bias_offset,
+                       it->optimizer->weight_decay);
+        update_overlap(it, begin, end, layer->bias_offset, layer->bias_offset + layer->outputs, 0.0);
+    }
+}
+
+/* What brings the gradient's norm down to max_norm. The parts are added in their order. */
+static float find_clip(const update *it, size_t tasks) {
+    double squares = 0.0, max_norm = it->optimizer->max_norm;
+    for (size_t i = 0; i < tasks; i++) squares += it->workspace->squares[i];
+    double clip = max_norm / (sqrt(squares) + 1e-6);
+    return clip < 1.0 ? (float)clip : 1.0f;
+}
+
+void pynn_update(const pynn_workspace *workspace, const pynn_optimizer *optimizer, double learning_rate,
+                 pynn_state *state, float *parameters) {
+    size_t tasks = pynn_update_tasks(workspace->network);
+    update it = {workspace, optimizer, state, parameters, learning_rate, 1.0f};
+    state->updates++;
+    if (optimizer->max_norm != 0.0) {
+        pynn_team_run(workspace->team, tasks, sum_task, &it);
+        it.clip = find_clip(&it, tasks);
+    }
+    pynn_team_run(workspace->team, tasks, update_task, &it);
+}

@@ -1,0 +1,161 @@
+"""From the arrays of a caller to examples that can be trained on: checked, weighted, divided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pynn import _boundary, _checks
+from pynn._boundary import Answers, Data, Floats
+from pynn._errors import ArgumentError, ArgumentTypeError
+from pynn._spec import Spec
+
+VALIDATION_STREAM = 1 << 33
+"""Random stream of what a validation fraction draws; see `_training` for those below."""
+
+Rows = npt.NDArray[np.uint32]
+
+
+class Examples(NamedTuple):
+    """What a run trains on, and what it is validated on."""
+
+    data: Data
+    rows: Rows | None
+    """Those of the data that are trained on; None is all."""
+    held_out: Data | None
+    held: Rows | None = None
+    """Which rows of the data those are, if they are of it."""
+
+    @property
+    def size(self) -> int:
+        """How many are trained on."""
+        return self.data.rows if self.rows is None else len(self.rows)
+
+
+def make_data(spec: Spec, prefix: str, features: object, labels: object) -> Data:
+    """Checked features with their labels or targets; errors put the prefix before the names."""
+    x = _checks.features(f"{prefix}features", features, spec.inputs)
+    if len(x) == 0:
+        raise ArgumentError(f"{prefix}features must have at least one example, got {x.shape}")
+    name = f"{prefix}labels"
+    if spec.loss == "softmax_cross_entropy":
+        return Data(x, _checks.labels(name, labels, len(x), spec.outputs))
+    shares = spec.loss == "binary_cross_entropy"
+    return Data(x, _checks.targets(name, labels, len(x), spec.outputs, shares=shares))
+
+
+def make_examples(
+    spec: Spec,
+    seed: int,
+    data: Data,
+    validation: object,
+    sample_weight: object,
+    class_weight: object,
+) -> Examples:
+    """The examples of a call of `fit`, with the names of its arguments."""
+    rows: Rows | None = None
+    held_out: Data | None = None
+    held: Rows | None = None
+    if isinstance(validation, (float, np.floating)):
+        fraction = _checks.real("validation", validation, above=0.0, below=1.0)
+        rows, held = divide(spec, seed, data, fraction)
+        assert data.answers is not None
+        held_out = Data(data.features[held], data.answers[held])
+    elif validation is not None:
+        held_out = make_data(spec, "validation ", *_pair(validation))
+    if sample_weight is not None or class_weight is not None:
+        weights = _weigh(spec, data, rows, sample_weight, class_weight)
+        data = Data(data.features, data.answers, weights)
+    return Examples(data, rows, held_out, held)
+
+
+def _pair(validation: object) -> tuple[object, object]:
+    """(features, labels), from a tuple or a data set."""
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise ArgumentTypeError(
+            "validation must be a pair (features, labels), or a fraction such as 0.1, got"
+            f" {_checks.describe(validation)}"
+        )
+    return validation[0], validation[1]
+
+
+def divide(spec: Spec, seed: int, data: Data, fraction: float) -> tuple[Rows, Rows]:
+    """Rows to train on and rows to hold out, each in order; of each class about the same fraction.
+
+    At random, but the same for the same seed and number of examples.
+    """
+    count = data.rows
+    order = _boundary.permutation(seed, VALIDATION_STREAM, count)
+    held_count = round(fraction * count)
+    if not 0 < held_count < count:
+        raise ArgumentError(
+            f"validation must leave examples to train on and to validate with, got {fraction:g} of"
+            f" {count}"
+        )
+    if spec.loss == "softmax_cross_entropy":
+        assert data.answers is not None
+        order = order[np.argsort(_places(data.answers[order]), kind="stable")]
+    is_held = np.zeros(count, bool)
+    is_held[order[:held_count]] = True
+    rows = np.arange(count, dtype=np.uint32)
+    return rows[~is_held], rows[is_held]
+
+
+def _places(labels: Answers) -> npt.NDArray[np.float64]:
+    """For each example where it stands among those of its class, from 0 to 1.
+
+    Taken in the order of their places the examples of all classes are used up alike.
+    """
+    by_class = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    first = np.cumsum(counts) - counts
+    places = np.empty(len(labels))
+    sorted_labels = labels[by_class]
+    places[by_class] = (np.arange(len(labels)) - first[sorted_labels] + 0.5) / counts[sorted_labels]
+    return places
+
+
+def _weigh(
+    spec: Spec, data: Data, rows: Rows | None, sample_weight: object, class_weight: object
+) -> Floats:
+    """The product of both weights for each example, divided by its mean over those trained on."""
+    weights = np.ones(data.rows)
+    chosen = slice(None) if rows is None else rows
+    if sample_weight is not None:
+        weights = _checks.weights("sample_weight", sample_weight, data.rows)
+    if class_weight is not None:
+        if spec.loss != "softmax_cross_entropy":
+            raise ArgumentError(f"class_weight needs classes, and {spec.loss} has none")
+        assert data.answers is not None
+        labels = data.answers
+        weights = weights * _of_classes(class_weight, labels[chosen], spec.outputs)[labels]
+    weights = weights / weights.max(initial=np.finfo(float).tiny)  # their sum may overflow
+    mean = weights[chosen].mean()
+    if not 0.0 < mean < np.inf:
+        raise ArgumentError(
+            "the weights of all examples that are trained on are 0: sample_weight and class_weight"
+            " must leave something to learn"
+        )
+    scaled: Floats = (weights / mean).astype(np.float32)
+    return scaled
+
+
+def _of_classes(class_weight: object, labels: Answers, classes: int) -> npt.NDArray[np.float64]:
+    """A weight for each class, shape (classes,)."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        counts = np.bincount(labels, minlength=classes)
+        weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1.0))
+        return np.asarray(weights, np.float64)
+    if not isinstance(class_weight, Mapping):
+        raise ArgumentTypeError(
+            "class_weight must be 'balanced' or a dict from class to weight, got"
+            f" {_checks.describe(class_weight)}"
+        )
+    weights = np.ones(classes)
+    for label, weight in class_weight.items():
+        number = _checks.integer("class_weight: a class", label, least=0, most=classes - 1)
+        weights[number] = _checks.real(f"class_weight[{number}]", weight, least=0.0)
+    return weights

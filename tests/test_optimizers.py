@@ -1,0 +1,311 @@
+"""Optimizers and schedules: against the float64 reference, hand values, and PyTorch's first steps.
+
+PyTorch's figures are in parity/optimizers.json, made with PyTorch 2.13.0 for CPUs by
+
+    python tests/parity/record_optimizers.py
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from boundary import train
+from parity.record_optimizers import (
+    BATCH_SIZE,
+    CASES,
+    CLASSES,
+    HIDDEN,
+    INPUTS,
+    RATES,
+    RECORDED,
+    STEPS,
+    examples,
+    initial_parameters,
+    train_with_pytorch,
+)
+from reference import Optimizer, Reference
+
+import pynn
+from pynn import _boundary
+
+TOLERANCE = 1e-6  # relative, of a loss and of the norm of a tensor after 100 steps
+
+ADAM = {"beta1": 0.9, "beta2": 0.99, "eps": 1e-6}
+OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("sgd", {}),
+    ("sgd", {"weight_decay": 0.5}),
+    ("sgd", {"max_norm": 0.1}),
+    ("sgd", {"max_norm": 1e9}),
+    ("sgd", {"momentum": 0.9}),
+    ("sgd", {"momentum": 0.9, "weight_decay": 0.1, "max_norm": 0.2}),
+    ("sgd", {"momentum": 0.9, "nesterov": True}),
+    ("sgd", {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1}),
+    ("adam", ADAM),
+    ("adam", {**ADAM, "weight_decay": 0.1}),
+    ("adam", {**ADAM, "max_norm": 0.01, "eps": 1e-4}),
+    ("adam", {"beta1": 0.0, "beta2": 0.0, "eps": 1e-3}),
+    ("adamw", {**ADAM, "weight_decay": 0.1}),
+    ("adamw", {**ADAM, "weight_decay": 0.0}),
+]
+
+
+def is_weight(reference: Reference) -> npt.NDArray[np.bool_]:
+    """Which of the parameters are no biases."""
+    flat = np.zeros(reference.parameter_count, bool)
+    for weights in reference.tensors(flat)[::2]:
+        weights[...] = True
+    return flat
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize(
+    ("kind", "options"), OPTIONS, ids=[f"{kind} {options}" for kind, options in OPTIONS]
+)
+def test_steps_are_those_of_the_reference(kind: str, options: dict[str, Any], sparse: bool) -> None:
+    """Ten steps of each optimizer, on both paths; with more parameters than one task updates."""
+    layers = [500, "tanh", 3]
+    reference = Reference(40, layers)
+    network = _boundary.Network(
+        40,
+        [
+            _boundary.Layer("dense", 500, "he"),
+            _boundary.Layer("tanh"),
+            _boundary.Layer("dense", 3, "he"),
+        ],
+        "softmax_cross_entropy",
+    )
+    assert network.parameter_count > 20_000  # a task updates 16,384
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(20, 40)).astype(np.float32)
+    if sparse:
+        x *= rng.random(x.shape) < 0.1
+    labels = rng.integers(0, 3, 20, np.int32)
+    parameters = reference.draw_parameters(rng)
+    expected = parameters.astype(np.float64)
+    optimizer = Optimizer(kind, is_weight(reference), **options)
+    state = _boundary.State(0)
+    workspace = _boundary.Workspace(network, 10)
+    data = _boundary.Data(x, labels)
+    moved = parameters.astype(np.float64)
+    for step in range(10):
+        rows = slice(10 * (step % 2), 10 * (step % 2) + 10)
+        gradient = reference.gradient(expected, x[rows].astype(np.float64), labels[rows])
+        expected = optimizer.step(expected, gradient, 0.05)
+        half = step % 2
+        train(
+            workspace, data, None, 10, half, half + 1, 0.05, parameters,
+            state=state, kind=kind, **options,
+        )  # fmt: skip
+    for start, got, wanted in zip(
+        reference.tensors(moved),
+        reference.tensors(parameters),
+        reference.tensors(expected),
+        strict=True,
+    ):
+        change = np.linalg.norm(wanted - start)
+        assert change > 1e-3
+        # The gradient's rounding, and that of the parameters themselves in ten steps.
+        bound = 1e-4 * change + 3e-7 * np.linalg.norm(wanted)
+        assert np.linalg.norm(got - wanted) < bound
+    assert state.step == 10
+    assert state.updates == (10 if options or kind != "sgd" else 0)
+
+
+def test_momentum_by_hand() -> None:
+    """One weight, gradient 1 in each step, rate 0.1 and momentum 0.5: m = 1, 1.5, 1.75.
+
+    With targets t = -1/2, and the one output y = w x, x = 1 and w far from 0 the gradient changes,
+    so the example is an output whose error is kept at 1/2 by a target that moves along.
+    """
+    network = _boundary.Network(1, [_boundary.Layer("dense", 1, "he")], "mean_squared_error")
+    workspace = _boundary.Workspace(network, 1)
+    parameters = np.zeros(2, np.float32)
+    state = _boundary.State(0)
+    seen = []
+    for _ in range(3):
+        target = np.array([[parameters.sum() - 0.5]], np.float32)
+        data = _boundary.Data(np.ones((1, 1), np.float32), target)
+        train(workspace, data, None, 1, 0, 1, 0.1, parameters, state=state, momentum=0.5)
+        seen.append(parameters[0])
+    np.testing.assert_allclose(seen, [-0.1, -0.25, -0.425], rtol=0, atol=1e-6)
+
+
+# ------------------------------------------------------------ PyTorch
+
+
+def make_schedule(name: str, rate: float) -> Any:
+    """pynn's, for the recorded ones."""
+    return {
+        "constant": rate,
+        "step": pynn.schedules.StepDecay(rate, every=30, factor=0.5),
+        "cosine": pynn.schedules.Cosine(rate, steps=STEPS, least=0.001),
+        "one cycle": pynn.schedules.OneCycle(2 * rate, steps=STEPS + 1),
+        "warm-up": pynn.schedules.WarmUp(pynn.schedules.Cosine(rate, steps=STEPS - 10), steps=10),
+    }[name]
+
+
+def train_with_pynn(name: str) -> dict[str, Any]:
+    """What train_with_pytorch() gives, from pynn."""
+    kind, options, schedule = CASES[name]
+    optimizer = getattr(pynn, kind)(learning_rate=make_schedule(schedule, RATES[kind]), **options)
+    chain = pynn.Builder().input(INPUTS).dense(HIDDEN).tanh().dense(CLASSES)
+    model = chain.softmax_cross_entropy().build()
+    for view, array in zip(model.parameters.values(), initial_parameters(), strict=True):
+        view[...] = array
+    losses = [
+        model.partial_fit(x, labels, batch_size=BATCH_SIZE, optimizer=optimizer).loss
+        for x, labels in zip(*examples(), strict=True)
+    ]
+    norms = [float(np.linalg.norm(view.astype(np.float64))) for view in model.parameters.values()]
+    return {"losses": losses, "norms": norms}
+
+
+def assert_same_run(name: str, expected: dict[str, Any]) -> None:
+    """Losses and norms agree, and something was learnt."""
+    got = train_with_pynn(name)
+    np.testing.assert_allclose(got["losses"], expected["losses"], rtol=TOLERANCE, atol=0)
+    np.testing.assert_allclose(got["norms"], expected["norms"], rtol=TOLERANCE, atol=0)
+    assert np.mean(got["losses"][-10:]) < 0.9 * np.mean(got["losses"][:10])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_recorded_trajectories_of_pytorch(name: str) -> None:
+    """100 steps are those that PyTorch made."""
+    assert_same_run(name, json.loads(RECORDED.read_text())["cases"][name])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_live_trajectories_of_pytorch(name: str) -> None:
+    """100 steps are those that the installed PyTorch makes."""
+    pytest.importorskip("torch")
+    assert_same_run(name, train_with_pytorch(name))
+
+
+# ------------------------------------------------------------ arguments
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: pynn.SGD(momentum=1.0), "momentum must be at least 0 and less than 1, got"),
+        (lambda: pynn.SGD(momentum=-0.1), "momentum must be at least 0"),
+        (lambda: pynn.SGD(momentum=math.nan), "momentum must be at least 0"),
+        (lambda: pynn.SGD(nesterov=True), "nesterov needs a momentum greater than 0"),
+        (lambda: pynn.SGD(weight_decay=-1), "weight_decay must be at least 0"),
+        (lambda: pynn.SGD(max_gradient_norm=0), "max_gradient_norm must be greater than 0"),
+        (lambda: pynn.Adam(beta1=1), "beta1 must be at least 0 and less than 1"),
+        (lambda: pynn.Adam(beta2=1.5), "beta2 must be at least 0 and less than 1"),
+        (lambda: pynn.Adam(eps=0), "eps must be greater than 0"),
+        (lambda: pynn.AdamW(learning_rate=0), "learning_rate must be greater than 0"),
+        (lambda: pynn.schedules.Cosine(0.1, steps=0), "steps must be at least 1"),
+        (lambda: pynn.schedules.Cosine(0.0, steps=3), "rate must be greater than 0"),
+        (lambda: pynn.schedules.Cosine(0.1, 3, least=-1), "least must be at least 0"),
+        (lambda: pynn.schedules.OneCycle(0.1, steps=1), "steps must be at least 2"),
+        (lambda: pynn.schedules.OneCycle(0.1, 9, rise=1.0), "rise must be greater than 0 and less"),
+        (lambda: pynn.schedules.StepDecay(0.1, every=0), "every must be at least 1"),
+        (lambda: pynn.schedules.StepDecay(0.1, 5, factor=0), "factor must be greater than 0"),
+        (lambda: pynn.schedules.WarmUp(0.1, steps=0), "steps must be at least 1"),
+        (lambda: pynn.schedules.WarmUp(-0.1, steps=2), "rate must be greater than 0"),
+    ],
+)
+def test_values_out_of_range_are_refused(make: Any, words: str) -> None:
+    """The error names the argument, what it needs and what it got."""
+    with pytest.raises(pynn.ArgumentError) as caught:
+        make()
+    assert words in str(caught.value)
+    assert "got" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: pynn.SGD(nesterov=1), "nesterov must be True or False, got int 1"),  # type: ignore[arg-type]
+        (lambda: pynn.SGD(momentum="0.9"), "momentum must be a number, got str '0.9'"),  # type: ignore[arg-type]
+        (lambda: pynn.Adam(learning_rate=pynn.schedules.Cosine), "got the class Cosine; make one"),  # type: ignore[arg-type]
+        (lambda: pynn.Adam(beta1=None), "beta1 must be a number, got NoneType None"),  # type: ignore[arg-type]
+    ],
+)
+def test_values_of_the_wrong_type_are_refused(make: Any, words: str) -> None:
+    """The error names the argument, what it needs and what it got."""
+    with pytest.raises(pynn.ArgumentTypeError) as caught:
+        make()
+    assert words in str(caught.value)
+
+
+EXAMPLES = [
+    pynn.SGD(learning_rate=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4),
+    pynn.Adam(learning_rate=pynn.schedules.Cosine(0.01, steps=100)),
+    pynn.AdamW(max_gradient_norm=1.0),
+]
+
+
+@pytest.mark.parametrize("optimizer", EXAMPLES, ids=repr)
+def test_optimizers_are_values(optimizer: Any) -> None:
+    """repr gives the call that makes it; pickle gives an equal one; it cannot be changed."""
+    names = {
+        "SGD": pynn.SGD,
+        "Adam": pynn.Adam,
+        "AdamW": pynn.AdamW,
+        "Cosine": pynn.schedules.Cosine,
+    }
+    again = eval(repr(optimizer), names)
+    assert again == optimizer
+    assert hash(again) == hash(optimizer)
+    assert pickle.loads(pickle.dumps(optimizer)) == optimizer
+    assert optimizer != pynn.SGD()
+    with pytest.raises(AttributeError, match="cannot be changed"):
+        optimizer.learning_rate = 1.0
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"), [(math.nan, ValueError), (-1.0, ValueError), ("0.1", TypeError)]
+)
+def test_what_a_schedule_gives_is_checked(bad: Any, error: type[Exception]) -> None:
+    """A rate that is no rate is an error that names the step, and nothing is trained by it."""
+    model = pynn.Builder().input(2).dense(2).softmax_cross_entropy().build()
+    before = {name: view.copy() for name, view in model.parameters.items()}
+    x, y = np.ones((4, 2), np.float32), np.zeros(4, np.int64)
+    optimizer = pynn.SGD(learning_rate=lambda step: bad if step == 0 else 0.1)
+    with pytest.raises(error, match="learning_rate: what it gives for step 0 must be"):
+        model.fit(x, y, epochs=1, batch_size=1, optimizer=optimizer)
+    for name, view in model.parameters.items():
+        np.testing.assert_array_equal(view, before[name])
+
+
+def test_a_rate_may_fade_out_of_float32() -> None:
+    """Where a schedule has become less than the least float32 the rate is 0, and no error."""
+    optimizer = pynn.SGD(learning_rate=pynn.schedules.StepDecay(0.1, every=1))
+    model = pynn.Builder().input(2).dense(2).softmax_cross_entropy().build()
+    x, y = np.ones((60, 2), np.float32), np.zeros(60, np.int64)
+    assert model.fit(x, y, epochs=1, batch_size=1, optimizer=optimizer).epochs == 1
+
+
+def test_a_schedule_of_a_class_is_refused() -> None:
+    """The error comes at once and says what to do."""
+    with pytest.raises(pynn.ArgumentTypeError, match="got the class Cosine; make one of it"):
+        pynn.schedules.WarmUp(pynn.schedules.Cosine, steps=3)  # type: ignore[arg-type]
+
+
+def test_a_callable_gets_every_step_once() -> None:
+    """A schedule is asked for steps 0, 1, 2, ... over epochs, calls of fit and partial_fit."""
+    seen: list[int] = []
+
+    def rate(step: int) -> float:
+        seen.append(step)
+        return 0.1
+
+    model = pynn.Builder().input(2).dense(2).softmax_cross_entropy().build()
+    x, y = np.ones((7, 2), np.float32), np.zeros(7, np.int64)
+    optimizer = pynn.SGD(learning_rate=rate)
+    model.fit(x, y, epochs=2, batch_size=2, optimizer=optimizer)
+    model.partial_fit(x, y, batch_size=4, optimizer=optimizer)
+    model.fit(x, y, epochs=1, batch_size=7, optimizer=optimizer)
+    assert seen == list(range(4 + 4 + 2 + 1))
+    assert model.steps_trained == len(seen)
+    assert model.epochs_trained == 3
