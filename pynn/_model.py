@@ -629,6 +629,32 @@ class Model:
     ) -> None:
         self.close()
 
+    def export_onnx(self, path: str | os.PathLike[str], *, probabilities: bool = False) -> None:
+        """Write the model to an ONNX file, for onnxruntime and others; needs 'pynn-blas[onnx]'.
+
+        The file's input is "input", float32 (batch, inputs) with any number of rows; divide uint8
+        by 255 before. Its output is "output", float32 (batch, outputs): those of the last layer.
+        Initializers have the names and shapes of `parameters`. A crash leaves the old file or the
+        new one, and the same model gives the same bytes.
+
+        Args:
+            path: The file; by custom its name ends in ".onnx".
+            probabilities: Whether the output is what `predict_proba` gives instead, named
+                "probabilities".
+
+        Raises:
+            ArgumentTypeError: The path is not a path.
+            ArgumentError: The outputs are no logits, to make probabilities of; or the model is too
+                large for the format, which is a matter of 2 GiB.
+            DivergenceError: A parameter is not finite.
+            ImportError: The package onnx is not installed.
+            OSError: The file cannot be written.
+            ClosedError: The model is closed.
+        """
+        from pynn.formats import onnx
+
+        onnx.export(self, path, probabilities=probabilities)
+
     # ------------------------------------------------------------ inside
 
     def _open_network(self) -> Network:
