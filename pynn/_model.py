@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,9 @@ from pynn._optimizers import SGD, Optimizer
 from pynn._spec import Spec
 from pynn._stopping import EarlyStopping
 from pynn._training import Checkpoint, OnEpoch, OnProgress, Plan, Run, Trainer, fingerprint, paced
+
+if TYPE_CHECKING:
+    from pynn.formats.c import Footprint
 
 DEFAULT_BATCH_SIZE = 128
 
@@ -654,6 +657,42 @@ class Model:
         from pynn.formats import onnx
 
         onnx.export(self, path, probabilities=probabilities)
+
+    def export_c(
+        self, path: str | os.PathLike[str], *, name: str | None = None, libc: bool = True
+    ) -> Footprint:
+        """Write the model as C99: a source file, and a header beside it that says how to use it.
+
+        The source has `NAME_predict` for floats and `NAME_predict_bytes` for uint8, which is read
+        as value / 255, `NAME_self_test`, and for classification `NAME_class` and
+        `NAME_probabilities`. It allocates nothing and may be called from many threads. Each of the
+        two files is replaced atomically.
+
+        Args:
+            path: The source file, whose name ends in ".c"; the header's ends in ".h".
+            name: What the functions' names begin with, a C identifier; that of the file without.
+            libc: Whether it may call libc's expf, tanhf and erfcf; if not, it has its own, and
+                needs no library at all.
+
+        Returns:
+            The bytes and multiply-adds that it takes.
+
+        Raises:
+            ArgumentTypeError: The path is not a path, or the name no str.
+            ArgumentError: The path does not end in ".c", or the name is no identifier.
+            DivergenceError: A parameter is not finite.
+            OSError: A file cannot be written.
+            ClosedError: The model is closed.
+
+        Examples:
+            >>> import pynn
+            >>> chain = pynn.Builder().input(784).dense(64).relu().dense(10)
+            >>> chain.softmax_cross_entropy().build().export_c("digits.c")
+            Footprint(203,560 bytes of weights, 256 bytes of stack, 50,816 multiply-adds)
+        """
+        from pynn.formats import c
+
+        return c.export(self, path, name=name, libc=libc)
 
     # ------------------------------------------------------------ inside
 

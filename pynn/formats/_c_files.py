@@ -1,0 +1,145 @@
+"""What exported C has but its layers: templates, in which words in capitals are filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+HEADER = """\
+/* HEADER_FILE: a neural network with INPUTS inputs and OUTPUTS outputs. pynn VERSION made it.
+ *
+CHAIN
+ *
+ * Nothing is allocated, and nothing kept between calls: any number of threads may call at once.
+ * A prediction is MULTIPLY_ADDS multiply-adds, with STACK bytes of arrays on the stack; the
+ * parameters are WEIGHTS bytes of constants.
+ *
+ *     COMMAND
+ */
+#ifndef PREFIX_H
+#define PREFIX_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { PREFIX_INPUTS = INPUT_COUNT, PREFIX_OUTPUTS = OUTPUT_COUNT };
+
+/* For an input, (INPUT_COUNT), the outputs of the last layer, (OUTPUT_COUNT):
+ * MEANING. The two arrays may not overlap. */
+void NAME_predict(const float *input, float *output);
+
+/* The same for an input in bytes, such as the pixels of an image. Each counts as value / 255. */
+void NAME_predict_bytes(const unsigned char *input, float *output);
+
+DECLARATIONS/* Does this machine calculate what pynn did? Both functions predict from a stored
+ * input: 0 if all outputs are right, to 1e-4 of the largest, else how many are wrong. It takes
+ * SELF_TEST_STACK bytes of stack more. */
+int NAME_self_test(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
+"""
+
+DECLARATIONS = {
+    "softmax_cross_entropy": """\
+/* Make probabilities of the outputs, (OUTPUT_COUNT), in place: their softmax, which sums to 1. */
+void NAME_probabilities(float *output);
+
+/* The class of the largest output or probability, from 0; the first of equals. */
+int NAME_class(const float *output);
+
+""",
+    "binary_cross_entropy": """\
+/* Make probabilities of the outputs, (OUTPUT_COUNT), in place: 1 / (1 + exp(-output)) each. */
+void NAME_probabilities(float *output);
+
+""",
+}
+
+PROBABILITIES = {
+    "softmax_cross_entropy": """\
+int NAME_class(const float *output) {
+    int best = 0;
+    for (int c = 1; c < PREFIX_OUTPUTS; c++) {
+        if (output[c] > output[best]) best = c;
+    }
+    return best;
+}
+
+void NAME_probabilities(float *output) {
+    const float largest = output[NAME_class(output)]; /* without it exp could overflow */
+    float total = 0.0f;
+    for (int c = 0; c < PREFIX_OUTPUTS; c++) {
+        output[c] = expf(output[c] - largest);
+        total += output[c];
+    }
+    for (int c = 0; c < PREFIX_OUTPUTS; c++) output[c] /= total;
+}
+""",
+    "binary_cross_entropy": """\
+void NAME_probabilities(float *output) {
+    for (int o = 0; o < PREFIX_OUTPUTS; o++) output[o] = 1.0f / (1.0f + expf(-output[o]));
+}
+""",
+}
+
+PASS = """\
+/* Take the input, (INPUT_COUNT), from bytes or, where that is NULL, from input. */
+static void pass(const float *input, const unsigned char *bytes, float *output) {
+BODY
+}
+
+void NAME_predict(const float *input, float *output) {
+    pass(input, NULL, output);
+}
+
+void NAME_predict_bytes(const unsigned char *input, float *output) {
+    pass(NULL, input, output);
+}
+"""
+
+SELF_TEST = """\
+/* How many outputs are not what pynn calculated for test_input. */
+static int count_wrong(const float *output) {
+    const float tolerance = TOLERANCE; /* 1e-4 of the largest output */
+    int count = 0;
+    for (int o = 0; o < PREFIX_OUTPUTS; o++) {
+        const float error = output[o] - test_output[o];
+        if (!(error >= -tolerance && error <= tolerance)) count++; /* also where it is no number */
+    }
+    return count;
+}
+
+int NAME_self_test(void) {
+    float input[PREFIX_INPUTS], output[PREFIX_OUTPUTS];
+    int wrong;
+    for (int i = 0; i < PREFIX_INPUTS; i++) input[i] = (float)test_input[i] / 255.0f;
+    NAME_predict(input, output);
+    wrong = count_wrong(output);
+    NAME_predict_bytes(test_input, output);
+    return wrong + count_wrong(output);
+}
+"""
+
+
+SOURCE = """\
+/* SOURCE_FILE: the network that HEADER_FILE describes. pynn made it: rather than change this file,
+ * change the model and export it anew.
+ *
+ * First the layers, as functions; then the way through them, pass(); last the parameters, which are
+ * declared here. In comments (n) is a vector of n floats, (n, m) a matrix, row by row.
+ */
+#include "HEADER_FILE"
+
+INCLUDES
+"""
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Put values in the place of the words that are their names; NAME and PREFIX go before a _."""
+    words = "|".join(sorted(values, key=len, reverse=True))
+    return re.sub(rf"\b({words})(?=\b|_)", lambda match: values[match[1]], template)

@@ -1,0 +1,204 @@
+"""A model as C99 source: one file and its header, for a program or a device that has no Python.
+
+The code is made to be read. It calls nothing but expf, tanhf and erfcf, or nothing at all with
+`libc=False`, allocates nothing and keeps nothing between calls. Parameters are written with nine
+digits (C's FLT_DECIMAL_DIG), from which a compiler gets the same floats again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pynn import _checks
+from pynn._atomic import write_atomically
+from pynn._boundary import Floats, version
+from pynn._errors import ArgumentError, ArgumentTypeError
+from pynn.formats import _c_files, _c_layers
+from pynn.formats._c_forward import Forward, number
+from pynn.formats._chain import Snapshot, snapshot
+
+if TYPE_CHECKING:
+    from pynn._model import Model
+
+_MEANINGS = {
+    "softmax_cross_entropy": "a score for each class, the larger the likelier",
+    "binary_cross_entropy": "a score for each question, the answer being yes where it is above 0",
+    "mean_squared_error": "the predicted numbers",
+}
+
+
+class Footprint(NamedTuple):
+    """What an exported network takes. The stack is that of a prediction's arrays.
+
+    Examples:
+        >>> Footprint(872232, 1280, 217728, 824, 3070000)
+        Footprint(872,232 bytes of weights, 1,280 bytes of stack, 217,728 multiply-adds)
+    """
+
+    weights_nbytes: int
+    """Constant data: four bytes a parameter."""
+    stack_nbytes: int
+    """Arrays of a prediction, beside the caller's input and output."""
+    multiply_adds: int
+    """Of a prediction, where no input and no activation is 0."""
+    self_test_nbytes: int
+    """Constant data of the self-test, which a linker can drop where nothing calls it."""
+    source_nbytes: int
+    """The C file's length as text."""
+
+    def __repr__(self) -> str:
+        """The figures that matter most."""
+        return (
+            f"Footprint({self.weights_nbytes:,} bytes of weights, {self.stack_nbytes:,} bytes of"
+            f" stack, {self.multiply_adds:,} multiply-adds)"
+        )
+
+
+def export(
+    model: Model, path: str | os.PathLike[str], *, name: str | None = None, libc: bool = True
+) -> Footprint:
+    """Write a model as C source. `Model.export_c` is this function, and documents it."""
+    source = Path(_checks.path("path", path))
+    if not re.fullmatch(r'[^"\\?]+\.c', source.name) or not source.name.isprintable():
+        raise ArgumentError(
+            f'path must end in ".c", without quotes, question marks or backslashes in the name, as'
+            f' in "model.c"; got {os.fspath(source)!r}'
+        )
+    header = source.with_suffix(".h")
+    name = _identifier(name, source)
+    with model._lock:  # so that the outputs are those of the parameters
+        taken = snapshot(model)
+        test_input, test_output = _test_vector(model)
+    forward = Forward.of(taken)
+    words = _words(taken, forward, name, header, libc)
+    head = _header(taken, words)
+    code = _source(taken, forward, words, libc, (test_input, test_output)).encode()
+    write_atomically(header, head.encode())
+    write_atomically(source, code)
+    return Footprint(
+        4 * model.parameter_count,
+        forward.stack_nbytes,
+        forward.multiply_adds,
+        test_input.nbytes + test_output.nbytes,
+        len(code),
+    )
+
+
+def _identifier(name: object, source: Path) -> str:
+    """The name that the functions begin with: what was asked for, or that of the file."""
+    wanted = source.stem if name is None else name
+    if not isinstance(wanted, str):
+        raise ArgumentTypeError(f"name must be a str, got {_checks.describe(wanted)}")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", wanted, re.ASCII):
+        raise ArgumentError(
+            "name must be letters of ASCII, digits and _, first a letter, as C's functions begin"
+            f" with it, as in name='model'; got {wanted!r}"
+            + ("" if name is not None else ", the name of the file")
+        )
+    return wanted
+
+
+def _test_vector(model: Model) -> tuple[npt.NDArray[np.uint8], Floats]:
+    """An input and what the model makes of it.
+
+    Of 16 inputs the one with the largest output, so that the error of rounding is small beside it:
+    in one with small outputs large numbers may have cancelled.
+    """
+    count = np.arange(1, 16 * model.inputs + 1, dtype=np.uint64)
+    # Multiples of 2^32 / golden ratio, which are spread evenly, and their upper bytes.
+    inputs = ((count * np.uint64(2654435769) >> np.uint64(24)) & np.uint64(255)).astype(np.uint8)
+    inputs = inputs.reshape(16, model.inputs)
+    outputs = model(inputs)
+    best = int(np.abs(outputs).max(axis=1).argmax())
+    return inputs[best], outputs[best]
+
+
+def _words(
+    taken: Snapshot, forward: Forward, name: str, header: Path, libc: bool
+) -> dict[str, str]:
+    """What stands in the templates' places."""
+    source = header.with_suffix(".c").name
+    counts = {
+        "INPUTS": taken.spec.inputs,
+        "OUTPUTS": taken.spec.outputs,
+        "MULTIPLY_ADDS": forward.multiply_adds,
+        "STACK": forward.stack_nbytes,
+        "SELF_TEST_STACK": 4 * (taken.spec.inputs + taken.spec.outputs),
+        "WEIGHTS": 4 * sum(array.size for array in taken.parameters.values()),
+    }
+    return {key: f"{count:,}" for key, count in counts.items()} | {
+        "INPUT_COUNT": str(taken.spec.inputs),
+        "OUTPUT_COUNT": str(taken.spec.outputs),
+        "NAME": name,
+        "PREFIX": name.upper(),
+        "HEADER_FILE": header.name,
+        "SOURCE_FILE": source,
+        "VERSION": version(),
+        "CHAIN": _in_comment(str(taken.spec)),
+        "MEANING": _MEANINGS[taken.spec.loss],
+        "BODY": forward.body(),
+        "COMMAND": f"cc -std=c99 -O2 yours.c {source}{' -lm' if libc else ''}",
+    }
+
+
+def _in_comment(text: str) -> str:
+    lines = textwrap.wrap(text, 100, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f" *     {line}" for line in lines)
+
+
+def _header(taken: Snapshot, words: dict[str, str]) -> str:
+    declarations = _c_files.DECLARATIONS.get(taken.spec.loss, "")
+    return _c_files.fill(_c_files.HEADER.replace("DECLARATIONS", declarations), words)
+
+
+def _source(
+    taken: Snapshot,
+    forward: Forward,
+    words: dict[str, str],
+    libc: bool,
+    test: tuple[npt.NDArray[np.uint8], Floats],
+) -> str:
+    test_input, test_output = test
+    words = words | {"TOLERANCE": number(1e-4 * float(np.abs(test_output).max()))}
+    own = [_c_files.PASS, _c_files.PROBABILITIES.get(taken.spec.loss, ""), _c_files.SELF_TEST]
+    parts = [part for part in [*_c_layers.layers(forward.kinds), *own] if part]
+    parts = _c_layers.with_functions(parts, libc=libc)
+    arrays: list[tuple[str, npt.NDArray[Any]]] = [
+        (f"float {name.replace('.', '_')}", array) for name, array in taken.parameters.items()
+    ]
+    arrays += [("unsigned char test_input", test_input), ("float test_output", test_output)]
+    declared = [(f"static const {name}[{array.size}];", _shape(array)) for name, array in arrays]
+    width = max(len(text) for text, _ in declared)
+    declarations = [f"{text:<{width}} /* {shape} */\n" for text, shape in declared]
+    opening = _c_files.fill(_c_files.SOURCE, words | {"INCLUDES": _c_layers.includes(parts)})
+    code = _c_files.fill("\n".join(parts), words)
+    data = [
+        f"static const {name}[{array.size}] = {{\n{_values(array)}}};\n" for name, array in arrays
+    ]
+    return "\n".join([opening + "".join(declarations), code, *data])
+
+
+def _shape(array: npt.NDArray[Any]) -> str:
+    return f"({', '.join(map(str, array.shape))})"
+
+
+def _values(array: npt.NDArray[Any]) -> str:
+    """The values of an array, lines of them, each row of a matrix on lines of its own."""
+    matrix = array.reshape(-1, array.shape[-1])
+    to_text, step = (str, 20) if array.dtype == np.uint8 else (number, 6)
+    lines = []
+    for row in matrix:
+        texts = [to_text(value) for value in row.tolist()]
+        for begin in range(0, len(texts), step):
+            lines.append(f"    {', '.join(texts[begin : begin + step])},\n")
+    return "".join(lines)
+
+
+__all__ = ["Footprint", "export"]
