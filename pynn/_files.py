@@ -195,9 +195,8 @@ def _parse(text: str) -> tuple[Spec, int, int, int]:
         finished = getattr(chain, loss)()
     seed = _checks.integer("seed", model["seed"], least=0, most=2**64 - 1)
     epochs_trained = _checks.integer("epochs_trained", model["epochs_trained"], least=0, most=2**62)
-    steps_trained = _checks.integer(
-        "steps_trained", model.get("steps_trained", 0), least=0, most=2**62
-    )
+    steps = model.get("steps_trained", 0)  # older files have none
+    steps_trained = _checks.integer("steps_trained", steps, least=0, most=2**62)
     return finished._spec, seed, epochs_trained, steps_trained
 
 

@@ -146,8 +146,8 @@ class Run:
                 )
         if plan.fingerprint != self.plan.fingerprint:
             raise ArgumentError(
-                f"features, labels and weights must be those of the run that {path} keeps; they have"
-                " changed. To start anew from its parameters, use pynn.load"
+                f"features, labels and weights must be those of the run that {path} keeps; they"
+                " have changed. To start anew from its parameters, use pynn.load"
             )
         results = self.position.results
         if results and (results[0].val_loss is not None) != validated:

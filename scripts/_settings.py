@@ -32,6 +32,8 @@ class Settings(NamedTuple):
     dropout: float = 0.0
     """Behind each activation."""
     label_smoothing: float = 0.0
+    nesterov: bool = False
+    max_gradient_norm: float | None = None
 
     def __str__(self) -> str:
         """In words: what is always so, and what is not as usual."""
@@ -40,24 +42,34 @@ class Settings(NamedTuple):
             words.append(self.optimizer)
         if self.schedule != "constant":
             words.append(self.schedule)
-        for name in ("momentum", "weight_decay", "warm_up", "dropout", "label_smoothing"):
+        for name in (*NUMBERS, "max_gradient_norm"):
             if value := getattr(self, name):
                 words.append(f"{name.replace('_', ' ')} {value:g}")
+        if self.nesterov:
+            words.append("nesterov")
         return ", ".join([*words, f"batch size {self.batch_size}"])
 
 
+NUMBERS = ("momentum", "weight_decay", "warm_up", "dropout", "label_smoothing")
+
+BOTH = ("relu", "sigmoid")
 PLAIN = {
     "relu": Settings("relu", "he", 0.05),
+    "leaky_relu": Settings("leaky_relu", "he", 0.05),
+    "gelu": Settings("gelu", "he", 0.05),
     "sigmoid": Settings("sigmoid", "xavier", 0.2),
+    "tanh": Settings("tanh", "xavier", 0.1),
 }
 BEST = Settings(
-    "relu",
+    "gelu",
     "he",
     0.003,
-    epochs=40,
-    optimizer="adam",
+    epochs=20,
+    batch_size=64,
+    optimizer="adamw",
+    weight_decay=0.1,
     schedule="one-cycle",
-    dropout=0.2,
+    dropout=0.1,
     label_smoothing=0.1,
 )
 
@@ -66,8 +78,8 @@ def add_options(parser: argparse.ArgumentParser, integer: Callable[[int, int], A
     """The options that change settings; without them these are the recipe's."""
     group = parser.add_argument_group("training", "the defaults are those of the recipe")
     count = integer(1, 2**31 - 1)
-    group.add_argument("--epochs", type=count, metavar="N", help="default: 15, best 40")
-    group.add_argument("--batch-size", type=count, metavar="N", help="default: 128")
+    group.add_argument("--epochs", type=count, metavar="N", help="default: 15, best 20")
+    group.add_argument("--batch-size", type=count, metavar="N", help="default: 128, best 64")
     group.add_argument(
         "--learning-rate",
         type=number(above=0.0),
@@ -77,12 +89,22 @@ def add_options(parser: argparse.ArgumentParser, integer: Callable[[int, int], A
     group.add_argument(
         "--init", choices=get_args(Init), help="how weights are drawn (default: see above)"
     )
-    group.add_argument("--optimizer", choices=get_args(Optimizer), help="default: sgd, best adam")
+    group.add_argument("--optimizer", choices=get_args(Optimizer), help="default: sgd, best adamw")
     group.add_argument(
         "--momentum", type=number(least=0.0, below=1.0), metavar="SHARE", help="of sgd (default: 0)"
     )
+    group.add_argument("--nesterov", action="store_true", default=None, help="that of Nesterov")
     group.add_argument(
-        "--weight-decay", type=number(least=0.0), metavar="RATE", help="of weights (default: 0)"
+        "--max-gradient-norm",
+        type=number(above=0.0),
+        metavar="NORM",
+        help="longer gradients are made as short (default: none are)",
+    )
+    group.add_argument(
+        "--weight-decay",
+        type=number(least=0.0),
+        metavar="RATE",
+        help="of weights (default: 0, best 0.1)",
     )
     group.add_argument(
         "--schedule",
@@ -100,7 +122,7 @@ def add_options(parser: argparse.ArgumentParser, integer: Callable[[int, int], A
         "--dropout",
         type=number(least=0.0, below=1.0),
         metavar="SHARE",
-        help="behind each activation (default: 0, best 0.2)",
+        help="behind each activation (default: 0, best 0.1)",
     )
     group.add_argument(
         "--label-smoothing",
@@ -112,15 +134,22 @@ def add_options(parser: argparse.ArgumentParser, integer: Callable[[int, int], A
 
 def choose(options: argparse.Namespace) -> dict[str, Settings]:
     """The networks to train, by name: the recipe's, with what the options change."""
-    settings = {"best": BEST} if options.recipe == "best" else dict(PLAIN)
-    if options.network not in (None, "both"):
-        settings = {options.network: settings[options.network]}
+    names = BOTH if options.network in (None, "both") else (options.network,)
+    settings = {name: PLAIN[name] for name in names}
+    if options.recipe == "best":
+        settings = {"best": BEST}
     changes = {
         name: value
         for name in Settings._fields
         if (value := getattr(options, name, None)) is not None
     }
-    return {name: recipe._replace(**changes) for name, recipe in settings.items()}
+    settings = {name: recipe._replace(**changes) for name, recipe in settings.items()}
+    for its in settings.values():
+        if its.momentum and its.optimizer != "sgd":
+            raise ValueError(f"argument --momentum: is of sgd, not of {its.optimizer}")
+        if its.nesterov and not its.momentum:
+            raise ValueError("argument --nesterov: needs a --momentum")
+    return settings
 
 
 def build(settings: Settings, sizes: tuple[int, ...], seed: int) -> pynn.Model:
@@ -140,12 +169,16 @@ def build(settings: Settings, sizes: tuple[int, ...], seed: int) -> pynn.Model:
 def make_optimizer(settings: Settings, steps: int) -> pynn.SGD | pynn.Adam:
     """The optimizer for epochs of so many steps."""
     rate = _make_rate(settings, steps)
-    decay = settings.weight_decay
+    common: dict[str, Any] = {
+        "learning_rate": rate,
+        "weight_decay": settings.weight_decay,
+        "max_gradient_norm": settings.max_gradient_norm,
+    }
     if settings.optimizer == "adam":
-        return pynn.Adam(learning_rate=rate, weight_decay=decay)
+        return pynn.Adam(**common)
     if settings.optimizer == "adamw":
-        return pynn.AdamW(learning_rate=rate, weight_decay=decay)
-    return pynn.SGD(learning_rate=rate, weight_decay=decay, momentum=settings.momentum)
+        return pynn.AdamW(**common)
+    return pynn.SGD(**common, momentum=settings.momentum, nesterov=settings.nesterov)
 
 
 def _make_rate(settings: Settings, steps: int) -> Any:
@@ -175,7 +208,8 @@ def number(
         except ValueError:
             value = math.nan
         low = value > above if above is not None else least is not None and value >= least
-        if not (low and value < below):
+        is_float32 = value == 0.0 or 2.0**-149 <= value < 2.0**128
+        if not (low and value < below and is_float32):
             raise argparse.ArgumentTypeError(f"must be a number {limit}{upper}, got {text!r}")
         return value
 

@@ -17,7 +17,7 @@ except ModuleNotFoundError as error:
 
 from _program import MODELS, ROOT, Failure, help_format, run, shown
 from _report import Report
-from _settings import PLAIN, Settings, add_options, build, choose, make_optimizer, number
+from _settings import BOTH, PLAIN, Settings, add_options, build, choose, make_optimizer, number
 
 DATA = Path(ROOT, "data", "mnist")
 
@@ -29,7 +29,7 @@ of them is the default:
 
     --recipe plain   relu      --init he      --learning-rate 0.05
                      sigmoid   --init xavier  --learning-rate 0.2
-    --recipe best    relu, made to be as good as it gets: see docs/programs.md
+    --recipe best    one network, as good as it gets: see docs/learning.md
 
 On a terminal a bar shows how far an epoch is; each epoch then leaves a line.
 Loss and accuracy in training are means over the epoch while it ran, those in
@@ -66,6 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.recipe == "best" and options.network is not None:
         parser.error("argument --network: is of --recipe plain")
+    if options.early_stopping is not None and options.validation is None:
+        parser.error(
+            "argument --early-stopping: needs --validation, as the test data are for the end"
+        )
+    try:
+        options.settings = choose(options)
+    except ValueError as error:
+        parser.error(str(error))
     if options.threads is not None:
         try:
             pynn.set_num_threads(options.threads)
@@ -92,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     network.add_argument(
         "--network",
         choices=[*PLAIN, "both"],
-        help="which of the plain recipe's (default: both)",
+        help="which of the plain recipe, by its activation (default: both, which is "
+        f"{' and '.join(BOTH)})",
     )
     network.add_argument(
         "--hidden",
@@ -109,6 +118,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="hold out this share of the training data and validate with it, rather than with the "
         "test data",
+    )
+    training.add_argument(
+        "--class-weight",
+        choices=["balanced"],
+        help="make all classes count alike, however many examples they have",
+    )
+    training.add_argument(
+        "--no-shuffle", action="store_true", help="keep the order of the examples"
     )
     training.add_argument(
         "--early-stopping",
@@ -198,6 +215,8 @@ class Trained(NamedTuple):
     settings: Settings
     history: pynn.History
     path: Path
+    test: pynn.Evaluation | None
+    """Over the test data, where a share of the training data validates."""
 
 
 def train(options: argparse.Namespace) -> int:
@@ -214,7 +233,7 @@ def train(options: argparse.Namespace) -> int:
         f"{held_out or len(validation.labels):,} to validate with"
     )
     done = []
-    settings = choose(options)
+    settings: dict[str, Settings] = options.settings
     checkpoints = {name: options.output / f"{name}.checkpoint" for name in settings}
     _look_for_unfinished(options, checkpoints.values())
     try:
@@ -287,6 +306,8 @@ def _train(
                 optimizer=make_optimizer(settings, -(-rows // settings.batch_size)),
                 validation=options.validation or validation,
                 early_stopping=pynn.EarlyStopping(stopping) if stopping else None,
+                class_weight=options.class_weight,
+                shuffle=not options.no_shuffle,
                 on_epoch=report.epoch,
                 on_progress=report.progress,
                 checkpoint=checkpoint,
@@ -300,7 +321,8 @@ def _train(
             ) from None
         path = options.output / f"{name}.safetensors"
         model.save(path)
-    return Trained(name, sizes, settings, history, path)
+        test = model.evaluate(*validation) if options.validation else None
+    return Trained(name, sizes, settings, history, path, test)
 
 
 def _data(root: Path | None) -> tuple[pynn.datasets.Dataset, pynn.datasets.Dataset, str]:
@@ -328,12 +350,15 @@ def _resume(path: Path, like: pynn.Model) -> pynn.Model:
 
 def _as_table(done: Sequence[Trained]) -> str:
     lines = ["network    train loss  accuracy    val loss  accuracy    seconds"]
-    for name, _, _, history, _ in done:
+    for name, _, _, history, *_ in done:
         lines.append(
             f"{name:<9}{history.loss[-1]:>12.4f}{history.accuracy[-1]:>10.2%}"
             f"{history.val_loss[-1]:>12.4f}{history.val_accuracy[-1]:>10.2%}"
             f"{sum(history.seconds):>11.2f}"
         )
+    for name, *_, test in done:
+        if test is not None:
+            lines.append(f"{name}: test loss {test.loss:.4f}, test accuracy {test.accuracy:.2%}")
     lines.append("")
     lines.append(
         f"peak memory {_peak_memory_nbytes() / 1e6:.0f} MB, "
@@ -360,9 +385,11 @@ def _as_json(options: argparse.Namespace, source: str, done: Sequence[Trained]) 
                 "val_loss": history.val_loss,
                 "val_accuracy": history.val_accuracy,
                 "seconds": history.seconds,
+                "test_loss": test.loss if test else None,
+                "test_accuracy": test.accuracy if test else None,
                 "saved": str(path),
             }
-            for name, sizes, settings, history, path in done
+            for name, sizes, settings, history, path, test in done
         ],
     }
     return json.dumps(result, indent=2)

@@ -151,6 +151,12 @@ def test_everybody_can_read_the_file(path: Path) -> None:
     assert len(metadata) == 3
 
 
+def test_files_without_a_count_of_steps_are_read(path: Path) -> None:
+    """The first files had none."""
+    write(path, description={n: v for n, v in DESCRIPTION.items() if n != "steps_trained"})
+    assert pynn.load(path).steps_trained == 0
+
+
 def test_everybody_can_write_the_file(path: Path) -> None:
     """A file made with the safetensors library alone is a model."""
     write(path)
@@ -529,7 +535,11 @@ DAMAGED: list[tuple[str, str]] = [
     ('{"input": ' + "9" * 5000 + "}", "digits"),
     ('{"input": 1e999}', "input must be an integer, got float inf"),
     ('{"input": NaN}', "input must be an integer, got float nan"),
-    *((json.dumps(without_entry(name)), f"it has no entry '{name}'") for name in DESCRIPTION),
+    *(
+        (json.dumps(without_entry(name)), f"it has no entry '{name}'")
+        for name in DESCRIPTION
+        if name != "steps_trained"  # files had none at first
+    ),
     (json.dumps(without_entry("layers.0.kind")), "it has no entry 'kind'"),
     (json.dumps(without_entry("layers.0.outputs")), "it has no entry 'outputs'"),
     (json.dumps(without_entry("layers.0.init")), "it has no entry 'init'"),

@@ -150,6 +150,64 @@ def test_options_shape_the_network(call, tmp_path, arguments, chain):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "says", "chain"),
+    [
+        (["--dropout", "0.25"], "dropout 0.25", "relu -> dropout(0.25) ->"),
+        (["--label-smoothing", "0.1"], "label smoothing 0.1", "(label_smoothing=0.1)"),
+        (["--optimizer", "adam", "--learning-rate", "0.01"], "0.01, adam, batch", "relu"),
+        (["--optimizer", "adamw", "--schedule", "cosine"], "adamw, cosine, batch", "relu"),
+        (["--momentum", "0.5", "--nesterov"], "momentum 0.5, nesterov, batch", "relu"),
+        (["--schedule", "one-cycle", "--warm-up", "0.5"], "one-cycle, warm up 0.5", "relu"),
+        (["--schedule", "step"], "step, batch", "relu"),
+        (["--weight-decay", "0.1", "--max-gradient-norm", "2"], "decay 0.1, max gradient", "relu"),
+        (["--class-weight", "balanced", "--no-shuffle"], "batch size 50", "relu"),
+    ],
+)
+def test_options_shape_the_training(call, tmp_path, capsys, arguments, says, chain):
+    """Each is said, is in the network where it belongs, and changes what comes of it."""
+    saved = tmp_path / "out" / "relu.safetensors"
+    contents = []
+    for more in ([], arguments):
+        assert train.main([*call, *SMALL, "--network", "relu", *more]) == 0
+        contents.append(pynn.load(saved).parameters["dense1.weight"].tobytes())
+    assert says in capsys.readouterr().out.rpartition("relu: ")[2].splitlines()[0]
+    assert contents[0] != contents[1] or "--class-weight" in arguments
+    assert chain in repr(pynn.load(saved))
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "gelu", "tanh"])
+def test_other_activations(call, tmp_path, name):
+    """A network of another activation is saved under its name."""
+    assert train.main([*call, *SMALL, "--network", name, "--quiet"]) == 0
+    assert f"-> {name}" in repr(pynn.load(tmp_path / "out" / f"{name}.safetensors"))
+
+
+def test_the_best_recipe(call, tmp_path, capsys):
+    """It trains one network of its own name, and options change it."""
+    assert train.main([*call, *SMALL, "--recipe", "best", "--json", "--quiet"]) == 0
+    (network,) = json.loads(capsys.readouterr().out)["networks"]
+    assert (network["network"], network["epochs"], network["batch_size"]) == ("best", 2, 50)
+    assert network["optimizer"] != "sgd" and network["schedule"] != "constant"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["best.safetensors"]
+
+
+def test_held_out_examples_choose_and_test_examples_judge(call, data, tmp_path, capsys):
+    """With --validation the best epoch is that of held-out examples; the test figure comes last."""
+    arguments = ["--network", "relu", "--validation", "0.2", "--early-stopping", "2"]
+    many = ["--hidden", "8", "--epochs", "60", "--learning-rate", "0.5", "--batch-size", "20"]
+    assert train.main([*call, *many, *arguments, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "240 examples to train on, 60 to validate with" in captured.err
+    (network,) = json.loads(captured.out)["networks"]
+    assert len(network["val_loss"]) < 60
+    with pynn.load(tmp_path / "out" / "relu.safetensors") as model:
+        loss, accuracy = model.evaluate(*pynn.datasets.load(data)[1])
+    assert (network["test_loss"], network["test_accuracy"]) == (loss, accuracy)
+    assert train.main([*call, *SMALL, *arguments, "--discard"]) == 0
+    assert "relu: test loss" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     "change",
     [
         ["--seed", "1"],
@@ -238,7 +296,14 @@ def test_terminal_without_tqdm_gets_plain_lines(call, tmp_path):
         (["--hidden", "256,"], "argument --hidden: must be widths like 256,64, or none"),
         (["--hidden", ""], "argument --hidden: must be widths like 256,64, or none"),
         (["--init", "zero"], "argument --init: invalid choice"),
-        (["--network", "tanh"], "argument --network: invalid choice"),
+        (["--network", "conv"], "argument --network: invalid choice"),
+        (["--network", "relu", "--recipe", "best"], "argument --network: is of --recipe plain"),
+        (["--early-stopping", "3"], "argument --early-stopping: needs --validation"),
+        (["--momentum", "0.9", "--optimizer", "adam"], "argument --momentum: is of sgd"),
+        (["--nesterov"], "argument --nesterov: needs a --momentum"),
+        (["--dropout", "1"], "argument --dropout: must be a number at least 0 and less than 1"),
+        (["--validation", "0"], "argument --validation: must be a number greater than 0 and less"),
+        (["--learning-rate", "1e39"], "argument --learning-rate: must be a number greater than 0"),
         (["--resume", "--discard"], "argument --discard: not allowed with argument --resume"),
         (["--epoch", "1"], "unrecognized arguments: --epoch 1"),
         (["file"], "unrecognized arguments: file"),

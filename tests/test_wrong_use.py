@@ -728,19 +728,19 @@ CHECKPOINTS: dict[str, Mistake] = {
         go_on(X, Y[::-1]),
         VALUE,
         (
-            "features, labels and weights must be those of the run that {folder}/run keeps",
+            "labels and weights must be those of the run that {folder}/run keeps",
             "have changed",
         ),
     ),
     "other features": Mistake(
         go_on(255 - X),
         VALUE,
-        ("features, labels and weights must be those of the run", "have changed"),
+        ("labels and weights must be those of the run", "have changed"),
     ),
     "features of another dtype": Mistake(
         go_on(FLOATS),
         VALUE,
-        ("features, labels and weights must be those of the run", "have changed"),
+        ("labels and weights must be those of the run", "have changed"),
     ),
     "fewer epochs than are begun": Mistake(
         go_on(epochs=1),
