@@ -1,0 +1,271 @@
+"""What the classifier and the regressor share: parameters, training, the parameters' names."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, is_regressor
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from pynn._boundary import Floats
+from pynn._errors import ArgumentError
+from pynn._model import Model
+from pynn.sklearn import _networks, _parameters
+from pynn.sklearn._examples import Examples, Weights, check_weights
+from pynn.sklearn._losses import LOSSES
+from pynn.sklearn._monitor import Rate
+from pynn.sklearn._parameters import Parameters
+from pynn.sklearn._training import train
+
+Self = TypeVar("Self", bound="BaseMLP")  # typing's own is there from Python 3.11 on
+
+
+class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
+    """A multilayer perceptron behind scikit-learn's interface; see the two classes made of it."""
+
+    model_: Model
+    n_features_in_: int
+    n_outputs_: int
+    out_activation_: str
+    loss_: float
+    n_iter_: int
+
+    # ------------------------------------------------------------ train
+
+    def fit(
+        self: Self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation: tuple[Any, Any] | None = None,
+    ) -> Self:
+        """Train from new weights; with warm_start from those of the last call.
+
+        Args:
+            X: Shape (n, features): numbers of any kind, dense or sparse. They are trained on as
+                float32, made once (of what is float32 and contiguous already, no copy), and as the
+                numbers they are: bytes of images are best given as X / 255.
+            y: Shape (n,), or (n, outputs) for several targets or labels at once.
+            sample_weight: Shape (n,), at least 0. Of weights that are whole numbers and at most 4
+                on average the rows are copied that many times.
+            validation: (X, y) to measure loss and score on after each epoch. With early_stopping it
+                takes the place of the fraction of the training data.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            ArgumentError: A parameter or argument has a value that does not fit.
+            ArgumentTypeError: One has the wrong type.
+            ValueError: scikit-learn's, for X or y.
+            DivergenceError: The loss or the weights stopped being finite.
+        """
+        return self._fit(X, y, sample_weight, validation)
+
+    def _fit(
+        self: Self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any] | None = None,
+        *,
+        incremental: bool = False,
+    ) -> Self:
+        """`fit`, or one epoch of it that goes on where the last call ended."""
+        _parameters.check(self)
+        self._check_own_parameters()
+        if incremental and self.early_stopping:
+            raise ArgumentError(
+                "early_stopping=True cannot be had with partial_fit, which knows no epochs: use fit"
+            )
+        first = not hasattr(self, "model_") or not (self.warm_start or incremental)
+        examples = self._examples(X, y, first=first, incremental=incremental)
+        weights = check_weights(sample_weight, examples.rows)
+        examples = examples._replace(weights=weights).without_zeros()
+        random = check_random_state(self.random_state)
+        parameters = self._begin(random) if first else self._go_on()
+        held_out = None
+        if validation is not None:
+            held_out = self._examples(*_parameters.validation(validation), first=False)
+        elif self.early_stopping:
+            examples, held_out = self._split(examples, random)
+        examples = examples.repeated()
+        examples = examples.reweighted(self._class_factors(examples)).without_zeros()
+        if first or not incremental:
+            self._build(parameters, int(random.randint(2**31 - 1)))
+        self.n_iter_ = 0
+        train(self, examples, held_out, incremental=incremental)
+        return self
+
+    def _begin(self, random: np.random.RandomState) -> list[npt.NDArray[np.float64]]:
+        """Figures that start at nothing, and the first weights."""
+        hidden = _parameters.hidden_sizes(self.hidden_layer_sizes)
+        self.n_layers_ = len(hidden) + 2
+        self.t_ = 0
+        self.loss_curve_: list[float] = []
+        self.validation_scores_: list[float] | None = None
+        self.validation_loss_curve_: list[float] | None = None
+        self.best_loss_ = None if self.early_stopping else np.inf
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+        self._no_improvement_count = 0
+        widths = [self.n_features_in_, *hidden, self.n_outputs_]
+        return _networks.first_parameters(widths, self.activation, random)
+
+    def _go_on(self) -> list[Floats]:
+        """For warm_start: the weights that there are."""
+        hidden = _parameters.hidden_sizes(self.hidden_layer_sizes)
+        before = [bias.size for bias in self.intercepts_[:-1]]
+        if hidden != before:
+            raise ArgumentError(
+                f"hidden_layer_sizes must be {before}, as in the call that this one goes on with,"
+                f" got {hidden}"
+            )
+        if self.early_stopping == (self.best_validation_score_ is None):  # it was switched
+            self.best_loss_ = None if self.early_stopping else np.inf
+            self.best_validation_score_ = -np.inf if self.early_stopping else None
+        return list(self.model_.parameters.values())
+
+    def _build(self, parameters: Sequence[Any], seed: int) -> None:
+        """A new model with these weights; its optimizer, and the learning rate, start anew."""
+        self.model_ = _networks.build(
+            [self.n_features_in_, *(bias.size for bias in parameters[1::2])],
+            self.activation,
+            self.dropout,
+            self.out_activation_,
+            seed,
+        )
+        _networks.set_parameters(list(self.model_.parameters.values()), parameters, "parameters")
+        factor = LOSSES[self.out_activation_].objective(self.n_outputs_)
+        self._rate = Rate(self.learning_rate_init, factor)
+
+    def _split(
+        self, examples: Examples, random: np.random.RandomState
+    ) -> tuple[Examples, Examples]:
+        """For early stopping: what to train on and what to validate on."""
+        train, held_out = train_test_split(
+            np.arange(examples.rows),
+            random_state=random,
+            test_size=self.validation_fraction,
+            stratify=self._strata(examples),
+        )
+        if len(held_out) < 2:
+            raise ArgumentError(
+                f"validation_fraction={self.validation_fraction} of {examples.rows} examples must"
+                f" be at least 2, is {len(held_out)}: take a larger fraction or give validation="
+            )
+        return examples.take(train), examples.take(held_out)
+
+    # ------------------------------------------------------------ data
+
+    def _examples(self, X: Any, y: Any, *, first: bool, incremental: bool = False) -> Examples:
+        """Checked examples, as pynn trains on them; what the first ones decide is set."""
+        with np.errstate(over="ignore"):  # what is infinite as float32 gets scikit-learn's error
+            X, y = validate_data(
+                self,
+                X,
+                y,
+                accept_sparse=["csr", "csc"],
+                dtype=np.float32,
+                order="C",
+                multi_output=True,
+                y_numeric=is_regressor(self),
+                reset=first,
+            )
+        if issparse(X):
+            X = np.ascontiguousarray(X.toarray())
+        if issparse(y):
+            y = y.toarray()
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if first:
+            self._learn_targets(y, incremental=incremental)
+        return Examples(X, self._targets(y), None)
+
+    def _outputs(self, X: Any) -> npt.NDArray[Any]:
+        """The outputs before the last activation, (n, outputs), in the precision of X.
+
+        float64 by NumPy, so that what a row gives does not depend, beyond float64's rounding, on
+        the rows beside it; float32, and integers as float32, by pynn.
+        """
+        check_is_fitted(self)
+        integers = getattr(getattr(X, "dtype", None), "kind", "") in ("b", "i", "u")
+        X = validate_data(
+            self,
+            X,
+            accept_sparse=["csr", "csc"],
+            dtype=np.float32 if integers else (np.float64, np.float32),
+            order="C",
+            reset=False,
+        )
+        if issparse(X):
+            X = np.ascontiguousarray(X.toarray())
+        if X.dtype == np.float64:
+            return _networks.forward(self.coefs_, self.intercepts_, self.activation, X)
+        return self.model_(X)
+
+    # ------------------------------------------------------------ look at
+
+    @property
+    def coefs_(self) -> list[Floats]:
+        """The weights of each layer, (inputs, outputs) float32; views of those of `model_`.
+
+        Arrays of the same shapes may be assigned.
+        """
+        return [v for name, v in self.model_.parameters.items() if name.endswith(".weight")]
+
+    @coefs_.setter
+    def coefs_(self, arrays: Sequence[Any]) -> None:
+        _networks.set_parameters(self.coefs_, arrays, "coefs_")
+
+    @property
+    def intercepts_(self) -> list[Floats]:
+        """The bias of each layer, (outputs,) float32; views of those of `model_`.
+
+        Arrays of the same shapes may be assigned.
+        """
+        return [v for name, v in self.model_.parameters.items() if name.endswith(".bias")]
+
+    @intercepts_.setter
+    def intercepts_(self, arrays: Sequence[Any]) -> None:
+        _networks.set_parameters(self.intercepts_, arrays, "intercepts_")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # ------------------------------------------------------------ what the two differ in
+
+    def _check_own_parameters(self) -> None:
+        """Check the parameters that only this kind of estimator has."""
+
+    @abstractmethod
+    def _learn_targets(self, y: npt.NDArray[Any], *, incremental: bool) -> None:
+        """Set n_outputs_ and out_activation_, and what else a first y decides."""
+
+    @abstractmethod
+    def _targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What pynn's loss takes for y."""
+
+    def _class_factors(self, examples: Examples) -> Weights | None:
+        """What class_weight multiplies the weights by."""
+        return None
+
+    def _strata(self, examples: Examples) -> npt.NDArray[Any] | None:
+        """What a split of the examples is stratified by."""
+        return None
+
+    @abstractmethod
+    def _score_outputs(self, outputs: Floats, examples: Examples) -> float:
+        """The score of outputs for examples: accuracy or R2."""

@@ -1,0 +1,172 @@
+"""What happens between two epochs: figures, the learning rate, the rule that ends the training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from pynn._boundary import Floats
+from pynn._history import EpochResult
+from pynn.sklearn._examples import Examples
+from pynn.sklearn._losses import LOSSES
+
+if TYPE_CHECKING:
+    from pynn.sklearn._base import BaseMLP
+
+LEAST_RATE = 1e-6
+"""An adaptive learning rate that is no larger than this is not made smaller: the training ends."""
+
+
+class Rate:
+    """scikit-learn's learning rate, as a schedule of pynn: it changes between epochs only.
+
+    Args:
+        value: The rate to begin with, scikit-learn's learning_rate_init.
+        factor: What a step multiplies it by, for the gradient of pynn's loss.
+    """
+
+    def __init__(self, value: float, factor: float) -> None:
+        self.value = value
+        self.factor = factor
+
+    def __call__(self, step: int) -> float:
+        """The rate of a step, whichever it is."""
+        return self.value * self.factor
+
+
+class Regularization(NamedTuple):
+    """The penalty on the weights as it shows in the loss of an epoch."""
+
+    alpha: float
+    """0.5 * alpha * squares / total is what a step adds."""
+    steps: int
+    """Steps in an epoch."""
+    total: float
+    """The sum of all weights of examples, or their number."""
+
+    def mean(self, before: float, after: float) -> float:
+        """Over the rows of an epoch, from the weights' squares before it and after it.
+
+        Each step adds what the weights gave before it, whatever its size; their squares are taken
+        to change evenly.
+        """
+        share = (self.steps - 1) / 2  # of the change, in all steps
+        squares = self.steps * before + share * (after - before)
+        return 0.5 * self.alpha * squares / self.total
+
+
+class Monitor:
+    """Called after each epoch of a `fit`; it keeps the estimator's figures and says when to end.
+
+    Args:
+        estimator: The estimator; its `model_` is what is trained.
+        rate: The learning rate, which it changes.
+        regularization: The penalty on the weights.
+        rows: Examples in an epoch.
+        held_out: What to validate on, if anything.
+        callbacks: The caller's.
+    """
+
+    def __init__(
+        self,
+        estimator: BaseMLP,
+        rate: Rate,
+        regularization: Regularization,
+        rows: int,
+        held_out: Examples | None,
+        callbacks: list[Callable[..., object]],
+    ) -> None:
+        self.estimator = estimator
+        self.rate = rate
+        self.regularization = regularization
+        self.rows = rows
+        self.held_out = held_out
+        self.callbacks = callbacks
+        self.loss = LOSSES[estimator.out_activation_]
+        self.squares = self._sum_squares()
+        self.best: list[Floats] = self._copy() if estimator.early_stopping else []
+        self.ended = False  # by a rule or a callback, not by max_iter
+
+    def __call__(self, result: EpochResult) -> bool:
+        """Take in an epoch; True ends the training."""
+        e = self.estimator
+        e.n_iter_ += 1
+        e.t_ += self.rows
+        e.loss_ = self._loss(result)
+        e.loss_curve_.append(e.loss_)
+        result = result._replace(loss=e.loss_)
+        score = None
+        if self.held_out is not None:
+            result, score = self._validate(result, self.held_out)
+        if e.verbose:
+            scored = "" if score is None else f", validation score {score:.4f}"
+            print(f"epoch {e.n_iter_}: loss {e.loss_:.8f}{scored}")
+        self._count(score)
+        if e.solver == "sgd" and e.learning_rate == "invscaling":
+            self.rate.value = e.learning_rate_init / (e.t_ + 1) ** e.power_t
+        answers = [callback(result) for callback in self.callbacks]
+        self.ended = self._is_over() or any(answer is True for answer in answers)
+        return self.ended
+
+    def finish(self) -> None:
+        """Go back to the weights with the best validation score, with early stopping."""
+        for view, array in zip(self._views(), self.best, strict=False):
+            view[...] = array
+
+    def _loss(self, result: EpochResult) -> float:
+        """The mean over the epoch's steps, with the penalty."""
+        before, self.squares = self.squares, self._sum_squares()
+        penalty = self.regularization.mean(before, self.squares)
+        return self.loss.reported(self.estimator.n_outputs_) * result.loss + penalty
+
+    def _validate(self, result: EpochResult, held_out: Examples) -> tuple[EpochResult, float]:
+        """Loss and score on held-out data, for the curves; with early stopping keep the best."""
+        e = self.estimator
+        outputs = e.model_(held_out.features)
+        loss = self.loss.mean(outputs, held_out)
+        score = e._score_outputs(outputs, held_out)
+        if e.validation_scores_ is None or e.validation_loss_curve_ is None:
+            e.validation_scores_, e.validation_loss_curve_ = [], []
+        e.validation_scores_.append(score)
+        e.validation_loss_curve_.append(loss)
+        accuracy = score if is_classifier(e) else math.nan
+        return result._replace(val_loss=loss, val_accuracy=accuracy), score
+
+    def _count(self, score: float | None) -> None:
+        """Count the epochs without progress, in the score or else in the loss."""
+        e = self.estimator
+        if e.early_stopping and score is not None and e.best_validation_score_ is not None:
+            progress = score >= e.best_validation_score_ + e.tol
+            if score > e.best_validation_score_:
+                e.best_validation_score_ = score
+                self.best = self._copy()
+        else:
+            assert e.best_loss_ is not None
+            progress = e.loss_ <= e.best_loss_ - e.tol
+            e.best_loss_ = min(e.best_loss_, e.loss_)
+        e._no_improvement_count = 0 if progress else e._no_improvement_count + 1
+
+    def _is_over(self) -> bool:
+        """Whether there was no progress for too long; an adaptive rate gets smaller first."""
+        e = self.estimator
+        if e._no_improvement_count <= e.n_iter_no_change:
+            return False
+        if e.solver != "sgd" or e.learning_rate != "adaptive" or self.rate.value <= LEAST_RATE:
+            return True
+        self.rate.value /= 5.0
+        e._no_improvement_count = 0
+        return False
+
+    def _views(self) -> list[Floats]:
+        return list(self.estimator.model_.parameters.values())
+
+    def _copy(self) -> list[Floats]:
+        return [view.copy() for view in self._views()]
+
+    def _sum_squares(self) -> float:
+        """Of all weights, not of biases."""
+        return sum(float(np.vdot(w, w)) for w in self.estimator.coefs_)

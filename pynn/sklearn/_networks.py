@@ -1,0 +1,106 @@
+"""The estimators' networks: built with scikit-learn's first weights, and applied in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import erf, expit
+
+from pynn._boundary import Floats
+from pynn._builder import Builder, LayerBuilder
+from pynn._errors import ArgumentError
+from pynn._model import Model
+from pynn.sklearn._losses import LOSSES
+
+SLOPE = 0.01
+"""Of leaky_relu."""
+
+
+def build(
+    widths: Sequence[int], activation: str, dropout: float, out_activation: str, seed: int
+) -> Model:
+    """A model from its inputs through hidden layers to its outputs; the weights are to be set."""
+    chain = Builder().input(widths[0])
+    for width in widths[1:-1]:
+        chain = _activate(chain.dense(width, init="xavier"), activation)
+        if dropout > 0:
+            chain = chain.dropout(dropout)
+    chain = chain.dense(widths[-1], init="xavier")
+    return LOSSES[out_activation].finish(chain).build(seed=seed)
+
+
+def _activate(chain: LayerBuilder, activation: str) -> LayerBuilder:
+    if activation == "identity":
+        return chain
+    if activation == "leaky_relu":
+        return chain.leaky_relu(SLOPE)
+    step = {"logistic": "sigmoid"}.get(activation, activation)
+    following: LayerBuilder = getattr(chain, step)()
+    return following
+
+
+def first_parameters(
+    widths: Sequence[int], activation: str, random: np.random.RandomState
+) -> list[npt.NDArray[np.float64]]:
+    """Weights and bias of each layer, in turn: the draws that scikit-learn makes.
+
+    Uniform in +-sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010), the biases, too; with the
+    logistic activation in +-sqrt(2 / (inputs + outputs)).
+    """
+    drawn = []
+    for inputs, outputs in pairwise(widths):
+        bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (inputs + outputs))
+        drawn.append(random.uniform(-bound, bound, (inputs, outputs)))
+        drawn.append(random.uniform(-bound, bound, outputs))
+    return drawn
+
+
+def set_parameters(views: Sequence[Floats], arrays: Sequence[Any], name: str) -> None:
+    """Copy arrays into a model's; their shapes must be the same.
+
+    Raises:
+        ArgumentError: They are not; nothing is copied.
+    """
+    shapes = [np.shape(array) for array in arrays]
+    if shapes != [view.shape for view in views]:
+        needed = ", ".join(str(view.shape) for view in views)
+        got = ", ".join(map(str, shapes))
+        raise ArgumentError(f"{name} must have the shapes {needed}, got {got}")
+    for view, array in zip(views, arrays, strict=True):
+        view[...] = array
+
+
+def forward(
+    coefs: Sequence[Floats],
+    intercepts: Sequence[Floats],
+    activation: str,
+    features: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """The outputs before the last activation, (n, outputs), calculated in float64."""
+    layers = list(zip(coefs, intercepts, strict=True))
+    x = features
+    for number, (weights, bias) in enumerate(layers, start=1):
+        x = x @ weights.astype(np.float64) + bias
+        if number < len(layers):
+            x = _apply(activation, x)
+    return x
+
+
+def _apply(activation: str, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """A hidden activation, value by value."""
+    y: Any = x
+    if activation == "logistic":
+        y = expit(x)
+    elif activation == "tanh":
+        y = np.tanh(x)
+    elif activation == "relu":
+        y = np.maximum(x, 0.0)
+    elif activation == "leaky_relu":
+        y = np.where(x > 0, x, np.float64(np.float32(SLOPE)) * x)
+    elif activation == "gelu":
+        y = 0.5 * x * (1.0 + erf(x / np.sqrt(2.0)))
+    return np.asarray(y, np.float64)

@@ -1,0 +1,121 @@
+"""The estimators' parameters, and what they may be: looked at by `fit`, as scikit-learn asks."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+
+from pynn import _checks
+from pynn._errors import ArgumentError, ArgumentTypeError
+
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "leaky_relu", "gelu")
+SOLVERS = ("sgd", "adam")
+LEARNING_RATES = ("constant", "invscaling", "adaptive")
+
+
+# The __init__ that this makes stores its arguments and does no more, as scikit-learn asks.
+@dataclass(eq=False, repr=False)
+class Parameters:
+    """What both estimators are made with; the classes say what it means."""
+
+    hidden_layer_sizes: Any = (100,)
+    activation: str = "relu"
+    _: KW_ONLY
+    solver: str = "adam"
+    alpha: float = 0.0001
+    batch_size: int | str = "auto"
+    learning_rate: str = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    max_iter: int = 200
+    shuffle: bool = True
+    random_state: Any = None
+    tol: float = 1e-4
+    verbose: bool | int = False
+    warm_start: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    n_iter_no_change: float = 10
+    max_fun: int = 15000
+    dropout: float = 0.0
+    callbacks: Any = None
+
+
+def check(e: Parameters) -> None:
+    """Raise an ArgumentError or ArgumentTypeError for the first parameter that is wrong."""
+    hidden_sizes(e.hidden_layer_sizes)
+    choice("activation", e.activation, ACTIVATIONS)
+    choice("solver", e.solver, SOLVERS, only_theirs="lbfgs")
+    choice("learning_rate", e.learning_rate, LEARNING_RATES)
+    if isinstance(e.batch_size, str):
+        choice("batch_size, where it is no integer,", e.batch_size, ("auto",))
+    else:
+        _checks.integer("batch_size", e.batch_size, least=1)
+    _checks.integer("max_iter", e.max_iter, least=1)
+    if not (isinstance(e.n_iter_no_change, numbers.Real) and e.n_iter_no_change == math.inf):
+        _checks.integer("n_iter_no_change", e.n_iter_no_change, least=1)
+    for name in ("learning_rate_init", "epsilon"):
+        _checks.real(name, getattr(e, name), above=0.0)
+    for name in ("alpha", "power_t", "tol"):
+        _checks.real(name, getattr(e, name), least=0.0)
+    for name in ("momentum", "beta_1", "beta_2", "validation_fraction", "dropout"):
+        _fraction(name, getattr(e, name))
+    for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
+        flag = getattr(e, name)
+        if not isinstance(flag, (bool, np.bool_)):
+            raise ArgumentTypeError(f"{name} must be True or False, got {_checks.describe(flag)}")
+    callbacks(e.callbacks)
+
+
+def choice(name: str, value: object, allowed: Sequence[str], *, only_theirs: str = "") -> None:
+    """Raise an ArgumentError for what is none of some words, or one that only scikit-learn has."""
+    if isinstance(value, str) and value in allowed:
+        return
+    words = " or ".join(map(repr, allowed))
+    if isinstance(value, str) and value == only_theirs:
+        raise ArgumentError(
+            f"{name}={value!r} is not pynn's: take {words}, or scikit-learn's own"
+            " sklearn.neural_network, whose parameters are the same"
+        )
+    raise ArgumentError(f"{name} must be {words}, got {_checks.describe(value)}")
+
+
+def hidden_sizes(sizes: Any) -> list[int]:
+    """The widths of the hidden layers, from an integer or several."""
+    if isinstance(sizes, (str, bytes, dict)) or not isinstance(sizes, Iterable):
+        sizes = [sizes]
+    return [_checks.integer("hidden_layer_sizes", size, least=1) for size in sizes]
+
+
+def callbacks(value: Any) -> list[Callable[..., object]]:
+    """The callbacks, from None, one or several."""
+    if value is None:
+        return []
+    several = [value] if callable(value) else value
+    if not isinstance(several, (list, tuple)) or not all(map(callable, several)):
+        raise ArgumentTypeError(
+            f"callbacks must be a callable or a list of them, got {_checks.describe(value)}"
+        )
+    return list(several)
+
+
+def validation(value: Any) -> tuple[Any, Any]:
+    """The (X, y) that `fit` is given to validate on."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ArgumentTypeError(f"validation must be a pair (X, y), got {_checks.describe(value)}")
+    return value[0], value[1]
+
+
+def _fraction(name: str, value: object) -> None:
+    if _checks.real(name, value, least=0.0) >= 1:
+        raise ArgumentError(f"{name} must be in [0, 1), got {value}")

@@ -1,0 +1,93 @@
+"""One call of `fit` or `partial_fit` as one call of pynn's."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from sklearn.exceptions import ConvergenceWarning
+
+from pynn._optimizers import SGD, Adam
+from pynn.sklearn import _parameters
+from pynn.sklearn._examples import Examples
+from pynn.sklearn._monitor import Monitor, Regularization
+
+if TYPE_CHECKING:
+    from pynn.sklearn._base import BaseMLP
+
+AUTO_BATCH = 200
+"""The largest batch that "auto" gives."""
+
+_CALLER = 4
+"""The stack level, seen from `train`, of who called `fit`."""
+
+
+def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremental: bool) -> None:
+    """Go down the loss until the monitor ends it or max_iter is reached, or for one epoch."""
+    batch = _batch_size(e, examples.rows)
+    whole = batch == examples.rows
+    if whole:
+        examples = examples.in_canonical_order()
+    weights = examples.weights
+    count = float(examples.rows if weights is None else weights.sum())
+    penalty = Regularization(e.alpha, -(-examples.rows // batch), count)
+    callbacks = _parameters.callbacks(e.callbacks)
+    monitor = Monitor(e, e._rate, penalty, examples.rows, held_out, callbacks)
+    try:
+        e.model_.fit(
+            examples.features,
+            examples.targets,
+            epochs=1 if incremental else e.max_iter,
+            batch_size=batch,
+            optimizer=_optimizer(e, batch * count / examples.rows),
+            sample_weight=weights,
+            shuffle=bool(e.shuffle) and not whole,
+            on_epoch=monitor,
+        )
+    except KeyboardInterrupt:  # scikit-learn's meaning of it: to keep what there is
+        warnings.warn("fit was interrupted and ended early", stacklevel=_CALLER)
+        monitor.ended = True
+    monitor.finish()
+    if not monitor.ended and not incremental:
+        warnings.warn(
+            f"max_iter={e.max_iter} epochs are done and the training has not converged: raise"
+            " max_iter, or tol",
+            ConvergenceWarning,
+            stacklevel=_CALLER,
+        )
+
+
+def _batch_size(e: BaseMLP, rows: int) -> int:
+    """Examples a step."""
+    if isinstance(e.batch_size, str):
+        return min(AUTO_BATCH, rows)
+    if e.batch_size > rows:
+        warnings.warn(
+            f"batch_size={e.batch_size} is more than the {rows} examples: taken as {rows}",
+            stacklevel=_CALLER + 1,
+        )
+    return min(e.batch_size, rows)
+
+
+def _optimizer(e: BaseMLP, count: float) -> SGD | Adam:
+    """What a step does; `count` is the mean sum of weights in a batch.
+
+    scikit-learn's objective is a multiple of pynn's loss. So a step of SGD is multiplied, and what
+    is added to gradients, weight decay and epsilon, is divided.
+    """
+    factor = e._rate.factor
+    decay = e.alpha / (count * factor)
+    if e.solver == "adam":
+        return Adam(
+            learning_rate=e.learning_rate_init,
+            beta1=e.beta_1,
+            beta2=e.beta_2,
+            eps=e.epsilon / factor,
+            weight_decay=decay,
+        )
+    return SGD(
+        learning_rate=e._rate(0) if e.learning_rate == "constant" else e._rate,
+        momentum=e.momentum,
+        nesterov=bool(e.nesterovs_momentum) and e.momentum > 0,
+        weight_decay=decay,
+    )
