@@ -781,7 +781,8 @@ def _restore(
     own = network.new_parameters()
     own[...] = parameters
     model = Model(spec, network, own, seed, epochs_trained)
-    model._state.restore(*state)
+    step, updates, kind, moments = state
+    model._state.restore(step, updates, kind, [moment.copy() for moment in moments])
     if resumed is not None:
         entry, best, path = resumed
         model._resumed = Run.from_dict(entry, best), path

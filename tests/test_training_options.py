@@ -75,6 +75,19 @@ def test_a_copy_goes_on_as_the_model_does(how: Callable[[pynn.Model], pynn.Model
     assert twin.steps_trained == model.steps_trained
 
 
+def test_a_pickle_that_is_read_only_goes_on() -> None:
+    """Arrays that a loader maps from a file are copied: training writes to them."""
+    model = build()
+    model.fit(X, Y, epochs=1, optimizer=pynn.Adam())
+    restore, (*arguments, moments) = model.__reduce__()
+    for moment in moments:
+        moment.flags.writeable = False
+    again = restore(*arguments, moments)
+    for each in (model, again):
+        each.fit(X, Y, epochs=1, optimizer=pynn.Adam())
+    assert digest(again) == digest(model)
+
+
 def test_another_optimizer_starts_with_moments_of_its_own() -> None:
     """After SGD Adam is as on a model that has just been given those parameters."""
     model = build()
