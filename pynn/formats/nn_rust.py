@@ -1,0 +1,295 @@
+"""Model files of the original Rust library, read and written.
+
+All numbers are little-endian:
+
+    u32               number of dims, n
+    u32 x n           dims: the width going into each layer, and the last width again
+    u32               number of layers, n - 1
+    for each layer:
+        u8            0 dense, 1 sigmoid, 2 relu, 3 softmax cross-entropy, which is the last
+      a dense one goes on with
+        u32           rows: its inputs
+        u32           columns: its outputs
+        u32           length of the bias: its outputs
+        float32 x ..  weights, row by row
+        float32 x ..  bias
+
+There is no magic number, no version and no checksum. So each number is held against the others and
+against the file's size, all before memory is taken for any; and a weight that is not finite, which
+pynn does not train, counts as damage.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+from io import BufferedReader
+from itertools import pairwise
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from pynn import _checks
+from pynn._atomic import write_atomically
+from pynn._boundary import Floats, Network
+from pynn._builder import Builder, LayerBuilder
+from pynn._errors import ArgumentError, ArgumentTypeError, DivergenceError, FileFormatError
+from pynn._model import Model
+from pynn._spec import MAX_LAYERS, MAX_WIDTH, Spec
+
+__all__ = ["load", "save"]
+
+_CODES = {"dense": 0, "sigmoid": 1, "relu": 2, "softmax_cross_entropy": 3}
+_KINDS = {code: kind for kind, code in _CODES.items()}
+_LOSS = "softmax_cross_entropy"
+
+
+def load(path: str | os.PathLike[str], *, seed: int = 0) -> Model:
+    """Read a model file of the original Rust library.
+
+    The format does not say how weights were drawn, which matters no more: layers before a sigmoid
+    are described as "xavier", all others as "he".
+
+    Args:
+        path: The file. It takes no more memory than it has bytes, whatever it claims.
+        seed: In [0, 2**64): the model's, which the format does not hold either. It decides the
+            order of examples if the model is trained on.
+
+    Returns:
+        The model, with 0 epochs trained.
+
+    Raises:
+        ArgumentTypeError: The path is none, or the seed no integer.
+        ArgumentError: The seed is out of range.
+        OSError: The file is not there or cannot be read.
+        FileFormatError: It is no such file, or damaged; also if a weight is not finite.
+        OutOfMemoryError: There is no memory for its parameters.
+
+    Examples:
+        >>> import pynn
+        >>> from pynn.formats import nn_rust
+        >>> chain = pynn.Builder().input(784).dense(64).relu().dense(10)
+        >>> nn_rust.save(chain.softmax_cross_entropy().build(seed=0), "digits.bin")
+        >>> nn_rust.load("digits.bin").parameter_count
+        50890
+    """
+    _checks.path("path", path)
+    seed = _checks.integer("seed", seed, least=0, most=2**64 - 1)
+    with open(path, "rb") as file:
+        try:
+            return _read(_Reader(file), seed)
+        except FileFormatError as error:
+            raise FileFormatError(f"{os.fspath(path)}: {error}") from None
+
+
+def save(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a model as a file of the original Rust library.
+
+    Dropout is left out, as it does nothing when a model is used. Seed, epochs and how weights are
+    drawn have no place in the format. A crash leaves the old file or the new one, and what `load`
+    has read is written as the same bytes.
+
+    Args:
+        model: Chained of dense, relu and sigmoid, with softmax_cross_entropy without smoothing.
+        path: The file.
+
+    Raises:
+        ArgumentTypeError: The model or the path is none.
+        ArgumentError: The format cannot say a layer or the loss.
+        DivergenceError: A parameter is not finite.
+        OSError: The file cannot be written.
+        ClosedError: The model is closed.
+    """
+    if not isinstance(model, Model):
+        raise ArgumentTypeError(f"model must be a pynn.Model, got {_checks.describe(model)}")
+    _checks.path("path", path)
+    _check_expressible(model._spec)
+    with model._lock:  # no step of a `fit` in between
+        for name, array in model.parameters.items():
+            if not np.isfinite(array).all():
+                raise DivergenceError(
+                    f"{name} holds {_first_not_finite(array)}, which `load` would take for damage:"
+                    " a model that has diverged gives no answers; build or load it anew"
+                )
+        contents = _to_bytes(model._spec, model._open_network(), model._parameter_array)
+    write_atomically(path, contents)
+
+
+# ------------------------------------------------------------ write
+
+
+def _check_expressible(spec: Spec) -> None:
+    """Raise an ArgumentError for the first thing in a chain that the format has no word for."""
+    for number, layer in enumerate(spec.layers, start=1):
+        if layer.kind not in _CODES and layer.kind != "dropout":
+            raise ArgumentError(
+                f"layer {number}: {layer.kind}: the original Rust library has dense, relu and"
+                " sigmoid; save the model with Model.save, or build it of those"
+            )
+    if spec.loss != _LOSS:
+        raise ArgumentError(
+            f"loss: {spec.loss}: the original Rust library has {_LOSS} alone; save the model with"
+            " Model.save"
+        )
+    if spec.label_smoothing != 0:
+        raise ArgumentError(
+            f"loss: {_LOSS} with label_smoothing={spec.label_smoothing}: the original Rust library"
+            " has no label smoothing; save the model with Model.save"
+        )
+
+
+def _to_bytes(spec: Spec, network: Network, parameters: Floats) -> bytes:
+    """The file of a model whose chain the format can say."""
+    layers = [layer for layer in spec.layers if layer.kind != "dropout"]
+    dims = [spec.inputs]
+    for layer in layers:
+        dims.append(layer.outputs if layer.kind == "dense" else dims[-1])
+    dims.append(dims[-1])  # the loss is a layer, too
+    pieces = [struct.pack(f"<{len(dims) + 2}I", len(dims), *dims, len(layers) + 1)]
+    views = iter(network.dense_views)
+    for layer in layers:
+        pieces.append(bytes([_CODES[layer.kind]]))
+        if layer.kind == "dense":
+            view = next(views)
+            pieces.append(struct.pack("<3I", view.inputs, view.outputs, view.outputs))
+            # Weights and bias of a layer lie side by side in the flat array, as in the file.
+            end = view.bias_offset + view.outputs
+            pieces.append(parameters[view.weights_offset : end].astype("<f4").tobytes())
+    pieces.append(bytes([_CODES[_LOSS]]))
+    return b"".join(pieces)
+
+
+# ------------------------------------------------------------ read
+
+
+class _Entry(NamedTuple):
+    """A layer of a file: what it is, its width, and where the numbers of a dense one begin."""
+
+    kind: str
+    outputs: int
+    offset: int
+
+
+class _Reader:
+    """An open file, read from front to back; what it is too short for is refused unread."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self.file = file
+        self.nbytes = os.fstat(file.fileno()).st_size
+        self.offset = 0
+
+    def skip(self, nbytes: int, what: str) -> int:
+        """Go past some bytes; where they begin."""
+        begin, left = self.offset, self.nbytes - self.offset
+        if nbytes > left:
+            _refuse(f"truncated: {what} needs {nbytes} bytes at {begin}, and {left} are left")
+        self.offset += nbytes
+        return begin
+
+    def fill(self, begin: int, array: Floats) -> None:
+        """Read the numbers at an offset into all of an array."""
+        self.file.seek(begin)
+        memory = array.data.cast("B")
+        if self.file.readinto(memory) != len(memory):
+            _refuse("the file became shorter while it was read")
+        array[...] = array.view("<f4")  # swaps the bytes where the machine has another order
+
+    def read_u32(self, what: str, count: int = 1) -> tuple[int, ...]:
+        """Numbers of four bytes each."""
+        self.file.seek(self.skip(4 * count, what))
+        data = self.file.read(4 * count)
+        if len(data) != 4 * count:
+            _refuse("the file became shorter while it was read")
+        return struct.unpack(f"<{count}I", data)
+
+    def read_u8(self, what: str) -> int:
+        """One byte."""
+        self.file.seek(self.skip(1, what))
+        data = self.file.read(1)
+        if not data:
+            _refuse("the file became shorter while it was read")
+        return data[0]
+
+
+def _refuse(why: str) -> NoReturn:
+    raise FileFormatError(f"{why}; it is damaged, or no model of the original Rust library")
+
+
+def _read(reader: _Reader, seed: int) -> Model:
+    """The model in an open file. Takes no memory before all of its structure is found sound."""
+    inputs, entries = _parse(reader)
+    spec = _chain(inputs, entries)
+    network = Network(*spec)
+    parameters = network.new_parameters()
+    dense = [(n, entry) for n, entry in enumerate(entries, start=1) if entry.kind == "dense"]
+    for (number, entry), view in zip(dense, network.dense_views, strict=True):
+        part = parameters[view.weights_offset : view.bias_offset + view.outputs]
+        reader.fill(entry.offset, part)
+        if not np.isfinite(part).all():
+            _refuse(f"layer {number}: dense: its parameters hold {_first_not_finite(part)}")
+    return Model(spec, network, parameters, seed)
+
+
+def _first_not_finite(array: Floats) -> float:
+    return float(array[~np.isfinite(array)][0])
+
+
+def _parse(reader: _Reader) -> tuple[int, list[_Entry]]:
+    """Inputs and layers, without the loss; each number agrees with its neighbours and the size."""
+    [dim_count] = reader.read_u32("the number of dims")
+    if not 3 <= dim_count <= MAX_LAYERS + 2:  # dense and loss at least
+        _refuse(f"the number of dims is {dim_count}, and must be in [3, {MAX_LAYERS + 2}]")
+    dims = reader.read_u32(f"the list of {dim_count} dims", dim_count)
+    for index, dim in enumerate(dims):
+        if not 1 <= dim <= MAX_WIDTH:
+            _refuse(f"dims[{index}] is {dim}, and must be in [1, {MAX_WIDTH}]")
+    [layer_count] = reader.read_u32("the number of layers")
+    if layer_count != dim_count - 1:
+        _refuse(f"{dim_count} dims need {dim_count - 1} layers, and it says {layer_count}")
+    entries = [
+        _parse_layer(reader, number, width, outputs, is_last=number == layer_count)
+        for number, (width, outputs) in enumerate(pairwise(dims), start=1)
+    ]
+    if reader.offset != reader.nbytes:
+        _refuse(f"{reader.nbytes - reader.offset} bytes follow the last layer")
+    if all(entry.kind != "dense" for entry in entries):
+        _refuse("none of its layers is dense")
+    return dims[0], entries[:-1]
+
+
+def _parse_layer(
+    reader: _Reader, number: int, inputs: int, outputs: int, *, is_last: bool
+) -> _Entry:
+    """One layer, between the dims before and after it."""
+    code = reader.read_u8(f"the kind of layer {number}")
+    kind = _KINDS.get(code)
+    if kind is None:
+        _refuse(f"layer {number} is of the unknown kind {code}; kinds are 0 to 3")
+    if (kind == _LOSS) != is_last:
+        which = "the last layer" if is_last else f"layer {number}, before the last,"
+        _refuse(f"{which} is {kind}; the last one, and no other, must be {_LOSS}")
+    if kind != "dense":
+        if inputs != outputs:
+            _refuse(f"layer {number}: {kind}: dims say {inputs} before it and {outputs} after it")
+        return _Entry(kind, outputs, 0)
+    rows, columns, bias = reader.read_u32(f"the sizes of layer {number}", 3)
+    if (rows, columns, bias) != (inputs, outputs, outputs):
+        _refuse(
+            f"layer {number}: dense: dims say {inputs} x {outputs}, the layer {rows} x {columns}"
+            f" with a bias of {bias}"
+        )
+    nbytes = 4 * (rows * columns + bias)
+    return _Entry(kind, outputs, reader.skip(nbytes, f"layer {number}: dense, {rows} x {columns},"))
+
+
+def _chain(inputs: int, entries: Sequence[_Entry]) -> Spec:
+    """The chain of a file's layers."""
+    chain: LayerBuilder = Builder().input(inputs)
+    following = [entry.kind for entry in entries[1:]]
+    for entry, after in zip(entries, [*following, _LOSS], strict=True):
+        if entry.kind == "dense":
+            chain = chain.dense(entry.outputs, init="xavier" if after == "sigmoid" else "he")
+        else:
+            chain = chain.sigmoid() if entry.kind == "sigmoid" else chain.relu()
+    return chain.softmax_cross_entropy()._spec

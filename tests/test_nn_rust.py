@@ -1,0 +1,502 @@
+"""The original Rust library's files: read, written back as the same bytes, and never trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import pynn
+from pynn.formats import nn_rust
+
+DENSE, SIGMOID, RELU, LOSS = b"\0", b"\1", b"\2", b"\3"
+
+# A network of 2 inputs, 3 units with ReLU and 2 classes, by hand. It has four layers: dense, relu,
+# dense, loss; so five dims: the widths 2, 3, 3, 2 that go into each, and the 2 that come out.
+SMALL = bytes.fromhex(
+    "05000000"  # number of dims
+    " 02000000 03000000 03000000 02000000 02000000"
+    " 04000000"  # number of layers
+    " 00"  # dense
+    " 02000000 03000000 03000000"  # 2 inputs, 3 outputs, a bias of 3
+    # As float32 1 is 3f800000, 2 is 40000000, and a minus sets the first bit: -1 is bf800000.
+    " 0000803f 00000040 000080bf"  # what input 0 adds: 1, 2, -1
+    " 00000000 0000803f 00000040"  # input 1: 0, 1, 2
+    " 000080bf 00000000 0000803f"  # bias: -1, 0, 1
+    " 02"  # relu
+    " 00"  # dense
+    " 03000000 02000000 02000000"  # 3 inputs, 2 outputs, a bias of 2
+    " 0000803f 00000000"  # unit 0: 1, 0
+    " 00000000 0000803f"  # unit 1: 0, 1
+    " 00000040 000080bf"  # unit 2: 2, -1
+    " 00000000 0000803f"  # bias: 0, 1
+    " 03"  # softmax cross-entropy
+)
+# Where things stand in it, from the sizes above.
+DIMS, LAYERS, FIRST, RELU_AT, SECOND, LOSS_AT = 4, 24, 28, 77, 78, 123
+
+FUZZING = settings(
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.fixture(autouse=True)
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of files are written here; that they reach the disk is test_crash.py's matter."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+def write_anew(path: Path, content: bytes) -> None:
+    """Some file systems wait for the disk where a file is overwritten or replaced."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file in a folder of its own."""
+    return tmp_path / "model"
+
+
+def refusal(path: Path, content: bytes) -> str:
+    """What load says of some bytes; it begins with the file's name."""
+    path.write_bytes(content)
+    with pytest.raises(pynn.FileFormatError) as caught:
+        nn_rust.load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+def u32(*numbers: int) -> bytes:
+    """As they stand in a file."""
+    return struct.pack(f"<{len(numbers)}I", *numbers)
+
+
+def with_bytes(at: int, new: bytes, content: bytes = SMALL) -> bytes:
+    """A file with some bytes overwritten."""
+    return content[:at] + new + content[at + len(new) :]
+
+
+def build(chain: pynn.LayerBuilder, seed: int = 4) -> pynn.Model:
+    """A model whose biases are not all zero."""
+    model = chain.softmax_cross_entropy().build(seed=seed)
+    rng = np.random.default_rng(seed)
+    for name, array in model.parameters.items():
+        if name.endswith("bias"):
+            array[...] = rng.normal(size=array.shape)
+    return model
+
+
+# ------------------------------------------------------------ there and back
+
+
+def test_a_file_made_by_hand(path: Path) -> None:
+    """Its chain, its weights and its answer are those of the comments."""
+    path.write_bytes(SMALL)
+    model = nn_rust.load(path, seed=7)
+    chain = "2 -> dense(3, he) -> relu -> dense(2, he) -> softmax_cross_entropy"
+    assert repr(model) == f"Model({chain}; 17 parameters)"
+    assert (model.seed, model.epochs_trained) == (7, 0)
+    parameters = {name: array.tolist() for name, array in model.parameters.items()}
+    assert parameters == {
+        "dense1.weight": [[1, 2, -1], [0, 1, 2]],
+        "dense1.bias": [-1, 0, 1],
+        "dense2.weight": [[1, 0], [0, 1], [2, -1]],
+        "dense2.bias": [0, 1],
+    }
+    # (3, 1) gives (3 - 1, 6 + 1 + 0, -3 + 2 + 1) = (2, 7, 0), which ReLU leaves as it is;
+    # then (2 + 0 + 0, 0 + 7 + 0) + (0, 1) = (2, 8).
+    assert model(np.array([[3, 1]], np.float32)).tolist() == [[2, 8]]
+    # (-2, 3): (-2 - 1, -4 + 3, 2 + 6 + 1) = (-3, -1, 9), after ReLU (0, 0, 9); (18, -9) + (0, 1).
+    assert model(np.array([[-2, 3]], np.float32)).tolist() == [[18, -8]]
+
+
+def test_a_file_made_by_hand_is_written_again(path: Path) -> None:
+    """Byte for byte."""
+    path.write_bytes(SMALL)
+    nn_rust.save(nn_rust.load(path), path)
+    assert path.read_bytes() == SMALL
+
+
+CHAINS = {
+    "one dense": pynn.Builder().input(3).dense(2),
+    "a class": pynn.Builder().input(1).dense(1),
+    "sigmoid": pynn.Builder().input(5).dense(4, init="xavier").sigmoid().dense(3),
+    "no activation": pynn.Builder().input(3).dense(4).dense(2),
+    "activations at the ends": pynn.Builder().input(3).relu().dense(4, init="xavier").sigmoid(),
+    "two in a row": pynn.Builder().input(6).dense(5).relu().relu().dense(2),
+    "the original's": pynn.Builder().input(784).dense(256).relu().dense(64).relu().dense(10),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_models_there_and_back(path: Path, name: str) -> None:
+    """The same chain, parameters to the bit, and the second file is the first."""
+    model = build(CHAINS[name])
+    nn_rust.save(model, path)
+    first = path.read_bytes()
+    loaded = nn_rust.load(path)
+    assert repr(loaded) == repr(model)
+    for key, array in model.parameters.items():
+        np.testing.assert_array_equal(array, loaded.parameters[key])
+    nn_rust.save(loaded, path)
+    assert path.read_bytes() == first
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("value", [-0.0, 1e-45, -3.4028235e38])
+def test_odd_numbers_keep_their_bits(path: Path, value: float) -> None:
+    """The sign of zero, and the ends of float32."""
+    content = with_bytes(FIRST + 13, struct.pack("<f", value))
+    path.write_bytes(content)
+    nn_rust.save(nn_rust.load(path), path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("chain", "inits"),
+    [
+        (pynn.Builder().input(2).dense(2).sigmoid().dense(2), ["xavier", "he"]),
+        (pynn.Builder().input(2).dense(2, init="xavier").relu().dense(2), ["he", "he"]),
+        (pynn.Builder().input(2).dense(2).dense(2).sigmoid(), ["he", "xavier"]),
+    ],
+)
+def test_init_follows_from_the_activation(
+    path: Path, chain: pynn.LayerBuilder, inits: list[str]
+) -> None:
+    """It is not in the file, so it is what suits the layer that follows."""
+    nn_rust.save(build(chain), path)
+    loaded = nn_rust.load(path)
+    assert [layer.init for layer in loaded._spec.layers if layer.kind == "dense"] == inits
+
+
+def test_dropout_is_left_out(path: Path) -> None:
+    """What is read does in use what was written did; the file is that of the chain without it."""
+    chain = pynn.Builder().input(3)
+    model = build(chain.dropout(0.2).dense(4).relu().dropout(0.5).dense(2))
+    nn_rust.save(model, path)
+    loaded = nn_rust.load(path)
+    assert repr(loaded) == repr(build(chain.dense(4).relu().dense(2)))
+    x = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
+    np.testing.assert_array_equal(loaded(x), model(x))
+
+
+def test_a_loaded_model_trains_on(path: Path) -> None:
+    """As one that was built does, in the order of its seed."""
+    x = np.random.default_rng(2).normal(size=(30, 2)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.uint8)
+    path.write_bytes(SMALL)
+    model = nn_rust.load(path, seed=3)
+    before = model.evaluate(x, y).loss
+    model.fit(x, y, epochs=5, batch_size=5)
+    assert model.evaluate(x, y).loss < before / 2
+    assert model.epochs_trained == 5
+
+
+# ------------------------------------------------------------ what the format cannot say
+
+
+@pytest.mark.parametrize(
+    ("chain", "words"),
+    [
+        (
+            pynn.Builder().input(2).dense(2).tanh().dense(2).softmax_cross_entropy(),
+            "layer 2: tanh: the original Rust library has dense, relu and sigmoid",
+        ),
+        (pynn.Builder().input(2).gelu().dense(2).softmax_cross_entropy(), "layer 1: gelu: "),
+        (
+            pynn.Builder().input(2).dense(2).relu().leaky_relu(0.1).softmax_cross_entropy(),
+            "layer 3: leaky_relu: ",
+        ),
+        (pynn.Builder().input(2).dense(2).mean_squared_error(), "loss: mean_squared_error: "),
+        (pynn.Builder().input(2).dense(2).binary_cross_entropy(), "loss: binary_cross_entropy: "),
+        (
+            pynn.Builder().input(2).dense(2).softmax_cross_entropy(label_smoothing=0.125),
+            "loss: softmax_cross_entropy with label_smoothing=0.125: ",
+        ),
+    ],
+)
+def test_what_the_format_cannot_say(path: Path, chain: pynn.FinishedBuilder, words: str) -> None:
+    """Is an error that names the layer or the loss, and writes nothing."""
+    with pytest.raises(pynn.ArgumentError) as caught:
+        nn_rust.save(chain.build(), path)
+    assert str(caught.value).startswith(words)
+    assert "Model.save" in str(caught.value)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_neither_written_nor_read(path: Path, value: float) -> None:
+    """Both name the place; the file that was there stays."""
+    path.write_bytes(SMALL)
+    model = nn_rust.load(path)
+    model.parameters["dense2.bias"][1] = value
+    with pytest.raises(pynn.DivergenceError, match=rf"dense2\.bias holds {value}"):
+        nn_rust.save(model, path)
+    assert path.read_bytes() == SMALL
+    content = with_bytes(LOSS_AT - 4, struct.pack("<f", value))
+    assert refusal(path, content).startswith(f"layer 3: dense: its parameters hold {value}; ")
+
+
+def test_wrong_arguments(path: Path) -> None:
+    """No model, no path, no seed."""
+    model = build(CHAINS["one dense"])
+    with pytest.raises(pynn.ArgumentTypeError, match=r"model must be a pynn\.Model, got "):
+        nn_rust.save(path, model)  # type: ignore[arg-type]
+    with pytest.raises(pynn.ArgumentTypeError, match="path must be a str or a Path, got int 3"):
+        nn_rust.save(model, 3)  # type: ignore[arg-type]
+    with pytest.raises(pynn.ArgumentTypeError, match="path must be a str or a Path, got int 3"):
+        nn_rust.load(3)  # type: ignore[arg-type]
+    with pytest.raises(pynn.ArgumentError, match="seed must be in"):
+        nn_rust.load(path, seed=-1)
+    with pytest.raises(FileNotFoundError):
+        nn_rust.load(path)
+    model.close()
+    with pytest.raises(pynn.ClosedError):
+        nn_rust.save(model, path)
+
+
+# ------------------------------------------------------------ files that are not sound
+
+
+@pytest.mark.parametrize("length", range(len(SMALL)))
+def test_every_truncation_is_refused(path: Path, length: int) -> None:
+    """Also that of the last byte, without which the loss is missing."""
+    assert "truncated: " in refusal(path, SMALL[:length])
+
+
+@pytest.mark.parametrize(
+    ("at", "new", "words"),
+    [
+        (0, u32(0), "the number of dims is 0, and must be in [3, 4098]"),
+        (0, u32(2), "the number of dims is 2, and must be in [3, 4098]"),
+        (0, u32(4099), "the number of dims is 4099, and must be in [3, 4098]"),
+        (0, u32(2**32 - 1), "the number of dims is 4294967295, "),
+        (0, u32(4098), "truncated: the list of 4098 dims needs 16392 bytes at 4, and 120 are left"),
+        (0, u32(6), "6 dims need 5 layers, and it says 512"),  # its fifth dim is the 4 layers
+        (DIMS, u32(0), "dims[0] is 0, and must be in [1, 2147483647]"),
+        (DIMS + 16, u32(2**31), "dims[4] is 2147483648, "),
+        (DIMS, u32(3), "layer 1: dense: dims say 3 x 3, the layer 2 x 3 with a bias of 3"),
+        (DIMS + 4, u32(2), "layer 1: dense: dims say 2 x 2, the layer 2 x 3 "),
+        (DIMS + 8, u32(2), "layer 2: relu: dims say 3 before it and 2 after it"),
+        (DIMS + 12, u32(3), "layer 3: dense: dims say 3 x 3, the layer 3 x 2 "),
+        (DIMS + 16, u32(3), "layer 4: softmax_cross_entropy: dims say 2 before it and 3 after it"),
+        (LAYERS, u32(3), "5 dims need 4 layers, and it says 3"),
+        (LAYERS, u32(5), "5 dims need 4 layers, and it says 5"),
+        (LAYERS, u32(2**32 - 1), "5 dims need 4 layers, and it says 4294967295"),
+        (FIRST, b"\4", "layer 1 is of the unknown kind 4; kinds are 0 to 3"),
+        (RELU_AT, b"\xff", "layer 2 is of the unknown kind 255"),
+        (RELU_AT, LOSS, "layer 2, before the last, is softmax_cross_entropy; "),
+        (LOSS_AT, RELU, "the last layer is relu; "),
+        (LOSS_AT, DENSE, "the last layer is dense; "),
+        (FIRST + 1, u32(3), "layer 1: dense: dims say 2 x 3, the layer 3 x 3 "),
+        (FIRST + 5, u32(2**32 - 1), "layer 1: dense: dims say 2 x 3, the layer 2 x 4294967295 "),
+        (FIRST + 9, u32(2), "layer 1: dense: dims say 2 x 3, the layer 2 x 3 with a bias of 2"),
+    ],
+)
+def test_every_number_is_held_against_the_others(
+    path: Path, at: int, new: bytes, words: str
+) -> None:
+    """The message says which, what it is, and what it should be."""
+    message = refusal(path, with_bytes(at, new))
+    assert message.startswith(words)
+    assert message.endswith("; it is damaged, or no model of the original Rust library")
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+def test_bytes_after_the_end_are_refused(path: Path, count: int) -> None:
+    """However many."""
+    assert refusal(path, SMALL + bytes(count)).startswith(f"{count} bytes follow the last layer; ")
+
+
+def test_a_file_without_weights_is_refused(path: Path) -> None:
+    """All of it agrees, but there is nothing to train."""
+    content = u32(3, 5, 5, 5, 2) + RELU + LOSS
+    assert refusal(path, content).startswith("none of its layers is dense; ")
+
+
+def test_the_longest_chain(path: Path) -> None:
+    """As many layers as a chain may have, and one more."""
+    for count, fits in ((4096, True), (4097, False)):
+        content = u32(count + 2, *[1] * (count + 2), count + 1)
+        content += DENSE + u32(1, 1, 1) + bytes(8) + RELU * (count - 1) + LOSS
+        path.write_bytes(content)
+        if fits:
+            assert nn_rust.load(path).parameter_count == 2
+        else:
+            assert "the number of dims is 4099" in refusal(path, content)
+
+
+def test_a_file_that_shrinks_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is read, at any place: the size was that of the whole file."""
+    real = os.fstat
+
+    def fstat(handle: int) -> os.stat_result:
+        fields = list(real(handle))
+        fields[6] = len(SMALL)
+        return os.stat_result(fields)
+
+    for length in range(len(SMALL)):
+        path.write_bytes(SMALL[:length])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fstat", fstat)
+            with pytest.raises(pynn.FileFormatError, match="became shorter while it was read"):
+                nn_rust.load(path)
+
+
+def test_a_file_that_shrinks_late_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its structure was found sound, and before the numbers are read."""
+    nn_rust.save(build(pynn.Builder().input(100).dense(100).relu().dense(100)), path)
+    real = nn_rust._chain
+
+    def chain(*arguments: Any) -> Any:
+        os.truncate(path, 60_000)
+        return real(*arguments)
+
+    monkeypatch.setattr(nn_rust, "_chain", chain)
+    with pytest.raises(pynn.FileFormatError, match="became shorter while it was read"):
+        nn_rust.load(path)
+
+
+def test_absurd_claims_take_no_memory(path: Path) -> None:
+    """2^32 - 1 in every field that is a number, and in all that belong together."""
+    huge = 2**32 - 1
+    width = 2**31 - 1
+    contents = [with_bytes(at, u32(huge)) for at in (0, *range(4, 28, 4), 29, 33, 37, 79, 83, 87)]
+    contents += [
+        u32(3, width, width, width, 2) + DENSE + u32(width, width, width) + bytes(100),
+        u32(3, 1, width, width, 2) + DENSE + u32(1, width, width) + bytes(100),
+        u32(4098, *[width] * 4098, 4097) + (DENSE + u32(width, width, width)) * 4096 + LOSS,
+    ]
+    tracemalloc.start()
+    try:
+        for content in contents:
+            refusal(path, content)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_sound_file_takes_its_size(path: Path) -> None:
+    """Of 8 MB: the parameters once, and a quarter of that to look whether they are finite."""
+    nn_rust.save(build(pynn.Builder().input(2000).dense(1000)), path)
+    nbytes = path.stat().st_size
+    tracemalloc.start()
+    try:
+        assert nn_rust.load(path).parameter_count == 2_001_000
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * nbytes
+    finally:
+        tracemalloc.stop()
+
+
+# ------------------------------------------------------------ files damaged anyhow
+
+
+def use_or_refuse(path: Path, content: bytes) -> bool:
+    """Read a file: what is accepted works, and is written as the same bytes; whether it is."""
+    write_anew(path, content)
+    try:
+        model = nn_rust.load(path)
+    except pynn.FileFormatError as error:
+        assert str(error).startswith(f"{path}: ")
+        return False
+    assert 4 * model.parameter_count < len(content)
+    with contextlib.suppress(pynn.DivergenceError):  # finite weights may be large
+        assert model(np.ones((2, model.inputs), np.float32)).shape == (2, model.outputs)
+    path.unlink()
+    nn_rust.save(model, path)
+    assert path.read_bytes() == content
+    return True
+
+
+def corrupted(rng: np.random.Generator, content: bytes) -> bytes:
+    """With one to four places changed: bits, bytes, numbers, cuts, insertions."""
+    data = bytearray(content)
+    for _ in range(rng.integers(1, 5)):
+        at = int(rng.integers(0, max(1, len(data))))
+        deed = rng.integers(0, 6)
+        if deed == 0 and data:
+            data[at] ^= 1 << int(rng.integers(0, 8))
+        elif deed == 1 and data:
+            data[at] = int(rng.integers(0, 256))
+        elif deed == 2:
+            number = int(rng.choice([0, 1, 2, 3, 4, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1]))
+            data[at : at + 4] = u32(number)
+        elif deed == 3:
+            del data[at : at + int(rng.integers(1, 9))]
+        elif deed == 4:
+            data[at:at] = rng.bytes(int(rng.integers(1, 9)))
+        else:
+            data[at : at + 4] = rng.bytes(4)
+    return bytes(data)
+
+
+def test_ten_thousand_corruptions(path: Path) -> None:
+    """Each is refused or a model that works; none takes much memory, and both happen often."""
+    rng = np.random.default_rng(31)
+    used = 0
+    tracemalloc.start()
+    try:
+        for _ in range(10_000):
+            used += use_or_refuse(path, corrupted(rng, SMALL))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert 1000 < used < 9000
+
+
+@FUZZING
+@given(content=st.binary(max_size=80), sound_start=st.integers(0, LOSS_AT))
+def test_any_bytes_are_used_or_refused(path: Path, content: bytes, sound_start: int) -> None:
+    """By themselves, and after a start that is sound."""
+    use_or_refuse(path, content)
+    use_or_refuse(path, SMALL[:sound_start] + content)
+
+
+WIDTHS = st.integers(1, 3) | st.sampled_from([0, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1])
+
+
+@FUZZING
+@given(
+    dims=st.lists(WIDTHS, min_size=1, max_size=6),
+    kinds=st.binary(max_size=5).map(lambda data: bytes(byte % 4 for byte in data)),
+    wrong=st.none() | st.tuples(st.integers(0, 4), st.integers(0, 2), WIDTHS),
+    change=st.sampled_from([0, 0, 0, -1, 1, 4]),
+)
+def test_any_structure_is_read_just_if_it_agrees(
+    path: Path,
+    dims: list[int],
+    kinds: bytes,
+    wrong: tuple[int, int, int] | None,
+    change: int,
+) -> None:
+    """Layers between any dims: a model where all agrees, else refused."""
+    agrees = len(kinds) == len(dims) - 1 and kinds.count(3) == 1 and kinds[-1:] == LOSS
+    agrees = agrees and 0 in kinds and change == 0 and all(1 <= d <= 3 for d in dims)
+    content = u32(len(dims), *dims, len(kinds))
+    for number, kind in enumerate(kinds):
+        before, after = [*dims, *[1] * 6][number : number + 2]
+        content += bytes([kind])
+        if kind != 0:
+            agrees = agrees and before == after
+            continue
+        sizes = [before, after, after]
+        if wrong is not None and wrong[0] == number:
+            agrees = agrees and sizes[wrong[1]] == wrong[2]
+            sizes[wrong[1]] = wrong[2]
+        content += u32(*sizes) + bytes(4 * min(100, sizes[0] * sizes[1] + sizes[2]))
+    content = content[:change] if change < 0 else content + bytes(change)
+    assert use_or_refuse(path, content) == agrees
