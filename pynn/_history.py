@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
-from typing import NamedTuple
+from itertools import zip_longest
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from pynn import _checks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Evaluation(NamedTuple):
@@ -153,6 +160,57 @@ class History:
             self.accuracy.append(result.accuracy)
             if result.val_accuracy is not None:
                 self.val_accuracy.append(result.val_accuracy)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write a table: epoch,loss,accuracy,val_loss,val_accuracy,seconds, one line an epoch.
+
+        Epochs count from 1; what was not measured is left empty. Numbers have all the digits that
+        it takes to read the same ones back. A crash leaves the old file or the new one.
+
+        Args:
+            path: The file; by custom its name ends in ".csv".
+
+        Raises:
+            ArgumentTypeError: It is not a path.
+            OSError: The file cannot be written.
+
+        Examples:
+            >>> import pathlib, pynn
+            >>> pynn.History(loss=[0.5, 0.25], accuracy=[0.75, 1.0]).to_csv("run.csv")
+            >>> print(pathlib.Path("run.csv").read_text(), end="")
+            epoch,loss,accuracy,val_loss,val_accuracy,seconds
+            1,0.5,0.75,,,
+            2,0.25,1.0,,,
+        """
+        from pynn._atomic import write_atomically
+
+        _checks.path("path", path)
+        names = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+        rows = zip_longest(*(getattr(self, name) for name in names))
+        lines = [",".join(("epoch", *names))]
+        for epoch, row in enumerate(rows, start=1):
+            cells = ("" if value is None else repr(float(value)) for value in row)
+            lines.append(",".join((str(epoch), *cells)))
+        write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Draw loss and accuracy over the epochs; `pynn.plots.history` is this function.
+
+        Args:
+            path: A file to write the picture to, in the format that its name ends in.
+
+        Returns:
+            The figure, of matplotlib. A notebook shows it where it is the last line of a cell.
+
+        Raises:
+            ArgumentTypeError: It is not a path.
+            ArgumentError: There are no epochs, or matplotlib does not write such files.
+            ImportError: matplotlib is not installed.
+            OSError: The file cannot be written.
+        """
+        from pynn import plots
+
+        return plots.history(self, path)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, History) and vars(self) == vars(other)

@@ -1,0 +1,185 @@
+"""The figures of `pynn.plots`, from numbers that are checked. Only here matplotlib is imported."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pynn import _checks
+from pynn._atomic import write_atomically
+from pynn._errors import ArgumentError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Curves = tuple[str, Sequence[float], Sequence[float]]
+_MOST_NUMBERS = 24  # classes whose counts can still be read in their cells
+_MOST_MARKERS = 30  # epochs that are still seen one by one
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that size in inches."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError(
+            "pictures need matplotlib, which is not installed: pip install 'pynn-blas[plots]'"
+        ) from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
+    """The figure, written to a file if there is a path: whole or not at all."""
+    if path is None:
+        return figure
+    suffix = os.path.splitext(os.fspath(_checks.path("path", path)))[1]
+    known = figure.canvas.get_supported_filetypes()
+    if suffix[1:].lower() not in known:
+        raise ArgumentError(
+            f"path must end in what matplotlib writes, .{', .'.join(sorted(known))};"
+            f" got {os.fspath(path)!r}"
+        )
+    contents = io.BytesIO()
+    figure.savefig(contents, format=suffix[1:].lower(), dpi=150)
+    write_atomically(path, contents.getvalue())
+    return figure
+
+
+# ------------------------------------------------------------ curves
+
+
+def draw_curves(parts: Sequence[Curves]) -> Figure:
+    """Figures of training and of validation over the epochs, side by side."""
+    figure = new_figure(4.5 * len(parts), 3.4)
+    for column, (name, training, validation) in enumerate(parts, start=1):
+        axes = figure.add_subplot(1, len(parts), column)
+        _draw_curves(axes, name, training, validation)
+    return figure
+
+
+def _draw_curves(
+    axes: Axes, name: str, training: Sequence[float], validation: Sequence[float]
+) -> None:
+    """A figure of training over the epochs, and of validation if it was measured."""
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    marker = "." if len(training) <= _MOST_MARKERS else ""
+    for label, values in (("training", training), ("validation", validation)):
+        if values:
+            axes.plot(range(1, len(values) + 1), values, marker=marker, label=label)
+    if name == "accuracy":
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlabel("epoch")
+    axes.set_title(name)
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+# ------------------------------------------------------------ matrix
+
+
+def draw_confusion(counts: npt.NDArray[np.int64], names: Sequence[str]) -> Figure:
+    """A matrix of counts, coloured by their shares of a row."""
+    classes = len(counts)
+    side = min(max(4.5, 0.5 * classes + 1.5), 10)
+    figure = new_figure(side + 0.6, side)
+    from matplotlib.colors import PowerNorm
+
+    axes = figure.add_subplot()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    # By the root, so that a share of 5 % is seen.
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
+    figure.colorbar(image, label="share of the true class", shrink=0.8)
+    step = -(-classes // _MOST_NUMBERS)
+    rotation = 90 if max(map(len, names)) > 3 else 0
+    axes.set_xticks(range(0, classes, step), names[::step], rotation=rotation)
+    axes.set_yticks(range(0, classes, step), names[::step])
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    total, right = int(counts.sum()), int(np.trace(counts))
+    axes.set_title(f"{right:,} of {total:,} right" + (f" ({right / total:.2%})" if total else ""))
+    if classes <= _MOST_NUMBERS:
+        _write_counts(axes, counts, shares, 0.75 * side / classes)
+    return figure
+
+
+def _write_counts(
+    axes: Axes, counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64], cell: float
+) -> None:
+    """The number in each cell that has one, light on dark and dark on light; cell: in inches."""
+    digits = len(str(counts.max()))
+    size = min(12, 72 * cell / (0.7 * digits + 0.7))  # in points; a digit is 0.64 wide
+    for row, column in np.argwhere(counts > 0):
+        axes.text(
+            column,
+            row,
+            str(counts[row, column]),
+            ha="center",
+            va="center",
+            fontsize=size,
+            color="white" if shares[row, column] > 0.3 else "black",
+        )
+
+
+# ------------------------------------------------------------ images
+
+
+def draw_weights(images: npt.NDArray[np.float32], title: str) -> Figure:
+    """Images (n, height, width) in a grid, in colours on both sides of 0."""
+    count, height, width = images.shape
+    columns = min(count, math.ceil(math.sqrt(count * height / width)))
+    mosaic, _ = _lay_out(images, columns, above=1, beside=1)
+    reach = float(np.quantile(np.abs(images), 0.995)) or 1.0
+    tall, wide = (7 * side / max(mosaic.shape) for side in mosaic.shape)
+    figure = new_figure(max(wide, 4) + 1.2, max(tall, 2) + 0.5)
+    axes = figure.add_subplot()
+    image = axes.imshow(mosaic, cmap="RdBu_r", vmin=-reach, vmax=reach, interpolation="nearest")
+    figure.colorbar(image, label="weight", shrink=0.8, extend="both")
+    axes.set_axis_off()
+    figure.suptitle(title)
+    return figure
+
+
+def draw_captioned(images: npt.NDArray[Any], words: Sequence[str]) -> Figure:
+    """Images (n, height, width) in a grid, each below its words."""
+    _, height, width = images.shape
+    columns = math.ceil(math.sqrt(len(images)))
+    above, beside = math.ceil(0.3 * height), math.ceil(0.15 * width)
+    mosaic, edges = _lay_out(images, columns, above=above, beside=beside)
+    inch = (width + beside) / 1.35  # in pixels: what the words above an image need
+    figure = new_figure(max(4.0, mosaic.shape[1] / inch), max(1.0, mosaic.shape[0] / inch) + 0.6)
+    axes = figure.add_subplot()
+    axes.imshow(mosaic, cmap="gray", interpolation="nearest")
+    axes.set_axis_off()
+    for (middle, top), text in zip(edges, words, strict=True):
+        axes.text(middle, top - 0.6, text, ha="center", va="bottom", fontsize=8)
+    return figure
+
+
+def _lay_out(
+    tiles: npt.NDArray[Any], columns: int, *, above: int, beside: int
+) -> tuple[npt.NDArray[np.float32], list[tuple[float, int]]]:
+    """Images (n, height, width) as one, row by row, with pixels of nothing between them.
+
+    Returns:
+        The image, and for each tile the middle and the height of its upper edge.
+    """
+    count, height, width = tiles.shape
+    rows = -(-count // columns)
+    size = (rows * (height + above), columns * (width + beside))
+    mosaic = np.full(size, np.nan, np.float32)
+    edges = []
+    for place, tile in enumerate(tiles):
+        top = place // columns * (height + above) + above
+        left = place % columns * (width + beside) + beside
+        mosaic[top : top + height, left : left + width] = tile
+        edges.append((left + (width - 1) / 2, top))
+    return mosaic, edges

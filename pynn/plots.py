@@ -1,0 +1,250 @@
+"""Pictures of runs, models and their mistakes; with matplotlib: pip install 'pynn-blas[plots]'.
+
+history           loss and accuracy over the epochs
+confusion_matrix  what was taken for what
+weights           what the units of the first layer look for, as images
+worst_mistakes    the examples that were got most wrong
+
+Each returns the figure, and writes it to a file if there is a path. No window is opened, and
+pyplot, which keeps the figures that it makes, is not used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pynn import _checks, _drawing
+from pynn._errors import ArgumentError, ArgumentTypeError, DivergenceError
+from pynn._history import History
+from pynn._model import Model
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["confusion_matrix", "history", "weights", "worst_mistakes"]
+
+_Path = str | os.PathLike[str]
+
+
+def history(history: History, path: _Path | None = None) -> Figure:
+    """Draw loss and accuracy over the epochs.
+
+    Args:
+        history: What `fit` returned.
+        path: A file to write the picture to, in the format that its name ends in.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ArgumentTypeError: An argument has the wrong type.
+        ArgumentError: There are no epochs, or matplotlib does not write such files.
+        ImportError: matplotlib is not installed.
+        OSError: The file cannot be written.
+    """
+    if not isinstance(history, History):
+        raise ArgumentTypeError(f"history must be a pynn.History, got {_checks.describe(history)}")
+    if history.epochs == 0:
+        raise ArgumentError("history must have an epoch at least, got History(0 epochs)")
+    parts = [("loss", history.loss, history.val_loss)]
+    if history.accuracy:
+        parts.append(("accuracy", history.accuracy, history.val_accuracy))
+    return _drawing.finish(_drawing.draw_curves(parts), path)
+
+
+def confusion_matrix(
+    matrix: npt.NDArray[Any],
+    path: _Path | None = None,
+    *,
+    labels: Sequence[object] | None = None,
+) -> Figure:
+    """Draw how many examples of each class were taken for each class.
+
+    The colour of a cell says its share of the row, which is a true class: on the diagonal what was
+    right. Empty cells are left empty, so that mistakes are seen.
+
+    Args:
+        matrix: Shape (classes, classes), integers: [true, predicted] examples.
+        path: A file to write the picture to, in the format that its name ends in.
+        labels: A name for each class; 0, 1, ... without.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ArgumentTypeError: An argument has the wrong type or dtype.
+        ArgumentError: The matrix is not square or has negative numbers, the labels are not as many,
+            or matplotlib does not write such files.
+        ImportError: matplotlib is not installed.
+        OSError: The file cannot be written.
+    """
+    counts = _counts(matrix)
+    figure = _drawing.draw_confusion(counts, _names(labels, len(counts)))
+    return _drawing.finish(figure, path)
+
+
+def weights(
+    model: Model,
+    path: _Path | None = None,
+    *,
+    shape: tuple[int, int] = (28, 28),
+    count: int = 64,
+) -> Figure:
+    """Draw the first dense layer's weights, those of each unit as an image.
+
+    Red adds to the unit, blue takes away, white is 0. All images have the same scale, which ends
+    where 99.5 % of the weights do, so that a few large ones don't make the others pale.
+
+    Args:
+        model: A model that takes images.
+        path: A file to write the picture to, in the format that its name ends in.
+        shape: (height, width) of an image; their product is the number of inputs.
+        count: The most units to draw, at least 1; they are the first ones.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ArgumentTypeError: An argument has the wrong type.
+        ArgumentError: The shape does not fit the inputs, or matplotlib does not write such files.
+        DivergenceError: A weight is not finite.
+        ClosedError: The model is closed.
+        ImportError: matplotlib is not installed.
+        OSError: The file cannot be written.
+    """
+    if not isinstance(model, Model):
+        raise ArgumentTypeError(f"model must be a pynn.Model, got {_checks.describe(model)}")
+    count = _checks.integer("count", count, least=1)
+    matrix = model.parameters["dense1.weight"].copy()
+    if not np.isfinite(matrix).all():
+        raise DivergenceError("dense1.weight is not finite, so it has no colours; build it anew")
+    inputs, units = matrix.shape
+    height, width = _shape(shape, inputs)
+    count = min(count, units)
+    images = matrix[:, :count].T.reshape(count, height, width)
+    some = f"{count} of {units}" if count < units else f"all {units}"
+    figure = _drawing.draw_weights(images, f"dense1: weights of {some} units")
+    return _drawing.finish(figure, path)
+
+
+def worst_mistakes(
+    model: Model,
+    images: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    path: _Path | None = None,
+    *,
+    count: int = 25,
+) -> Figure:
+    """Draw the examples with a wrong answer and the greatest loss, -log of the right class.
+
+    Above each stand its true class, the model's answer, and the probability of that.
+
+    Args:
+        model: A model with softmax_cross_entropy.
+        images: Shape (n, height, width), as `predict` takes them.
+        labels: Shape (n,), integers: the true classes.
+        path: A file to write the picture to, in the format that its name ends in.
+        count: The most examples to draw, from 1 to 400.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ArgumentTypeError: An argument has the wrong type or dtype.
+        ArgumentError: One has the wrong shape or value, the model another loss, or matplotlib does
+            not write such files.
+        DivergenceError: The outputs are not finite, because the parameters are not.
+        ClosedError: The model is closed.
+        ImportError: matplotlib is not installed.
+        OSError: The file cannot be written.
+    """
+    if not isinstance(model, Model):
+        raise ArgumentTypeError(f"model must be a pynn.Model, got {_checks.describe(model)}")
+    count = _checks.integer("count", count, least=1, most=400)
+    loss = model._spec.loss
+    if loss != "softmax_cross_entropy":
+        raise ArgumentError(f"model must have softmax_cross_entropy, to be wrong; it has {loss}")
+    images = _checks.plain_array("images", images)
+    if images.ndim != 3:
+        raise ArgumentError(
+            f"images must have shape (n, height, width), got {images.shape}; with images of 28 x 28"
+            " that is images.reshape(-1, 28, 28)"
+        )
+    truth = _checks.labels("labels", labels, len(images), model.outputs)
+    mistakes = _mistakes(model(images), truth)
+    drawn = mistakes[:count]
+    few = f"the {len(drawn)} worst of " if len(drawn) < len(mistakes) else ""
+    title = f"{few}{len(mistakes):,} mistakes in {len(images):,}"
+    if drawn:
+        words = [f"{truth[m.row]} → {m.answer}  {m.probability:.0%}" for m in drawn]
+        figure = _drawing.draw_captioned(images[[m.row for m in drawn]], words)
+        title += "\ntrue class → answer, with its probability"
+    else:
+        figure = _drawing.new_figure(4, 1)
+    figure.suptitle(title)
+    return _drawing.finish(figure, path)
+
+
+# ------------------------------------------------------------ what is drawn
+
+
+class _Mistake(NamedTuple):
+    """An example that got a wrong answer, and the probability of that."""
+
+    row: int
+    answer: int
+    probability: float
+
+
+def _mistakes(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int32]) -> list[_Mistake]:
+    """All mistakes, the greatest loss first."""
+    answers = logits.argmax(axis=1)
+    wrong = np.flatnonzero(answers != truth)
+    values = logits[wrong] - np.logaddexp.reduce(logits[wrong], axis=1, keepdims=True)  # log p
+    each = np.arange(len(wrong))
+    own, chosen = values[each, truth[wrong]], np.exp(values[each, answers[wrong]])
+    return [
+        _Mistake(int(wrong[k]), int(answers[wrong[k]]), float(chosen[k]))
+        for k in np.argsort(own, kind="stable")
+    ]
+
+
+def _counts(matrix: object) -> npt.NDArray[np.int64]:
+    """The matrix of a confusion."""
+    array = _checks.plain_array("matrix", matrix)
+    if array.dtype.kind not in "iu":
+        raise ArgumentTypeError(f"matrix must be of integers, got dtype {array.dtype}")
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or array.size == 0:
+        raise ArgumentError(f"matrix must have shape (classes, classes), got {array.shape}")
+    if array.min() < 0:
+        raise ArgumentError(f"matrix must have no negative numbers, got {array.min()}")
+    return array.astype(np.int64)
+
+
+def _names(labels: object, classes: int) -> list[str]:
+    """The names of classes."""
+    if labels is None:
+        return [str(k) for k in range(classes)]
+    if not isinstance(labels, (list, tuple, np.ndarray)):
+        raise ArgumentTypeError(f"labels must be a list of names, got {_checks.describe(labels)}")
+    if len(labels) != classes:
+        raise ArgumentError(f"labels must be {classes}, one for each class, got {len(labels)}")
+    return [str(label) for label in labels]
+
+
+def _shape(shape: object, inputs: int) -> tuple[int, int]:
+    """Height and width of an image with as many pixels as there are inputs."""
+    if not isinstance(shape, (tuple, list)) or len(shape) != 2:
+        raise ArgumentTypeError(f"shape must be (height, width), got {_checks.describe(shape)}")
+    height, width = (_checks.integer("shape", side, least=1) for side in shape)
+    if height * width != inputs:
+        raise ArgumentError(
+            f"shape must be that of an image of {inputs} pixels, as the model has {inputs} inputs,"
+            f" got {height} x {width}"
+        )
+    return height, width
