@@ -1,0 +1,213 @@
+"""The command line, `python -m pynn`: look at files, export models."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pynn
+from pynn import _inspect
+
+DESCRIPTION = """\
+Look at the files of pynn, and export models to other formats.
+"""
+
+EPILOG = """\
+examples:
+  python -m pynn inspect digits.safetensors
+  python -m pynn inspect train-images-idx3-ubyte.gz
+  python -m pynn export onnx digits.safetensors digits.onnx
+  python -m pynn export c --help
+
+exit status: 0 done, 1 it failed, 2 wrong call, 130 interrupted
+"""
+
+INSPECT = """\
+Say what a file holds: a model or a checkpoint of pynn, an IDX file (also
+compressed with gzip), or a model of the original Rust library. What it is
+shows in its content, not its name.
+
+Of a model it prints the chain, the number of parameters, the seed and the
+epochs, of a checkpoint also where its run stands; of each tensor the type,
+the shape, and the least, mean and greatest of its finite numbers.
+"""
+
+EXPORT = """\
+Write a model in the format of others. The model is a file of pynn, also a
+checkpoint, or of the original Rust library.
+"""
+
+INTERRUPTED = 130  # what a shell reports for a program that SIGINT ended
+BROKEN_PIPE = 141  # and for SIGPIPE
+LONGEST = 2000  # of a message, in which a file may have a say
+
+
+class Format(NamedTuple):
+    """A format of `export`: write() returns what there is to say of it, or None.
+
+    The options are argparse's settings by flag; "dest" is a keyword of write().
+    """
+
+    help: str
+    write: Callable[..., object]
+    options: Mapping[str, dict[str, Any]] = {}
+
+
+def to_onnx(model: pynn.Model, path: str, **options: Any) -> None:
+    """ONNX, by the model's method."""
+    model.export_onnx(path, **options)
+
+
+def to_c(model: pynn.Model, path: str, **options: Any) -> object:
+    """C, by the model's method."""
+    return model.export_c(path, **options)
+
+
+def to_nn_rust(model: pynn.Model, path: str) -> None:
+    """The original Rust library's format."""
+    from pynn.formats import nn_rust
+
+    nn_rust.save(model, path)
+
+
+def to_pytorch(model: pynn.Model, path: str, **options: Any) -> None:
+    """A state_dict."""
+    from pynn.formats import pytorch
+
+    pytorch.save(model, path, **options)
+
+
+FORMATS = {
+    "onnx": Format(
+        "an ONNX file (needs the package onnx)",
+        to_onnx,
+        {
+            "--probabilities": {
+                "dest": "probabilities",
+                "action": "store_true",
+                "help": "give probabilities rather than the last layer's outputs",
+            }
+        },
+    ),
+    "c": Format(
+        "a C99 source file, and a header beside it",
+        to_c,
+        {
+            "--name": {
+                "dest": "name",
+                "help": "what the functions' names begin with (default: the file's name)",
+            },
+            "--no-libc": {
+                "dest": "libc",
+                "action": "store_false",
+                "help": "call no function of libc, not even expf",
+            },
+        },
+    ),
+    "nn_rust": Format("a file of the original Rust library", to_nn_rust),
+    "pytorch": Format(
+        "a state_dict of PyTorch, as safetensors",
+        to_pytorch,
+        {
+            "--names": {
+                "dest": "names",
+                "type": lambda text: text.split(","),
+                "metavar": "NAME,NAME,...",
+                "help": "what each dense layer is called (default: its place in an "
+                "nn.Sequential, as in 0,2,4)",
+            }
+        },
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status; what goes wrong is one line on stderr."""
+    parser = make_parser()
+    options = parser.parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold anything
+    try:
+        text = options.work(options)
+        if text is not None:
+            print(text, flush=True)
+        return 0
+    except BrokenPipeError:
+        # Python flushes stdout once more on exit: give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        print("pynn: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except (pynn.PynnError, OSError, MemoryError, ImportError) as error:
+        print(f"pynn: error: {reason(error)}", file=sys.stderr)
+        return 1
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+
+    def layout(prog: str) -> argparse.HelpFormatter:
+        return argparse.RawDescriptionHelpFormatter(prog, width=78)
+
+    parser = argparse.ArgumentParser(
+        prog="python -m pynn",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=layout,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"pynn {pynn.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(
+        to: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str, text: str
+    ) -> argparse.ArgumentParser:
+        return to.add_parser(
+            name, help=help, description=text, formatter_class=layout, allow_abbrev=False
+        )
+
+    command = add(commands, "inspect", "say what a file holds", INSPECT)
+    command.add_argument("file", metavar="FILE")
+    command.set_defaults(work=lambda options: _inspect.inspect(options.file))
+
+    command = add(commands, "export", "write a model in another format", EXPORT)
+    formats = command.add_subparsers(metavar="FORMAT", required=True)
+    for name, form in FORMATS.items():
+        one = add(formats, name, form.help, f"Write a model as {form.help}.\n")
+        one.add_argument("model", metavar="MODEL", help="a file of pynn or of the Rust library")
+        one.add_argument("output", metavar="OUTPUT", help="the file to write")
+        for flag, settings in form.options.items():
+            one.add_argument(flag, **settings)
+        one.set_defaults(work=export, form=form)
+    return parser
+
+
+def export(options: argparse.Namespace) -> str:
+    """Read a model and write it in another format; what there is to say."""
+    names = [settings["dest"] for settings in options.form.options.values()]
+    keywords = {name: getattr(options, name) for name in names}
+    with _inspect.read_model(options.model) as model:
+        report = options.form.write(model, options.output, **keywords)
+    wrote = f"wrote {options.output}, {os.path.getsize(options.output):,} bytes"
+    return wrote if report is None else f"{wrote}\n{report}"
+
+
+def reason(error: BaseException) -> str:
+    """An error as one line, without an errno, and without what a terminal would obey."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+        if error.filename is not None:
+            text = f"{os.fsdecode(error.filename)}: {text}"
+    text = " ".join(text.split()) or type(error).__name__
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
