@@ -225,11 +225,13 @@ def test_equal_optimizers_are_one_key() -> None:
 
 
 def test_library_never_prints() -> None:
-    """No module of pynn calls print or touches the standard streams."""
+    """No module of pynn calls print or touches the standard streams, but for its command line."""
     printing = r"(?m)^(?!\s*(>>>|\.\.\.)).*\b(print\(|sys\.std(out|err))"  # examples may
     found = [s for s in SOURCES if re.search(printing, s.read_text("utf-8"))]
     # scikit-learn's verbose=True means to print.
     assert [s.relative_to(PACKAGE).as_posix() for s in found] == ["sklearn/_monitor.py"]
+    found = [s.name for s in SOURCES if re.search(printing, s.read_text("utf-8"))]
+    assert found == ["__main__.py"]
 
 
 def test_using_it_is_silent(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
