@@ -31,6 +31,7 @@ from pynn._threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
     from pynn import datasets as datasets
+    from pynn import plots as plots
     from pynn import schedules as schedules
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "datasets",
     "get_num_threads",
     "load",
+    "plots",
     "schedules",
     "set_num_threads",
 ]
@@ -87,7 +89,7 @@ def build_info() -> dict[str, str]:
 
 def __getattr__(name: str) -> object:
     """Import `pynn.datasets` and the like when first used, so that `import pynn` stays quick."""
-    if name in ("datasets", "schedules"):
+    if name in ("datasets", "plots", "schedules"):
         import importlib
 
         return importlib.import_module(f"pynn.{name}")
