@@ -117,7 +117,7 @@ void pynn_gather(const pynn_batch *batch, pynn_tile tile) {
             memcpy(x, values, inputs * sizeof(float));
         }
         if (data->labels != NULL) workspace->labels[n] = data->labels[row];
-        if (data->targets != NULL && workspace->targets != NULL)
+        if (workspace->targets != NULL && data->targets != NULL)
             memcpy(workspace->targets + n * outputs, data->targets + row * outputs,
                    outputs * sizeof(float));
         if (data->weights != NULL) workspace->weights[n] = data->weights[row];

@@ -1,0 +1,171 @@
+/* test_optimizer.c: every optimizer against its formula in double, with weights of examples; dropout of the
+ * inputs; label smoothing and a wide binary cross-entropy against their definitions. */
+#include <stdlib.h>
+
+#include "check.h"
+#include "internal.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+/* More parameters than a task updates, and no multiple of 8. */
+enum { ROWS = 8, INPUTS = 140, HIDDEN = 120, CLASSES = 3 };
+enum { SECOND = INPUTS * HIDDEN + HIDDEN, PARAMETERS = SECOND + HIDDEN * CLASSES + CLASSES };
+
+static float features[ROWS * INPUTS], weights[ROWS];
+static int32_t labels[ROWS];
+static float parameters[PARAMETERS], gradients[PARAMETERS], buffer[PARAMETERS], first[PARAMETERS],
+    second[PARAMETERS];
+static double p[PARAMETERS], m[PARAMETERS], v[PARAMETERS];
+
+static bool is_weight(size_t i) {
+    return i < INPUTS * HIDDEN || (i >= SECOND && i < SECOND + HIDDEN * CLASSES);
+}
+
+/* The formulas of pynn.h; g is the gradient in gradients, t the number of the update. */
+static void expect_step(const pynn_optimizer *o, double t) {
+    double squares = 0.0, clip = 1.0;
+    for (size_t i = 0; i < PARAMETERS; i++) squares += (double)gradients[i] * (double)gradients[i];
+    if (o->max_norm > 0.0 && o->max_norm < sqrt(squares)) clip = o->max_norm / (sqrt(squares) + 1e-6);
+    for (size_t i = 0; i < PARAMETERS; i++) {
+        const double decay = is_weight(i) ? o->weight_decay : 0.0, r = o->learning_rate;
+        double g = clip * (double)gradients[i];
+        if (o->kind == PYNN_ADAMW)
+            p[i] -= r * decay * p[i];
+        else
+            g += decay * p[i];
+        if (o->kind == PYNN_SGD) {
+            m[i] = o->momentum * m[i] + g;
+            p[i] -= r * (o->nesterov ? g + o->momentum * m[i] : m[i]);
+        } else {
+            m[i] = o->beta1 * m[i] + (1 - o->beta1) * g;
+            v[i] = o->beta2 * v[i] + (1 - o->beta2) * g * g;
+            p[i] -= r * (m[i] / (1 - pow(o->beta1, t))) / (sqrt(v[i] / (1 - pow(o->beta2, t))) + o->eps);
+        }
+    }
+}
+
+static void test_steps(const pynn_optimizer *optimizer, pynn_team *team) {
+    const pynn_layer layers[] = {
+        {PYNN_DENSE, HIDDEN, PYNN_INIT_HE}, {.kind = PYNN_RELU}, {PYNN_DENSE, CLASSES, PYNN_INIT_HE}};
+    const pynn_loss loss = {.kind = PYNN_SOFTMAX_CROSS_ENTROPY, .label_smoothing = 0.2f};
+    const pynn_data data = {.features = features,
+                            .feature_type = PYNN_FEATURES_FLOAT32,
+                            .rows = ROWS,
+                            .labels = labels,
+                            .weights = weights};
+    pynn_state state = {.gradients = buffer, .first = first, .second = second};
+    pynn_network *network = NULL;
+    pynn_workspace *workspace = NULL;
+    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 3, loss, &network), PYNN_OK) ||
+        !CHECK_EQ(pynn_workspace_create(NULL, network, team, ROWS, &workspace), PYNN_OK))
+        return;
+    CHECK_EQ(pynn_network_parameter_count(network), PARAMETERS);
+    CHECK_EQ(pynn_network_initialize(network, 3, parameters), PYNN_OK);
+    memset(first, 0, sizeof first);
+    memset(second, 0, sizeof second);
+    memset(m, 0, sizeof m);
+    memset(v, 0, sizeof v);
+    for (size_t i = 0; i < PARAMETERS; i++) p[i] = (double)parameters[i];
+    for (int step = 1; step <= 3; step++) {
+        pynn_sums sums = {0};
+        CHECK_EQ(pynn_gradient(workspace, &data, NULL, ROWS, parameters, gradients, &sums), PYNN_OK);
+        expect_step(optimizer, step);
+        CHECK_EQ(pynn_train(workspace, &data, NULL, ROWS, ROWS, 0, 1, optimizer, &state, parameters, &sums),
+                 PYNN_OK);
+        for (size_t i = 0; i < PARAMETERS; i++) {
+            if (!CHECK_NEAR(parameters[i], p[i], 2e-6)) break;
+            p[i] = (double)parameters[i]; /* so that rounding does not add up */
+        }
+        CHECK_EQ(state.step, step);
+    }
+    pynn_workspace_destroy(workspace);
+    pynn_network_destroy(network);
+}
+
+#define ADAM .learning_rate = 0.01, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-3
+
+static void test_optimizers(void) {
+    const pynn_optimizer optimizers[] = {
+        {.kind = PYNN_SGD, .learning_rate = 0.1},
+        {.kind = PYNN_SGD, .learning_rate = 0.1, .weight_decay = 0.5},
+        {.kind = PYNN_SGD, .learning_rate = 0.1, .max_norm = 0.1},
+        {.kind = PYNN_SGD, .learning_rate = 0.1, .max_norm = 1e9},
+        {.kind = PYNN_SGD, .learning_rate = 0.1, .momentum = 0.5},
+        {.kind = PYNN_SGD, .learning_rate = 0.1, .momentum = 0.5, .nesterov = 1, .weight_decay = 0.1},
+        {.kind = PYNN_ADAM, ADAM},
+        {.kind = PYNN_ADAM, ADAM, .weight_decay = 0.1, .max_norm = 0.5},
+        {.kind = PYNN_ADAMW, ADAM, .weight_decay = 0.5},
+    };
+    pynn_team *team = NULL;
+    if (!CHECK_EQ(pynn_team_create(NULL, 2, &team), PYNN_OK)) return;
+    for (size_t k = 0; k < COUNT_OF(optimizers); k++) {
+        const int before = check_failed;
+        test_steps(&optimizers[k], team);
+        if (check_failed > before) printf("    optimizer %zu\n", k);
+    }
+    pynn_team_destroy(team);
+}
+
+/* y = sum_i m_i x_i w_i + b with all x = 1, w = 0, b = 0 and t = -1/2: dy = 1, so that a step at rate 1
+ * gives w = -m; more inputs than are drawn at once. */
+static void test_dropped_inputs(void) {
+    enum { WIDTH = 100 };
+    const pynn_layer layers[] = {{.kind = PYNN_DROPOUT, .rate = 0.5f}, {PYNN_DENSE, 1, PYNN_INIT_HE}};
+    const pynn_optimizer sgd = {.kind = PYNN_SGD, .learning_rate = 1.0};
+    const float target = -0.5f;
+    float x[WIDTH], w[WIDTH + 1] = {0}, mask[WIDTH];
+    for (size_t i = 0; i < WIDTH; i++) x[i] = 1.0f;
+    const pynn_data data = {
+        .features = x, .feature_type = PYNN_FEATURES_FLOAT32, .rows = 1, .targets = &target};
+    pynn_state state = {.seed = 9, .step = 4};
+    pynn_network *network = NULL;
+    pynn_workspace *workspace = NULL;
+    const pynn_loss loss = {.kind = PYNN_MEAN_SQUARED_ERROR};
+    if (!CHECK_EQ(pynn_network_create(NULL, WIDTH, layers, 2, loss, &network), PYNN_OK) ||
+        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, 1, &workspace), PYNN_OK))
+        return;
+    pynn_sums sums = {0};
+    CHECK_EQ(pynn_train(workspace, &data, NULL, 1, 1, 0, 1, &sgd, &state, w, &sums), PYNN_OK);
+    pynn_dropout_mask(9, 4, 0, 0.5f, 0, WIDTH, mask);
+    size_t dropped = 0;
+    for (size_t i = 0; i < WIDTH; i++) {
+        /* dW = x m dy = 2 (0 + 1/2) m */
+        CHECK_NEAR(w[i], -(double)mask[i], 1e-7);
+        dropped += mask[i] == 0.0f;
+    }
+    CHECK(dropped > 30 && dropped < 70);
+    CHECK_NEAR(w[WIDTH], -1.0, 1e-7);
+    CHECK_NEAR(sums.loss, 0.25, 1e-7);
+    pynn_workspace_destroy(workspace);
+    pynn_network_destroy(network);
+}
+
+/* More outputs than a product of factors has. */
+static void test_wide_binary_cross_entropy(void) {
+    enum { OUTPUTS = 1100 };
+    float z[OUTPUTS], targets[OUTPUTS], deltas[OUTPUTS];
+    double expected = 0.0;
+    for (size_t o = 0; o < OUTPUTS; o++) {
+        z[o] = (float)o / 50.0f - 11.0f;
+        targets[o] = (float)(o % 5) / 4.0f;
+        expected +=
+            fmax((double)z[o], 0.0) - (double)z[o] * (double)targets[o] + log1p(exp(-fabs((double)z[o])));
+    }
+    pynn_sums sums = {0};
+    pynn_binary_cross_entropy(1, OUTPUTS, z, targets, NULL, 1.0f, deltas, &sums);
+    CHECK_NEAR(sums.loss, expected / OUTPUTS, 1e-6);
+    for (size_t o = 0; o < OUTPUTS; o++)
+        CHECK_NEAR(deltas[o], (1 / (1 + exp(-(double)z[o])) - (double)targets[o]) / OUTPUTS, 1e-9);
+}
+
+int main(void) {
+    for (size_t i = 0; i < ROWS * INPUTS; i++) features[i] = (float)((i * 37 + i / 7) % 101) / 50.0f - 1.0f;
+    for (size_t n = 0; n < ROWS; n++) {
+        labels[n] = (int32_t)(n % CLASSES);
+        weights[n] = (float)n / 4.0f;
+    }
+    test_optimizers();
+    test_dropped_inputs();
+    test_wide_binary_cross_entropy();
+    return check_failures();
+}
