@@ -508,12 +508,15 @@ def test_fork_takes_the_locks_that_it_gets(monkeypatch: pytest.MonkeyPatch) -> N
 
     with ThreadPoolExecutor(2) as pool:
         holding = pool.submit(hold)
-        assert held.wait(MINUTE)
-        _forks._before()
-        assert [pool.submit(free, model).result(MINUTE) for model in models] == [False, False]
-        _forks._after_in_parent()
-        assert [pool.submit(free, model).result(MINUTE) for model in models] == [False, True]
-        go_on.set()
+        try:
+            assert held.wait(MINUTE)
+            _forks._before()
+            assert [pool.submit(free, model).result(MINUTE) for model in models] == [False, False]
+            _forks._after_in_parent()
+            assert [pool.submit(free, model).result(MINUTE) for model in models] == [False, True]
+        finally:
+            _forks._after_in_parent()
+            go_on.set()
         holding.result(MINUTE)
         assert [pool.submit(free, model).result(MINUTE) for model in models] == [True, True]
 
