@@ -32,11 +32,12 @@ def inspect(path: str) -> str:
     """
     start = _start_of(path)
     facts = {"file": f"{path}, {os.path.getsize(path):,} bytes"}
-    if start.startswith((_IDX, _GZIP)):
+    own = _tensors.is_safetensors(start)
+    if not own and start.startswith((_IDX, _GZIP)):
         facts["kind"] = "IDX" + ", compressed with gzip" * start.startswith(_GZIP)
         return _report(facts, {"elements": read_idx(path)})
     with read_model(path) as model:
-        facts |= _facts_of(model, path, own=_tensors.is_safetensors(start))
+        facts |= _facts_of(model, path, own=own)
         return _report(facts, model.parameters)
 
 

@@ -16,7 +16,7 @@ class Schedule(Arguments):
 
     def __call__(self, step: int) -> float:
         """The learning rate of a step."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say what its rate is")
 
 
 class Constant(Schedule):
@@ -222,13 +222,11 @@ def from_entry(entry: Any) -> Any:
     return _KINDS[entry["kind"]](**arguments)
 
 
-def check_rate(name: str, rate: object) -> Callable[[int], float] | float:
-    """A learning rate: a number greater than 0, or a callable of the step."""
-    if callable(rate):
-        if isinstance(rate, type):
-            raise ArgumentTypeError(
-                f"{name} must be a number or a schedule, got the class {rate.__name__}; make one of"
-                f" it, as in {rate.__name__}(...)"
-            )
-        return rate
-    return _checks.real(name, rate, above=0.0)
+def check_rate(name: str, rate: Callable[[int], float]) -> Callable[[int], float]:
+    """A callable of the step, and not the class of one."""
+    if isinstance(rate, type):
+        raise ArgumentTypeError(
+            f"{name} must be a number or a schedule, got the class {rate.__name__}; make one of"
+            f" it, as in {rate.__name__}(...)"
+        )
+    return rate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -138,6 +139,11 @@ def _load_with_torch(name: str) -> Mapping[Any, Any]:
             " or, where PyTorch is, write a safetensors file, which pynn reads without:"
             " safetensors.torch.save_file(module.state_dict(), 'model.safetensors')"
         ) from None
+    if tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) < (2, 10):
+        raise ImportError(
+            f"{name}: the loader of PyTorch {torch.__version__} may run what a file holds: take 2.10"
+            " or later, pip install 'pynn-blas[pytorch]'"
+        )
     try:
         content = torch.load(name, map_location="cpu", weights_only=True)
     except (OSError, MemoryError):

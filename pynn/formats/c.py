@@ -166,7 +166,7 @@ def _source(
     test: tuple[npt.NDArray[np.uint8], Floats],
 ) -> str:
     test_input, test_output = test
-    words = words | {"TOLERANCE": number(1e-4 * float(np.abs(test_output).max()))}
+    words = words | {"TOLERANCE": number(max(1e-4 * float(np.abs(test_output).max()), 1e-30))}
     own = [_c_files.PASS, _c_files.PROBABILITIES.get(taken.spec.loss, ""), _c_files.SELF_TEST]
     parts = [part for part in [*_c_layers.layers(forward.kinds), *own] if part]
     parts = _c_layers.with_functions(parts, libc=libc)

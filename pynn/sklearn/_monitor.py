@@ -109,7 +109,9 @@ class Monitor:
         if e.solver == "sgd" and e.learning_rate == "invscaling":
             self.rate.value = e.learning_rate_init / (e.t_ + 1) ** e.power_t
         answers = [callback(result) for callback in self.callbacks]
-        self.ended = self._is_over() or any(answer is True for answer in answers)
+        self.ended = self._is_over() or any(
+            isinstance(answer, (bool, np.bool_)) and bool(answer) for answer in answers
+        )
         return self.ended
 
     def finish(self) -> None:
