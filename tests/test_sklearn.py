@@ -477,7 +477,9 @@ def test_callbacks() -> None:
     X, y = data("classes")
     results: list[pynn.EpochResult] = []
     classifier = MLPClassifier(
-        callbacks=[results.append, lambda result: result.epoch == 3], max_iter=10, random_state=0
+        callbacks=[results.append, lambda result: np.bool_(result.epoch == 3)],
+        max_iter=10,
+        random_state=0,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)

@@ -265,6 +265,82 @@ def test_a_run_that_a_callback_ends_is_kept_as_it_ended(tmp_path: Path) -> None:
     assert digest(resumed) == digest(whole)
 
 
+DAMAGES: dict[str, tuple[str, Any]] = {
+    "unknown optimizer": ("optimizer.kind", "rprop"),
+    "unknown schedule": ("optimizer.learning_rate.kind", "Sawtooth"),
+    "unknown optimizer str 'rms'": ("state.kind", "rms"),
+    "moments must be in [0, 2], got 3": ("state.moments", 3),
+    "updates must be in [0, ": ("state.updates", -1),
+    "shuffle must be a bool": ("shuffle", 1),
+    "a figure must be a finite number": ("fraction", "0.2"),
+    "patience must be at least 1": ("early_stopping.patience", 0),
+    "it has no entry 'best'": ("early_stopping.min_delta", 1e-30),
+}
+
+
+@pytest.mark.parametrize("words", DAMAGES)
+def test_a_damaged_checkpoint_is_refused(words: str, tmp_path: Path) -> None:
+    """What it says of optimizer, schedule, state and stopping is checked."""
+    import json
+
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    path = tmp_path / "run"
+    optimizer = pynn.Adam(learning_rate=pynn.schedules.Cosine(0.01, 9))
+    stopping = pynn.EarlyStopping(patience=3, restore_best=words != "it has no entry 'best'")
+    build().fit(
+        X,
+        Y,
+        epochs=1,
+        optimizer=optimizer,
+        validation=0.2,
+        early_stopping=stopping,
+        checkpoint=path,
+    )
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+    run = json.loads(metadata["run"])
+    place, value = DAMAGES[words]
+    *parents, name = place.split(".")
+    entry = run
+    for parent in parents:
+        entry = entry[parent]
+    entry[name] = value
+    if not stopping.restore_best:
+        entry["restore_best"] = True
+    save_file(load_file(path), path, metadata | {"run": json.dumps(run)})
+    with pytest.raises(pynn.FileFormatError) as caught:
+        pynn.Model.resume(path)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("loss", ["mean_squared_error", "binary_cross_entropy"])
+def test_other_losses_and_layers_are_saved(loss: str, tmp_path: Path) -> None:
+    """A model of every layer comes back with its loss, and its run with the same bytes."""
+    chain: Any = pynn.Builder().input(6).dense(5).leaky_relu(0.2).dense(4).gelu().dropout(0.5)
+    chain = chain.dense(3).tanh().dense(3).sigmoid().dense(2)
+    y = np.stack([X[:, 0] > 0, X[:, 1] > 0], axis=1)
+    whole, part = getattr(chain, loss)().build(seed=3), getattr(chain, loss)().build(seed=3)
+    history = whole.fit(X, y, epochs=4, validation=0.2)
+    part.fit(X, y, epochs=2, validation=0.2, checkpoint=tmp_path / "run")
+    part.save(tmp_path / "model")
+    loaded = pynn.load(tmp_path / "model")
+    assert repr(loaded) == repr(part)
+    np.testing.assert_array_equal(loaded.predict(X), part.predict(X))
+    assert loaded.steps_trained == part.steps_trained
+    resumed = pynn.Model.resume(tmp_path / "run")
+    again = resumed.fit(X, y, epochs=4, validation=0.2)
+    assert (again.loss, again.val_loss) == (history.loss, history.val_loss)
+    assert digest(resumed) == digest(whole)
+
+
+def test_a_schedule_has_to_say_its_rate() -> None:
+    """The base of the schedules is none."""
+    with pytest.raises(NotImplementedError, match="Schedule does not say"):
+        pynn.schedules.Schedule()(0)
+
+
 # ------------------------------------------------------------ weights
 
 

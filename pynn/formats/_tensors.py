@@ -141,8 +141,8 @@ def _load_with_torch(name: str) -> Mapping[Any, Any]:
         ) from None
     if tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) < (2, 10):
         raise ImportError(
-            f"{name}: the loader of PyTorch {torch.__version__} may run what a file holds: take 2.10"
-            " or later, pip install 'pynn-blas[pytorch]'"
+            f"{name}: the loader of PyTorch {torch.__version__} may run what a file holds: take"
+            " 2.10 or later, pip install 'pynn-blas[pytorch]'"
         )
     try:
         content = torch.load(name, map_location="cpu", weights_only=True)
