@@ -645,7 +645,7 @@ def test_wrong_validation() -> None:
 def test_one_example_is_too_few_to_validate_on() -> None:
     """R2 needs two."""
     regressor = MLPRegressor(early_stopping=True, validation_fraction=0.004)
-    with pytest.raises(pynn.ArgumentError, match=r"validation_fraction=0\.004 of 240 examples"):
+    with pytest.raises(pynn.ArgumentError, match=r"at least 2 examples to validate with, got 1"):
         regressor.fit(*data("number"))
 
 
@@ -767,3 +767,54 @@ def test_missing_scikit_learn_is_said(tmp_path: Path) -> None:
     """
     expected = "pynn.sklearn needs scikit-learn: pip install 'pynn-blas[sklearn]'\n"
     assert run_python(code, tmp_path) == expected
+
+
+@pytest.mark.parametrize("loss", ["one of a class", "forty rows of ten"])
+def test_few_of_a_class_are_held_out_or_not(loss: str) -> None:
+    """As in scikit-learn's own only two classes are held out alike: more need no example each."""
+    X = np.random.default_rng(3).normal(size=(40, 5))
+    y = np.arange(40) % 10
+    if loss == "one of a class":
+        y = np.minimum(np.arange(40) % 3, np.arange(40) // 39 * 2)
+        y[:20] = 1
+    kinds = [MLPClassifier, sklearn.neural_network.MLPClassifier]
+    fitted = [
+        kind(early_stopping=True, max_iter=2, random_state=0, hidden_layer_sizes=(4,)).fit(X, y)
+        for kind in kinds
+    ]
+    assert len(fitted[0].validation_scores_) == len(fitted[1].validation_scores_)
+
+
+def test_an_array_of_coefs_can_be_replaced() -> None:
+    """What is assigned is written into the model; what does not fit is refused."""
+    X, y = data("classes")
+    classifier = MLPClassifier(max_iter=1, random_state=0).fit(X, y)
+    zeros = np.zeros_like(classifier.coefs_[0])
+    classifier.coefs_[0] = zeros
+    classifier.intercepts_[-1:] = [np.ones_like(classifier.intercepts_[-1])]
+    assert not classifier.coefs_[0].any()
+    assert (classifier.intercepts_[-1] == 1).all()
+    with pytest.raises(pynn.ArgumentError, match="must have the shapes"):
+        classifier.coefs_[0] = zeros.T
+
+
+def test_a_setting_after_fit_is_for_the_next_one() -> None:
+    """Predictions go on with the activation that was trained, in either precision."""
+    X, y = data("classes")
+    classifier = MLPClassifier(max_iter=2, random_state=0).fit(X, y)
+    before = classifier.predict_proba(X.astype(np.float64))
+    classifier.set_params(activation="tanh")
+    np.testing.assert_array_equal(classifier.predict_proba(X.astype(np.float64)), before)
+    np.testing.assert_allclose(classifier.predict_proba(X.astype(np.float32)), before, atol=1e-5)
+
+
+def test_a_warm_start_drops_others() -> None:
+    """From the same random_state each call has masks of its own."""
+    X, y = data("classes")
+    options = {"dropout": 0.5, "max_iter": 1, "shuffle": False, "learning_rate_init": 1e-30}
+    classifier = MLPClassifier(warm_start=True, random_state=0, solver="sgd", **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for _ in range(4):
+            classifier.fit(X, y)
+    assert len(set(classifier.loss_curve_)) == 4

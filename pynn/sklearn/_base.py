@@ -97,10 +97,16 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             held_out = self._examples(*_parameters.validation(validation), first=False)
         elif self.early_stopping:
             examples, held_out = self._split(examples, random)
+        if self.early_stopping and held_out is not None and held_out.rows < 2:
+            raise ArgumentError(
+                f"early stopping needs at least 2 examples to validate with, got {held_out.rows}:"
+                " take a larger validation_fraction or give more as validation="
+            )
         examples = examples.repeated()
         examples = examples.reweighted(self._class_factors(examples)).without_zeros()
         if first or not incremental:
-            self._build(parameters, int(random.randint(2**31 - 1)))
+            # With the steps done: a warm start from the same random_state should not drop the same.
+            self._build(parameters, (int(random.randint(2**31 - 1)) + self.t_) % 2**31)
         self.n_iter_ = 0
         train(self, examples, held_out, incremental=incremental)
         return self
@@ -143,6 +149,7 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             seed,
         )
         _networks.set_parameters(list(self.model_.parameters.values()), parameters, "parameters")
+        self._activation = self.activation  # whatever is set afterwards
         factor = LOSSES[self.out_activation_].objective(self.n_outputs_)
         self._rate = Rate(self.learning_rate_init, factor)
 
@@ -156,11 +163,6 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             test_size=self.validation_fraction,
             stratify=self._strata(examples),
         )
-        if len(held_out) < 2:
-            raise ArgumentError(
-                f"validation_fraction={self.validation_fraction} of {examples.rows} examples must"
-                f" be at least 2, is {len(held_out)}: take a larger fraction or give validation="
-            )
         return examples.take(train), examples.take(held_out)
 
     # ------------------------------------------------------------ data
@@ -208,7 +210,7 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         if issparse(X):
             X = np.ascontiguousarray(X.toarray())
         if X.dtype == np.float64:
-            return _networks.forward(self.coefs_, self.intercepts_, self.activation, X)
+            return _networks.forward(self.coefs_, self.intercepts_, self._activation, X)
         return self.model_(X)
 
     # ------------------------------------------------------------ look at
@@ -219,7 +221,8 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
         Arrays of the same shapes may be assigned.
         """
-        return [v for name, v in self.model_.parameters.items() if name.endswith(".weight")]
+        named = self.model_.parameters.items()
+        return _networks.Views(view for name, view in named if name.endswith(".weight"))
 
     @coefs_.setter
     def coefs_(self, arrays: Sequence[Any]) -> None:
@@ -231,7 +234,8 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
         Arrays of the same shapes may be assigned.
         """
-        return [v for name, v in self.model_.parameters.items() if name.endswith(".bias")]
+        named = self.model_.parameters.items()
+        return _networks.Views(view for name, view in named if name.endswith(".bias"))
 
     @intercepts_.setter
     def intercepts_(self, arrays: Sequence[Any]) -> None:

@@ -43,8 +43,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         warm_start: Whether `fit` goes on from the weights it left.
         momentum: Of "sgd".
         nesterovs_momentum: Nesterov's form of it.
-        early_stopping: Whether to hold data out, stratified by class, end when the accuracy on it
-            gets no better, and go back to the weights where it was best.
+        early_stopping: Whether to hold data out (of two classes about the same share), end when the
+            accuracy on it gets no better, and go back to the weights where it was best.
         validation_fraction: How much of the data that is.
         beta_1: Of "adam": the decay of the first moment.
         beta_2: Of "adam": the decay of the second.
@@ -242,7 +242,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         return class_factors(self.class_weight, self.classes_, examples)
 
     def _strata(self, examples: Examples) -> npt.NDArray[Any] | None:
-        return None if self._has_labels() else examples.targets
+        return examples.targets if self.n_outputs_ == 1 and not self._has_labels() else None
 
     def _score_outputs(self, outputs: Floats, examples: Examples) -> float:
         if self._has_labels():

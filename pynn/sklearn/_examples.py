@@ -51,6 +51,8 @@ class Examples(NamedTuple):
         weights = self.weights
         if weights is None or (weights != np.floor(weights)).any():
             return self
+        if (weights == 1).all():
+            return self._replace(weights=None)
         if weights.sum() > MOST_COPIES * self.rows:
             return self
         copies = np.repeat(np.arange(self.rows), weights.astype(np.intp))

@@ -74,6 +74,16 @@ def set_parameters(views: Sequence[Floats], arrays: Sequence[Any], name: str) ->
         view[...] = array
 
 
+class Views(list[Floats]):
+    """Views of a model's parameters: an array in the place of one is written into it."""
+
+    def __setitem__(self, index: Any, array: Any) -> None:
+        if isinstance(index, slice):
+            set_parameters(self[index], list(array), "the arrays")
+        else:
+            set_parameters([self[index]], [array], "the array")
+
+
 def forward(
     coefs: Sequence[Floats],
     intercepts: Sequence[Floats],

@@ -79,7 +79,7 @@ def _optimizer(e: BaseMLP, count: float) -> SGD | Adam:
     decay = e.alpha / (count * factor)
     if e.solver == "adam":
         return Adam(
-            learning_rate=e.learning_rate_init,
+            learning_rate=e._rate.value,
             beta1=e.beta_1,
             beta2=e.beta_2,
             eps=e.epsilon / factor,
