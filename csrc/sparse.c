@@ -8,28 +8,45 @@
  *
  * Both are the same sum, of rows of a matrix times the values of a list. It is kept in registers, some
  * columns at a time, while the list is walked. */
+#include <string.h>
+
 #include "internal.h"
 #include "vector.h"
 
 enum { LANES = 16 };
 
-/* y = alpha * sum over the entries (k, x) of  x M[k, :]  + beta * y, for `vectors` * LANES columns: M and y
- * point to the first of them, M has `stride` floats from row to row. `vectors` is a constant wherever
- * this is inlined, so that the sums are registers. */
-PYNN_INLINE void sum_rows(size_t vectors, const pynn_list *list, const float *m, size_t stride, float alpha,
-                          float beta, float *y) {
+/* y = alpha * sum over the entries (k, x) of  x M[k, :]  + beta * y, for `vectors` * LANES - overlap
+ * columns: M and y point to the first of them, M has `stride` floats from row to row. Columns that do not
+ * fill the last vector have one that begins `overlap` columns earlier, of which only they are kept.
+ * `vectors` is a constant wherever this is inlined, so that the sums are registers. */
+PYNN_INLINE void sum_rows(size_t vectors, size_t overlap, const pynn_list *list, const float *m,
+                          size_t stride, float alpha, float beta, float *y) {
+    ptrdiff_t last = (ptrdiff_t)((vectors - 1) * LANES) - (ptrdiff_t)overlap;
     floats16 sums[8] = {{0}};
     for (const pynn_entry *entry = list->entries; entry < list->end; entry++) {
         const float *row = m + entry->index * stride;
         float x = entry->value;
 #pragma GCC unroll 8
-        for (size_t v = 0; v < vectors; v++) sums[v] += x * *(const floats16 *)(row + v * LANES);
+        for (size_t v = 0; v + 1 < vectors; v++) sums[v] += x * *(const floats16 *)(row + v * LANES);
+        sums[vectors - 1] += x * *(const floats16 *)(row + last);
     }
 #pragma GCC unroll 8
     for (size_t v = 0; v < vectors; v++) {
-        floats16 *out = (floats16 *)(y + v * LANES);
-        *out = beta == 0.0f ? alpha * sums[v] : alpha * sums[v] + beta * *out;
+        floats16 *out = (floats16 *)(v + 1 < vectors ? y + v * LANES : y + last);
+        floats16 sum = beta == 0.0f ? alpha * sums[v] : alpha * sums[v] + beta * *out;
+        if (v + 1 < vectors || overlap == 0)
+            *out = sum;
+        else
+            memcpy((float *)out + overlap, (float *)&sum + overlap, (LANES - overlap) * sizeof(float));
     }
+}
+
+/* sum_rows() for many lists, `apart` from one to the next, and as many rows of Y. */
+PYNN_INLINE void sum_each(size_t vectors, size_t overlap, size_t list_count, const pynn_list *lists,
+                          size_t apart, const float *m, size_t stride, float alpha, float beta, float *y,
+                          size_t y_stride) {
+    for (size_t l = 0; l < list_count; l++)
+        sum_rows(vectors, overlap, &lists[l * apart], m, stride, alpha, beta, y + l * y_stride);
 }
 
 /* The same for a few columns that fill no vector. */
@@ -47,21 +64,29 @@ PYNN_INLINE void sum_narrow(size_t columns, const pynn_list *list, const float *
 PYNN_CLONES void sum_lists(size_t list_count, const pynn_list *lists, size_t apart, size_t columns,
                            const float *m, size_t stride, float alpha, float beta, float *y,
                            size_t y_stride) {
-    size_t o = 0;
-    for (; o + 8 * LANES <= columns; o += 8 * LANES) {
+    if (columns < LANES) {
         for (size_t l = 0; l < list_count; l++)
-            sum_rows(8, &lists[l * apart], m + o, stride, alpha, beta, y + l * y_stride + o);
+            sum_narrow(columns, &lists[l * apart], m, stride, alpha, beta, y + l * y_stride);
+        return;
     }
-    for (; o + 4 * LANES <= columns; o += 4 * LANES) {
-        for (size_t l = 0; l < list_count; l++)
-            sum_rows(4, &lists[l * apart], m + o, stride, alpha, beta, y + l * y_stride + o);
+    for (; columns >= 8 * LANES; columns -= 8 * LANES, m += 8 * LANES, y += 8 * LANES)
+        sum_each(8, 0, list_count, lists, apart, m, stride, alpha, beta, y, y_stride);
+    size_t vectors = (columns + LANES - 1) / LANES, overlap = vectors * LANES - columns;
+#define SUM_EACH(count)                                                                                    \
+    case count:                                                                                            \
+        sum_each(count, overlap, list_count, lists, apart, m, stride, alpha, beta, y, y_stride);           \
+        break
+    switch (vectors) {
+        SUM_EACH(1);
+        SUM_EACH(2);
+        SUM_EACH(3);
+        SUM_EACH(4);
+        SUM_EACH(5);
+        SUM_EACH(6);
+        SUM_EACH(7);
+        SUM_EACH(8);
     }
-    for (; o + LANES <= columns; o += LANES) {
-        for (size_t l = 0; l < list_count; l++)
-            sum_rows(1, &lists[l * apart], m + o, stride, alpha, beta, y + l * y_stride + o);
-    }
-    for (size_t l = 0; l < list_count && o < columns; l++)
-        sum_narrow(columns - o, &lists[l * apart], m + o, stride, alpha, beta, y + l * y_stride + o);
+#undef SUM_EACH
 }
 
 void pynn_sum_lists(size_t list_count, const pynn_list *lists, size_t apart, size_t columns, const float *m,

@@ -98,7 +98,7 @@ static bool check_sums(const sum_case *how) {
     return holds;
 }
 
-/* All widths up to 150: one, four and eight vectors at a time, and what fills none. */
+/* All widths up to 150: one to eight vectors at a time, the last whole or in part, or less than one. */
 static void test_sums(void) {
     static const size_t more[] = {160, 191, 192, 193, 255, 256, 257, 319, 384, 400, 511, 512, 513, 1000};
     static const float scales[][2] = {{1, 0}, {-0.5f, 0}, {-0.05f, 1}, {1, 1}, {2, -0.25f}, {0, 1}, {0, 0}};
