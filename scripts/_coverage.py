@@ -139,6 +139,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     "pynn/_model.py": {
+        "": {"from pynn.formats.c import Footprint": FOR_TYPES},
         "Model._forget_threads": {
             "self._lock = threading.RLock()": IN_CHILD,
             "self._fit_lock = threading.Lock()": IN_CHILD,

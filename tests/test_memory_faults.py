@@ -225,6 +225,14 @@ def test_workspace_is_complete_before_training(ledger: Ledger) -> None:
     assert len(set(seen)) == 1
 
 
+def test_no_memory_for_moments() -> None:
+    """It is an error of ours, and the state is as it was."""
+    state = _boundary.State(0, 5)
+    with pytest.raises(pynn.OutOfMemoryError, match="for the optimizer's"):
+        state.prepare("adam", 3, 2**60)
+    assert (state.step, state.kind, state.moments) == (5, None, [])
+
+
 def test_refused_team(ledger: Ledger) -> None:
     """A team that there is no memory for is a MemoryError, too."""
     ledger.refuse(range(1))

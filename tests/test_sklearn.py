@@ -818,3 +818,13 @@ def test_a_warm_start_drops_others() -> None:
         for _ in range(4):
             classifier.fit(X, y)
     assert len(set(classifier.loss_curve_)) == 4
+
+
+def test_one_weight_for_all() -> None:
+    """A number as sample_weight is that of each row."""
+    X, y = data("classes")
+    fitted = [
+        MLPClassifier(max_iter=2, random_state=0).fit(X, y, sample_weight=weight)
+        for weight in (None, 1.0)
+    ]
+    assert fitted[0].loss_curve_ == fitted[1].loss_curve_
