@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks, _forks
+from pynn import _checks, _fit_arguments, _forks
 from pynn._boundary import (
     ROWS_AT_A_TIME,
     Data,
@@ -26,7 +26,6 @@ from pynn._boundary import (
 )
 from pynn._errors import (
     ArgumentError,
-    ArgumentTypeError,
     ChainError,
     ClosedError,
     DivergenceError,
@@ -35,15 +34,14 @@ from pynn._errors import (
 )
 from pynn._examples import make_data, make_examples
 from pynn._history import ClassEvaluation, Evaluation, History
-from pynn._optimizers import SGD, Optimizer
+from pynn._optimizers import Optimizer
+from pynn._run import Plan, Run, fingerprint
 from pynn._spec import Spec
 from pynn._stopping import EarlyStopping
-from pynn._training import Checkpoint, OnEpoch, OnProgress, Plan, Run, Trainer, fingerprint, paced
+from pynn._training import OnEpoch, OnProgress, Trainer, paced
 
 if TYPE_CHECKING:
     from pynn.formats.c import Footprint
-
-DEFAULT_BATCH_SIZE = 128
 
 
 class Model:
@@ -168,48 +166,34 @@ class Model:
             OutOfMemoryError: There is no memory for a batch of this size.
             ClosedError: The model is closed.
         """
-        epochs = _checks.integer("epochs", epochs, least=1)
         data = self._data("", features, labels)
         examples = make_examples(
             self._spec, self._seed, data, validation, sample_weight, class_weight
         )
-        batch_size = _batch_size(batch_size, examples.size)
-        if early_stopping is not None:
-            if not isinstance(early_stopping, EarlyStopping):
-                raise ArgumentTypeError(
-                    "early_stopping must be a pynn.EarlyStopping, as in"
-                    f" pynn.EarlyStopping(patience=5), got {_checks.describe(early_stopping)}"
-                )
-            early_stopping._check(
+        kept = _fit_arguments.checkpoint(checkpoint, every)
+        may_be_resumed = kept is not None or self._resumed is not None
+        plan = Plan(
+            epochs=_checks.integer("epochs", epochs, least=1),
+            batch_size=_fit_arguments.batch_size(batch_size, examples.size),
+            optimizer=_fit_arguments.optimizer(optimizer),
+            rows=examples.size,
+            shuffle=_fit_arguments.shuffle(shuffle),
+            fraction=float(validation) if isinstance(validation, (float, np.floating)) else 0.0,
+            early_stopping=_fit_arguments.early_stopping(
+                early_stopping,
                 has_validation=examples.held_out is not None,
                 has_accuracy=self._spec.answers > 0,
-            )
-        if not isinstance(shuffle, bool):
-            raise ArgumentTypeError(
-                f"shuffle must be True or False, got {_checks.describe(shuffle)}"
-            )
-        kept = _checkpoint(checkpoint, every)
-        checksum = 0
-        if kept is not None or self._resumed is not None:
-            checksum = fingerprint(examples.data)
-        plan = Plan(
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=_optimizer(optimizer),
-            rows=examples.size,
-            shuffle=shuffle,
-            fraction=float(validation) if isinstance(validation, (float, np.floating)) else 0.0,
-            early_stopping=early_stopping,
-            fingerprint=checksum,
+            ),
+            fingerprint=fingerprint(examples.data) if may_be_resumed else 0,
         )
-        callbacks = _callbacks(on_epoch)
+        callbacks = _fit_arguments.on_epoch(on_epoch)
         if on_progress is not None:
-            _check_callable("on_progress", on_progress)
+            _fit_arguments.check_callable("on_progress", on_progress)
         with self._only_fit():
             run = self._start(plan, validated=examples.held_out is not None)
             most = 0 if examples.held_out is None else examples.held_out.rows
             with self._lock:  # now, for all of it: no epoch is lost to a lack of memory
-                self._open_workspace(max(batch_size, min(most, ROWS_AT_A_TIME)))
+                self._open_workspace(max(plan.batch_size, min(most, ROWS_AT_A_TIME)))
             return Trainer(self, run, examples, callbacks, on_progress, kept).train()
 
     def partial_fit(
@@ -245,11 +229,11 @@ class Model:
         """
         data = self._data("", features, labels)
         data = make_examples(self._spec, self._seed, data, None, sample_weight, None).data
-        size = DEFAULT_BATCH_SIZE
+        size = _fit_arguments.DEFAULT_BATCH_SIZE
         if batch_size is not None:
             size = _checks.integer("batch_size", batch_size, least=1)
         size = min(size, data.rows)
-        used = _optimizer(optimizer)
+        used = _fit_arguments.optimizer(optimizer)
         order = np.arange(data.rows, dtype=np.uint32)
         sums = RunningSums(Sums())
         with self._only_fit():
@@ -787,55 +771,6 @@ def _restore(
         entry, best, path = resumed
         model._resumed = Run.from_dict(entry, best), path
     return model
-
-
-def _batch_size(batch_size: object, count: int) -> int:
-    if batch_size is None:
-        return min(DEFAULT_BATCH_SIZE, count)
-    size = _checks.integer("batch_size", batch_size, least=1)
-    if size > count:
-        raise ArgumentError(
-            f"batch_size must be at most the number of examples, {count}, got {size}"
-        )
-    return size
-
-
-def _optimizer(optimizer: object) -> Optimizer:
-    if optimizer is None:
-        return SGD()
-    if not isinstance(optimizer, Optimizer):
-        raise ArgumentTypeError(
-            "optimizer must be a pynn.SGD, pynn.Adam or pynn.AdamW, as in"
-            f" pynn.SGD(learning_rate=0.1), got {_checks.describe(optimizer)}"
-        )
-    return optimizer
-
-
-def _callbacks(on_epoch: object) -> Sequence[OnEpoch]:
-    if on_epoch is None:
-        return ()
-    callbacks = on_epoch if isinstance(on_epoch, (list, tuple)) else (on_epoch,)
-    for callback in callbacks:
-        _check_callable("on_epoch", callback)
-    return tuple(callbacks)
-
-
-def _check_callable(name: str, callback: object) -> None:
-    if not callable(callback):
-        raise ArgumentTypeError(f"{name} must be callable, got {_checks.describe(callback)}")
-
-
-def _checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkpoint | None:
-    if path is None:
-        if every is not None:
-            raise ArgumentError(
-                f"every needs a checkpoint, the file to keep the run in; got every={every} and"
-                " checkpoint=None"
-            )
-        return None
-    steps = 0 if every is None else _checks.integer("every", every, least=1)
-    # Of now: a callback may change the current folder.
-    return Checkpoint(os.path.abspath(_checks.path("checkpoint", path)), steps)
 
 
 def _not_finite(what: str, data: Data) -> PynnError:

@@ -1,0 +1,254 @@
+"""What a run of `fit` is of, where it stands, and how a checkpoint says that.
+
+What an epoch's end changes is one assignment of a `Position`, whose sums the C library counts up
+while it steps: so whenever Ctrl-C comes, parameters and position belong together.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import zlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pynn import _checks
+from pynn._boundary import Data, Floats, RunningSums, State, Sums
+from pynn._errors import ArgumentError
+from pynn._history import EpochResult
+from pynn._optimizers import Optimizer, from_dict, to_dict
+from pynn._stopping import EarlyStopping, from_entry, to_entry
+
+MOMENTS = ("optimizer.first", "optimizer.second")
+"""The names that a checkpoint keeps an optimizer's moments by."""
+
+
+class Plan(NamedTuple):
+    """What a run is of; a run that is resumed must be of the same, but for the epochs."""
+
+    epochs: int
+    batch_size: int
+    optimizer: Optimizer
+    rows: int
+    shuffle: bool
+    fraction: float
+    """Of the examples that are held out for validation."""
+    early_stopping: EarlyStopping | None
+    fingerprint: int
+    """Of the examples: a checksum of all labels and weights and of some rows."""
+
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch."""
+        return -(-self.rows // self.batch_size)
+
+
+class Position(NamedTuple):
+    """Where a run stands: the epochs that are done, and what the steps since then have summed."""
+
+    results: tuple[EpochResult, ...]
+    sums: RunningSums
+    best: Floats | None = None
+    """The parameters after the best epoch, where early stopping restores them."""
+
+
+class Run:
+    """A call of `fit` and how far it is.
+
+    Args:
+        plan: What it is of.
+        first_epoch: Epochs that the model was trained for before.
+        results: Those of the epochs that are done.
+        sums: Those of the steps that are done since.
+        best: The parameters after the best epoch.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        first_epoch: int,
+        results: tuple[EpochResult, ...] = (),
+        sums: Sums | None = None,
+        best: Floats | None = None,
+    ) -> None:
+        self.plan = plan
+        self.first_epoch = first_epoch
+        self.position = Position(results, RunningSums(sums or Sums()), best)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return len(self.position.results)
+
+    @property
+    def step(self) -> int:
+        """Steps done since."""
+        return -(-self.position.sums.read().rows // self.plan.batch_size)
+
+    @property
+    def epochs_trained(self) -> int:
+        """Epochs that the model has been trained for, with those before the run."""
+        return self.first_epoch + self.epoch
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do."""
+        plan, results = self.plan, self.position.results
+        stopping = plan.early_stopping
+        stopped = stopping is not None and len(results) > 0 and stopping._is_over(results)
+        return len(results) >= plan.epochs or stopped
+
+    def continues(self, plan: Plan, path: str, *, validated: bool) -> None:
+        """Take on the epochs of a call of `fit` that resumes this run, with validation or without.
+
+        Raises:
+            ArgumentError: The call is of something else.
+        """
+        for name, ours, theirs in (
+            ("batch_size", self.plan.batch_size, plan.batch_size),
+            ("shuffle", self.plan.shuffle, plan.shuffle),
+            ("validation, as a fraction,", self.plan.fraction, plan.fraction),
+            ("the number of examples", self.plan.rows, plan.rows),
+            ("early_stopping", self.plan.early_stopping, plan.early_stopping),
+            ("optimizer", self.plan.optimizer, plan.optimizer),
+        ):
+            same = ours == theirs
+            if isinstance(ours, Optimizer) and isinstance(theirs, Optimizer):
+                same = to_dict(ours) == to_dict(theirs)  # a callable of the caller's is any
+            if not same:
+                raise ArgumentError(
+                    f"{name} must be {ours}, as in the run that {path} keeps, got {theirs};"
+                    " to start anew from its parameters, use pynn.load"
+                )
+        if plan.fingerprint != self.plan.fingerprint:
+            raise ArgumentError(
+                f"features, labels and weights must be those of the run that {path} keeps; they"
+                " have changed. To start anew from its parameters, use pynn.load"
+            )
+        results = self.position.results
+        if results and (results[0].val_loss is not None) != validated:
+            needs, got = ("None", "data") if validated else ("given", "None")
+            raise ArgumentError(
+                f"validation must be {needs}, as in the run that {path} keeps, got {got}; to start"
+                " anew from its parameters, use pynn.load"
+            )
+        begun = self.epoch + (self.step > 0)
+        if plan.epochs < begun:
+            raise ArgumentError(
+                f"epochs must be at least {begun}, as many are begun in {path}, got {plan.epochs}"
+            )
+        self.plan = plan
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        results, sums, _ = self.position
+        plan = self.plan._asdict()
+        plan["optimizer"] = to_dict(self.plan.optimizer)
+        plan["early_stopping"] = to_entry(self.plan.early_stopping)
+        return {
+            **plan,
+            "first_epoch": self.first_epoch,
+            "results": [[_kept(figure) for figure in result] for result in results],
+            "sums": list(sums.read()),
+        }
+
+    @classmethod
+    def from_dict(cls, run: dict[str, Any], best: Floats | None = None) -> Run:
+        """The run that to_dict() gave; ValueError, TypeError or LookupError if it is damaged."""
+        if not isinstance(run, dict):
+            raise ValueError(f"it must be an object, got {_checks.describe(run)}")
+        whole = {
+            name: _checks.integer(name, run[name], least=least, most=2**62)
+            for name, least in (("epochs", 1), ("batch_size", 1), ("rows", 1), ("first_epoch", 0))
+        }
+        first_epoch = whole.pop("first_epoch")
+        fingerprint = _checks.integer("fingerprint", run["fingerprint"], least=0, most=2**32 - 1)
+        if not isinstance(run["shuffle"], bool):
+            raise ValueError(f"shuffle must be a bool, got {_checks.describe(run['shuffle'])}")
+        plan = Plan(
+            optimizer=from_dict(run["optimizer"]),
+            shuffle=run["shuffle"],
+            fraction=_finite(run["fraction"]),
+            early_stopping=from_entry(run["early_stopping"]),
+            fingerprint=fingerprint,
+            **whole,
+        )
+        results = tuple(map(_result, run["results"]))
+        loss, correct, rows = run["sums"]
+        correct = _checks.integer("sums", correct, least=0, most=2**62)
+        rows = _checks.integer("sums", rows, least=0, most=plan.rows)
+        if rows % plan.batch_size and rows != plan.rows:
+            raise ValueError(f"{rows} examples are no whole steps of {plan.batch_size}")
+        if len(results) > plan.epochs or (len(results) == plan.epochs and rows):
+            raise ValueError(f"more is done than {plan.epochs} epochs")
+        stopping = plan.early_stopping
+        needs_best = stopping is not None and stopping.restore_best and best is None
+        if stopping is not None and needs_best and stopping._best_epoch(results) > 0:
+            raise KeyError("best")
+        return cls(plan, first_epoch, results, Sums(_finite(loss), correct, rows), best)
+
+    def keep(self, state: State) -> tuple[dict[str, Any], dict[str, Floats]]:
+        """What a checkpoint keeps of the run and its optimizer: an entry for JSON, and arrays."""
+        moments = [moment.copy() for moment in state.moments]
+        arrays = dict(zip(MOMENTS, moments, strict=False))
+        if self.position.best is not None:
+            arrays["best"] = self.position.best
+        kept = {"kind": state.kind, "updates": state.updates, "moments": len(moments)}
+        return {**self.to_dict(), "state": kept}, arrays
+
+    def restore(self, state: State, entry: dict[str, Any], arrays: Mapping[str, Floats]) -> None:
+        """Bring a state to where keep() found it; errors as from_dict()."""
+        kept = entry["state"]
+        kind = kept["kind"]
+        updates = _checks.integer("updates", kept["updates"], least=0, most=2**62)
+        if kind not in (None, "sgd", "adam", "adamw"):
+            raise ValueError(f"unknown optimizer {_checks.describe(kind)}")
+        count = _checks.integer("moments", kept["moments"], least=0, most=len(MOMENTS))
+        moments = [arrays[name].copy() for name in MOMENTS[:count]]
+        state.restore(state.step, updates, kind, moments)
+
+
+def _result(entry: Any) -> EpochResult:
+    """The figures of an epoch that to_dict() gave; as `Run.from_dict` if they are damaged."""
+    epoch, epochs, loss, accuracy, val_loss, val_accuracy, seconds = entry
+    return EpochResult(
+        _checks.integer("epoch", epoch, least=1),
+        _checks.integer("epochs", epochs, least=1),
+        _finite(loss),
+        math.nan if accuracy is None else _finite(accuracy),
+        None if val_loss is None else _finite(val_loss),
+        _val_accuracy(val_loss, val_accuracy),
+        _finite(seconds),
+    )
+
+
+def _val_accuracy(val_loss: Any, val_accuracy: Any) -> float | None:
+    """None without validation, nan for regression; both are null in a file."""
+    if val_accuracy is None:
+        return None if val_loss is None else math.nan
+    return _finite(val_accuracy)
+
+
+def _kept(figure: Any) -> Any:
+    """JSON has no nan."""
+    return None if isinstance(figure, float) and math.isnan(figure) else figure
+
+
+def _finite(figure: Any) -> float:
+    """A figure, as no other is ever kept; as `Run.from_dict` if it is damaged."""
+    if type(figure) not in (int, float) or not -sys.float_info.max <= figure <= sys.float_info.max:
+        raise ValueError(f"a figure must be a finite number, got {_checks.describe(figure)}")
+    return float(figure)
+
+
+def fingerprint(data: Data) -> int:
+    """A checksum of all answers and weights, and of up to 64 rows: to notice other examples."""
+    assert data.answers is not None
+    some = data.features[:: -(-data.rows // 64)]
+    kind = f"{math.prod(data.features.shape[1:])} {data.features.dtype}"
+    checksum = zlib.crc32(data.answers.data, zlib.crc32(kind.encode()))
+    if data.weights is not None:
+        checksum = zlib.crc32(data.weights.data, checksum)
+    return zlib.crc32(np.ascontiguousarray(some).data, checksum)
