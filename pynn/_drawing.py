@@ -100,8 +100,9 @@ def draw_confusion(counts: npt.NDArray[np.int64], names: Sequence[str]) -> Figur
     figure.colorbar(image, label="share of the true class", shrink=0.8)
     step = -(-classes // _MOST_NUMBERS)
     rotation = 90 if max(map(len, names)) > 3 else 0
-    axes.set_xticks(range(0, classes, step), names[::step], rotation=rotation)
-    axes.set_yticks(range(0, classes, step), names[::step])
+    # Names are no formulas: a "$" in them is one.
+    axes.set_xticks(range(0, classes, step), names[::step], rotation=rotation, parse_math=False)
+    axes.set_yticks(range(0, classes, step), names[::step], parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     total, right = int(counts.sum()), int(np.trace(counts))

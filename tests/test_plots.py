@@ -153,6 +153,16 @@ def test_confusion_matrix_names_its_classes() -> None:
     assert overlaps(figure) == []
 
 
+def test_names_are_no_formulas(tmp_path: Path) -> None:
+    """What matplotlib would take for TeX, and refuse, is drawn as it is."""
+    figure = plots.confusion_matrix(
+        np.eye(2, dtype=int), tmp_path / "matrix.png", labels=["$5_", r"$\nothing$"]
+    )
+    axes = figure.axes[0]
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        assert not label.get_parse_math()
+
+
 @pytest.mark.parametrize("classes", [1, 2, 10, 24, 25, 100])
 def test_confusion_matrix_of_any_size(classes: int) -> None:
     """Counts of five digits can be read, or are left out where there are too many classes."""
