@@ -166,6 +166,7 @@ def test_activations_are_scikit_learns(activation: str) -> None:
         {"solver": "adam", "beta_1": 0.5, "beta_2": 0.9},
         {"solver": "adam", "hidden_layer_sizes": ()},
         {"solver": "adam", "hidden_layer_sizes": 7, "batch_size": "auto"},
+        {"solver": "adam", "hidden_layer_sizes": np.array([4, 3])},
     ],
     ids=str,
 )
@@ -213,6 +214,7 @@ def test_early_stopping_is_scikit_learns(kind: str) -> None:
     assert ours.best_validation_score_ == max(ours.validation_scores_)
     assert ours.best_loss_ is None
     assert len(ours.validation_loss_curve_) == 12
+    assert_same(ours, theirs)
 
 
 def test_weights_of_examples_are_scikit_learns() -> None:
@@ -610,6 +612,7 @@ def test_ctrl_c_keeps_what_there_is() -> None:
         ({"learning_rate": 0.1}, ValueError, "learning_rate must be 'constant' or"),
         ({"hidden_layer_sizes": (5, 0)}, ValueError, "hidden_layer_sizes must be at least 1"),
         ({"hidden_layer_sizes": "5"}, TypeError, "hidden_layer_sizes must be an integer"),
+        ({"hidden_layer_sizes": iter([5])}, TypeError, "hidden_layer_sizes must be an integer"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
         ({"batch_size": "all"}, ValueError, "must be 'auto', got str 'all'"),
         ({"max_iter": 0}, ValueError, "max_iter must be at least 1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -92,7 +92,8 @@ def choice(name: str, value: object, allowed: Sequence[str], *, only_theirs: str
 
 def hidden_sizes(sizes: Any) -> list[int]:
     """The widths of the hidden layers, from an integer or several."""
-    if isinstance(sizes, (str, bytes, dict)) or not isinstance(sizes, Iterable):
+    several = isinstance(sizes, Collection) and not isinstance(sizes, (str, bytes, dict))
+    if not several or getattr(sizes, "ndim", 1) == 0:  # an array of no dimension is a number
         sizes = [sizes]
     return [_checks.integer("hidden_layer_sizes", size, least=1) for size in sizes]
 
