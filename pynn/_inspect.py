@@ -118,7 +118,9 @@ def _row(name: str, array: npt.NDArray[Any]) -> tuple[str, ...]:
         array = finite
     figures = ("", "", "")
     if array.size > 0:
-        mean = float(array.mean(dtype=np.float64))
+        wide = np.longdouble if array.dtype == np.float64 else np.float64
+        with np.errstate(over="ignore"):  # where longdouble is no wider
+            mean = float(array.mean(dtype=wide))
         figures = (_figure(array.min().item()), _figure(mean), _figure(array.max().item()))
     return name, str(array.dtype), shape, *figures, remark
 

@@ -143,6 +143,7 @@ def test_inspect_a_file_of_the_rust_library(
         (np.arange(24, dtype=np.uint8).reshape(2, 3, 4), "uint8 2 x 3 x 4 0 11.5 23"),
         (np.array([-3, 123456], np.int32), "int32 2 -3 6.173e+04 123456"),
         (np.array(2.5), "float64 one 2.5 2.5 2.5"),
+        (np.array([1.5e308, 1.7e308]), "float64 2 1.5e+308 1.6e+308 1.7e+308"),
         (np.empty((0, 28), np.uint8), "uint8 0 x 28"),
         (np.array([1, np.nan, 3, np.inf], np.float32), "float32 4 1 2 3 2 not finite"),
         (np.array([np.nan], np.float32), "float32 1 1 not finite"),
