@@ -560,6 +560,16 @@ def test_tensors_that_are_no_arrays() -> None:
         pytorch.load(tensors, CHAIN)
 
 
+def test_tensors_of_a_file_that_are_no_arrays(
+    torch_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Are the file's fault, which is named."""
+    tensors = {k: Tensor(array, "torch.float16") for k, array in modules("0", "2").items()}
+    pretend_torch(monkeypatch, lambda *_, **__: tensors)
+    with pytest.raises(pynn.FileFormatError, match=f"^{torch_file}: '0.weight' cannot be read"):
+        pytorch.load(torch_file, CHAIN)
+
+
 # ------------------------------------------------------------ what is written
 
 

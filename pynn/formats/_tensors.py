@@ -63,7 +63,7 @@ def opened(source: object) -> Iterator[Source]:
         try:
             tensors = _of_mapping(_load_with_torch(name))
         except ArgumentTypeError as error:
-            raise FileFormatError(f"{name}: {error}") from None
+            _files.refuse(name, str(error))
         yield Source(f"{name}: ", FileFormatError, tensors)
         return
     import safetensors
@@ -72,7 +72,7 @@ def opened(source: object) -> Iterator[Source]:
         with safetensors.safe_open(name, framework="numpy") as opened_file:
             yield Source(f"{name}: ", FileFormatError, _of_safetensors(name, opened_file))
     except safetensors.SafetensorError as error:
-        raise FileFormatError(f"{name}: not a safetensors file: {error}") from None
+        _files.refuse(name, f"not a safetensors file: {error}")
 
 
 def is_safetensors(start: bytes) -> bool:
@@ -150,7 +150,7 @@ def _load_with_torch(name: str) -> Mapping[Any, Any]:
         raise
     except Exception as error:  # of a damaged file it raises errors of many kinds
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileFormatError(f"{name}: torch.load refuses it: {first}") from None
+        _files.refuse(name, f"torch.load refuses it: {first}")
     if not isinstance(content, Mapping):
         raise FileFormatError(
             f"{name}: holds no state_dict: {type(content).__name__}; save module.state_dict()"

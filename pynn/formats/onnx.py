@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pynn._model import Model
 
 OPSET = 13
-"""The operators' version: that of 2021, which has all that is needed and every runtime knows."""
+"""The operators' version: that of 2020, which has all that is needed and every runtime knows."""
 
 IR_VERSION = 7
 """The file format's version: the one that came with this opset."""

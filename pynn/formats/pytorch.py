@@ -202,7 +202,12 @@ def _check(
 
 def _read(source: Source, name: str) -> npt.NDArray[np.float32]:
     """A tensor as float32."""
-    array = source.tensors[name].read()
+    try:
+        array = source.tensors[name].read()
+    except ArgumentTypeError as error:
+        if source.error is ArgumentError:
+            raise
+        raise source.error(f"{source.label}{error}") from None  # of a file that holds it
     with np.errstate(over="raise", under="ignore"):
         try:
             return array.astype(np.float32)
