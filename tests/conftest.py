@@ -1,5 +1,6 @@
 """Test the installed package, not the source folder of the same name; fixtures that tests share."""
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ _root = Path(__file__).parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _root]
 
 Examples = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of tests, which live until the end anyway."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
