@@ -84,6 +84,12 @@ def classifier() -> pynn.Model:
     return chain.softmax_cross_entropy().build(seed=4)
 
 
+def wide() -> pynn.Model:
+    """One of the size of MNIST's."""
+    chain = pynn.Builder().input(784).dense(256).relu().dense(64).relu().dense(10)
+    return chain.softmax_cross_entropy().build(seed=5)
+
+
 def alone(kind: str) -> pynn.Model:
     """y = f(x) for an activation f."""
     chain: Any = pynn.Builder().input(1).dense(1)
@@ -106,7 +112,7 @@ def exported(
 ) -> dict[str, Exported]:
     """The random networks and some others in one library, with libc and without."""
     models = {f"net{seed}": random_network(seed, widest=24) for seed in range(NETWORKS)}
-    models |= {"classifier": classifier(), "constants": constants()}
+    models |= {"classifier": classifier(), "constants": constants(), "wide": wide()}
     models |= {kind: alone(kind) for kind in FUNCTIONS}
     return export_all(models, tmp_path_factory.mktemp("exported"), libc=request.param)
 
@@ -114,10 +120,10 @@ def exported(
 # ------------------------------------------------------------ numbers
 
 
-@pytest.mark.parametrize("seed", range(NETWORKS))
-def test_exported_c_agrees(seed: int, exported: dict[str, Exported]) -> None:
+@pytest.mark.parametrize("name", [*(f"net{seed}" for seed in range(NETWORKS)), "wide"])
+def test_exported_c_agrees(name: str, exported: dict[str, Exported]) -> None:
     """Outputs are within 1e-6 of ours, or of the largest of a network; for floats and bytes."""
-    network = exported[f"net{seed}"]
+    network = exported[name]
     for x in random_inputs(network.model, 9):
         expected = network.model(x)
         error = np.abs(network.predict(x) - expected).max()
