@@ -194,7 +194,7 @@ def permutation(seed: int, stream: int, count: int) -> npt.NDArray[np.uint32]:
 def _floats(array: Floats, count: int, *, writable: bool = False) -> Any:
     """A pointer to a float32 array of at least `count` values."""
     assert array.dtype == _FLOAT32 and array.flags.c_contiguous and array.size >= count
-    return ffi.from_buffer("float[]", array, require_writable=writable)
+    return ffi.from_buffer("float[]", array, writable)
 
 
 class Network:
@@ -273,36 +273,29 @@ class Data:
     def __init__(
         self, features: Features, answers: Answers | None = None, weights: Floats | None = None
     ) -> None:
-        assert features.flags.c_contiguous and features.flags.aligned
-        assert features.dtype in (_UINT8, _FLOAT32)
+        flags, dtype = features.flags, features.dtype
+        assert flags.c_contiguous and flags.aligned and dtype in (_UINT8, _FLOAT32)
         self.rows = len(features)
         self.features = features
         self._features = ffi.from_buffer(features)
         self.answers = answers
         self.weights = weights
-        labels = targets = ffi.NULL
+        kind = lib.PYNN_FEATURES_UINT8 if dtype == _UINT8 else lib.PYNN_FEATURES_FLOAT32
+        # What is not set is zero: the pointers NULL, the path PYNN_PATH_AUTO.
+        self.handle = ffi.new("pynn_data *", (self._features, kind, self.rows))
         if answers is not None:
-            assert answers.flags.c_contiguous and len(answers) == self.rows
-            if answers.dtype == np.int32:
-                labels = ffi.from_buffer("int32_t[]", answers)
-            else:
-                assert answers.dtype == _FLOAT32 and answers.ndim == 2
-                targets = ffi.from_buffer("float[]", answers)
+            self._lend_answers(answers)
         if weights is not None:
             assert weights.shape == (self.rows,)
-        self._lent = labels, targets, ffi.NULL if weights is None else _floats(weights, self.rows)
-        uint8 = features.dtype == _UINT8
-        self.handle = ffi.new(
-            "pynn_data *",
-            (
-                self._features,
-                lib.PYNN_FEATURES_UINT8 if uint8 else lib.PYNN_FEATURES_FLOAT32,
-                self.rows,
-                labels,
-                lib.PYNN_PATH_AUTO,
-                *self._lent[1:],
-            ),
-        )
+            self._weights = self.handle.weights = _floats(weights, self.rows)
+
+    def _lend_answers(self, answers: Answers) -> None:
+        assert answers.flags.c_contiguous and len(answers) == self.rows
+        if answers.dtype == np.int32:
+            self._answers = self.handle.labels = ffi.from_buffer("int32_t[]", answers)
+        else:
+            assert answers.dtype == _FLOAT32 and answers.ndim == 2
+            self._answers = self.handle.targets = ffi.from_buffer("float[]", answers)
 
     def find_not_finite(self, rows: npt.NDArray[np.uint32] | None = None) -> tuple[int, str] | None:
         """The first of some rows, or of all, with a feature that is not finite.

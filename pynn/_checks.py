@@ -72,13 +72,13 @@ def features(name: str, value: object, inputs: int) -> Features:
     copied, too.
     """
     array = plain_array(name, value)
-    if array.dtype == _FLOAT64:
-        array = _to_float32(name, array)
     if array.dtype != _UINT8 and array.dtype != _FLOAT32:
-        raise ArgumentTypeError(
-            f"{name} must be uint8 (read as value / 255) or float32 (taken as it is), got dtype"
-            f" {array.dtype}; convert with {name.split()[-1]}.astype(np.float32)"
-        )
+        if array.dtype != _FLOAT64:
+            raise ArgumentTypeError(
+                f"{name} must be uint8 (read as value / 255) or float32 (taken as it is), got dtype"
+                f" {array.dtype}; convert with {name.split()[-1]}.astype(np.float32)"
+            )
+        array = _to_float32(name, array)
     width = math.prod(array.shape[1:])
     if array.ndim < 2 or width != inputs:
         got = f"got shape {array.shape}"
