@@ -28,6 +28,8 @@ class Examples(NamedTuple):
     held_out: Data | None
     held: Rows | None = None
     """Which rows of the data those are, if they are of it."""
+    fraction: float = 0.0
+    """Of the data that these are; 0 if they are not of it."""
 
     @property
     def size(self) -> int:
@@ -59,6 +61,7 @@ def make_examples(
     rows: Rows | None = None
     held_out: Data | None = None
     held: Rows | None = None
+    fraction = 0.0
     if isinstance(validation, (float, np.floating)):
         fraction = _checks.real("validation", validation, above=0.0, below=1.0)
         rows, held = divide(spec, seed, data, fraction)
@@ -69,7 +72,7 @@ def make_examples(
     if sample_weight is not None or class_weight is not None:
         weights = _weigh(spec, data, rows, sample_weight, class_weight)
         data = Data(data.features, data.answers, weights)
-    return Examples(data, rows, held_out, held)
+    return Examples(data, rows, held_out, held, fraction)
 
 
 def _pair(validation: object) -> tuple[object, object]:

@@ -178,7 +178,7 @@ class Model:
             optimizer=_fit_arguments.optimizer(optimizer),
             rows=examples.size,
             shuffle=_fit_arguments.shuffle(shuffle),
-            fraction=float(validation) if isinstance(validation, (float, np.floating)) else 0.0,
+            fraction=examples.fraction,
             early_stopping=_fit_arguments.early_stopping(
                 early_stopping,
                 has_validation=examples.held_out is not None,
@@ -292,7 +292,9 @@ class Model:
             _files.refuse(name, "a model, but no checkpoint of a run; use pynn.load")
         model = cls(*saved[:6])
         try:
-            run = Run.from_dict(saved.run, saved.arrays.get("best"))
+            run = Run.from_dict(
+                saved.run, saved.arrays.get("best"), has_accuracy=saved.spec.answers > 0
+            )
             run.restore(model._state, saved.run, saved.arrays)
             if run.epochs_trained != saved.epochs_trained:
                 raise ValueError(
@@ -570,7 +572,8 @@ class Model:
 
         saved = _files.load(path)
         entry = saved.run or {}
-        run = Run.from_dict(entry, saved.arrays.get("best"))
+        has_accuracy = self._spec.answers > 0
+        run = Run.from_dict(entry, saved.arrays.get("best"), has_accuracy=has_accuracy)
         state = State(self._seed, saved.steps_trained)
         run.restore(state, entry, saved.arrays)
         with self._lock:
@@ -769,7 +772,7 @@ def _restore(
     model._state.restore(step, updates, kind, [moment.copy() for moment in moments])
     if resumed is not None:
         entry, best, path = resumed
-        model._resumed = Run.from_dict(entry, best), path
+        model._resumed = Run.from_dict(entry, best, has_accuracy=spec.answers > 0), path
     return model
 
 

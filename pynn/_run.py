@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,8 +155,13 @@ class Run:
         }
 
     @classmethod
-    def from_dict(cls, run: dict[str, Any], best: Floats | None = None) -> Run:
-        """The run that to_dict() gave; ValueError, TypeError or LookupError if it is damaged."""
+    def from_dict(
+        cls, run: dict[str, Any], best: Floats | None = None, *, has_accuracy: bool
+    ) -> Run:
+        """The run that to_dict() gave; ValueError, TypeError or LookupError if it is damaged.
+
+        has_accuracy: whether the model's loss has one.
+        """
         if not isinstance(run, dict):
             raise ValueError(f"it must be an object, got {_checks.describe(run)}")
         whole = {
@@ -176,6 +181,7 @@ class Run:
             **whole,
         )
         results = tuple(map(_result, run["results"]))
+        _check_figures(results, has_accuracy=has_accuracy)
         loss, correct, rows = run["sums"]
         correct = _checks.integer("sums", correct, least=0, most=2**62)
         rows = _checks.integer("sums", rows, least=0, most=plan.rows)
@@ -222,6 +228,17 @@ def _result(entry: Any) -> EpochResult:
         _val_accuracy(val_loss, val_accuracy),
         _finite(seconds),
     )
+
+
+def _check_figures(results: Sequence[EpochResult], *, has_accuracy: bool) -> None:
+    """That all epochs have the figures of their loss, and validation or none: else ValueError."""
+    for result in results:
+        validated = results[0].val_loss is not None
+        tested = result.val_accuracy
+        has_tested = tested is not None and not math.isnan(tested)
+        has = (not math.isnan(result.accuracy), result.val_loss is not None, has_tested)
+        if has != (has_accuracy, validated, validated and has_accuracy):
+            raise ValueError(f"the figures of epoch {result.epoch} are not those of its loss")
 
 
 def _val_accuracy(val_loss: Any, val_accuracy: Any) -> float | None:

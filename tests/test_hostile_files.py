@@ -458,6 +458,8 @@ def use_or_refuse(path: Path, content: bytes) -> None:
         return
     assert f"History({history.epochs} epochs in " in repr(history)
     assert len(history.accuracy) == len(history.seconds) == history.epochs == 3
+    assert len(history.val_loss) == len(history.val_accuracy) == 3
+    assert np.isfinite(history.accuracy + history.val_accuracy).all()
     assert all(type(loss) is float and np.isfinite(loss) for loss in history.loss)
     pynn.Model.resume(after).close()
 
@@ -590,7 +592,7 @@ def test_any_metadata_is_used_or_refused(
 RUN_PLACES = [
     *(("epochs",), ("batch_size",), ("rows",), ("first_epoch",), ("fingerprint",)),
     *(("optimizer",), ("optimizer", "kind"), ("optimizer", "learning_rate")),
-    *(("results",), ("results", 0), ("results", 0, 0), ("results", 0, 2), ("results", 0, 4)),
+    *(("results",), ("results", 0), *(("results", 0, figure) for figure in range(7))),
     *(("sums",), ("sums", 0), ("sums", 1), ("sums", 2)),
 ]
 EXTREMES: list[Any] = [

@@ -332,7 +332,7 @@ def lines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return request.param, line.count
 
 
-PARTS = 30
+PARTS = 50
 
 
 # One of the lines is the way out of a with statement, where no signal is seen: a trace function can
@@ -346,7 +346,7 @@ def test_ctrl_c_may_come_at_any_line(
     stepwise: None,
     tmp_path: Path,
 ) -> None:
-    """At a line drawn from each thirtieth of a run's lines: of checks, steps, ends and savings."""
+    """At a line drawn from each fiftieth of a run's lines: of checks, steps, ends and savings."""
     expected, states = undisturbed
     every, count = lines
     number = np.random.default_rng([51, part]).integers(
