@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pynn
-from pynn import _inspect
+from pynn import _checks, _inspect
 
 DESCRIPTION = """\
 Look at the files of pynn, and export models to other formats.
@@ -205,8 +205,7 @@ def reason(error: BaseException) -> str:
         if error.filename is not None:
             text = f"{os.fsdecode(error.filename)}: {text}"
     text = " ".join(text.split()) or type(error).__name__
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return _checks.printable(text, LONGEST)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,12 @@ def describe(value: object) -> str:
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
+def printable(text: str, longest: int) -> str:
+    """Text that may be long, or no text at all, for an error: a terminal obeys nothing in it."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
+    return shown if len(text) <= longest else f"{shown}..."
+
+
 def integer(name: str, value: object, *, least: int, most: int | None = None) -> int:
     """An integer in [least, most], from any integer type but bool."""
     if isinstance(value, (bool, np.bool_)):

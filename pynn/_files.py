@@ -122,8 +122,7 @@ def load(path: str | os.PathLike[str]) -> Saved:
 
 def refuse(name: str, why: str) -> NoReturn:
     """Say what is wrong with a file; what that quotes from it may be long, or no text at all."""
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in why[:400])
-    raise FileFormatError(f"{name}: {text}{'...' if len(why) > 400 else ''}") from None
+    raise FileFormatError(f"{name}: {_checks.printable(why, 400)}") from None
 
 
 def _read(name: str, file: Any) -> Saved:

@@ -221,8 +221,7 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
         Arrays of the same shapes may be assigned.
         """
-        named = self.model_.parameters.items()
-        return _networks.Views(view for name, view in named if name.endswith(".weight"))
+        return self._views(".weight")
 
     @coefs_.setter
     def coefs_(self, arrays: Sequence[Any]) -> None:
@@ -234,12 +233,15 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
         Arrays of the same shapes may be assigned.
         """
-        named = self.model_.parameters.items()
-        return _networks.Views(view for name, view in named if name.endswith(".bias"))
+        return self._views(".bias")
 
     @intercepts_.setter
     def intercepts_(self, arrays: Sequence[Any]) -> None:
         _networks.set_parameters(self.intercepts_, arrays, "intercepts_")
+
+    def _views(self, ending: str) -> list[Floats]:
+        named = self.model_.parameters.items()
+        return _networks.Views(view for name, view in named if name.endswith(ending))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
