@@ -13,8 +13,9 @@ enum { LANES = 16, WORDS = 4, DRAWS = LANES * WORDS };
 
 /* Masks by the words of blocks `block` to `block` + LANES - 1 of a stream: pynn_philox4x32(), of which this
  * is the same with arrays in the place of numbers. A word below `threshold` drops. */
-PYNN_CLONES void draw_blocks(uint64_t seed, uint64_t stream, uint64_t block, uint32_t threshold, float kept,
-                             float *mask) {
+PYNN_KERNEL(void, draw_blocks,
+            (uint64_t seed, uint64_t stream, uint64_t block, uint32_t threshold, float kept, float *mask),
+            (seed, stream, block, threshold, kept, mask)) {
     uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     for (size_t b = 0; b < LANES; b++) {
@@ -58,7 +59,7 @@ void pynn_dropout_mask(uint64_t seed, uint64_t step, size_t layer, float rate, u
     }
 }
 
-PYNN_CLONES void multiply(size_t count, const float *x, const float *m, float *y) {
+PYNN_KERNEL(void, multiply, (size_t count, const float *x, const float *m, float *y), (count, x, m, y)) {
     for (size_t i = 0; i < count; i++) y[i] = x[i] * m[i];
 }
 

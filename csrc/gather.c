@@ -15,17 +15,17 @@ PYNN_INLINE float scale_byte(uint8_t value) {
     return (float)value * first + (float)value * rest;
 }
 
-PYNN_CLONES void scale_bytes(size_t count, const uint8_t *values, float *x) {
+PYNN_KERNEL(void, scale_bytes, (size_t count, const uint8_t *values, float *x), (count, values, x)) {
     for (size_t i = 0; i < count; i++) x[i] = scale_byte(values[i]);
 }
 
-PYNN_CLONES size_t count_bytes(size_t count, const uint8_t *values) {
+PYNN_KERNEL(size_t, count_bytes, (size_t count, const uint8_t *values), (count, values)) {
     size_t others = 0;
     for (size_t i = 0; i < count; i++) others += values[i] != 0;
     return others;
 }
 
-PYNN_CLONES size_t count_floats(size_t count, const float *values) {
+PYNN_KERNEL(size_t, count_floats, (size_t count, const float *values), (count, values)) {
     size_t others = 0;
     for (size_t i = 0; i < count; i++) others += values[i] != 0.0f;
     return others;

@@ -15,19 +15,20 @@ enum { SLICE_ROWS_OF_LARGE = 64 };
 
 /* T_b = alpha * (column sums of dY) + beta * T_b; dY (rows, columns), its rows `stride` floats apart. The
  * sums are made apart, so that a bias much larger than its update is rounded once, not N times. */
-PYNN_CLONES void sum_columns(size_t rows, size_t columns, size_t stride, float alpha, const float *dy,
-                             float beta, float *target) {
+PYNN_KERNEL(void, sum_columns,
+            (size_t rows, size_t columns, size_t stride, float alpha, const float *dy, float beta,
+             float *target),
+            (rows, columns, stride, alpha, dy, beta, target)) {
     enum { LANES = 16 };
     for (size_t first = 0; first < columns; first += LANES) {
         size_t width = columns - first < LANES ? columns - first : LANES;
         float sums[LANES] = {0};
-        if (width == LANES) {
-            floats16 all = {0};
-            for (size_t n = 0; n < rows; n++) all += *(const floats16 *)(dy + n * stride + first);
-            *(floats16 *)sums = all;
-        } else {
-            for (size_t n = 0; n < rows; n++) {
-                for (size_t o = 0; o < width; o++) sums[o] += dy[n * stride + first + o];
+        for (size_t n = 0; n < rows; n++) {
+            const float *row = dy + n * stride + first;
+            if (width == LANES) { /* as a constant, so that the sums are registers */
+                for (size_t o = 0; o < LANES; o++) sums[o] += row[o];
+            } else {
+                for (size_t o = 0; o < width; o++) sums[o] += row[o];
             }
         }
         for (size_t o = 0; o < width; o++) {

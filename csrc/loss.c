@@ -14,7 +14,7 @@ static size_t argmax(size_t count, const float *z) {
     return best;
 }
 
-PYNN_CLONES void exp_forward(size_t count, const float *x, float *y) {
+PYNN_KERNEL(void, exp_forward, (size_t count, const float *x, float *y), (count, x, y)) {
     for (size_t i = 0; i < count; i++) y[i] = pynn_exp(x[i]);
 }
 
@@ -43,7 +43,7 @@ void pynn_softmax(size_t rows, size_t classes, const float *z, float *p) {
     }
 }
 
-PYNN_CLONES void sigmoids(size_t count, const float *z, float *p) {
+PYNN_KERNEL(void, sigmoids, (size_t count, const float *z, float *p), (count, z, p)) {
     for (size_t i = 0; i < count; i++) p[i] = pynn_sigmoid(z[i]);
 }
 

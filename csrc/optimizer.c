@@ -30,7 +30,7 @@ size_t pynn_update_tasks(const pynn_network *network) {
 }
 
 /* The sum of squares, in double: the square of a large float is no float. */
-PYNN_CLONES double sum_squares(size_t count, const float *g) {
+PYNN_KERNEL(double, sum_squares, (size_t count, const float *g), (count, g)) {
     enum { LANES = 8 };
     double lanes[LANES] = {0}, total = 0.0;
     size_t i = 0;
@@ -43,8 +43,10 @@ PYNN_CLONES double sum_squares(size_t count, const float *g) {
 }
 
 /* p, g and m (count,) each; m is NULL without momentum. */
-PYNN_CLONES void update_sgd(size_t count, float rate, float decay, float clip, float momentum, int nesterov,
-                            const float *g, float *m, float *p) {
+PYNN_KERNEL(void, update_sgd,
+            (size_t count, float rate, float decay, float clip, float momentum, int nesterov,
+             const float *g, float *m, float *p),
+            (count, rate, decay, clip, momentum, nesterov, g, m, p)) {
     if (m == NULL) {
         for (size_t i = 0; i < count; i++) p[i] -= rate * (clip * g[i] + decay * p[i]);
     } else if (nesterov) {
@@ -75,8 +77,9 @@ typedef struct adam_factors {
 } adam_factors;
 
 /* p, g, m and v (count,) each. */
-PYNN_CLONES void update_adam(size_t count, const adam_factors *factors, const float *g, float *m, float *v,
-                             float *p) {
+PYNN_KERNEL(void, update_adam,
+            (size_t count, const adam_factors *factors, const float *g, float *m, float *v, float *p),
+            (count, factors, g, m, v, p)) {
     const adam_factors f = *factors;
     for (size_t i = 0; i < count; i++) {
         float kept = p[i] - f.shrink * p[i];

@@ -176,7 +176,7 @@ pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const u
 /* ---------------------------------------------------------------- use */
 
 /* Infinity and NaN have all bits of the exponent set. Bits, as a sum of floats would be no vector loop. */
-PYNN_CLONES bool all_finite(size_t count, const float *x) {
+PYNN_KERNEL(bool, all_finite, (size_t count, const float *x), (count, x)) {
     const uint32_t exponent = 0x7F800000;
     uint32_t found = 0;
     for (size_t i = 0; i < count; i++) {

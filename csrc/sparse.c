@@ -13,85 +13,50 @@
 #include "internal.h"
 #include "vector.h"
 
-enum { LANES = 16 };
+/* GCC would rather add up, for each vector of a row, where the row begins and where the vector does, than
+ * keep the address of the row: twice the instructions. */
+#define PYNN_KEEP_IN_REGISTER(pointer) __asm__("" : "+r"(pointer))
 
-/* y = alpha * sum over the entries (k, x) of  x M[k, :]  + beta * y, for `vectors` * LANES - overlap
- * columns: M and y point to the first of them, M has `stride` floats from row to row. Columns that do not
- * fill the last vector have one that begins `overlap` columns earlier, of which only they are kept.
- * `vectors` is a constant wherever this is inlined, so that the sums are registers. */
-PYNN_INLINE void sum_rows(size_t vectors, size_t overlap, const pynn_list *list, const float *m,
-                          size_t stride, float alpha, float beta, float *y) {
-    ptrdiff_t last = (ptrdiff_t)((vectors - 1) * LANES) - (ptrdiff_t)overlap;
-    floats16 sums[8] = {{0}};
-    for (const pynn_entry *entry = list->entries; entry < list->end; entry++) {
-        const float *row = m + entry->index * stride;
-        float x = entry->value;
-#pragma GCC unroll 8
-        for (size_t v = 0; v + 1 < vectors; v++) sums[v] += x * *(const floats16 *)(row + v * LANES);
-        sums[vectors - 1] += x * *(const floats16 *)(row + last);
-    }
-#pragma GCC unroll 8
-    for (size_t v = 0; v < vectors; v++) {
-        floats16 *out = (floats16 *)(v + 1 < vectors ? y + v * LANES : y + last);
-        floats16 sum = beta == 0.0f ? alpha * sums[v] : alpha * sums[v] + beta * *out;
-        if (v + 1 < vectors || overlap == 0)
-            *out = sum;
-        else
-            memcpy((float *)out + overlap, (float *)&sum + overlap, (LANES - overlap) * sizeof(float));
-    }
-}
+#if defined(PYNN_HAVE_LEVELS)
+#define LANES 16
+#define SUMS 16
+#define TARGET PYNN_FOR_V4
+#define NAME(x) x##_v4
+#include "sparse_sums.h"
 
-/* sum_rows() for many lists, `apart` from one to the next, and as many rows of Y. */
-PYNN_INLINE void sum_each(size_t vectors, size_t overlap, size_t list_count, const pynn_list *lists,
-                          size_t apart, const float *m, size_t stride, float alpha, float beta, float *y,
-                          size_t y_stride) {
-    for (size_t l = 0; l < list_count; l++)
-        sum_rows(vectors, overlap, &lists[l * apart], m, stride, alpha, beta, y + l * y_stride);
-}
+#define LANES 8
+#define SUMS 12
+#define TARGET PYNN_FOR_V3
+#define NAME(x) x##_v3
+#include "sparse_sums.h"
+#endif
 
-/* The same for a few columns that fill no vector. */
-PYNN_INLINE void sum_narrow(size_t columns, const pynn_list *list, const float *m, size_t stride,
-                            float alpha, float beta, float *y) {
-    float sums[LANES] = {0};
-    for (const pynn_entry *entry = list->entries; entry < list->end; entry++) {
-        const float *row = m + entry->index * stride;
-        for (size_t o = 0; o < columns; o++) sums[o] += entry->value * row[o];
-    }
-    for (size_t o = 0; o < columns; o++)
-        y[o] = beta == 0.0f ? alpha * sums[o] : alpha * sums[o] + beta * y[o];
-}
-
-PYNN_CLONES void sum_lists(size_t list_count, const pynn_list *lists, size_t apart, size_t columns,
-                           const float *m, size_t stride, float alpha, float beta, float *y,
-                           size_t y_stride) {
-    if (columns < LANES) {
-        for (size_t l = 0; l < list_count; l++)
-            sum_narrow(columns, &lists[l * apart], m, stride, alpha, beta, y + l * y_stride);
-        return;
-    }
-    for (; columns >= 8 * LANES; columns -= 8 * LANES, m += 8 * LANES, y += 8 * LANES)
-        sum_each(8, 0, list_count, lists, apart, m, stride, alpha, beta, y, y_stride);
-    size_t vectors = (columns + LANES - 1) / LANES, overlap = vectors * LANES - columns;
-#define SUM_EACH(count)                                                                                    \
-    case count:                                                                                            \
-        sum_each(count, overlap, list_count, lists, apart, m, stride, alpha, beta, y, y_stride);           \
-        break
-    switch (vectors) {
-        SUM_EACH(1);
-        SUM_EACH(2);
-        SUM_EACH(3);
-        SUM_EACH(4);
-        SUM_EACH(5);
-        SUM_EACH(6);
-        SUM_EACH(7);
-        SUM_EACH(8);
-    }
-#undef SUM_EACH
-}
+/* SSE has 16 registers, NEON has 32. */
+#define LANES 4
+#if defined(__aarch64__)
+#define SUMS 16
+#else
+#define SUMS 12
+#endif
+#define TARGET
+#define NAME(x) x##_of_4
+#include "sparse_sums.h"
 
 void pynn_sum_lists(size_t list_count, const pynn_list *lists, size_t apart, size_t columns, const float *m,
                     size_t stride, float alpha, float beta, float *y, size_t y_stride) {
-    sum_lists(list_count, lists, apart, columns, m, stride, alpha, beta, y, y_stride);
+#if defined(PYNN_HAVE_LEVELS)
+    switch (pynn_level_in_use()) {
+    case PYNN_LEVEL_X86_V4:
+        sum_lists_v4(list_count, lists, apart, columns, m, stride, alpha, beta, y, y_stride);
+        return;
+    case PYNN_LEVEL_X86_V3:
+        sum_lists_v3(list_count, lists, apart, columns, m, stride, alpha, beta, y, y_stride);
+        return;
+    case PYNN_LEVEL_X86_V2:
+    case PYNN_LEVEL_BASE: break; /* the same for both: nothing here gains by SSE4 */
+    }
+#endif
+    sum_lists_of_4(list_count, lists, apart, columns, m, stride, alpha, beta, y, y_stride);
 }
 
 void pynn_list_columns(size_t row_count, const pynn_list *rows, size_t begin, size_t end,

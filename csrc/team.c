@@ -11,6 +11,7 @@
  *
  * Waiting is spinning for some microseconds, because the next piece mostly comes soon, and then sleeping,
  * because a core that spins is lost to others. */
+#define _POSIX_C_SOURCE 200809L /* the masks of signals: musl hides them from plain C11 */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -1,22 +1,65 @@
-/* vector.h: code for the instruction set of the machine it runs on, from plain C.
+/* vector.h: kernels, which are loops compiled for several instruction sets, of which the best that the
+ * processor has is taken while the program runs.
  *
- * PYNN_CLONES begins a static function that the compiler makes several times over, for several instruction
- * sets, of which the loader chooses one when the program starts (GCC's and Clang's target_clones). Where
- * that does not exist there is the one, portable version. */
+ *     PYNN_KERNEL(void, double_all, (size_t count, float *x), (count, x)) {
+ *         for (size_t i = 0; i < count; i++) x[i] *= 2.0f;
+ *     }
+ *
+ * is a static function double_all(count, x). Its loop is compiled once for each level of x86-64, in
+ * functions that have the compiler's leave to use that level's instructions, and double_all() calls the one
+ * for the level in use (instruction_set.c). Elsewhere, as on aarch64, there is one version, for what every
+ * processor of the kind has. No help of the linker or the loader is needed. */
 #ifndef PYNN_VECTOR_H
 #define PYNN_VECTOR_H
 
-#if defined(PYNN_HAVE_CLONES)
-#define PYNN_CLONES static __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define PYNN_CLONES static
-#endif
-
-/* To become part of each clone, what a clone calls has to be inlined. */
+/* To become part of each version, what a kernel calls has to be inlined. */
 #define PYNN_INLINE static inline __attribute__((always_inline))
 
-/* 16 floats that are added and multiplied at once: one register of AVX-512, two of AVX, four of SSE or
- * NEON. May lie at any float's address. */
-typedef float floats16 __attribute__((vector_size(64), aligned(4), may_alias));
+/* x86-64's levels as its ABI defines them, from the least to the most; a level has all of those below. */
+typedef enum pynn_level {
+    PYNN_LEVEL_BASE,   /* what every processor of the kind has: SSE2, NEON */
+    PYNN_LEVEL_X86_V2, /* SSE4.2: registers of 4 floats */
+    PYNN_LEVEL_X86_V3, /* AVX2 and FMA: 16 registers of 8 floats */
+    PYNN_LEVEL_X86_V4, /* AVX-512: 32 registers of 16 floats */
+} pynn_level;
+
+/* The level in use. The same for as long as the process lives. */
+pynn_level pynn_level_in_use(void);
+
+#if defined(__x86_64__) && !defined(PYNN_ONE_LEVEL)
+#define PYNN_HAVE_LEVELS
+#define PYNN_FOR_V2 __attribute__((target("sse4.2,popcnt")))
+#define PYNN_FOR_V3 __attribute__((target("avx2,fma,bmi,bmi2,f16c,lzcnt,movbe,popcnt")))
+#define PYNN_FOR_V4                                                                                        \
+    __attribute__((target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,"                                   \
+                          "avx2,fma,bmi,bmi2,f16c,lzcnt,movbe,popcnt")))
+
+#define PYNN_KERNEL(type, name, parameters, arguments)                                                     \
+    PYNN_INLINE type name##_at_any_level parameters;                                                       \
+    PYNN_FOR_V4 static type name##_v4 parameters {                                                         \
+        return name##_at_any_level arguments;                                                              \
+    }                                                                                                      \
+    PYNN_FOR_V3 static type name##_v3 parameters {                                                         \
+        return name##_at_any_level arguments;                                                              \
+    }                                                                                                      \
+    PYNN_FOR_V2 static type name##_v2 parameters {                                                         \
+        return name##_at_any_level arguments;                                                              \
+    }                                                                                                      \
+    static type name##_base parameters {                                                                   \
+        return name##_at_any_level arguments;                                                              \
+    }                                                                                                      \
+    static type name parameters {                                                                          \
+        switch (pynn_level_in_use()) {                                                                     \
+        case PYNN_LEVEL_X86_V4: return name##_v4 arguments;                                                \
+        case PYNN_LEVEL_X86_V3: return name##_v3 arguments;                                                \
+        case PYNN_LEVEL_X86_V2: return name##_v2 arguments;                                                \
+        case PYNN_LEVEL_BASE: break;                                                                       \
+        }                                                                                                  \
+        return name##_base arguments;                                                                      \
+    }                                                                                                      \
+    PYNN_INLINE type name##_at_any_level parameters
+#else
+#define PYNN_KERNEL(type, name, parameters, arguments) static type name parameters
+#endif
 
 #endif

@@ -65,8 +65,8 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         "find_loss": {"switch (network->loss.kind) {": NO_DEFAULT},
         "do_step": {"switch (step.kind) {": NO_DEFAULT},
     },
-    "csrc/sparse.c": {
-        "sum_rows": {
+    "csrc/sparse_sums.h": {
+        "sum_row": {
             "v + 1 < vectors": (
                 "it is inlined for each number of vectors, and where that is 1, none is before"
                 " the last"
@@ -220,10 +220,15 @@ def python_functions(lines: list[str]) -> list[str]:
 
 def c_functions(lines: list[str]) -> list[str]:
     """By the format of our C: what is outside of functions begins in the first column."""
+    begins = re.compile(
+        r"PYNN_KERNEL\([\w\s*]+, (\w+),"  # csrc/vector.h
+        r"|PYNN_INLINE.* NAME\((\w+)\)\("  # csrc/sparse_sums.h
+        r"|(?!typedef)\w[\w\s*]*?\b(\w+)\("
+    )
     functions, function = [], ""
     for line in lines:
-        if match := re.match(r"(?!typedef)\w[\w\s*]*?\b(\w+)\(", line):
-            function = match[1]
+        if match := begins.match(line):
+            function = match[1] or match[2] or match[3]
         functions.append(function)
         if line.startswith("}"):
             function = ""

@@ -90,7 +90,7 @@ C = """static int a(const char *text,
 
 const int limit = 3;
 
-PYNN_CLONES pynn_entry *list(int b) {
+PYNN_KERNEL(pynn_entry *, list, (int b), (b)) {
     return b;
 }
 """

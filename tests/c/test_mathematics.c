@@ -6,15 +6,15 @@
 #include "check.h"
 #include "mathematics.h"
 
-PYNN_CLONES void loop_exp(size_t count, const float *x, float *y) {
+PYNN_KERNEL(void, loop_exp, (size_t count, const float *x, float *y), (count, x, y)) {
     for (size_t i = 0; i < count; i++) y[i] = pynn_exp(x[i]);
 }
 
-PYNN_CLONES void loop_sigmoid(size_t count, const float *x, float *y) {
+PYNN_KERNEL(void, loop_sigmoid, (size_t count, const float *x, float *y), (count, x, y)) {
     for (size_t i = 0; i < count; i++) y[i] = pynn_sigmoid(x[i]);
 }
 
-PYNN_CLONES void loop_tanh(size_t count, const float *x, float *y) {
+PYNN_KERNEL(void, loop_tanh, (size_t count, const float *x, float *y), (count, x, y)) {
     for (size_t i = 0; i < count; i++) y[i] = pynn_tanh(x[i]);
 }
 
@@ -211,7 +211,7 @@ static void test_seams(void) {
 
 /* ---------------------------------------------------------------- GELU */
 
-PYNN_CLONES void loop_gelu(size_t count, const float *x, float *y, float *slope) {
+PYNN_KERNEL(void, loop_gelu, (size_t count, const float *x, float *y, float *slope), (count, x, y, slope)) {
     for (size_t i = 0; i < count; i++) {
         y[i] = pynn_gelu(x[i]);
         slope[i] = pynn_gelu_slope(x[i]);

@@ -47,7 +47,7 @@ static void ledger_release(void *context, void *memory) {
         held->given = NULL;
         return;
     }
-    CHECK(!"memory that nobody allocated, or released before");
+    CHECK(false && "memory that nobody allocated, or released before");
 }
 
 static pynn_allocator ledger_allocator(ledger *book) {

@@ -1,0 +1,66 @@
+/* test_instruction_set.c: the level in use is the processor's best, or the one that is asked for.
+ *
+ * PYNN_EXPECT_INSTRUCTION_SET in the environment says which one whoever runs the test expects. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "pynn.h"
+#include "vector.h"
+
+#if defined(PYNN_HAVE_LEVELS)
+static const char *const levels[] = {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
+
+/* The compiler's own look at the processor. */
+static size_t find_best(void) {
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt")) return 0;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2"))
+        return 1;
+    bool has_512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                   __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512vl");
+    return has_512 ? 3 : 2;
+}
+
+/* The best one, and of those that are asked for the ones that there are. */
+static void test_level(void) {
+    size_t best = find_best(), expected = best;
+    const char *wish = getenv("PYNN_INSTRUCTION_SET");
+    for (size_t level = 0; wish != NULL && level < best; level++) {
+        if (strcmp(wish, levels[level]) == 0) expected = level;
+    }
+    CHECK_STR(pynn_instruction_set(), levels[expected]);
+    CHECK_EQ(pynn_level_in_use(), expected);
+}
+#else
+static void test_level(void) {
+    CHECK_EQ(pynn_level_in_use(), PYNN_LEVEL_BASE);
+}
+#endif
+
+/* What whoever runs this knows better. */
+static void test_expected(void) {
+    const char *expected = getenv("PYNN_EXPECT_INSTRUCTION_SET");
+    if (expected != NULL) CHECK_STR(pynn_instruction_set(), expected);
+}
+
+/* It is read once. */
+static void test_stays(void) {
+    const char *before = pynn_instruction_set();
+    setenv("PYNN_INSTRUCTION_SET", "x86-64", 1);
+    CHECK(pynn_instruction_set() == before);
+}
+
+/* With --print it says the level, for scripts/check. */
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "--print") == 0) {
+        puts(pynn_instruction_set());
+        return 0;
+    }
+    test_level();
+    test_expected();
+    test_stays();
+    return check_failures();
+}
