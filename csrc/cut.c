@@ -3,19 +3,17 @@
  *
  * By its shape alone, never by the number of threads: so a run gives the same bits on any number. */
 #include "internal.h"
+#include "vector.h"
 
 /* Rows of a block: fewer where the batch is small, so that two threads find work. */
 enum { BLOCK_ROWS = 32, SMALL_BLOCK_ROWS = 16 };
 
-/* Strips of an X whose W fits the cache. */
-enum { FEW_STRIPS = 8 };
+/* Strips of an X with fewer outputs than that: a list of few entries, each for few sums, is not worth its
+ * beginning and its end. */
+enum { FEW_STRIPS = 8, NARROW = 128 };
 
 /* Cuts fall on multiples of this, for the sake of gemm's kernels and of cache lines. */
 enum { GRAIN = 16 };
-
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
 
 static size_t divide_up(size_t a, size_t b) {
     return a / b + (a % b != 0);
@@ -51,8 +49,8 @@ static pynn_grid cut_cheaply(size_t rows, size_t columns, size_t tasks) {
     pynn_grid best = {rows, columns, 1, 1};
     size_t best_busy = 0;
     double best_cost = 0;
-    for (size_t r = 1; r <= least(tasks, most_rows); r *= 2) {
-        size_t c = least(tasks / r, most_columns), busy = r * c;
+    for (size_t r = 1; r <= pynn_least(tasks, most_rows); r *= 2) {
+        size_t c = pynn_least(tasks / r, most_columns), busy = r * c;
         pynn_grid grid = {rows, columns, r, c};
         double cost = COLUMN_COST * (double)c * (double)rows + (double)r * (double)columns;
         bool better = is_small(&grid) == is_small(&best) ? cost < best_cost : is_small(&best);
@@ -82,16 +80,37 @@ pynn_grid pynn_cut_rows(size_t rows) {
 }
 
 pynn_grid pynn_cut_strips(size_t columns, size_t outputs) {
-    size_t strips = pynn_is_large_for_lists(columns, outputs) ? PYNN_MAX_STRIPS : FEW_STRIPS;
-    return (pynn_grid){columns, 1, least(strips, divide_up(columns, GRAIN)), 1};
+    size_t strips = outputs < NARROW ? FEW_STRIPS : PYNN_MAX_STRIPS;
+    return (pynn_grid){columns, 1, pynn_least(strips, divide_up(columns, GRAIN)), 1};
+}
+
+/* Floats of a block: 32 kB, what the innermost cache of most processors holds. */
+enum { BLOCK_FLOATS = 8192 };
+
+/* Columns of a block: 8 registers of sums, or 12 of the narrowest. */
+static size_t most_block_columns(void) {
+    switch (pynn_level_in_use()) {
+    case PYNN_LEVEL_X86_V4: return 128;
+    case PYNN_LEVEL_X86_V3: return 64;
+    case PYNN_LEVEL_X86_V2:
+    case PYNN_LEVEL_BASE: break;
+    }
+    return 48;
+}
+
+pynn_blocks pynn_cut_deltas(size_t rows, size_t columns) {
+    size_t cuts = divide_up(columns, most_block_columns());
+    size_t width = divide_up(divide_up(columns, cuts), GRAIN) * GRAIN;
+    size_t height = BLOCK_FLOATS / width / GRAIN * GRAIN;
+    return (pynn_blocks){rows, columns, pynn_least(height, PYNN_SLICE_ROWS), width};
 }
 
 /* The index-th of `cuts` pieces of `length`. */
 static void cut_length(size_t length, size_t cuts, size_t index, size_t *begin, size_t *end) {
     size_t grains = divide_up(length, GRAIN);
     size_t share = grains / cuts, rest = grains % cuts;
-    *begin = (index * share + least(index, rest)) * GRAIN;
-    *end = least(*begin + (share + (index < rest)) * GRAIN, length);
+    *begin = (index * share + pynn_least(index, rest)) * GRAIN;
+    *end = pynn_least(*begin + (share + (index < rest)) * GRAIN, length);
 }
 
 pynn_tile pynn_grid_tile(const pynn_grid *grid, size_t index) {

@@ -6,30 +6,26 @@
  *
  * Where it is added to the parameters at once, there is no array of gradients: a step of SGD is the same
  * product with alpha = -learning_rate and beta = 1. */
+#include <string.h>
+
 #include "gemm.h"
 #include "internal.h"
 #include "vector.h"
 
-/* Rows in a slice where W is large: their dY, some columns at a time, fit the innermost cache, 32 kB. */
-enum { SLICE_ROWS_OF_LARGE = 64 };
-
 /* T_b = alpha * (column sums of dY) + beta * T_b; dY (rows, columns), its rows `stride` floats apart. The
- * sums are made apart, so that a bias much larger than its update is rounded once, not N times. */
+ * sums are made apart, so that a bias much larger than its update is rounded once, not N times; many at a
+ * time, since memory gives whole rows sooner than a bit of each. */
 PYNN_KERNEL(void, sum_columns,
             (size_t rows, size_t columns, size_t stride, float alpha, const float *dy, float beta,
              float *target),
             (rows, columns, stride, alpha, dy, beta, target)) {
-    enum { LANES = 16 };
-    for (size_t first = 0; first < columns; first += LANES) {
-        size_t width = columns - first < LANES ? columns - first : LANES;
-        float sums[LANES] = {0};
+    enum { MOST = 256 };
+    for (size_t first = 0; first < columns; first += MOST) {
+        size_t width = columns - first < MOST ? columns - first : MOST;
+        float sums[MOST] = {0};
         for (size_t n = 0; n < rows; n++) {
             const float *row = dy + n * stride + first;
-            if (width == LANES) { /* as a constant, so that the sums are registers */
-                for (size_t o = 0; o < LANES; o++) sums[o] += row[o];
-            } else {
-                for (size_t o = 0; o < width; o++) sums[o] += row[o];
-            }
+            for (size_t o = 0; o < width; o++) sums[o] += row[o];
         }
         for (size_t o = 0; o < width; o++) {
             float kept = beta == 0.0f ? 0.0f : beta * target[first + o];
@@ -40,21 +36,44 @@ PYNN_KERNEL(void, sum_columns,
 
 /* T_W = alpha * X^T dY + beta * T_W for the rows of W that belong to a strip of X, by lists of entries. */
 static void accumulate_lists(const pynn_batch *batch, const network_layer *layer, size_t strip,
-                             pynn_tile tile, const float *dy) {
+                             pynn_tile tile) {
     pynn_workspace *workspace = batch->workspace;
     size_t outputs = layer->outputs, begin = tile.row_begin, end = tile.row_end;
     const pynn_list *strips = workspace->strips + strip;
     pynn_entry *entries = workspace->column_entries + begin * PYNN_COLUMN_CAPACITY;
     pynn_list *columns = workspace->columns + begin;
     float *weights = batch->target + layer->weights_offset + begin * outputs;
-    float beta = batch->beta;
-    size_t most = pynn_is_large_for_lists(layer->inputs, outputs) ? SLICE_ROWS_OF_LARGE : PYNN_SLICE_ROWS;
-    for (size_t n = 0; n < batch->count; n += most) {
-        size_t rows = batch->count - n < most ? batch->count - n : most;
+    pynn_blocks blocks = pynn_cut_deltas(batch->count, outputs);
+    for (size_t n = 0; n < batch->count; n += blocks.most_rows) {
+        float beta = n == 0 ? batch->beta : 1.0f;
+        size_t rows = pynn_least(blocks.most_rows, batch->count - n);
         pynn_list_columns(rows, strips + n * PYNN_MAX_STRIPS, begin, end, entries, columns);
-        pynn_sum_lists(end - begin, columns, 1, outputs, dy + n * outputs, outputs, batch->alpha, beta,
-                       weights, outputs);
-        beta = 1.0f;
+        for (size_t o = 0; o < outputs; o += blocks.most_columns) {
+            size_t width = pynn_least(blocks.most_columns, outputs - o);
+            pynn_sum_lists(end - begin, columns, 1, width, pynn_block_at(workspace, &blocks, n, o), width,
+                           batch->alpha, beta, weights + o, outputs);
+        }
+    }
+}
+
+/* dY of the layer that takes lists is copied into blocks that lie in one piece each. Where it lies, the
+ * rows of a block are a power of two apart as a rule, for which a cache has few places: with 256 outputs a
+ * step of MNIST's products took 175 microseconds for dW there, and 125 here. */
+void pynn_pack_deltas(const pynn_batch *batch, pynn_tile tile) {
+    const pynn_workspace *workspace = batch->workspace;
+    size_t outputs = workspace->network->layers[0].outputs;
+    pynn_blocks blocks = pynn_cut_deltas(batch->count, outputs);
+    for (size_t n = tile.row_begin; n < tile.row_end; n++) {
+        size_t first_row = n / blocks.most_rows * blocks.most_rows;
+        const float *dy = workspace->layers[0].deltas + n * outputs;
+        for (size_t o = tile.column_begin; o < tile.column_end;) {
+            size_t first_column = o / blocks.most_columns * blocks.most_columns;
+            size_t width = pynn_least(blocks.most_columns, outputs - first_column);
+            size_t last = pynn_least(first_column + width, tile.column_end);
+            float *block = pynn_block_at(workspace, &blocks, first_row, first_column);
+            memcpy(block + (n - first_row) * width + o - first_column, dy + o, (last - o) * sizeof(float));
+            o = last;
+        }
     }
 }
 
@@ -89,7 +108,7 @@ static void accumulate(void *context, size_t index) {
     size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
     const float *dy = workspace->layers[l].deltas + tile.column_begin;
     if (pynn_takes_lists(batch, stage)) {
-        accumulate_lists(batch, layer, index, tile, dy);
+        accumulate_lists(batch, layer, index, tile);
     } else {
         const float *x = pynn_layer_inputs(workspace, l) + tile.row_begin;
         float *weights =

@@ -6,6 +6,10 @@
 
 #include "pynn.h"
 
+static inline size_t pynn_least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
 /* ---------------------------------------------------------------- memory.c */
 
 /* *out = a * b, or false where that does not fit. */
@@ -103,6 +107,15 @@ enum { PYNN_SLICE_ROWS = 256 };
  * columns would fall into the same few sets of the cache. */
 enum { PYNN_COLUMN_CAPACITY = PYNN_SLICE_ROWS + 8 };
 
+/* A (rows, columns) matrix cut into blocks of at most most_rows by most_columns, each in one piece: all of
+ * the first most_rows rows, block by block, then those of the next. */
+typedef struct pynn_blocks {
+    size_t rows;
+    size_t columns;
+    size_t most_rows;
+    size_t most_columns;
+} pynn_blocks;
+
 typedef struct layer_buffers {
     float *outputs; /* (max_batch, O) */
     float *deltas;  /* (max_batch, O): gradient of the loss with respect to the outputs */
@@ -120,6 +133,7 @@ struct pynn_workspace {
     pynn_list *rows;            /* (max_batch,): the entries of each row */
     pynn_entry *column_entries; /* (I, PYNN_COLUMN_CAPACITY): entries by column */
     pynn_list *columns;         /* (I,) */
+    float *blocks;              /* (max_batch, O) of the first layer: its deltas, block by block */
     pynn_list *strips; /* (max_batch, PYNN_MAX_STRIPS): the entries of each row in each strip of columns */
     int32_t *labels;   /* (max_batch,): its labels, or, for another loss, */
     float *targets;    /* (max_batch, O) */
@@ -197,6 +211,16 @@ pynn_grid pynn_cut_product(size_t rows, size_t columns, size_t depth);
 
 /* Cut rows alone, into blocks; the columns of the tiles mean nothing. */
 pynn_grid pynn_cut_rows(size_t rows);
+
+/* Cut the deltas of the layer that takes lists of entries, so that a block fits the innermost cache and is
+ * as wide as registers can hold sums of. */
+pynn_blocks pynn_cut_deltas(size_t rows, size_t columns);
+
+/* Where a block lies: that of row n and column o, its first ones. */
+static inline float *pynn_block_at(const pynn_workspace *workspace, const pynn_blocks *blocks, size_t n,
+                                   size_t o) {
+    return workspace->blocks + n * blocks->columns + pynn_least(blocks->most_rows, blocks->rows - n) * o;
+}
 
 /* Whether the W of lists of entries is too large for the cache of one core: 2 MB. Then a task keeps to a
  * part of it, which is worth more passes over the outputs. */
@@ -291,6 +315,9 @@ double pynn_measure_density(const pynn_data *data, size_t inputs);
 void pynn_gather(const pynn_batch *batch, pynn_tile tile);
 
 /* ---------------------------------------------------------------- gradient.c */
+
+/* Copy a tile of the first layer's deltas to the workspace's blocks. */
+void pynn_pack_deltas(const pynn_batch *batch, pynn_tile tile);
 
 /* T = alpha * dP + beta * T, after the backward of all stages, on the team's threads. */
 void pynn_accumulate(const pynn_batch *batch);

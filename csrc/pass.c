@@ -32,19 +32,13 @@ typedef struct pass_step {
 
 /* ---------------------------------------------------------------- the steps, on a tile */
 
-/* Y = X W for a tile of Y, where X is lists of entries; w and y point to the tile's first column. With a
- * large W strip by strip, so that the W of a strip, some columns at a time, stays in the innermost cache
- * for all rows of the tile. */
+/* Y = X W for a tile of Y, where X is lists of entries; w and y point to the tile's first column. Strip by
+ * strip, so that the W of a strip stays in the innermost cache for all rows of the tile. */
 static void forward_lists(const pynn_batch *batch, pynn_tile tile, const float *w, float *y) {
     const pynn_workspace *workspace = batch->workspace;
     const network_layer *layer = &workspace->network->layers[0];
     size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
     size_t outputs = layer->outputs;
-    if (!pynn_is_large_for_lists(layer->inputs, outputs)) {
-        pynn_sum_lists(rows, workspace->rows + tile.row_begin, 1, columns, w, outputs, 1.0f, 0.0f, y,
-                       outputs);
-        return;
-    }
     const pynn_list *lists = workspace->strips + tile.row_begin * PYNN_MAX_STRIPS;
     pynn_grid strips = pynn_cut_strips(layer->inputs, outputs);
     for (size_t s = 0; s < pynn_grid_count(&strips); s++)
@@ -213,6 +207,9 @@ static void do_step(const pynn_batch *batch, pass_step step, pynn_tile tile, siz
         break;
     case BACKWARD: backward(batch, step.stage, tile); break;
     }
+    bool ends = step.kind == BACKWARD ? step.stage == 1 : step.kind == OUTPUT && step.stage == 0;
+    if (ends && batch->purpose == PYNN_FOR_GRADIENT && pynn_takes_lists(batch, 0))
+        pynn_pack_deltas(batch, tile);
 }
 
 /* A piece of work: the steps first .. end - 1 for each block of rows, or one step for each tile. */

@@ -31,6 +31,7 @@ static void lay_out(pynn_workspace *workspace, memory_layout *layout) {
     workspace->inputs = (float *)workspace->entries;
     workspace->rows = take(layout, batch, 1, sizeof(pynn_list));
     workspace->strips = take(layout, batch, PYNN_MAX_STRIPS, sizeof(pynn_list));
+    workspace->blocks = take(layout, batch, network->layers[0].outputs, sizeof(float));
     workspace->column_entries = take(layout, inputs, PYNN_COLUMN_CAPACITY, sizeof(pynn_entry));
     workspace->columns = take(layout, inputs, 1, sizeof(pynn_list));
     workspace->labels = take(layout, batch, 1, sizeof(int32_t));

@@ -193,7 +193,32 @@ static void test_strips(void) {
     }
 }
 
+/* The blocks of a matrix lie one behind the other, without a gap, and none is larger than the innermost
+ * cache of a usual processor. */
+static void test_blocks(void) {
+    static float memory[1]; /* the place of a block is computed and not looked at */
+    pynn_workspace workspace = {.blocks = memory};
+    for (size_t columns = 1; columns <= 1200; columns += columns < 300 ? 1 : 37) {
+        for (size_t rows = 1; rows <= 1000; rows += rows < 20 ? 1 : 61) {
+            pynn_blocks blocks = pynn_cut_deltas(rows, columns);
+            size_t next = 0;
+            if (!CHECK(blocks.most_rows > 0 && blocks.most_rows <= PYNN_SLICE_ROWS)) return;
+            CHECK(blocks.most_rows * blocks.most_columns * sizeof(float) <= 32 * 1024);
+            for (size_t n = 0; n < rows; n += blocks.most_rows) {
+                for (size_t o = 0; o < columns; o += blocks.most_columns) {
+                    float *block = pynn_block_at(&workspace, &blocks, n, o);
+                    if (!CHECK_EQ((uintptr_t)block, (uintptr_t)memory + next * sizeof(float))) return;
+                    next += pynn_least(blocks.most_rows, rows - n) *
+                            pynn_least(blocks.most_columns, columns - o);
+                }
+            }
+            CHECK_EQ(next, rows * columns);
+        }
+    }
+}
+
 int main(void) {
+    test_blocks();
     test_products();
     test_counts();
     test_huge_products();

@@ -47,18 +47,19 @@ static void test_buffers(size_t max_batch) {
     pynn_network *network = create(7, layers, COUNT_OF(layers));
     pynn_workspace *workspace;
     if (!CHECK_EQ(pynn_workspace_create(NULL, network, NULL, max_batch, &workspace), PYNN_OK)) return;
-    span spans[9 + 2 * COUNT_OF(layers)] = {
+    span spans[10 + 2 * COUNT_OF(layers)] = {
         {workspace->entries, max_batch * 7 * sizeof(pynn_entry)},
         {workspace->rows, max_batch * sizeof(pynn_list)},
         {workspace->strips, max_batch * PYNN_MAX_STRIPS * sizeof(pynn_list)},
         {workspace->column_entries, 7 * PYNN_COLUMN_CAPACITY * sizeof(pynn_entry)},
         {workspace->columns, 7 * sizeof(pynn_list)},
+        {workspace->blocks, max_batch * network->layers[0].outputs * sizeof *workspace->blocks},
         {workspace->labels, max_batch * sizeof *workspace->labels},
         {workspace->weights, max_batch * sizeof *workspace->weights},
         {workspace->parts, max_batch * sizeof(pynn_sums)},
         {workspace->squares, pynn_update_tasks(network) * sizeof *workspace->squares},
     };
-    size_t count = 9, nbytes = 0;
+    size_t count = 10, nbytes = 0;
     CHECK(workspace->inputs == (float *)workspace->entries);
     CHECK((int)PYNN_COLUMN_CAPACITY >= (int)PYNN_SLICE_ROWS);
     for (size_t l = 0; l < COUNT_OF(layers); l++) {
@@ -72,7 +73,7 @@ static void test_buffers(size_t max_batch) {
         if (!CHECK_EQ(buffers->deltas != NULL, l >= 2) || l < 2) continue;
         spans[count++] = (span){buffers->deltas, size};
     }
-    CHECK_EQ(count, 9 + 2 + 2 * 3);
+    CHECK_EQ(count, 10 + 2 + 2 * 3);
     check_apart(spans, count, workspace);
     for (size_t s = 0; s < count; s++) {
         memset(spans[s].begin, 0xFF, spans[s].nbytes);
@@ -114,15 +115,15 @@ static void release(void *context, void *memory) {
 }
 
 /* On 64 bits. A row of a batch of a dense layer (2^31 - 3, 2^31 - 1) needs an entry of 8 bytes for each
- * input and two floats for each output, 2^35 bytes and a little more; beside the rows are less than 2^52
- * bytes, most of them for the 2^48 tasks of an update. So 2^29 rows do not fit into 2^64 bytes, and
- * 2^29 - 2^17 do. Four more buffers of (2^31 - 1)^2
- * floats: the number of the floats itself passes 2^64. */
+ * input and three floats for each output, 5 * 2^33 bytes and a little more; beside the rows are less than
+ * 2^52 bytes, most of them for the 2^48 tasks of an update. So 2^31 / 5 rows do not fit into 2^64 bytes,
+ * and 2^17 fewer do. Four more buffers of (2^31 - 1)^2 floats: the number of the floats itself passes 2^64.
+ */
 static void test_size_overflow(void) {
     if (sizeof(size_t) != 8) return;
     const pynn_layer wide = DENSE(INT_MAX);
     const pynn_layer five[] = {RELU, RELU, DENSE(1), DENSE(INT_MAX)};
-    const size_t fits = ((size_t)1 << 29) - (1 << 17);
+    const size_t fits = ((size_t)1 << 31) / 5 - (1 << 17);
     size_t largest = 0;
     const pynn_allocator allocator = {refuse_memory, release, &largest};
     pynn_workspace *workspace;
