@@ -34,11 +34,14 @@ static size_t count_tasks(size_t rows, size_t columns, size_t depth) {
  * product over 4096, 8 x 1 ran at 56 Gflop/s, 4 x 2 at 72, 2 x 4 at 43 and 1 x 8 at 35. */
 static const double COLUMN_COST = 4.0;
 
-/* Tiles of 128 x 64 cost gemm 9 % more than the whole of 128 x 256, tiles of 128 x 128 only 2 %: whether
- * tiles have 1 / rows + 1 / columns above 1 / 64. */
+/* Small tiles cost gemm more than they gain by keeping threads busy. Of few tiles those of 128 x 64 take 9
+ * % longer than the whole of 128 x 256, those of 128 x 128 only 2 %: few are small if they have 1 / rows +
+ * 1 / columns above 1 / 64. Of more than four it is 1 / 128: of a (784, 1024) product over 4096, 16 tiles
+ * of 98 x 512 ran at 75 Gflop/s, 8 of 196 x 512 at 94 (in slices; see gradient.c). */
 static bool is_small(const pynn_grid *grid) {
-    return (double)grid->row_cuts / (double)grid->rows + (double)grid->column_cuts / (double)grid->columns >
-           1.0 / 64.0;
+    double sides =
+        (double)grid->row_cuts / (double)grid->rows + (double)grid->column_cuts / (double)grid->columns;
+    return sides > (grid->row_cuts * grid->column_cuts > 4 ? 1.0 / 128.0 : 1.0 / 64.0);
 }
 
 /* Every tile packs its rows of the one operand and its columns of the other, so r x c tiles pack the one

