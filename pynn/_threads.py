@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
-from pynn import _boundary, _checks
+from pynn import _boundary, _checks, _cores
 from pynn._boundary import MAX_THREADS
 from pynn._errors import ArgumentError
+
+Origin = Literal["set_num_threads", "PYNN_NUM_THREADS"] | _cores.Origin
+
+_origin: Origin = "cores"
 
 
 def set_num_threads(threads: int) -> None:
     """Set how many threads all models share for their arithmetic.
 
     Results do not depend on it, to the bit. Without a call it is `PYNN_NUM_THREADS` from the
-    environment, or else the number of cores that this process may use.
+    environment, or else the number of cores that this process may use: those of the machine, or
+    fewer by its affinity or by the CPU quota of its container, which is rounded up.
+    `pynn.build_info()["threads_from"]` says which of these it was.
 
     Args:
         threads: 1 to 1024, the calling thread included.
@@ -30,12 +37,17 @@ def set_num_threads(threads: int) -> None:
         2
         >>> pynn.set_num_threads(before)
     """
-    _boundary.set_num_threads(_checks.integer("threads", threads, least=1, most=MAX_THREADS))
+    _set(_checks.integer("threads", threads, least=1, most=MAX_THREADS), "set_num_threads")
 
 
 def get_num_threads() -> int:
     """How many threads all models share for their arithmetic; see `set_num_threads`."""
     return _boundary.get_num_threads()
+
+
+def get_origin() -> Origin:
+    """What the number of threads comes from."""
+    return _origin
 
 
 def set_default_num_threads() -> None:
@@ -46,10 +58,11 @@ def set_default_num_threads() -> None:
     """
     wish = os.environ.get("PYNN_NUM_THREADS", "").strip()
     if not wish:
-        set_num_threads(min(_usable_cores(), MAX_THREADS))
+        cores = _cores.usable()
+        _set(min(cores.number, MAX_THREADS), cores.origin)
         return
     try:
-        set_num_threads(int(wish))
+        _set(_checks.integer("threads", int(wish), least=1, most=MAX_THREADS), "PYNN_NUM_THREADS")
     except ValueError:
         raise ArgumentError(
             f"the environment variable PYNN_NUM_THREADS must be a number from 1 to {MAX_THREADS},"
@@ -57,8 +70,8 @@ def set_default_num_threads() -> None:
         ) from None
 
 
-def _usable_cores() -> int:
-    """The cores that this process may use, which may be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _set(threads: int, origin: Origin) -> None:
+    """Give C so many threads, and remember why."""
+    global _origin
+    _boundary.set_num_threads(threads)
+    _origin = origin
