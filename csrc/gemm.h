@@ -1,7 +1,7 @@
 /* gemm.h: the one thing that pynn asks of a BLAS.
  *
  * gemm_cblas.c gives it to cblas; gemm_reference.c is the same in plain C. A build has one of them,
- * which also defines pynn_blas_name() and pynn_blas_config(). */
+ * which also defines pynn_blas_name(), pynn_blas_config() and pynn_blas_kernel(). */
 #ifndef PYNN_GEMM_H
 #define PYNN_GEMM_H
 

@@ -7,6 +7,7 @@
 #include <cblas.h>
 #define SGEMM scipy_cblas_sgemm
 #define CONFIG scipy_openblas_get_config()
+#define KERNEL scipy_openblas_get_corename()
 #define NAME "scipy-openblas"
 typedef blasint blas_int;
 
@@ -14,6 +15,7 @@ typedef blasint blas_int;
 #include <cblas.h>
 #define SGEMM cblas_sgemm
 #define CONFIG openblas_get_config()
+#define KERNEL openblas_get_corename()
 #define NAME "openblas"
 typedef blasint blas_int;
 
@@ -21,6 +23,7 @@ typedef blasint blas_int;
 #include <Accelerate/Accelerate.h>
 #define SGEMM cblas_sgemm
 #define CONFIG ""
+#define KERNEL ""
 #define NAME "accelerate"
 typedef __LAPACK_int blas_int;
 #endif
@@ -34,6 +37,10 @@ const char *pynn_blas_name(void) {
 
 const char *pynn_blas_config(void) {
     return CONFIG;
+}
+
+const char *pynn_blas_kernel(void) {
+    return KERNEL;
 }
 
 /* Keep the next call of BLAS on the calling thread; the result is for restore_threads(). What others in

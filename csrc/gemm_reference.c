@@ -10,6 +10,10 @@ const char *pynn_blas_config(void) {
     return "";
 }
 
+const char *pynn_blas_kernel(void) {
+    return "";
+}
+
 /* Every element of C is a sum of k products, taken in order and in double precision. */
 void pynn_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
                const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc) {

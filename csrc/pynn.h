@@ -92,6 +92,10 @@ PYNN_API const char *pynn_blas_name(void);
 /* What that BLAS says of itself and of this machine: version, kernel, threading. May be empty. */
 PYNN_API const char *pynn_blas_config(void);
 
+/* The processor whose kernels that BLAS has chosen to run here, in its own word: "SkylakeX", "Zen". Empty
+ * where it does not say, as Accelerate and the reference. */
+PYNN_API const char *pynn_blas_kernel(void);
+
 /* The instruction set that the library's own loops use: "x86-64-v4" (AVX-512), "x86-64-v3" (AVX2 and FMA),
  * "x86-64-v2" (SSE4.2) or "x86-64" (SSE2), each a level of the x86-64 ABI; "aarch64"; or "portable". It is
  * the best that the processor has, or a lower one that the environment variable PYNN_INSTRUCTION_SET names;

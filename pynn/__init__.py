@@ -24,6 +24,7 @@ from pynn._errors import (
     PynnError,
 )
 from pynn._history import ClassEvaluation, EpochResult, Evaluation, History, Progress
+from pynn._info import BuildInfo, build_info
 from pynn._model import Model, load
 from pynn._optimizers import SGD, Adam, AdamW
 from pynn._stopping import EarlyStopping
@@ -40,6 +41,7 @@ __all__ = [
     "AdamW",
     "ArgumentError",
     "ArgumentTypeError",
+    "BuildInfo",
     "Builder",
     "ChainError",
     "ClassEvaluation",
@@ -70,21 +72,6 @@ __all__ = [
 __version__ = _boundary.version()
 
 _threads.set_default_num_threads()
-
-
-def build_info() -> dict[str, str]:
-    """What this pynn was built as: its version, its BLAS, and what that says of this machine.
-
-    Examples:
-        >>> import pynn
-        >>> sorted(pynn.build_info())
-        ['blas', 'blas_config', 'version']
-    """
-    return {
-        "version": __version__,
-        "blas": _boundary.blas_name(),
-        "blas_config": _boundary.blas_config(),
-    }
 
 
 def __getattr__(name: str) -> object:

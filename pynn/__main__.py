@@ -1,19 +1,20 @@
-"""The command line, `python -m pynn`: look at files, export models."""
+"""The command line, `python -m pynn`: look at files, export models, say what runs here."""
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pynn
-from pynn import _checks, _inspect
+from pynn import _checks, _info, _inspect
 
 DESCRIPTION = """\
-Look at the files of pynn, and export models to other formats.
+Look at the files of pynn, export models to other formats, say what runs here.
 """
 
 EPILOG = """\
@@ -22,6 +23,7 @@ examples:
   python -m pynn inspect train-images-idx3-ubyte.gz
   python -m pynn export onnx digits.safetensors digits.onnx
   python -m pynn export c --help
+  python -m pynn info
 
 exit status: 0 done, 1 it failed, 2 wrong call, 130 interrupted
 """
@@ -39,6 +41,13 @@ the shape, and the least, mean and greatest of its finite numbers.
 EXPORT = """\
 Write a model in the format of others. The model is a file of pynn, also a
 checkpoint, or of the original Rust library.
+"""
+
+INFO = """\
+Say what runs here: the version, the instruction set of pynn's own code, the
+BLAS and whose kernels it has chosen, the threads and what their number comes
+from, the processor, where the files are, and which packages that pynn can use
+are installed. A report of a fault should have it.
 """
 
 INTERRUPTED = 130  # what a shell reports for a program that SIGINT ended
@@ -175,6 +184,10 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("file", metavar="FILE")
     command.set_defaults(work=lambda options: _inspect.inspect(options.file))
 
+    command = add(commands, "info", "say what runs here", INFO)
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
+    command.set_defaults(work=info)
+
     command = add(commands, "export", "write a model in another format", EXPORT)
     formats = command.add_subparsers(metavar="FORMAT", required=True)
     for name, form in FORMATS.items():
@@ -185,6 +198,11 @@ def make_parser() -> argparse.ArgumentParser:
             one.add_argument(flag, **settings)
         one.set_defaults(work=export, form=form)
     return parser
+
+
+def info(options: argparse.Namespace) -> str:
+    """What runs here, for people or for programs."""
+    return json.dumps(_info.collect(), indent=2) if options.json else _info.describe()
 
 
 def export(options: argparse.Namespace) -> str:

@@ -8,6 +8,7 @@ library's own checks stay on, and their statuses become exceptions in one place,
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -162,6 +163,21 @@ def blas_name() -> str:
 def blas_config() -> str:
     """What that BLAS says of itself on this machine."""
     return _string(lib.pynn_blas_config())
+
+
+def blas_kernel() -> str:
+    """The processor whose kernels that BLAS runs, in its own word; empty where it does not say."""
+    return _string(lib.pynn_blas_kernel())
+
+
+def instruction_set() -> str:
+    """The instruction set whose code of ours runs here."""
+    return _string(lib.pynn_instruction_set())
+
+
+def extension() -> str:
+    """The file of the compiled part."""
+    return str(sys.modules["pynn._pynn"].__file__)
 
 
 def _create_team(threads: int) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import _boundary, _errors, datasets
+from pynn import _boundary, _errors, _threads, datasets
 
 PACKAGE = Path(pynn.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -283,9 +283,34 @@ def test_lazy_parts_work_when_used(name: str, tmp_path: Path) -> None:
 
 
 def test_build_info_tells_what_one_got() -> None:
-    """Version, BLAS and its own words, as strings."""
+    """Version, BLAS and its own words, the threads, and files that are there."""
     info = pynn.build_info()
+    assert set(info) == set(pynn.BuildInfo.__annotations__)
     assert info["version"] == pynn.__version__
     assert re.fullmatch(r"\d+\.\d+\.\d+", pynn.__version__)
     assert info["blas"] in ("accelerate", "openblas", "scipy-openblas", "reference")
     assert info["blas_config"].startswith("OpenBLAS") == info["blas"].endswith("openblas")
+    assert info["blas_kernel"] in info["blas_config"]
+    assert bool(info["blas_kernel"]) == info["blas"].endswith("openblas")
+    levels = ("x86-64-v4", "x86-64-v3", "x86-64-v2", "x86-64", "aarch64", "portable")
+    assert info["instruction_set"] in levels
+    assert info["threads"] == pynn.get_num_threads()
+    assert Path(info["package"], "__init__.py").samefile(pynn.__file__)
+    assert Path(info["extension"]).name.startswith("_pynn.")
+    assert Path(info["extension"]).is_file()
+    if sys.platform == "linux" and info["blas"].endswith("openblas"):
+        file = Path(info["blas_library"] or "")
+        own = "libscipy_openblas_pynn"  # NumPy has a libscipy_openblas, too
+        assert file.name.startswith(own if info["blas"] == "scipy-openblas" else "libopenblas")
+        assert file.is_file()
+
+
+def test_build_info_says_why_so_many_threads() -> None:
+    """After a call it is the call, whatever it was before."""
+    origin, before = _threads.get_origin(), pynn.get_num_threads()
+    try:
+        pynn.set_num_threads(3)
+        info = pynn.build_info()
+        assert (info["threads"], info["threads_from"]) == (3, "set_num_threads")
+    finally:
+        _threads._set(before, origin)

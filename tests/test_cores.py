@@ -320,5 +320,4 @@ def test_quota_gives_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         _threads.set_num_threads(2)
         assert (_threads.get_num_threads(), _threads.get_origin()) == (2, "set_num_threads")
     finally:
-        _threads.set_num_threads(before)
-        _threads._origin = origin
+        _threads._set(before, origin)

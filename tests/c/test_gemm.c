@@ -118,6 +118,9 @@ static void test_nan_spreads(void) {
 int main(void) {
     printf("%s: %s\n", pynn_blas_name(), pynn_blas_config());
     CHECK_STR(pynn_blas_name(), EXPECTED_BLAS);
+    /* OpenBLAS alone says which kernels it has chosen: its configuration names the same. */
+    CHECK((strlen(pynn_blas_kernel()) > 0) == (strstr(EXPECTED_BLAS, "openblas") != NULL));
+    CHECK(strstr(pynn_blas_config(), pynn_blas_kernel()) != NULL);
 
     float *a = malloc(CAPACITY * sizeof *a);
     float *b = malloc(CAPACITY * sizeof *b);
