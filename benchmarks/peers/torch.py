@@ -1,8 +1,8 @@
 """PyTorch, eager, or with torch.compile in mode "compile".
 
 Tensors in memory, batches by index_select from a permutation, no DataLoader. float32 or uint8 data,
-and the optimizer's two implementations, are tried on a few steps and the fastest pair is used; mode
-"plain" has float32 alone, so that trying costs no memory.
+and the optimizer's three implementations, are tried on a few steps and the fastest pair is used;
+mode "plain" has float32 alone, so that trying costs no memory.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from torch import nn
 from peers import common
 
 STEPS_TO_TRY = 24
+IMPLEMENTATIONS = {
+    "loop": {"foreach": False, "fused": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+}
 
 
 class Peer(common.Peer):
@@ -55,19 +60,19 @@ class Peer(common.Peer):
             self.notes["compile_seconds"] = max(before, time.perf_counter() - began)
 
         optimizers = {
-            name: torch.optim.SGD(self.net.parameters(), lr=learning_rate, **{name: True})
-            for name in ("foreach", "fused")
+            name: torch.optim.SGD(self.net.parameters(), lr=learning_rate, **chosen)
+            for name, chosen in IMPLEMENTATIONS.items()
         }
         variants = {
             f"{features}, {name}": (lambda f=features, o=optimizer: self._try(f, o))
             for features in self.features
             for name, optimizer in optimizers.items()
         }
-        chosen, self.notes["seconds tried"] = common.fastest(variants)
-        features, name = chosen.split(", ")
+        best, self.notes["seconds tried"] = common.fastest(variants)
+        features, name = best.split(", ")
         self.x, self.optimizer = self.features[features], optimizers[name]
         self.features = {"float32": self.features["float32"]}
-        self.notes["variant"] = chosen
+        self.notes["variant"] = best
         with torch.no_grad():
             for linear, weights in zip(self.linears, common.initial_weights(widths), strict=True):
                 linear.weight.copy_(torch.from_numpy(weights).T)
