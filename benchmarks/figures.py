@@ -61,6 +61,17 @@ def against_best(case: Case, name: str, names: Sequence[str]) -> tuple[Spread, s
     return Spread.of(ratios(case, name, against)), against
 
 
+def stolen(case: Case) -> str:
+    """The seconds that the host gave to others while a case was measured, of those of all cores."""
+    rounds = case["rounds"]
+    if not rounds:
+        return ""
+    text = f"{sum(done.get('stolen_seconds', 0.0) for done in rounds):.1f} s"
+    if all("core_seconds" in done for done in rounds):  # older results do not have it
+        text += f" of {sum(done['core_seconds'] for done in rounds):.0f}"
+    return text
+
+
 class Line(NamedTuple):
     """A line of a table of limits: what was done, what came out, what is allowed."""
 
@@ -69,19 +80,30 @@ class Line(NamedTuple):
     at_most: float
     unit: str = ""
     against: str = ""
+    stolen: str = ""
 
     @property
     def holds(self) -> bool:
         return self.measured.median <= self.at_most
 
+    @property
+    def verdict(self) -> str:
+        return "yes" if self.holds else "**no**"
+
     def cells(self) -> list[str]:
         digits = 0 if self.unit else 2
         limit = f"{self.at_most:.{digits}f}{self.unit}"
         measured = self.measured.text(digits) + self.unit
-        return [self.work, self.against, measured, limit, "yes" if self.holds else "**no**"]
+        return [self.work, self.against, measured, limit, self.verdict, self.stolen]
+
+    def brief(self) -> str:
+        """In one cell: "0.26, at most 0.30: yes"."""
+        digits = 0 if self.unit else 2
+        limit = f"{self.at_most:.{digits}f}{self.unit}"
+        return f"{self.measured.median:.{digits}f}, at most {limit}: {self.verdict}"
 
 
-LINE_HEADERS = ["work", "against", "measured: median (range)", "at most", "holds"]
+LINE_HEADERS = ["work", "against", "measured: median (range)", "at most", "holds", "stolen"]
 
 
 def worst(lines: Sequence[Line]) -> Line:

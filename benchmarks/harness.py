@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -22,6 +23,12 @@ ROOT = HERE.parent
 
 # For the threads of the one before to stop spinning: OpenBLAS's do so for 30 ms and more.
 PAUSE_SECONDS = 0.15
+
+# Instruction sets that PYNN_INSTRUCTION_SET can ask of pynn, the best first: a processor that has
+# one has those after it in its line, too.
+LEVELS = (("x86-64-v4", "x86-64-v3", "x86-64-v2", "x86-64"), ("aarch64",), ("portable",))
+NATIVE = "native"
+FORCE = "PYNN_INSTRUCTION_SET"
 
 Answer = dict[str, Any]
 Turn = Callable[[], Answer]
@@ -131,13 +138,13 @@ def take_turns(
     """So many rounds in which every contender has one turn, each round starting with the next one.
 
     A round records, beside the answers, what else the machine did meanwhile: the seconds that the
-    host gave to others (steal), and the load average.
+    host gave to others (steal, over all cores), of how many in all, and the load average.
     """
     names = list(turns)
     done = []
     for number in range(rounds):
         first = number % len(names)
-        stolen = _stolen_seconds()
+        stolen, began = _stolen_seconds(), time.perf_counter()
         answers = {}
         for name in names[first:] + names[:first]:
             time.sleep(pause)
@@ -146,6 +153,7 @@ def take_turns(
             {
                 "turns": {name: answers[name] for name in names},
                 "stolen_seconds": round(_stolen_seconds() - stolen, 2),
+                "core_seconds": round((time.perf_counter() - began) * (os.cpu_count() or 1), 2),
                 "load": round(os.getloadavg()[0], 2),
             }
         )
@@ -168,11 +176,18 @@ def _stolen_seconds() -> float:
 PACKAGES = ("pynn-blas", "numpy", "torch", "jax", "jaxlib", "scikit-learn", "scipy", "pillow")
 
 
-def environment() -> dict[str, Any]:
-    """The machine and the versions: what a figure means nothing without."""
+def environment(level: str, *, forced: bool = False) -> dict[str, Any]:
+    """The machine and the versions: what a figure means nothing without.
+
+    Args:
+        level: The instruction set of pynn's own code.
+        forced: Whether it was asked for, rather than found to be the processor's best.
+    """
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "processor": _processor(),
+        "processor": processor(),
+        "instruction_set": level,
+        "forced": forced,
         "cores": len(usable_cores()),
         "memory_nbytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {platform.release()}",
@@ -188,14 +203,50 @@ def usable_cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name, as it gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(
             line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
         )
     except (OSError, StopIteration):
-        return platform.processor()
+        return platform.processor() or platform.machine()
+
+
+def slug(name: str) -> str:
+    """A processor's name as that of a folder: "intel-xeon-processor-2.50ghz"."""
+    plain = re.sub(r"\((r|tm|c)\)", "", name.lower())
+    return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.") or "unknown"
+
+
+def results_folder(results: Path, wish: str) -> Path:
+    """Where the results of this processor are kept; those of a level that is forced, in there."""
+    folder = results / slug(processor())
+    return folder if wish == NATIVE else folder / wish
+
+
+def force(wish: str) -> None:
+    """Have the pynn of all processes that are started from now on run a level, or its best."""
+    os.environ.pop(FORCE, None)
+    if wish != NATIVE:
+        os.environ[FORCE] = wish
+
+
+def level_in_use() -> str:
+    """The instruction set that pynn's own code runs in a process that is started now."""
+    program = "import pynn; print(pynn.build_info()['instruction_set'])"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE)
+    if done.returncode:
+        raise Failure(f"pynn cannot be imported: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout.strip()
+
+
+def lower_levels(level: str) -> list[str]:
+    """The levels below one, which its processor has, too."""
+    line = next((line for line in LEVELS if level in line), (level,))
+    return list(line[line.index(level) + 1 :])
 
 
 def _version(package: str) -> str | None:

@@ -3,6 +3,9 @@
 
     python benchmarks/report.py
 
+There is a folder for each processor, and in it one for each level that pynn was held to. Most
+tables are made for each of these settings; two have them side by side, in columns.
+
 run.py calls it at its end. Nothing is measured here.
 """
 
@@ -16,7 +19,19 @@ from typing import Any
 
 import must_show
 from cases import BATCHES, HIDDEN, PREDICTED, ROWS
-from figures import LINE_HEADERS, Case, Spread, against_best, best, between, options, seconds, table
+from figures import (
+    LINE_HEADERS,
+    Case,
+    Line,
+    Spread,
+    against_best,
+    best,
+    between,
+    options,
+    seconds,
+    stolen,
+    table,
+)
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
@@ -27,10 +42,18 @@ DATA = {"mnist": "MNIST", "dense": "dense", "dense-float32": "dense, float32"}
 
 
 class Results:
-    """The parts that have been measured."""
+    """The parts that have been measured on one processor, at one level.
 
-    def __init__(self, folder: Path) -> None:
-        self.parts = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    Args:
+        folder: It holds a file for each part.
+        root: The folder of all results.
+    """
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.place = folder.relative_to(root)
+        self.parts = {
+            path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))
+        }
 
     def cases(self, part: str) -> dict[str, Case]:
         cases: dict[str, Case] = self.parts.get(part, {}).get("cases", {})
@@ -38,6 +61,38 @@ class Results:
 
     def case(self, part: str, name: str) -> Case | None:
         return self.cases(part).get(name)
+
+    def _environment(self, name: str) -> Any:
+        """What the parts' environments say, where they say it; the latest word counts."""
+        said = [x["environment"] for x in self.parts.values() if name in x["environment"]]
+        return max(said, key=lambda env: env.get("date", ""))[name] if said else None
+
+    @property
+    def forced(self) -> bool:
+        return bool(self._environment("forced"))
+
+    @property
+    def title(self) -> str:
+        """The processor, and whose code of pynn's own ran on it."""
+        processor = self._environment("processor") or str(self.place)
+        level = self._environment("instruction_set") or "instruction set not recorded"
+        return f"{processor}, {'held to ' if self.forced else ''}{level}"
+
+
+def all_results(root: Path) -> list[Results]:
+    """The results of all processors, each first at its best level."""
+    folders = sorted({path.parent for path in root.rglob("*.json")})
+    return [Results(folder, root) for folder in folders]
+
+
+def by_setting(part: str, make: Callable[[Results], str]) -> Callable[[list[Results]], str]:
+    """A table of one setting, as one of all that have the part, each under its title."""
+
+    def make_all(settings: list[Results]) -> str:
+        made = [(some.title, make(some)) for some in settings if some.cases(part)]
+        return "\n\n".join(f"**{title}**\n\n{text}" for title, text in made if text)
+
+    return make_all
 
 
 def label(contender: str) -> str:
@@ -55,20 +110,73 @@ def label(contender: str) -> str:
 # ---------------------------------------------------------------- tables
 
 
-def machine(results: Results) -> str:
+def machine(settings: list[Results]) -> str:
     """One table of the environments of all parts."""
     rows = []
-    for part, result in sorted(results.parts.items()):
-        env = result["environment"]
-        versions = ", ".join(f"{name} {version}" for name, version in env["versions"].items())
-        where = f"{env['processor']}, {env['cores']} cores, {env['memory_nbytes'] / 2**30:.0f} GiB"
-        system = f"{env['system']}, Python {env['python']}"
-        rows.append([part, env["date"][:10], env["commit"] or "", where, system, versions])
-    return table(["part", "date", "commit", "machine", "system", "versions"], rows)
+    for some in settings:
+        for part, result in some.parts.items():
+            env = result["environment"]
+            versions = ", ".join(f"{name} {version}" for name, version in env["versions"].items())
+            memory = f"{env['memory_nbytes'] / 2**30:.0f} GiB"
+            where = f"{some.title}, {env['cores']} cores, {memory}"
+            system = f"{env['system']}, Python {env['python']}"
+            date, commit = env["date"][:10], env["commit"] or ""
+            rows.append([where, part, date, commit, taken(result["cases"]), system, versions])
+    headers = ["machine", "part", "date", "commit", "stolen", "system", "versions"]
+    return table(headers, rows)
+
+
+def taken(cases: dict[str, Case]) -> str:
+    """The seconds that the host gave to others during the rounds of all cases."""
+    return stolen({"rounds": [one for case in cases.values() for one in case["rounds"]]})
 
 
 def limits(results: Results) -> str:
-    return table(LINE_HEADERS, [x.cells() for x in must_show.judge(results.cases("must-show"))])
+    """The lines of one setting in full."""
+    lines = must_show.judge(results.cases("must-show"), forced=results.forced)
+    return table(LINE_HEADERS, [line.cells() for line in lines])
+
+
+def limits_beside(settings: list[Results]) -> str:
+    """The lines in brief, with a column for each setting."""
+    columns = {}
+    for some in settings:
+        if done := some.cases("must-show"):
+            lines = must_show.judge(done, forced=some.forced)
+            columns[some.title] = {line_name(line): line.brief() for line in lines}
+    return beside("work", columns)
+
+
+def line_name(line: Line) -> str:
+    """The work and what it is compared with, without the setting that was the best of it."""
+    peer = line.against.split("@")[0]
+    if peer.endswith("gemm"):
+        return f"{line.work} / the products alone"
+    return f"{line.work} / {PEERS[peer]}" if peer in PEERS else line.work
+
+
+def epochs_beside(settings: list[Results]) -> str:
+    """An epoch of the recipe: pynn's seconds, and its ratio to each peer's best."""
+    columns = {}
+    for some in settings:
+        column = {}
+        for case in some.cases("recipe").values():
+            data = DATA[case["shape"]["data"]]
+            column[f"{data}: pynn, s"] = f"{Spread.of(seconds(case, PYNN)).median:.2f}"
+            for peer in (*PEERS, "gemm"):
+                names = [n for n in options(case, peer) if not n.endswith(":independent")]
+                if names:
+                    column[f"{data}: pynn / {NAMES[peer]}"] = ratio_to(case, PYNN, names)
+        if column:
+            columns[some.title] = column
+    return beside("", columns)
+
+
+def beside(head: str, columns: dict[str, dict[str, str]]) -> str:
+    """A table with a column for each setting, and a row for all that one of them has."""
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    rows = [[name, *(column.get(name, "-") for column in columns.values())] for name in names]
+    return table([head, *columns], rows)
 
 
 def recipe(results: Results) -> str:
@@ -211,7 +319,33 @@ def losses(results: Results) -> str:
     return table(["part", "case", "faster", "pynn / it"], found)
 
 
+def all_losses(settings: list[Results]) -> str:
+    """The same for each setting."""
+    made = [(some.title, losses(some)) for some in settings]
+    return "\n\n".join(f"**{title}**\n\n{text}" for title, text in made if text)
+
+
 # ---------------------------------------------------------------- plots
+
+
+def pictures(name: str, what: str) -> Callable[[list[Results]], str]:
+    """Links to a plot of all settings that have it."""
+
+    def make(settings: list[Results]) -> str:
+        return "\n\n".join(
+            f"![{what}, {some.title}](performance/{(some.place / name).as_posix()}.png)"
+            for some in settings
+            if name in plots_of(some)
+        )
+
+    return make
+
+
+def plots_of(results: Results) -> list[str]:
+    """The names of the plots that can be drawn of a setting."""
+    names = [f"epochs-{data}" for data in ("mnist", "dense") if cells(results, data)]
+    costs = results.cases("start") and results.cases("memory")
+    return [*names, "costs"] if costs else names
 
 
 def plots(results: Results, folder: Path) -> None:
@@ -220,12 +354,12 @@ def plots(results: Results, folder: Path) -> None:
 
     matplotlib.use("Agg")
     matplotlib.rcParams.update({"font.size": 8, "axes.grid": True, "grid.alpha": 0.3})
-    folder.mkdir(exist_ok=True)
-    for data in ("mnist", "dense"):
-        if cells(results, data):
-            plot_grid(results, data, folder / f"epochs-{data}.png")
-    if results.cases("start") and results.cases("memory"):
-        plot_costs(results, folder / "costs.png")
+    for name in plots_of(results):
+        folder.mkdir(parents=True, exist_ok=True)
+        if name == "costs":
+            plot_costs(results, folder / "costs.png")
+        else:
+            plot_grid(results, name.removeprefix("epochs-"), folder / f"{name}.png")
 
 
 COLOURS = {
@@ -318,18 +452,25 @@ def _medians(case: Case) -> dict[str, float]:
 # ---------------------------------------------------------------- the page
 
 
-TABLES: dict[str, Callable[[Results], str]] = {
+TABLES: dict[str, Callable[[list[Results]], str]] = {
     "machine": machine,
-    "limits": limits,
-    "recipe": recipe,
-    "grid mnist 2": lambda results: grid(results, "mnist", 2),
-    "grid dense 2": lambda results: grid(results, "dense", 2),
-    "grid mnist 1": lambda results: grid(results, "mnist", 1),
-    "grid dense 1": lambda results: grid(results, "dense", 1),
-    "inference": inference,
-    "start": start,
-    "memory": memory,
-    "losses": losses,
+    "limits beside": limits_beside,
+    "limits": by_setting("must-show", limits),
+    "recipe beside": epochs_beside,
+    "recipe": by_setting("recipe", recipe),
+    "plot mnist": pictures("epochs-mnist", "Seconds of an epoch over the batch size, MNIST"),
+    "plot dense": pictures("epochs-dense", "Seconds of an epoch over the batch size, dense data"),
+    "grid mnist 2": by_setting("grid", lambda results: grid(results, "mnist", 2)),
+    "grid dense 2": by_setting("grid", lambda results: grid(results, "dense", 2)),
+    "grid mnist 1": by_setting("grid", lambda results: grid(results, "mnist", 1)),
+    "grid dense 1": by_setting("grid", lambda results: grid(results, "dense", 1)),
+    "inference": by_setting("inference", inference),
+    "plot costs": pictures(
+        "costs", "Import, first prediction, peak memory and installed size of each contender"
+    ),
+    "start": by_setting("start", start),
+    "memory": by_setting("memory", memory),
+    "losses": all_losses,
 }
 
 
@@ -338,12 +479,13 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=HERE / "results", metavar="DIR")
     parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE")
     options = parser.parse_args()
-    results = Results(options.results)
+    settings = all_results(options.results)
     page = options.page.read_text("utf-8")
     for name, make in TABLES.items():
-        page = between(page, name, make(results))
+        page = between(page, name, make(settings))
     options.page.write_text(page, "utf-8")
-    plots(results, options.page.with_suffix(""))
+    for some in settings:
+        plots(some, options.page.with_suffix("") / some.place)
 
 
 if __name__ == "__main__":

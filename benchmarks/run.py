@@ -5,31 +5,47 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cases
 import must_show
 import processes
 from cases import BOUNDS, COMPILED, GRID_BATCHES, HIDDEN, INDEPENDENT, PREDICTED, Shape, both
-from figures import LINE_HEADERS, Case, losses_apart, outputs_apart, table
-from harness import HERE, Contender, Failure, Workers, environment
+from figures import LINE_HEADERS, Case, losses_apart, outputs_apart, stolen, table
+from harness import (
+    FORCE,
+    HERE,
+    LEVELS,
+    NATIVE,
+    Contender,
+    Failure,
+    Workers,
+    environment,
+    force,
+    level_in_use,
+    lower_levels,
+    processor,
+    results_folder,
+)
 from must_show import Plan
 
 DESCRIPTION = """\
 Measure pynn against PyTorch, JAX, scikit-learn, NumPy, and the matrix products
 alone. Every contender is a process that stays alive; in each round all have
 one turn, and ratios are taken round by round, so that what disturbs the
-machine disturbs all of them. What is measured goes to benchmarks/results, and
-from there into docs/performance.md.
+machine disturbs all of them. What is measured goes to benchmarks/results, into
+a folder for this processor, and from there into docs/performance.md.
 
 parts:
   must-show  the table of limits: each line, and whether it holds; 20 batches
-             and widths against PyTorch
+             and widths against PyTorch, two data sets
   recipe     an epoch of the recipe's network, all contenders, three data sets
   grid       an epoch over batch 16 to 4096 and width 64 to 2048, two data sets,
              all contenders
@@ -37,8 +53,12 @@ parts:
   start      imports, and from a cold process to the first prediction
   memory     peak memory of a process, and installed size
 
-Keep the machine otherwise idle. must-show takes under half an hour on
-two cores, everything about one hour and a half.
+Each part runs with the best instruction set that pynn has for this processor;
+must-show also with x86-64-v3 where that is not the best. --level names others.
+Only pynn's own code is held to a level: its BLAS, and its peers, run their best.
+
+Keep the machine otherwise idle. must-show takes about an hour on two cores for
+each level, everything about three hours.
 """
 
 EPILOG = """\
@@ -52,6 +72,7 @@ alike and every line of the table holds, 1 not so, 2 wrong call
 
 PARTS = ("must-show", "recipe", "grid", "inference", "start", "memory")
 PEERS = ("pynn", "torch", "jax", "sklearn", "numpy")
+ROUNDS = {"grid": 3}  # of others 5
 LOSSES_APART = 0.05  # relatively, after an epoch: each contender shuffles in its own way
 OUTPUTS_APART = 1e-4  # the weights are the same
 
@@ -59,15 +80,43 @@ OUTPUTS_APART = 1e-4  # the weights are the same
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     parts = options.only or list(PARTS)
+    try:
+        wishes = {part: _wishes(part, options) for part in parts}
+    except Failure as failure:
+        print(f"run.py: error: {failure}", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory() as scratch:
         results = options.results or (Path(scratch) if options.quick else HERE / "results")
-        results.mkdir(parents=True, exist_ok=True)
         good = True
         for part in parts:
-            good &= _run_part(part, results, options)
+            for wish in wishes[part]:
+                good &= _run_part(part, wish, results, options)
         if not options.quick:
             subprocess.run([sys.executable, str(HERE / "report.py")], check=True)
     return 0 if good else 1
+
+
+def _wishes(part: str, options: argparse.Namespace) -> list[str]:
+    """The levels that a part is to be run at. Raises Failure for one that pynn does not have here.
+
+    A level is there if a pynn that is told to use it says that it does.
+    """
+    native = _level_of(NATIVE)
+    if options.level:
+        for wish in options.level:
+            if wish != NATIVE and (level := _level_of(wish)) != wish:
+                raise Failure(f"--level {wish}: told to use it, pynn runs {level} here")
+        wishes = [NATIVE if wish == native else wish for wish in options.level]
+        return list(dict.fromkeys(wishes))
+    lower = [] if options.quick else lower_levels(native)
+    lower = [level for level in lower if level == "x86-64-v3"] if part == "must-show" else []
+    return [NATIVE, *(level for level in lower if _level_of(level) == level)]
+
+
+def _level_of(wish: str) -> str:
+    """What pynn runs where it is told to run a level."""
+    force(wish)
+    return level_in_use()
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -90,6 +139,13 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
             f"--{part}", dest="only", action="append_const", const=part, help=f"--only {part}"
         )
     parser.add_argument(
+        "--level",
+        action="append",
+        choices=(NATIVE, *dict.fromkeys(level for line in LEVELS for level in line)),
+        metavar="NAME",
+        help="hold pynn to this instruction set; may be given several times: %(choices)s",
+    )
+    parser.add_argument(
         "--quick",
         action="store_true",
         help="see that all of it works, on few rows; the figures mean nothing and are not kept",
@@ -102,20 +158,23 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.rounds is not None and options.rounds < 1:
         parser.error("argument --rounds: must be at least 1")
+    if FORCE in os.environ:
+        parser.error(f"{FORCE} is set: unset it, and name the level with --level")
     if options.quick and options.only is None:
         options.only = ["must-show"]
     return options
 
 
-def _run_part(part: str, results: Path, options: argparse.Namespace) -> bool:
+def _run_part(part: str, wish: str, results: Path, options: argparse.Namespace) -> bool:
     """Run the cases of a part, keeping each as soon as it is done; whether all is well."""
-    path = results / f"{part}.json"
-    done: dict[str, Case] = {}
-    if path.exists():
-        done = json.loads(path.read_text())["cases"]
-    rounds = options.rounds or (2 if options.quick else 3 if part == "grid" else 5)
+    level = _level_of(wish)
+    path = results_folder(results, wish) / f"{part}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = _kept(path, level)
+    rounds = options.rounds or (2 if options.quick else ROUNDS.get(part, 5))
     good = True
     began = time.perf_counter()
+    print(f"{part}: {processor()}, {level}", file=sys.stderr)
     with Workers() as workers:
         for name, measure in plan(part, workers, rounds, quick=options.quick):
             if options.missing and name in done:
@@ -127,14 +186,21 @@ def _run_part(part: str, results: Path, options: argparse.Namespace) -> bool:
                 print(f"  failed: {failure}", file=sys.stderr)
                 good = False
                 continue
+            if taken := stolen(done[name]):
+                print(f"  the host took {taken}", file=sys.stderr)
             good &= _did_the_same(done[name])
-            _keep(path, done)
+            _keep(path, done, environment(level, forced=wish != NATIVE))
     print(f"{part}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    return _judge(part, done, f"{processor()}, {level}", forced=wish != NATIVE) and good
+
+
+def _judge(part: str, done: dict[str, Case], where: str, *, forced: bool) -> bool:
+    """Print the table of a part that has limits; whether all of them hold."""
     if part == "must-show":
-        lines = must_show.judge(done)
-        print(table(LINE_HEADERS, [line.cells() for line in lines]))
-        good &= all(line.holds for line in lines)
-    return good
+        lines = must_show.judge(done, forced=forced)
+        print(f"{where}:\n\n{table(LINE_HEADERS, [line.cells() for line in lines])}\n")
+        return all(line.holds for line in lines)
+    return True
 
 
 def plan(part: str, workers: Workers, rounds: int, *, quick: bool) -> Plan:
@@ -193,10 +259,19 @@ def _did_the_same(case: Case) -> bool:
     return good
 
 
-def _keep(path: Path, done: dict[str, Case]) -> None:
+def _kept(path: Path, level: str) -> dict[str, Case]:
+    """The cases that were measured before, if at the same level; else they are begun anew."""
+    if not path.exists():
+        return {}
+    kept = json.loads(path.read_text())
+    cases: dict[str, Case] = kept["cases"]
+    return cases if kept["environment"].get("instruction_set") == level else {}
+
+
+def _keep(path: Path, done: dict[str, Case], where: dict[str, Any]) -> None:
     """Write the results: a case is a line, so that a difference shows which has changed."""
     body = ",\n".join(f"{json.dumps(name)}: {json.dumps(case)}" for name, case in done.items())
-    head = json.dumps(environment(), indent=1)
+    head = json.dumps(where, indent=1)
     path.write_text(f'{{"environment": {head},\n"cases": {{\n{body}\n}}}}\n')
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import pynn
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
@@ -61,10 +63,35 @@ def test_limit_is_inclusive():
     """A median at the limit holds; one above does not, and says so."""
     held = Line("work", Spread(0.3, 0.2, 9.0), 0.3)
     missed = Line("work", Spread(0.31, 0.2, 0.4), 0.3)
-    assert held.holds and held.cells()[-1] == "yes"
-    assert not missed.holds and missed.cells()[-1] == "**no**"
+    assert held.holds and held.cells()[-2] == "yes"
+    assert not missed.holds and missed.cells()[-2] == "**no**"
+    assert missed.brief() == "0.31, at most 0.30: **no**"
     memory = Line("work", Spread(95.4, 95.4, 95.4), 130, " MB")
     assert memory.cells()[2:4] == ["95 (95 - 95) MB", "130 MB"]
+    assert memory.brief() == "95, at most 130 MB: yes"
+
+
+@pytest.mark.parametrize(
+    ("rounds", "text"),
+    [
+        ([], ""),
+        ([{"stolen_seconds": 0.25}, {"stolen_seconds": 0.5}], "0.8 s"),
+        ([{"stolen_seconds": 0.25, "core_seconds": 10.4}] * 2, "0.5 s of 21"),
+        ([{"stolen_seconds": 1.0, "core_seconds": 9.0}, {"stolen_seconds": 1.0}], "2.0 s"),
+    ],
+)
+def test_stolen_time_is_shown(rounds, text):
+    """Of all rounds together; older results do not say of how many seconds."""
+    assert figures.stolen({"rounds": rounds}) == text
+
+
+def test_lines_say_what_was_stolen():
+    """Each line has the time that the host took from its own case."""
+    case = epoch_case()
+    for number, done in enumerate(case["rounds"]):
+        done.update(stolen_seconds=number + 0.5, core_seconds=20.0)
+    lines = must_show.judge({"epoch dense": case, "busy mnist": case_of(free=[2.0], busy=[4.0])})
+    assert [line.cells()[-1] for line in lines] == ["2.0 s of 40"] * 5 + ["0.0 s"]
 
 
 def test_gain_of_a_second_thread():
@@ -104,22 +131,30 @@ def test_limits_of_an_epoch():
     found = [(x.against.split()[-1], x.measured.median, x.at_most, x.holds) for x in lines]
     assert found == [
         ("torch@2", 0.5, 0.30, False),
-        ("jax@2", 2.0, 0.60, False),
-        ("gemm@2:halves", 0.8, 0.75, False),
+        ("jax@2", 2.0, 0.40, False),
+        ("gemm@2:halves", 0.8, 0.60, False),
         ("gemm@1:serial", 1.0, 0.75, False),
     ]
     limits = [line.at_most for line in must_show.judge({"epoch dense": epoch_case()})]
-    assert limits == [0.50, 1.00, 1.15, 1.15, 1.10]
+    assert limits == [0.55, 0.85, 1.10, 1.15, 1.10]
+
+
+def test_limits_of_a_lower_level():
+    """MNIST has a limit against PyTorch alone then; dense data's are the same."""
+    (line,) = must_show.judge({"epoch mnist": epoch_case()}, forced=True)
+    assert (line.against, line.at_most) == ("torch@2", 0.45)
+    dense = {"epoch dense": epoch_case()}
+    assert must_show.judge(dense, forced=True) == must_show.judge(dense)
 
 
 def test_absent_peer_has_no_line():
     """Where a peer is not installed, the others are still judged."""
     case = epoch_case()
     del case["contenders"]["jax@2"]
-    assert [line.at_most for line in must_show.judge({"epoch mnist": case})] == [0.30, 0.75, 0.75]
+    assert [line.at_most for line in must_show.judge({"epoch mnist": case})] == [0.30, 0.60, 0.75]
     for name in [name for name in case["contenders"] if name.startswith("gemm@")]:
         del case["contenders"][name]
-    assert [line.at_most for line in must_show.judge({"epoch dense": case})] == [0.50]
+    assert [line.at_most for line in must_show.judge({"epoch dense": case})] == [0.55]
 
 
 def test_grid_is_judged_by_its_worst_cell():
@@ -133,6 +168,28 @@ def test_grid_is_judged_by_its_worst_cell():
     assert (everywhere.measured.median, everywhere.holds) == (0.9, True)
     assert everywhere.against == "batch 32, width 1024, torch@1"
     assert (small.measured.median, small.at_most, small.holds) == (0.4, 0.33, False)
+
+
+def test_grid_of_dense_data_has_a_line_of_its_own():
+    """No case of either data set may be slower than PyTorch."""
+    grid = {}
+    for data, own in (("mnist", 0.5), ("dense", 1.25)):
+        case = case_of(pynn__2=[own], torch__1=[1.0])
+        shape = cases.grid_shape(data, 128, 1024)
+        grid[f"{must_show.GRID_CASES[data]} 128 width 1024"] = {**case, "shape": shape._asdict()}
+    found = [(x.work, x.measured.median, x.at_most, x.holds) for x in must_show.judge(grid)]
+    assert found == [
+        ("MNIST, all 1 batches and widths: the worst", 0.5, 1.0, True),
+        ("dense data, all 1 batches and widths: the worst", 1.25, 1.0, False),
+    ]
+
+
+def test_plan_has_all_that_is_judged():
+    """The grid of both data sets, 20 cells each."""
+    names = [name for name, _ in must_show.plan(None, 5, quick=False)]
+    for begin in must_show.GRID_CASES.values():
+        assert len([name for name in names if name.startswith(begin)]) == 20
+    assert len(set(names)) == len(names)
 
 
 def test_every_other_line():
@@ -176,7 +233,7 @@ def test_rounds_take_turns():
     assert "".join(order) == "abcbcacababc"
     assert [list(done["turns"]) for done in rounds] == [["a", "b", "c"]] * 4
     assert rounds[0]["turns"]["a"] == {"seconds": 0.333333, "calls": 2}
-    assert rounds[0].keys() == {"turns", "stolen_seconds", "load"}
+    assert rounds[0].keys() == {"turns", "stolen_seconds", "core_seconds", "load"}
 
 
 def test_contenders_are_told_apart():
@@ -184,6 +241,112 @@ def test_contenders_are_told_apart():
     assert harness.Contender("torch", 2).name == "torch@2"
     assert harness.Contender("gemm", 2, "halves").name == "gemm@2:halves"
     assert harness.thread_settings(2)["OPENBLAS_NUM_THREADS"] == "2"
+
+
+# ------------------------------------------------------------ processors and levels
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Intel(R) Xeon(R) Processor @ 2.50GHz", "intel-xeon-processor-2.50ghz"),
+        ("AMD EPYC", "amd-epyc"),
+        ("Intel(R) Core(TM) i7-8550U CPU @ 1.80GHz", "intel-core-i7-8550u-cpu-1.80ghz"),
+        ("../x / y\n", "x-y"),
+        ("", "unknown"),
+        ("..", "unknown"),
+    ],
+)
+def test_processors_have_folders(name, slug):
+    """Whatever a processor is called, its folder is one name that any system takes."""
+    assert harness.slug(name) == slug
+
+
+def test_levels_have_folders(monkeypatch):
+    """What pynn was held to is kept apart from what it does by itself."""
+    monkeypatch.setattr(harness, "processor", lambda: "AMD EPYC")
+    root = Path("results")
+    assert harness.results_folder(root, "native") == root / "amd-epyc"
+    assert harness.results_folder(root, "x86-64-v3") == root / "amd-epyc" / "x86-64-v3"
+
+
+@pytest.fixture
+def measures_nothing(monkeypatch):
+    """Ends a run that would begin to measure."""
+    monkeypatch.setattr(run, "_run_part", lambda *_: pytest.fail("it measures"))
+
+
+@pytest.fixture
+def machine(monkeypatch, measures_nothing):
+    """A function that makes it a machine with some levels, the best first."""
+    # Set and taken back, so that it is as it was after the test.
+    monkeypatch.setenv(harness.FORCE, "")
+    monkeypatch.delenv(harness.FORCE)
+
+    def has(*levels):
+        def level_in_use():
+            wish = harness.os.environ.get(harness.FORCE)
+            return wish if wish in levels else levels[0]
+
+        monkeypatch.setattr(run, "level_in_use", level_in_use)
+
+    return has
+
+
+@pytest.mark.parametrize(
+    ("arguments", "levels", "wishes"),
+    [
+        (["--must-show"], ["x86-64-v4", "x86-64-v3", "x86-64-v2"], ["native", "x86-64-v3"]),
+        (["--must-show"], ["x86-64-v3", "x86-64-v2"], ["native"]),
+        (["--must-show", "--quick"], ["x86-64-v4", "x86-64-v3"], ["native"]),
+        (["--must-show"], ["aarch64"], ["native"]),
+        (["--grid"], ["x86-64-v4", "x86-64-v3"], ["native"]),
+        (
+            ["--grid", "--level", "x86-64-v3", "--level", "native", "--level", "x86-64-v4"],
+            ["x86-64-v4", "x86-64-v3"],
+            ["x86-64-v3", "native"],
+        ),
+    ],
+)
+def test_levels_of_a_part(arguments, levels, wishes, machine):
+    """The best is measured as such; below it, those that the part wants and pynn has."""
+    machine(*levels)
+    options = run._options(arguments)
+    assert run._wishes(options.only[0], options) == wishes
+
+
+def test_level_that_is_not_there(machine, capsys):
+    """It is refused before anything is measured, rather than measured as another."""
+    machine("x86-64-v3", "x86-64-v2")
+    assert run.main(["--grid", "--level", "x86-64-v4"]) == 2
+    assert "pynn runs x86-64-v3" in capsys.readouterr().err
+
+
+def test_level_of_the_environment_is_refused(monkeypatch, measures_nothing, capsys):
+    """Else its figures would be taken for those of the processor's best."""
+    monkeypatch.setenv(harness.FORCE, "x86-64-v3")
+    with pytest.raises(SystemExit) as exit_:
+        run.main(["--grid"])
+    assert exit_.value.code == 2
+    assert "--level" in capsys.readouterr().err
+
+
+def test_level_in_use_is_that_of_pynn():
+    """Asked of a new process, as all contenders are."""
+    assert harness.level_in_use() == pynn.build_info()["instruction_set"]
+
+
+@pytest.mark.parametrize(("said", "kept"), [({"instruction_set": "x86-64-v3"}, {"a": 1}), ({}, {})])
+def test_results_of_another_level_are_not_added_to(said, kept, tmp_path):
+    """What --missing finds, and what a run adds to, was measured at the same level."""
+    path = tmp_path / "grid.json"
+    assert run._kept(path, "x86-64-v3") == {}
+    run._keep(path, {"a": 1}, said)
+    assert run._kept(path, "x86-64-v3") == kept
+    assert run._kept(path, "x86-64-v4") == {}
+
+
+# ------------------------------------------------------------ the page
 
 
 @pytest.mark.parametrize(
@@ -241,7 +404,80 @@ def results(tmp_path):
     parts["recipe"] = {"mnist": recipe}
     for part, done in parts.items():
         (tmp_path / f"{part}.json").write_text(json.dumps({"environment": {}, "cases": done}))
-    return report.Results(tmp_path)
+    return report.Results(tmp_path, tmp_path)
+
+
+@pytest.fixture
+def two_processors(tmp_path):
+    """Results of an AMD processor at two levels, and of one before levels were recorded."""
+    settings = {
+        "amd-epyc": {"processor": "AMD EPYC", "instruction_set": "x86-64-v4", "forced": False},
+        "amd-epyc/x86-64-v3": {
+            "processor": "AMD EPYC",
+            "instruction_set": "x86-64-v3",
+            "forced": True,
+        },
+        "intel": {"processor": "Intel"},
+    }
+    parts = {"must-show": {"epoch mnist": epoch_case(), "import": case_of(numpy=[2], pynn=[2])}}
+    parts["recipe"] = {"mnist": {**epoch_case(), "shape": cases.Shape("mnist")._asdict()}}
+    machine = {"date": "2030-01-02", "commit": "abc", "cores": 2, "memory_nbytes": 2**31}
+    machine |= {"system": "Linux", "python": "3", "versions": {"numpy": "2"}}
+    for place, said in settings.items():
+        for part, done in parts.items():
+            path = tmp_path / place / f"{part}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"environment": machine | said, "cases": done}))
+    return report.all_results(tmp_path)
+
+
+TITLES = [
+    "AMD EPYC, x86-64-v4",
+    "AMD EPYC, held to x86-64-v3",
+    "Intel, instruction set not recorded",
+]
+
+
+def test_processors_side_by_side(two_processors):
+    """A column for each processor and level; what one of them does not have is a dash."""
+    assert [some.title for some in two_processors] == TITLES
+    text = report.limits_beside(two_processors)
+    head = [cell.strip() for cell in text.split("\n")[0].strip("|").split("|")]
+    assert head == ["work", *TITLES]
+    rows = {row[0]: row[1:] for row in cells_of(text)}
+    no = "0.50, at most {}: **no**"
+    assert rows["epoch, MNIST, batch 128 / PyTorch"] == [
+        no.format(x) for x in ("0.30", "0.45", "0.30")
+    ]
+    assert rows["epoch, MNIST, batch 128 / JAX"][1] == "-"
+    assert rows["import pynn"] == ["1.00, at most 1.20: yes"] * 3
+    rows = {row[0]: row[1:] for row in cells_of(report.epochs_beside(two_processors))}
+    assert rows["MNIST: pynn, s"] == ["4.00"] * 3
+    assert rows["MNIST: pynn / PyTorch"] == ["0.50 (2)"] * 3
+    assert rows["MNIST: pynn / the products alone"] == ["0.80 (2:halves)"] * 3
+
+
+def test_every_table_says_whose_it_is(two_processors):
+    """Each processor and level has its own, under its title; without results there is none."""
+    text = report.TABLES["limits"](two_processors)
+    assert [line.strip("*") for line in text.split("\n") if line.startswith("**")] == TITLES
+    assert "0.45" in text.split(TITLES[1])[1].split(TITLES[2])[0]
+    rows = cells_of(report.machine(two_processors))
+    assert [row[0].removesuffix(", 2 cores, 2 GiB") for row in rows] == [
+        t for t in TITLES for _ in "12"
+    ]
+    assert report.TABLES["grid mnist 2"](two_processors) == ""
+    for name, make in report.TABLES.items():
+        assert isinstance(make(two_processors), str), name
+
+
+def test_pictures_lie_with_their_processor(results, tmp_path):
+    """A page shows the plots of each that has them."""
+    (tmp_path / "amd-epyc").mkdir()
+    (tmp_path / "grid.json").rename(tmp_path / "amd-epyc" / "grid.json")
+    settings = report.all_results(tmp_path)
+    assert "](performance/amd-epyc/epochs-dense.png)" in report.TABLES["plot dense"](settings)
+    assert report.TABLES["plot mnist"](settings) == report.TABLES["plot costs"](settings) == ""
 
 
 def cells_of(text):
@@ -350,7 +586,13 @@ def test_two_threads_do_the_work_of_one(products, mode, times, batch):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status"), [(["--rounds", "0"], 2), (["--only", "nothing"], 2), (["--help"], 0)]
+    ("arguments", "status"),
+    [
+        (["--rounds", "0"], 2),
+        (["--only", "nothing"], 2),
+        (["--level", "nothing"], 2),
+        (["--help"], 0),
+    ],
 )
 def test_calls(arguments, status, capsys):
     """A wrong call is refused before anything is measured."""

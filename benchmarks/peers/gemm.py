@@ -68,8 +68,7 @@ def _openblas_of_pynn() -> ctypes.CDLL:
     """The library that pynn itself multiplies with; the loader gives the copy that is there."""
     import pynn
 
-    if pynn.build_info()["blas"] != "scipy-openblas":
+    info = pynn.build_info()
+    if info["blas"] != "scipy-openblas" or info["blas_library"] is None:
         raise ImportError("the bound needs a pynn with its own OpenBLAS, as pip builds it on Linux")
-    maps = Path("/proc/self/maps").read_text()
-    paths = {line.split()[-1] for line in maps.splitlines() if "openblas_pynn" in line}
-    return ctypes.CDLL(paths.pop())
+    return ctypes.CDLL(info["blas_library"])
