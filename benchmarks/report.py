@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import first_layer
 import must_show
 from cases import BATCHES, HIDDEN, PREDICTED, ROWS
 from figures import (
@@ -295,6 +296,12 @@ def memory(results: Results) -> str:
     return table(["", "peak memory, MB", "installed, MB", "the largest packages, MB"], rows)
 
 
+def first_layers(results: Results) -> str:
+    """The worst choice of a way through the first layer for each width and batch, and of all."""
+    done = results.cases("first-layer")
+    return f"{first_layer.summary(done)}\n\n{first_layer.verdict(done)}"
+
+
 def losses(results: Results) -> str:
     """Everything measured in which a peer, at its best, is faster than pynn at two threads."""
     found = []
@@ -464,6 +471,7 @@ TABLES: dict[str, Callable[[list[Results]], str]] = {
     "grid dense 2": by_setting("grid", lambda results: grid(results, "dense", 2)),
     "grid mnist 1": by_setting("grid", lambda results: grid(results, "mnist", 1)),
     "grid dense 1": by_setting("grid", lambda results: grid(results, "dense", 1)),
+    "first layer": by_setting("first-layer", first_layers),
     "inference": by_setting("inference", inference),
     "plot costs": pictures(
         "costs", "Import, first prediction, peak memory and installed size of each contender"

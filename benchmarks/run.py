@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import cases
+import first_layer
 import must_show
 import processes
 from cases import BOUNDS, COMPILED, GRID_BATCHES, HIDDEN, INDEPENDENT, PREDICTED, Shape, both
@@ -52,13 +53,17 @@ parts:
   inference  predictions of 1, 128 and 10000 images
   start      imports, and from a cold process to the first prediction
   memory     peak memory of a process, and installed size
+  first-layer
+             the choice between a sparse and a dense first layer, over density,
+             width and batch: a table, and whether the worst case holds
 
 Each part runs with the best instruction set that pynn has for this processor;
-must-show also with x86-64-v3 where that is not the best. --level names others.
-Only pynn's own code is held to a level: its BLAS, and its peers, run their best.
+must-show also with x86-64-v3 where that is not the best, and first-layer with
+each lower one. --level names others. Only pynn's own code is held to a level:
+its BLAS, and its peers, run their best.
 
 Keep the machine otherwise idle. must-show takes about an hour on two cores for
-each level, everything about three hours.
+each level, first-layer about ten minutes, everything about four hours.
 """
 
 EPILOG = """\
@@ -70,9 +75,9 @@ A peer that is not installed is left out. exit status: 0 all contenders learn
 alike and every line of the table holds, 1 not so, 2 wrong call
 """
 
-PARTS = ("must-show", "recipe", "grid", "inference", "start", "memory")
+PARTS = ("must-show", "recipe", "grid", "inference", "start", "memory", "first-layer")
 PEERS = ("pynn", "torch", "jax", "sklearn", "numpy")
-ROUNDS = {"grid": 3}  # of others 5
+ROUNDS = {"grid": 3, "first-layer": first_layer.ROUNDS}  # of others 5
 LOSSES_APART = 0.05  # relatively, after an epoch: each contender shuffles in its own way
 OUTPUTS_APART = 1e-4  # the weights are the same
 
@@ -109,7 +114,10 @@ def _wishes(part: str, options: argparse.Namespace) -> list[str]:
         wishes = [NATIVE if wish == native else wish for wish in options.level]
         return list(dict.fromkeys(wishes))
     lower = [] if options.quick else lower_levels(native)
-    lower = [level for level in lower if level == "x86-64-v3"] if part == "must-show" else []
+    if part == "must-show":
+        lower = [level for level in lower if level == "x86-64-v3"]
+    elif part != "first-layer":
+        lower = []
     return [NATIVE, *(level for level in lower if _level_of(level) == level)]
 
 
@@ -134,7 +142,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="PART",
         help="this part; may be given several times",
     )
-    for part in ("must-show", "grid"):
+    for part in ("must-show", "grid", "first-layer"):
         parser.add_argument(
             f"--{part}", dest="only", action="append_const", const=part, help=f"--only {part}"
         )
@@ -150,7 +158,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="see that all of it works, on few rows; the figures mean nothing and are not kept",
     )
-    parser.add_argument("--rounds", type=int, metavar="N", help="default: 5, in grid 3")
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="default: 5, in grid 3, in first-layer 9"
+    )
     parser.add_argument(
         "--missing", action="store_true", help="only what the results do not have yet"
     )
@@ -200,6 +210,9 @@ def _judge(part: str, done: dict[str, Case], where: str, *, forced: bool) -> boo
         lines = must_show.judge(done, forced=forced)
         print(f"{where}:\n\n{table(LINE_HEADERS, [line.cells() for line in lines])}\n")
         return all(line.holds for line in lines)
+    if part == "first-layer" and done:
+        print(f"{where}:\n\n{first_layer.full_table(done)}\n\n{first_layer.verdict(done)}\n")
+        return first_layer.holds(done)
     return True
 
 
@@ -243,6 +256,8 @@ def plan(part: str, workers: Workers, rounds: int, *, quick: bool) -> Plan:
         ]
         yield "peak memory", lambda: cases.memory(contenders, shape)
         yield "installed size", processes.sizes
+    elif part == "first-layer":
+        yield from first_layer.plan(workers, rounds, quick=quick)
 
 
 def _did_the_same(case: Case) -> bool:

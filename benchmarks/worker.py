@@ -10,6 +10,8 @@ The harness starts it. Requests, by "do", and what is answered besides "seconds"
     predict   wish: about how long to run       calls; seconds are those of one call
     save      path
     memory                                      nbytes: the most that this process held at once
+    prepare   density, width, batch, wish       steps: how many take about so long (first_layer)
+    steps     way, count                        seconds are those of one step (first_layer)
 """
 
 from __future__ import annotations
@@ -83,6 +85,14 @@ class Contender:
     def save(self, path: str) -> dict[str, Any]:
         self.peer.save(path)
         return {}
+
+    def prepare(self, **request: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self.peer.prepare(**request)
+        return answer
+
+    def steps(self, way: str, count: int) -> dict[str, Any]:
+        answer: dict[str, Any] = self.peer.steps(way, count)
+        return answer
 
     def memory(self) -> dict[str, Any]:
         return {"nbytes": peak_memory_nbytes()}
