@@ -2,6 +2,7 @@
  * and moments. The formulas stand in pynn.h. */
 #include <math.h>
 
+#include "denormals.h"
 #include "internal.h"
 #include "vector.h"
 
@@ -169,10 +170,12 @@ void pynn_update(const pynn_workspace *workspace, const pynn_optimizer *optimize
                  pynn_state *state, float *parameters) {
     size_t tasks = pynn_update_tasks(workspace->network);
     update it = {workspace, optimizer, state, parameters, learning_rate, 1.0f};
+    uint64_t mode = pynn_flush_denormals();
     state->updates++;
     if (optimizer->max_norm != 0.0) {
         pynn_team_run(workspace->team, tasks, sum_task, &it);
         it.clip = find_clip(&it, tasks);
     }
     pynn_team_run(workspace->team, tasks, update_task, &it);
+    pynn_restore_denormals(mode);
 }

@@ -16,6 +16,7 @@
  * over all rows; its tasks are tiles of W. */
 #include <string.h>
 
+#include "denormals.h"
 #include "gemm.h"
 #include "internal.h"
 
@@ -256,6 +257,7 @@ static pynn_grid cut_large(const pynn_batch *batch, pass_step step) {
 
 void pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
     pynn_workspace *workspace = batch->workspace;
+    uint64_t mode = pynn_flush_denormals();
     size_t steps = step_count(batch);
     for (size_t first = 0, end; first < steps; first = end) {
         pass_step step = step_at(workspace->network, first);
@@ -281,4 +283,5 @@ void pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
             sums->rows += workspace->parts[b].rows;
         }
     }
+    pynn_restore_denormals(mode);
 }

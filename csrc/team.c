@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "denormals.h"
 #include "internal.h"
 
 /* Turns of the waiting loop before a thread sleeps: 20 to 50 microseconds, the time between the pieces
@@ -105,6 +106,7 @@ static uint64_t wait_for_work(pynn_team *team, uint64_t piece) {
 static void *work(void *context) {
     pynn_team *team = context;
     uint64_t piece = UINT32_MAX; /* one that never was */
+    pynn_flush_denormals(); /* as the calling thread does: results must not depend on who does a task */
     while (!atomic_load(&team->stopping)) {
         uint64_t ticket = wait_for_work(team, piece);
         do_tasks(team, ticket);
