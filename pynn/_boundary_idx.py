@@ -6,12 +6,9 @@ import sys
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from pynn._errors import FileFormatError
 from pynn._pynn import ffi, lib
-
-Bytes = npt.NDArray[np.uint8] | bytes
 
 # The element types of IDX by the byte that stands for them in a file.
 IDX_DTYPES: dict[int, np.dtype[Any]] = {
@@ -40,48 +37,41 @@ class IdxHeader(NamedTuple):
     payload_nbytes: int
 
 
-def parse_idx(data: Bytes, *, header_only: bool = False) -> IdxHeader:
-    """Read the header of an IDX file that lies in memory, and check it against the file's length.
+def parse_idx(data: bytes) -> IdxHeader:
+    """Read the header of an IDX file.
 
     Args:
-        data: The whole file; with `header_only` as much of it as there is, the header at least.
-        header_only: Accept any number of bytes after the header.
+        data: The start of the file, with all of its header.
 
     Raises:
-        FileFormatError: The header makes no sense, or the payload has another length than it says.
+        FileFormatError: The header makes no sense.
     """
-    return _parse(data, header_only)[1]
-
-
-def decode_idx(data: Bytes) -> npt.NDArray[Any]:
-    """The elements of an IDX file that lies in memory: a flat copy in the machine's byte order.
-
-    Raises:
-        FileFormatError: As for `parse_idx`.
-    """
-    idx, header = _parse(data, header_only=False)
-    flat = np.empty(idx.item_count, header.dtype)
-    pointer = ffi.from_buffer("uint8_t[]", data)
-    lib.pynn_idx_decode(pointer, idx, ffi.from_buffer(flat, require_writable=True))
-    return flat
-
-
-def _parse(data: Bytes, header_only: bool) -> tuple[Any, IdxHeader]:
-    """The header as C has it, and as Python has it."""
     idx = ffi.new("pynn_idx *")
     status = lib.pynn_idx_parse(ffi.from_buffer("uint8_t[]", data), len(data), idx)
-    wrong_length = status in (lib.PYNN_IDX_TRUNCATED, lib.PYNN_IDX_TRAILING_BYTES)
-    if status != lib.PYNN_OK and not wrong_length:
-        raise FileFormatError(_header_defect(status, bytes(data[:4]), len(data)))
-    header = IdxHeader(
+    if status not in (lib.PYNN_OK, lib.PYNN_IDX_TRUNCATED, lib.PYNN_IDX_TRAILING_BYTES):
+        raise FileFormatError(_header_defect(status, data[:4], len(data)))
+    return IdxHeader(
         IDX_DTYPES[idx.type],
         tuple(ffi.unpack(idx.dims, idx.ndim)),
         idx.payload_offset,
         idx.item_count * idx.item_nbytes,
     )
-    if wrong_length and not header_only:
-        raise FileFormatError(_length_defect(header, len(data) - header.payload_offset))
-    return idx, header
+
+
+def check_length(header: IdxHeader, found: int) -> None:
+    """Check that as many bytes follow the header as it says.
+
+    Raises:
+        FileFormatError: There are fewer, or more.
+    """
+    claim = claim_of(header)
+    if found < header.payload_nbytes:
+        there = f"the file has {found} after its {header.payload_offset}-byte header"
+        raise FileFormatError(f"truncated: {claim}, {there}; fetch or write it again")
+    if found > header.payload_nbytes:
+        raise FileFormatError(
+            f"trailing bytes: {claim}, at least {found} bytes follow it; fetch or write it again"
+        )
 
 
 def _header_defect(status: int, magic: bytes, nbytes: int) -> str:
@@ -110,12 +100,3 @@ def claim_of(header: IdxHeader) -> str:
     """What an error says of the payload that the header speaks of."""
     shape = " x ".join(map(str, header.shape)) or "one"
     return f"the header says {shape} {header.dtype} ({header.payload_nbytes} bytes)"
-
-
-def _length_defect(header: IdxHeader, found: int) -> str:
-    """What an error says of a payload that is not as long as the header says."""
-    claim = claim_of(header)
-    if found < header.payload_nbytes:
-        there = f"the file has {found} after its {header.payload_offset}-byte header"
-        return f"truncated: {claim}, {there}; fetch or write it again"
-    return f"trailing bytes: {claim}, at least {found} bytes follow it; fetch or write it again"

@@ -4,8 +4,8 @@ The metadata has three entries: "format" is "pynn", "format_version" is "1", and
 the chain (see `Spec.to_json`), the seed, and how many epochs and steps were trained. A checkpoint
 has a fourth, "run": JSON that says of what call of `fit` it is and where that stands (`Run.keep`).
 The tensors are the named parameters of `Model.parameters`, float32; in a checkpoint also, flat, the
-optimizer's moments and the best parameters of early stopping. The format of the file itself is
-documented at https://github.com/huggingface/safetensors. What is the same gives the same bytes.
+optimizer's moments and the best parameters of early stopping. What is the same gives the same
+bytes.
 """
 
 from __future__ import annotations
@@ -14,18 +14,33 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from pynn import _checks
+from pynn import _checks, _reading
 from pynn._atomic import write_atomically
 from pynn._boundary import DenseView, Floats, Network
 from pynn._builder import Builder, LayerBuilder
-from pynn._errors import ArgumentTypeError, FileFormatError, OutOfMemoryError, PynnError
-from pynn._spec import Spec
+from pynn._errors import (
+    ArgumentTypeError,
+    OutOfMemoryError,
+    PynnError,
+)
+from pynn._reading import refuse
+from pynn._safetensors import Reader
+from pynn._spec import MAX_LAYERS, Spec
 
 FORMAT = "pynn"
 FORMAT_VERSION = "1"
 ARRAYS = ("optimizer.first", "optimizer.second", "best")
+
+MAX_MODEL_ITEMS = 64 + 16 * MAX_LAYERS
+"""Of the JSON of a model: a layer has up to six."""
+
+MAX_RUN_OBJECTS = 256
+"""Of the JSON of a run: its optimizer, schedules within schedules, and early stopping."""
+
+RUN_ITEM_NBYTES = 4
+"""Of the JSON of a run at least, where most of it is a list of eight items an epoch."""
 
 
 class Saved(NamedTuple):
@@ -104,30 +119,16 @@ def load(path: str | os.PathLike[str]) -> Saved:
     """Read a model file.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        OSError: It is not there, is no ordinary file, or cannot be read.
         FileFormatError: It is no model file of a version that this pynn knows, or damaged.
     """
-    import safetensors
-
-    name = os.fspath(path)
-    with open(path, "rb"):  # the plain OSError for what is not there, not readable or a directory
-        pass
-    try:
-        with safetensors.safe_open(name, framework="numpy") as file:
-            return _read(name, file)
-    except safetensors.SafetensorError as error:
-        why = f"not a safetensors file: {error}"
-    refuse(name, why)
+    with _reading.opened(path) as file:
+        return _read(Reader(os.fspath(path), file))
 
 
-def refuse(name: str, why: str) -> NoReturn:
-    """Say what is wrong with a file; what that quotes from it may be long, or no text at all."""
-    raise FileFormatError(f"{name}: {_checks.printable(why, 400)}") from None
-
-
-def _read(name: str, file: Any) -> Saved:
+def _read(file: Reader) -> Saved:
     """The model in an open file. Allocates nothing large before it has compared the shapes."""
-    metadata = file.metadata() or {}
+    name, metadata = file.name, file.metadata
     if metadata.get("format") != FORMAT:
         refuse(name, "not a model of pynn: its metadata has no entry 'format' that is 'pynn'")
     version = metadata.get("format_version")
@@ -139,28 +140,29 @@ def _read(name: str, file: Any) -> Saved:
         )
     try:
         spec, seed, epochs_trained, steps_trained = _parse(metadata.get("model", ""))
-        run = json.loads(metadata["run"]) if "run" in metadata else None
+        run = _parse_run(metadata["run"]) if "run" in metadata else None
         network = Network(*spec)
     except OutOfMemoryError:
         raise
     except (ValueError, TypeError, LookupError, RecursionError, PynnError) as error:
-        why = f"it has no entry {error}" if isinstance(error, KeyError) else error
+        why = f"it has no entry {error}" if isinstance(error, KeyError) else str(error)
         refuse(name, f"the description of the model in its metadata is damaged: {why}")
-    _compare(name, file, network, is_checkpoint=run is not None)
+    _compare(file, network, is_checkpoint=run is not None)
     parameters = network.new_parameters()
     for key, view in name_parameters(network.dense_views, parameters).items():
-        view[...] = file.get_tensor(key)
-    arrays = {key: file.get_tensor(key) for key in ARRAYS if key in file.keys()}  # noqa: SIM118
+        file.read_into(key, view)
+    arrays = {key: file.read(key) for key in ARRAYS if key in file.tensors}
     return Saved(spec, network, parameters, seed, epochs_trained, steps_trained, run, arrays)
 
 
-def _compare(name: str, file: Any, network: Network, *, is_checkpoint: bool) -> None:
+def _compare(file: Reader, network: Network, *, is_checkpoint: bool) -> None:
     """Check that the file has just the tensors that the network needs, each of the right form."""
+    name = file.name
     shapes: dict[str, list[int]] = {}
     for number, view in enumerate(network.dense_views, start=1):
         shapes[f"dense{number}.weight"] = [view.inputs, view.outputs]
         shapes[f"dense{number}.bias"] = [view.outputs]
-    keys = set(file.keys())
+    keys = set(file.tensors)
     if is_checkpoint:
         shapes |= {key: [network.parameter_count] for key in keys.intersection(ARRAYS)}
     if missing := sorted(shapes.keys() - keys):
@@ -168,16 +170,18 @@ def _compare(name: str, file: Any, network: Network, *, is_checkpoint: bool) -> 
     if extra := sorted(keys - shapes.keys()):
         refuse(name, f"tensors that the model does not have: {', '.join(extra)}")
     for key, shape in shapes.items():
-        tensor = file.get_slice(key)
-        if tensor.get_dtype() != "F32":
-            refuse(name, f"tensor {key} must be of dtype F32 (float32), is {tensor.get_dtype()}")
-        if tensor.get_shape() != shape:
-            refuse(name, f"tensor {key} must have shape {shape}, has {tensor.get_shape()}")
+        tensor = file.tensors[key]
+        if tensor.dtype != "F32":
+            refuse(name, f"tensor {key} must be of dtype F32 (float32), is {tensor.dtype}")
+        if list(tensor.shape) != shape:
+            refuse(name, f"tensor {key} must have shape {shape}, has {list(tensor.shape)}")
 
 
 def _parse(text: str) -> tuple[Spec, int, int, int]:
     """Read the JSON of the metadata by building the chain anew, so that the builder checks it."""
-    model: dict[str, Any] = json.loads(text)
+    model: dict[str, Any] = _reading.parse_json(
+        text.encode(), most_objects=MAX_MODEL_ITEMS, most_items=MAX_MODEL_ITEMS
+    )
     if not isinstance(model, dict):
         raise ValueError(f"expected an object, got {_checks.describe(model)}")
     chain: LayerBuilder = Builder().input(model["input"])
@@ -197,6 +201,18 @@ def _parse(text: str) -> tuple[Spec, int, int, int]:
     steps = model.get("steps_trained", 0)  # older files have none
     steps_trained = _checks.integer("steps_trained", steps, least=0, most=2**62)
     return finished._spec, seed, epochs_trained, steps_trained
+
+
+def _parse_run(text: str) -> dict[str, Any]:
+    """Read the JSON of a run, which `Run.from_dict` checks."""
+    run: dict[str, Any] = _reading.parse_json(
+        text.encode(),
+        most_objects=MAX_RUN_OBJECTS,
+        most_items=len(text) // RUN_ITEM_NBYTES + 1000,
+    )
+    if not isinstance(run, dict):
+        raise ValueError(f"a run must be an object, got {_checks.describe(run)}")
+    return run
 
 
 _LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")

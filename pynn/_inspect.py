@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _files
+from pynn import _files, _reading
 from pynn._errors import FileFormatError
 from pynn._model import Model, load
 from pynn.datasets import read_idx
@@ -64,7 +64,7 @@ def read_model(path: str) -> Model:
 
 
 def _start_of(path: str) -> bytes:
-    with open(path, "rb") as file:
+    with _reading.opened(path) as file:
         return file.read(9)
 
 

@@ -35,6 +35,7 @@ from pynn._errors import (
 from pynn._examples import make_data, make_examples
 from pynn._history import ClassEvaluation, Evaluation, History
 from pynn._optimizers import Optimizer
+from pynn._reading import refuse
 from pynn._run import Plan, Run, fingerprint
 from pynn._spec import Spec
 from pynn._stopping import EarlyStopping
@@ -129,7 +130,8 @@ class Model:
         Args:
             features: Shape (n, inputs), or (n, ...) with as many values a row. uint8 is read as
                 value / 255, float32 taken as it is, float64 converted to a float32 copy. Arrays
-                that are contiguous in C's order are used where they are, without a copy.
+                that are contiguous in C's order are used where they are, without a copy. (If
+                that is in a mapped file, nobody may make the file shorter meanwhile.)
             labels: For softmax_cross_entropy shape (n,), any integer dtype, each in [0, classes).
                 For the other losses targets, shape (n, outputs), or (n,) for one output: numbers,
                 with binary_cross_entropy in [0, 1].
@@ -289,7 +291,7 @@ class Model:
         saved = _files.load(path)
         name = os.fspath(path)
         if saved.run is None:
-            _files.refuse(name, "a model, but no checkpoint of a run; use pynn.load")
+            refuse(name, "a model, but no checkpoint of a run; use pynn.load")
         model = cls(*saved[:6])
         try:
             run = Run.from_dict(
@@ -303,7 +305,7 @@ class Model:
                 )
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             why = f"it has no entry {error}" if isinstance(error, KeyError) else error
-            _files.refuse(name, f"what it says of its run is damaged: {why}")
+            refuse(name, f"what it says of its run is damaged: {why}")
         model._resumed = run, name
         return model
 

@@ -13,7 +13,9 @@ case.
 """
 
 import os
+import stat
 import warnings
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +48,7 @@ def load(path: str | os.PathLike[str], *, raw: bool = False) -> Digit:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # oddities of a file, and sizes below MAX_PIXELS
-            with Image.open(path) as image:
+            with _open(path) as file, Image.open(file) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise PictureError(
                         f"{image.width} x {image.height} pixels are too many (at most "
@@ -67,6 +69,17 @@ def load(path: str | os.PathLike[str], *, raw: bool = False) -> Digit:
     if raw:
         return np.asarray(np.rint(pixels.mean(axis=2) * 255), np.uint8)
     return normalize(_crop(find_ink(pixels)))
+
+
+def _open(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for Pillow, which maps some formats if it is given the name.
+
+    A mapped file that another program makes shorter would end this one; a pipe would be waited for.
+    """
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise PictureError("a pipe, a socket or a device, not a file: write it to a file first")
+    return open(path, "rb")
 
 
 def from_image(image: Image.Image) -> Digit:

@@ -71,7 +71,7 @@ def test_plain_goes_before_compressed(tmp_path):
     """Because it costs nothing to read."""
     make(tmp_path, rename=lambda name: f"{name}.gz", train_labels=np.array([7, 7, 7], np.uint8))
     make(tmp_path, rename=dot)
-    train, _ = load(str(tmp_path))
+    train, _ = load(str(tmp_path), mapped=True)
     assert train.labels.tolist() == [0, 9, 5]
     assert isinstance(train.images, np.memmap)
 

@@ -95,10 +95,10 @@ def test_any_array_survives(tmp_path, array, transpose, suffix):
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_plain_bytes_are_mapped(tmp_path, dtype):
-    """A plain file of bytes is not read but mapped, read-only."""
+    """Where that is asked for a plain file of bytes is not read but mapped, read-only."""
     write_idx(tmp_path / "a", np.zeros((1000, 1000), dtype))
     tracemalloc.start()
-    array = read_idx(tmp_path / "a")
+    array = read_idx(tmp_path / "a", mapped=True)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert isinstance(array, np.memmap)
@@ -106,13 +106,36 @@ def test_plain_bytes_are_mapped(tmp_path, dtype):
     assert peak < 200_000
 
 
-@pytest.mark.parametrize("name, dtype", [("a.gz", "uint8"), ("a", "int16"), ("a.gz", "float32")])
-def test_other_arrays_are_ordinary(tmp_path, name, dtype):
-    """What is not mapped is in memory of its own, to be changed at will."""
-    write_idx(tmp_path / name, np.zeros(5, dtype))
-    array = read_idx(tmp_path / name)
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize(
+    "name, dtype, shape",
+    [("a.gz", "uint8", 5), ("a", "int16", 5), ("a.gz", "float32", 5), ("a", "float64", (1, 1, 5))],
+)
+def test_other_arrays_are_ordinary(tmp_path, name, dtype, shape, mapped):
+    """What cannot be mapped is in memory of its own, aligned, to be changed at will."""
+    write_idx(tmp_path / name, np.zeros(shape, dtype))
+    array = read_idx(tmp_path / name, mapped=mapped)
     assert type(array) is np.ndarray
+    assert array.flags.aligned
     array[0] = 1
+
+
+@pytest.mark.parametrize("wrong", [None, 1, "r"])
+def test_mapped_is_yes_or_no(tmp_path, wrong):
+    """NumPy's words for it are not ours."""
+    with pytest.raises(pynn.ArgumentTypeError, match="mapped must be True or False, got"):
+        read_idx(tmp_path / "a", mapped=wrong)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_array_takes_its_memory_once(tmp_path, dtype):
+    """Its bytes are read to where they stay, and put into the machine's order there."""
+    write_idx(tmp_path / "a", np.zeros(1_000_000, dtype))
+    tracemalloc.start()
+    array = read_idx(tmp_path / "a")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < array.nbytes + 300_000
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
@@ -318,7 +341,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_a_mapped_array_survives_a_rewrite(tmp_path):
     """The old file stays until its last user is gone, since the new one is another file."""
     write_idx(tmp_path / "a", np.arange(3, dtype=np.uint8))
-    old = read_idx(tmp_path / "a")
+    old = read_idx(tmp_path / "a", mapped=True)
     write_idx(tmp_path / "a", np.full(1, 9, np.uint8))
     assert old.tolist() == [0, 1, 2]
     assert read_idx(tmp_path / "a").tolist() == [9]

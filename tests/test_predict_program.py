@@ -1,6 +1,7 @@
 """scripts/predict.py: a picture becomes an MNIST digit, and the answer is readable."""
 
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -339,6 +340,14 @@ def nothing(path):
     pass
 
 
+def a_pipe(path):
+    os.mkfifo(path)
+
+
+def a_device(path):
+    path.symlink_to("/dev/zero")
+
+
 def a_folder(path):
     path.mkdir()
 
@@ -359,6 +368,8 @@ def a_folder(path):
         (larger, "too many pixels: scale it down"),
         (nothing, "No such file or directory"),
         (a_folder, "Is a directory"),
+        (a_pipe, "a pipe, a socket or a device, not a file: write it to a file first"),
+        (a_device, "a pipe, a socket or a device, not a file: write it to a file first"),
     ],
 )
 def test_unusable_image_is_one_line_and_1(make, says, model_path, tmp_path, capsys):
@@ -370,6 +381,19 @@ def test_unusable_image_is_one_line_and_1(make, says, model_path, tmp_path, caps
     out, err = capsys.readouterr()
     assert err == f"predict.py: error: {path}: {says}\n"
     assert "small: 7" in out
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".ppm", ".tif"])
+def test_pictures_are_not_mapped(seven, tmp_path, monkeypatch, suffix):
+    """Pillow maps such files where it can, and a file that is cut short would then end us."""
+    path = tmp_path / f"image{suffix}"
+    seven.save(path)
+
+    def fail(*_, **__):
+        raise AssertionError("it is mapped")
+
+    monkeypatch.setattr(mmap, "mmap", fail)
+    assert _digit.load(path).shape == (28, 28)
 
 
 def test_raw_refuses_another_size(model_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import os
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks
+from pynn import _checks, _reading
 from pynn._atomic import write_atomically
-from pynn._boundary_idx import IDX_DTYPES, claim_of, decode_idx, parse_idx
+from pynn._boundary_idx import IDX_DTYPES, IdxHeader, check_length, claim_of, parse_idx
 from pynn._errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -31,24 +32,28 @@ READ_NBYTES = 1 << 16  # of a compressed file at a time
 PIECE_NBYTES = 1 << 18  # of what is in it
 
 
-def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+def read_idx(path: str | os.PathLike[str], *, mapped: bool = False) -> npt.NDArray[Any]:
     """Read the array in an IDX file.
 
-    Whether the file is compressed is seen from its content, not its name. A plain file of bytes is
-    mapped into memory: reading it costs nothing, the array is read-only, and the file must not be
-    cut short while the array is in use. All else is an ordinary array in the machine's byte order.
-    A compressed file takes no more memory than its header says, however far it would expand.
+    Whether the file is compressed is seen from its content, not its name. The array is an ordinary
+    one in the machine's byte order. A compressed file takes no more memory than its header says,
+    however far it would expand.
 
     Args:
         path: The file.
+        mapped: Whether a plain file of bytes is mapped instead, for one that is larger than the
+            memory: the array is then read-only, and read from the file as it is used. If another
+            program makes the file shorter meanwhile, the system ends this process (SIGBUS); what
+            replaces the file, as `write_idx` does, is no danger. Other files are read in any case.
 
     Returns:
         The array: uint8, int8, int16, int32, float32 or float64, of the shape in the file.
 
     Raises:
+        ArgumentTypeError: An argument has the wrong type.
         DataNotFoundError: There is no such file.
         FileFormatError: It is no IDX file, or it is damaged, too short or too long.
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is no ordinary file but a pipe, for instance.
         OutOfMemoryError: It is sound so far, and there is no memory for its array.
 
     Example:
@@ -59,14 +64,16 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         array([ 0,  1,  4,  9, 16], dtype=int32)
     """
     path = Path(_checks.path("path", path))
+    if not isinstance(mapped, bool):
+        raise ArgumentTypeError(f"mapped must be True or False, got {_checks.describe(mapped)}")
     try:
-        with path.open("rb") as file:
-            compressed = file.read(2) == GZIP_MAGIC
-            return _array(_inflate(file) if compressed else _map(file))
+        with _reading.opened(path) as file:
+            try:
+                return _read(file, mapped=mapped)
+            except FileFormatError as error:
+                raise FileFormatError(f"{path}: {error}") from None
     except FileNotFoundError:
         raise DataNotFoundError(f"{path}: no such file") from None
-    except FileFormatError as error:
-        raise FileFormatError(f"{path}: {error}") from None
     except MemoryError:
         raise OutOfMemoryError(f"{path}: there is no memory for its array") from None
 
@@ -107,15 +114,24 @@ def write_idx(path: str | os.PathLike[str], array: npt.NDArray[Any]) -> None:
     write_atomically(path, content)
 
 
-def _map(file: BinaryIO) -> npt.NDArray[np.uint8]:
-    """The bytes of a plain file, mapped into memory."""
-    if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped
-        return np.empty(0, np.uint8)
-    return np.memmap(file, np.uint8, mode="r")
+def _read(file: BinaryIO, *, mapped: bool) -> npt.NDArray[Any]:
+    """The array in an open file."""
+    start = file.read(LONGEST_HEADER)
+    if start.startswith(GZIP_MAGIC):
+        return _array(*_inflate(file))
+    header = parse_idx(start)
+    check_length(header, os.fstat(file.fileno()).st_size - header.payload_offset)
+    if mapped and header.dtype.itemsize == 1 and header.payload_nbytes > 0:
+        data = np.memmap(file, np.uint8, "r", header.payload_offset, header.payload_nbytes)
+        return _array(header, data)
+    payload = np.empty(header.payload_nbytes, np.uint8)
+    file.seek(header.payload_offset)
+    _reading.fill(file, payload)
+    return _array(header, payload)
 
 
-def _inflate(file: BinaryIO) -> npt.NDArray[np.uint8]:
-    """The bytes of a compressed file; one more than its header says if there are more.
+def _inflate(file: BinaryIO) -> tuple[IdxHeader, npt.NDArray[np.uint8]]:
+    """Header and payload of a compressed file.
 
     What a header may make us allocate is bounded twice: by the header's own claim, and by what
     deflate can make of the bytes that there are.
@@ -126,22 +142,24 @@ def _inflate(file: BinaryIO) -> npt.NDArray[np.uint8]:
         start = b""
         while len(start) < LONGEST_HEADER and (piece := next(pieces, b"")):
             start += piece
-        header = parse_idx(start, header_only=True)
+        header = parse_idx(start)
         most = compressed_nbytes * DENSEST_DEFLATE
         if header.payload_nbytes > most:
             raise FileFormatError(
                 f"truncated: {claim_of(header)}, and what its {compressed_nbytes} compressed bytes"
                 f" hold is at most {most}; fetch or write it again"
             )
-        data = np.empty(header.payload_offset + header.payload_nbytes + 1, np.uint8)
-        filled = 0
-        for piece in itertools.chain([start], pieces):
-            some = np.frombuffer(piece, np.uint8)[: len(data) - filled]
-            data[filled : filled + len(some)] = some
-            filled += len(some)
-            if filled == len(data):
+        payload = np.empty(header.payload_nbytes, np.uint8)
+        found = 0
+        for piece in itertools.chain([start[header.payload_offset :]], pieces):
+            some = np.frombuffer(piece, np.uint8)[: len(payload) - found]
+            payload[found : found + len(some)] = some
+            found += len(some)
+            if len(some) < len(piece):  # how far it goes on beyond its claim is not looked at
+                found += 1
                 break
-        return data[:filled]
+        check_length(header, found)
+        return header, payload
     except zlib.error as error:
         raise FileFormatError(f"damaged gzip file ({error}); fetch or write it again") from None
 
@@ -170,13 +188,11 @@ def _unpacked(file: BinaryIO) -> Iterator[bytes]:
         raise zlib.error("it ends within its data")
 
 
-def _array(data: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-    """The array in the bytes of an IDX file: a view where elements are bytes, else a copy."""
-    header = parse_idx(data)
-    if header.dtype.itemsize == 1:
-        flat = data[header.payload_offset :].view(header.dtype)
-    else:
-        flat = decode_idx(data)
+def _array(header: IdxHeader, payload: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    """The array of a payload, whose bytes are put into the machine's order where they lie."""
+    flat = payload.view(header.dtype)
+    if header.dtype.itemsize > 1 and sys.byteorder == "little":
+        flat.byteswap(inplace=True)
     try:
         return flat.reshape(header.shape)
     except ValueError as error:

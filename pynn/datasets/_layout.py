@@ -40,7 +40,7 @@ class Dataset(NamedTuple):
         )
 
 
-def load(root: str | os.PathLike[str]) -> tuple[Dataset, Dataset]:
+def load(root: str | os.PathLike[str], *, mapped: bool = False) -> tuple[Dataset, Dataset]:
     """Read a data set in MNIST's layout: Fashion-MNIST, KMNIST, your own.
 
     The four files are train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
@@ -49,6 +49,7 @@ def load(root: str | os.PathLike[str]) -> tuple[Dataset, Dataset]:
 
     Args:
         root: The directory that holds them.
+        mapped: Whether plain files are mapped, as `read_idx` does it.
 
     Returns:
         Training and test set; arrays as `read_idx` gives them.
@@ -64,10 +65,12 @@ def load(root: str | os.PathLike[str]) -> tuple[Dataset, Dataset]:
         >>> test
         Dataset(images=uint8 (10000, 28, 28), labels=uint8 (10000,))
     """
-    return load_layout(Path(_checks.path("root", root)))
+    return load_layout(Path(_checks.path("root", root)), mapped=mapped)
 
 
-def load_layout(root: Path, *, classes: int | None = None) -> tuple[Dataset, Dataset]:
+def load_layout(
+    root: Path, *, classes: int | None = None, mapped: bool = False
+) -> tuple[Dataset, Dataset]:
     """As `load`; labels must be below `classes` if that is given."""
     missing = missing_files(root)
     if missing:
@@ -77,7 +80,8 @@ def load_layout(root: Path, *, classes: int | None = None) -> tuple[Dataset, Dat
             " at the end, also named with a dot as in train-images.idx3-ubyte"
         )
     paths = [path for name in NAMES if (path := _find(root, name))]
-    return _read(paths[0], paths[1], classes), _read(paths[2], paths[3], classes)
+    train = _read(paths[0], paths[1], classes, mapped=mapped)
+    return train, _read(paths[2], paths[3], classes, mapped=mapped)
 
 
 def missing_files(root: Path) -> list[str]:
@@ -86,18 +90,22 @@ def missing_files(root: Path) -> list[str]:
 
 
 def _find(root: Path, name: str) -> Path | None:
-    """The first that exists of the names that a file may have."""
+    """The first that exists of the names that a file may have.
+
+    A pipe, too, is found, for `read_idx` to refuse it; a directory of such a name is what some
+    tools unpack a file into.
+    """
     dotted = name.replace("-idx", ".idx")
     for candidate in (name, dotted, f"{name}.gz", f"{dotted}.gz"):
-        if (root / candidate).is_file():
+        if (root / candidate).exists() and not (root / candidate).is_dir():
             return root / candidate
     return None
 
 
-def _read(images_path: Path, labels_path: Path, classes: int | None) -> Dataset:
+def _read(images_path: Path, labels_path: Path, classes: int | None, *, mapped: bool) -> Dataset:
     """One of the two sets, checked."""
-    images = read_idx(images_path)
-    labels = read_idx(labels_path)
+    images = read_idx(images_path, mapped=mapped)
+    labels = read_idx(labels_path, mapped=mapped)
     if images.dtype != np.uint8 or images.ndim < 2:
         raise FileFormatError(
             f"{images_path}: images must be uint8 of shape (n, height, width), the file has"

@@ -7,13 +7,15 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks, _files
+from pynn import _checks, _files, _reading
 from pynn._errors import ArgumentError, ArgumentTypeError, FileFormatError, PynnError
+from pynn._reading import refuse
+from pynn._safetensors import Reader
 
 # What safetensors calls the types that a weight may have.
 _DTYPES = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16"}
@@ -57,22 +59,15 @@ def opened(source: object) -> Iterator[Source]:
             got = f"{type(source).__name__}; pass its .state_dict()"
         raise ArgumentTypeError(f"state_dict must be a path or a mapping of tensors, got {got}")
     name = os.fspath(source)
-    with open(source, "rb") as file:
-        start = file.read(9)
-    if is_of_torch(start):
-        try:
-            tensors = _of_mapping(_load_with_torch(name))
-        except ArgumentTypeError as error:
-            _files.refuse(name, str(error))
+    with _reading.opened(source) as file:
+        if is_of_torch(file.read(9)):
+            try:
+                tensors = _of_mapping(_load_with_torch(name, file))
+            except ArgumentTypeError as error:
+                refuse(name, str(error))
+        else:
+            tensors = _of_safetensors(Reader(name, file))
         yield Source(f"{name}: ", FileFormatError, tensors)
-        return
-    import safetensors
-
-    try:
-        with safetensors.safe_open(name, framework="numpy") as opened_file:
-            yield Source(f"{name}: ", FileFormatError, _of_safetensors(name, opened_file))
-    except safetensors.SafetensorError as error:
-        _files.refuse(name, f"not a safetensors file: {error}")
 
 
 def is_safetensors(start: bytes) -> bool:
@@ -88,48 +83,24 @@ def is_of_torch(start: bytes) -> bool:
 # ------------------------------------------------------------ safetensors
 
 
-def _of_safetensors(name: str, file: Any) -> dict[str, Tensor]:
-    if (file.metadata() or {}).get("format") == _files.FORMAT:
+def _of_safetensors(file: Reader) -> dict[str, Tensor]:
+    if file.metadata.get("format") == _files.FORMAT:
         raise FileFormatError(
-            f"{name}: a model of pynn's own, whose weights are (inputs, outputs); use pynn.load"
+            f"{file.name}: a model of pynn's own, whose weights are (inputs, outputs); use"
+            " pynn.load"
         )
-    whole = _Whole(name)
-    tensors = {}
-    for key in file.keys():  # noqa: SIM118  (it is no mapping)
-        part = file.get_slice(key)
-        dtype = _DTYPES.get(part.get_dtype(), part.get_dtype())
-        reader = whole.widened if dtype == "bfloat16" else file.get_tensor
-        tensors[key] = Tensor(dtype, tuple(part.get_shape()), functools.partial(reader, key))
-    return tensors
-
-
-class _Whole:
-    """A sound safetensors file, read whole if a tensor is of a type that NumPy does not have."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    @functools.cached_property
-    def tensors(self) -> dict[str, Any]:
-        """Shape and bytes of each tensor."""
-        import safetensors
-
-        deserialize: Any = safetensors.deserialize  # it has no types
-        with open(self.name, "rb") as file:
-            return dict(deserialize(file.read()))
-
-    def widened(self, key: str) -> npt.NDArray[np.float32]:
-        """A tensor of bfloat16 as float32, of which that is the upper half."""
-        tensor = self.tensors[key]
-        bits = np.frombuffer(tensor["data"], "<u2").astype(np.uint32) << 16
-        shape: tuple[int, ...] = tuple(tensor["shape"])
-        return bits.view(np.float32).reshape(shape)
+    return {
+        key: Tensor(
+            _DTYPES.get(entry.dtype, entry.dtype), entry.shape, functools.partial(file.read, key)
+        )
+        for key, entry in file.tensors.items()
+    }
 
 
 # ------------------------------------------------------------ torch
 
 
-def _load_with_torch(name: str) -> Mapping[Any, Any]:
+def _load_with_torch(name: str, file: BinaryIO) -> Mapping[Any, Any]:
     """What torch.save wrote, which must be a mapping; nothing in the file is executed."""
     try:
         import torch
@@ -145,12 +116,13 @@ def _load_with_torch(name: str) -> Mapping[Any, Any]:
             " 2.10 or later, pip install 'pynn-blas[pytorch]'"
         )
     try:
-        content = torch.load(name, map_location="cpu", weights_only=True)
+        file.seek(0)
+        content = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, MemoryError):
         raise
     except Exception as error:  # of a damaged file it raises errors of many kinds
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        _files.refuse(name, f"torch.load refuses it: {first}")
+        refuse(name, f"torch.load refuses it: {first}")
     if not isinstance(content, Mapping):
         raise FileFormatError(
             f"{name}: holds no state_dict: {type(content).__name__}; save module.state_dict()"

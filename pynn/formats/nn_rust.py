@@ -24,13 +24,12 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from io import BufferedReader
 from itertools import pairwise
-from typing import NamedTuple, NoReturn
+from typing import BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 
-from pynn import _checks
+from pynn import _checks, _reading
 from pynn._atomic import write_atomically
 from pynn._boundary import Floats, Network
 from pynn._builder import Builder, LayerBuilder
@@ -76,7 +75,7 @@ def load(path: str | os.PathLike[str], *, seed: int = 0) -> Model:
     """
     _checks.path("path", path)
     seed = _checks.integer("seed", seed, least=0, most=2**64 - 1)
-    with open(path, "rb") as file:
+    with _reading.opened(path) as file:
         try:
             return _read(_Reader(file), seed)
         except FileFormatError as error:
@@ -174,7 +173,7 @@ class _Entry(NamedTuple):
 class _Reader:
     """An open file, read from front to back; what it is too short for is refused unread."""
 
-    def __init__(self, file: BufferedReader) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.nbytes = os.fstat(file.fileno()).st_size
         self.offset = 0
@@ -190,9 +189,7 @@ class _Reader:
     def fill(self, begin: int, array: Floats) -> None:
         """Read the numbers at an offset into all of an array."""
         self.file.seek(begin)
-        memory = array.data.cast("B")
-        if self.file.readinto(memory) != len(memory):
-            _refuse("the file became shorter while it was read")
+        _reading.fill(self.file, array)
         array[...] = array.view("<f4")  # swaps the bytes where the machine has another order
 
     def read_u32(self, what: str, count: int = 1) -> tuple[int, ...]:
