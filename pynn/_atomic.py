@@ -11,18 +11,20 @@ import stat
 def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
     """Write beside, flush to the disk, rename: a crash leaves the old file or the new one.
 
-    A link is followed, and the permissions of a file that is replaced are kept.
+    A symbolic link is followed, and the permissions of a file that is replaced are kept. Where the
+    file has other names (hard links), they stay with the old file.
 
     Raises:
         OSError: It cannot be written, or is something else than a file, such as a folder, a pipe or
             a device; its filename is the path as it was given. The old file, if any, is as it was,
             and nothing is left beside it.
     """
-    target = os.path.realpath(path)
-    folder, name = os.path.split(target)
-    beside = os.path.join(folder, f".{name}.{os.urandom(8).hex()}")
+    beside = None
     try:
-        mode = _mode_of(target)
+        mode = _mode_of(path)
+        target = os.path.realpath(path)
+        folder, name = os.path.split(target)
+        beside = os.path.join(folder, _name_beside(name))
         # The system masks a new file's permissions; those of an old one are never widened.
         made_with = 0o666 if mode is None else mode
         with open(beside, "xb", opener=lambda p, flags: os.open(p, flags, made_with)) as file:
@@ -33,8 +35,9 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
             os.chmod(beside, mode)
         os.replace(beside, target)
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
+        if beside is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
         if isinstance(error, OSError) and error.errno is not None:  # the system's, not a caller's
             error.filename = os.fspath(path)
             del error.filename2  # of a rename; None would be shown
@@ -42,14 +45,24 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
     _flush_folder(folder)
 
 
-def _mode_of(target: str) -> int | None:
+def _name_beside(name: str) -> str:
+    """A hidden name that nobody else uses, and that is possible wherever the file's own name is.
+
+    It has no more characters or bytes than that; a short one is no trouble anywhere.
+    """
+    suffix = os.urandom(8).hex()
+    kept = max(len(name) - len(suffix) - 2, 31)
+    return f".{name[:kept]}.{suffix}"
+
+
+def _mode_of(path: str | os.PathLike[str]) -> int | None:
     """The permissions of the file that is replaced, or None where there is none yet.
 
     Raises:
         OSError: What is there is no file, and a file must not take its place.
     """
     try:
-        mode = os.stat(target).st_mode
+        mode = os.stat(path).st_mode
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(mode):

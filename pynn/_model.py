@@ -538,7 +538,8 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a safetensors file, for `pynn.load` and for everybody else.
 
-        A crash leaves the old file or the new one.
+        A crash leaves the old file or the new one. A symbolic link is followed; where the old file
+        has other names (hard links), those keep the old contents.
 
         Args:
             path: The file; by custom its name ends in ".safetensors".

@@ -333,6 +333,49 @@ def test_link_is_followed(path: Path) -> None:
     assert pynn.load(path).inputs == 3
 
 
+@pytest.mark.skipif(os.name != "posix", reason="makes no hard links")
+def test_another_name_of_the_file_keeps_the_old_one(path: Path) -> None:
+    """A hard link is not followed: the new file has the name that it was saved by alone."""
+    other = path.with_name("other")
+    path.write_bytes(b"old")
+    other.hardlink_to(path)
+    build().save(path)
+    assert other.read_bytes() == b"old"
+    assert pynn.load(path).inputs == 3
+    assert path.stat().st_nlink == other.stat().st_nlink == 1
+
+
+LONG_NAMES = ["n" * 237, "n" * 238, "n" * 255, "\xe9" * 127, "\u4e2d" * 85, "\U0001f600" * 63]
+
+
+@pytest.mark.parametrize("name", LONG_NAMES, ids=lambda name: f"{len(name.encode())} bytes")
+@pytest.mark.parametrize("writer", ["save", "fit", "csv", "idx", "gz", "nn_rust", "pytorch", "c"])
+def test_any_name_that_a_file_may_have_is_written(writer: str, name: str, tmp_path: Path) -> None:
+    """What is written beside it has no longer a name, and is gone in the end."""
+    from pynn.formats import nn_rust, pytorch
+
+    try:
+        (tmp_path / name).touch()
+    except OSError:
+        pytest.skip("the file system has no such names")
+    (tmp_path / name).unlink()
+    short = name.encode()[:240].decode(errors="ignore")
+    model = pynn.Builder().input(3).dense(2).softmax_cross_entropy().build(seed=0)
+    write: dict[str, Callable[[], Any]] = {
+        "save": lambda: model.save(tmp_path / name),
+        "fit": lambda: model.fit(X, Y, epochs=1, checkpoint=tmp_path / name),
+        "csv": lambda: pynn.History([0.5]).to_csv(tmp_path / name),
+        "idx": lambda: pynn.datasets.write_idx(tmp_path / name, np.zeros(3, np.uint8)),
+        "gz": lambda: pynn.datasets.write_idx(tmp_path / f"{short}.gz", np.zeros(3, np.uint8)),
+        "nn_rust": lambda: nn_rust.save(model, tmp_path / name),
+        "pytorch": lambda: pytorch.save(model, tmp_path / name),
+        "c": lambda: model.export_c(tmp_path / f"{short}.c", name="n"),
+    }
+    write[writer]()
+    names = {"gz": [f"{short}.gz"], "c": [f"{short}.c", f"{short}.h"]}.get(writer, [name])
+    assert sorted(os.listdir(tmp_path)) == names
+
+
 def test_saving_into_a_missing_folder_names_the_file(path: Path) -> None:
     """The error has the name that the caller gave."""
     missing = path / "deeper" / "model"

@@ -189,6 +189,16 @@ def test_no_writer_waits_or_replaces_what_is_no_file(kind: str, tmp_path: Path) 
     assert sorted(os.listdir(tmp_path)) == before
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="has no such name of a stream")
+def test_output_that_goes_to_a_pipe_is_no_file(tmp_path: Path) -> None:
+    """Also where the way there leads through the names of streams, which are no names of files."""
+    code = "import pynn; pynn.History([1.0]).to_csv('/dev/stdout')"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=MINUTE)
+    assert done.stdout == ""
+    assert "it is no file but a pipe, a socket or a device; give another" in done.stderr
+
+
 # ------------------------------------------------------------ what changes meanwhile
 
 # Cuts a file short at the moment when a reader has looked at its header, and says how it ended.
