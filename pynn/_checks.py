@@ -6,6 +6,7 @@ import math
 import numbers
 import operator
 import os
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,15 @@ def printable(text: str, longest: int) -> str:
     """Text that may be long, or no text at all, for an error: a terminal obeys nothing in it."""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
     return shown if len(text) <= longest else f"{shown}..."
+
+
+def no_others(what: str, entries: Iterable[object], known: Collection[str]) -> None:
+    """ValueError for an entry of a file that is not known: it may change what the file means."""
+    others = sorted(str(entry) for entry in entries if entry not in known)
+    if others:
+        raise ValueError(
+            f"{what} has unknown entries: {', '.join(others)}; a newer pynn may read them"
+        )
 
 
 def integer(name: str, value: object, *, least: int, most: int | None = None) -> int:

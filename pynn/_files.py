@@ -6,6 +6,10 @@ has a fourth, "run": JSON that says of what call of `fit` it is and where that s
 The tensors are the named parameters of `Model.parameters`, float32; in a checkpoint also, flat, the
 optimizer's moments and the best parameters of early stopping. What is the same gives the same
 bytes.
+
+An entry that is not known is refused, wherever it stands: it may change what the model is. So files
+that need something new cannot be misread by an older pynn, and the version changes only where the
+meaning of an old entry does.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from pynn._spec import MAX_LAYERS, Spec
 FORMAT = "pynn"
 FORMAT_VERSION = "1"
 ARRAYS = ("optimizer.first", "optimizer.second", "best")
+ENTRIES = ("format", "format_version", "model", "run")
 
 MAX_MODEL_ITEMS = 64 + 16 * MAX_LAYERS
 """Of the JSON of a model: a layer has up to six."""
@@ -139,6 +144,7 @@ def _read(file: Reader) -> Saved:
             " A newer pynn may read it",
         )
     try:
+        _checks.no_others("its metadata", metadata, ENTRIES)
         spec, seed, epochs_trained, steps_trained = _parse(metadata.get("model", ""))
         run = _parse_run(metadata["run"]) if "run" in metadata else None
         network = Network(*spec)
@@ -184,17 +190,19 @@ def _parse(text: str) -> tuple[Spec, int, int, int]:
     )
     if not isinstance(model, dict):
         raise ValueError(f"expected an object, got {_checks.describe(model)}")
+    _checks.no_others("the model", model, _MODEL_ENTRIES)
     chain: LayerBuilder = Builder().input(model["input"])
     for layer in model["layers"]:
         arguments = dict(layer)
         chain = _STEPS[_known("layer kind", arguments.pop("kind"), _STEPS)](chain, arguments)
-        if arguments:
-            raise ValueError(f"layer {layer['kind']} has unknown entries: {', '.join(arguments)}")
+        _checks.no_others(f"layer {layer['kind']}", arguments, ())
     loss = _known("loss", model["loss"], _LOSSES)
     if loss == "softmax_cross_entropy":
         smoothing = model.get("label_smoothing", 0.0)
         finished = chain.softmax_cross_entropy(label_smoothing=smoothing)
     else:
+        if "label_smoothing" in model:
+            raise ValueError(f"label_smoothing is of softmax_cross_entropy, not of {loss}")
         finished = getattr(chain, loss)()
     seed = _checks.integer("seed", model["seed"], least=0, most=2**64 - 1)
     epochs_trained = _checks.integer("epochs_trained", model["epochs_trained"], least=0, most=2**62)
@@ -214,6 +222,10 @@ def _parse_run(text: str) -> dict[str, Any]:
         raise ValueError(f"a run must be an object, got {_checks.describe(run)}")
     return run
 
+
+_MODEL_ENTRIES = (
+    *("input", "layers", "loss", "label_smoothing", "seed", "epochs_trained", "steps_trained"),
+)
 
 _LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")
 

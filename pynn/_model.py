@@ -42,6 +42,7 @@ from pynn._stopping import EarlyStopping
 from pynn._training import OnEpoch, OnProgress, Trainer, paced
 
 if TYPE_CHECKING:
+    from pynn._files import Saved
     from pynn.formats.c import Footprint
 
 
@@ -290,22 +291,8 @@ class Model:
         _checks.path("path", path)
         saved = _files.load(path)
         name = os.fspath(path)
-        if saved.run is None:
-            refuse(name, "a model, but no checkpoint of a run; use pynn.load")
         model = cls(*saved[:6])
-        try:
-            run = Run.from_dict(
-                saved.run, saved.arrays.get("best"), has_accuracy=saved.spec.answers > 0
-            )
-            run.restore(model._state, saved.run, saved.arrays)
-            if run.epochs_trained != saved.epochs_trained:
-                raise ValueError(
-                    f"it ends after {run.epochs_trained} epochs, the model after"
-                    f" {saved.epochs_trained}"
-                )
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
-            why = f"it has no entry {error}" if isinstance(error, KeyError) else error
-            refuse(name, f"what it says of its run is damaged: {why}")
+        run, model._state = _run_of(saved, name)
         model._resumed = run, name
         return model
 
@@ -574,11 +561,7 @@ class Model:
         from pynn import _files
 
         saved = _files.load(path)
-        entry = saved.run or {}
-        has_accuracy = self._spec.answers > 0
-        run = Run.from_dict(entry, saved.arrays.get("best"), has_accuracy=has_accuracy)
-        state = State(self._seed, saved.steps_trained)
-        run.restore(state, entry, saved.arrays)
+        run, state = _run_of(saved, os.fspath(path))
         with self._lock:
             self._parameter_array[...] = saved.parameters
             self._epochs_trained = saved.epochs_trained
@@ -760,7 +743,33 @@ def load(path: str | os.PathLike[str]) -> Model:
     from pynn import _files
 
     _checks.path("path", path)
-    return Model(*_files.load(path)[:6])
+    saved = _files.load(path)
+    if saved.run is not None:
+        _run_of(saved, os.fspath(path))  # no damage to it goes unnoticed
+    return Model(*saved[:6])
+
+
+def _run_of(saved: Saved, name: str) -> tuple[Run, State]:
+    """The run of a checkpoint, and what went from step to step; its name is for an error.
+
+    Raises:
+        FileFormatError: It is no checkpoint, or what it says of its run is damaged.
+    """
+    if saved.run is None:
+        refuse(name, "a model, but no checkpoint of a run; use pynn.load")
+    has_accuracy = saved.spec.answers > 0
+    state = State(saved.seed, saved.steps_trained)
+    try:
+        run = Run.from_dict(saved.run, saved.arrays.get("best"), has_accuracy=has_accuracy)
+        run.restore(state, saved.run, saved.arrays)
+        if run.epochs_trained != saved.epochs_trained:
+            raise ValueError(
+                f"it ends after {run.epochs_trained} epochs, the model after {saved.epochs_trained}"
+            )
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        why = f"it has no entry {error}" if isinstance(error, KeyError) else str(error)
+        refuse(name, f"what it says of its run is damaged: {why}")
+    return run, state
 
 
 def _restore(

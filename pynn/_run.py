@@ -162,8 +162,7 @@ class Run:
 
         has_accuracy: whether the model's loss has one.
         """
-        if not isinstance(run, dict):
-            raise ValueError(f"it must be an object, got {_checks.describe(run)}")
+        _checks.no_others("the run", run, _ENTRIES)
         whole = {
             name: _checks.integer(name, run[name], least=least, most=2**62)
             for name, least in (("epochs", 1), ("batch_size", 1), ("rows", 1), ("first_epoch", 0))
@@ -190,9 +189,12 @@ class Run:
         if len(results) > plan.epochs or (len(results) == plan.epochs and rows):
             raise ValueError(f"more is done than {plan.epochs} epochs")
         stopping = plan.early_stopping
-        needs_best = stopping is not None and stopping.restore_best and best is None
-        if stopping is not None and needs_best and stopping._best_epoch(results) > 0:
+        restores = stopping is not None and stopping.restore_best
+        has_best = stopping is not None and restores and stopping._best_epoch(results) > 0
+        if has_best and best is None:
             raise KeyError("best")
+        if best is not None and not has_best:
+            raise ValueError("it has the tensor best, and no best epoch to restore")
         return cls(plan, first_epoch, results, Sums(_finite(loss), correct, rows), best)
 
     def keep(self, state: State) -> tuple[dict[str, Any], dict[str, Floats]]:
@@ -207,13 +209,21 @@ class Run:
     def restore(self, state: State, entry: dict[str, Any], arrays: Mapping[str, Floats]) -> None:
         """Bring a state to where keep() found it; errors as from_dict()."""
         kept = entry["state"]
+        if not isinstance(kept, dict):
+            raise ValueError(f"state must be an object, got {_checks.describe(kept)}")
+        _checks.no_others("state", kept, ("kind", "updates", "moments"))
         kind = kept["kind"]
         updates = _checks.integer("updates", kept["updates"], least=0, most=2**62)
         if kind not in (None, "sgd", "adam", "adamw"):
             raise ValueError(f"unknown optimizer {_checks.describe(kind)}")
         count = _checks.integer("moments", kept["moments"], least=0, most=len(MOMENTS))
+        if extra := [name for name in MOMENTS[count:] if name in arrays]:
+            raise ValueError(f"its optimizer has no {extra[0]}, which is among the tensors")
         moments = [arrays[name].copy() for name in MOMENTS[:count]]
         state.restore(state.step, updates, kind, moments)
+
+
+_ENTRIES = (*Plan._fields, "first_epoch", "results", "sums", "state")
 
 
 def _result(entry: Any) -> EpochResult:

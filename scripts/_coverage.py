@@ -141,7 +141,10 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     "pynn/_model.py": {
-        "": {"from pynn.formats.c import Footprint": FOR_TYPES},
+        "": {
+            "from pynn._files import Saved": FOR_TYPES,
+            "from pynn.formats.c import Footprint": FOR_TYPES,
+        },
         "Model._forget_threads": {
             "self._lock = threading.RLock()": IN_CHILD,
             "self._fit_lock = threading.Lock()": IN_CHILD,

@@ -464,6 +464,22 @@ def test_missing_version_is_refused(path: Path) -> None:
     assert refusal(path).startswith("format version None is unknown")
 
 
+def test_unknown_entry_of_the_metadata_is_refused(path: Path) -> None:
+    """It may say what changes the model, so it is not passed over."""
+    write(path, author="somebody", format_of_weights="int8")
+    assert refusal(path) == (
+        "the description of the model in its metadata is damaged: its metadata has unknown entries:"
+        " author, format_of_weights; a newer pynn may read them"
+    )
+
+
+@pytest.mark.parametrize("loss", ["mean_squared_error", "binary_cross_entropy"])
+def test_entry_of_another_loss_is_refused(loss: str, path: Path) -> None:
+    """It does nothing there, so it is a mistake."""
+    write(path, description=DESCRIPTION | {"loss": loss, "label_smoothing": 0.1})
+    assert "label_smoothing is of softmax_cross_entropy, not of" in refusal(path)
+
+
 @pytest.mark.parametrize(
     "quoted",
     ["9" * 100_000, "\x1b[2J\n\r\x00" * 1000, "\u202e" * 1000],
@@ -613,6 +629,7 @@ DAMAGED: list[tuple[str, str]] = [
             ("layers.2.init", {}, "layer 3: dense: init must be 'he' or 'xavier', got {}"),
             ("layers.1.outputs", 5, "layer relu has unknown entries: outputs"),
             ("layers.0.bias", False, "layer dense has unknown entries: bias"),
+            ("extra", 1, "the model has unknown entries: extra; a newer pynn may read them"),
             ("loss", "mse", "unknown loss 'mse'"),
             ("loss", None, "unknown loss None"),
             ("seed", -1, "seed must be in [0, 18446744073709551615], got -1"),

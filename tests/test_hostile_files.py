@@ -671,18 +671,47 @@ def test_every_extreme_in_a_run_is_used_or_refused(
         ({"results": [[1, 3, None, 0.5, None, None, 0.1]]}, "a figure must be .* NoneType None"),
         ({"results": [[1, 3, True, 0.5, None, None, 0.1]]}, "a figure must be .* bool True"),
         ({"optimizer": {}}, "it has no entry 'kind'"),
+        ({"rubbish": 1, "more": {}}, "the run has unknown entries: more, rubbish; a newer pynn"),
+        ({"optimizer": {"kind": "sgd", "learning_rate": 0.1, "warmth": 1}}, "warmth"),
+        ({"early_stopping": {"patience": 1, "impatience": 2}}, "impatience"),
+        ({"state": []}, "state must be an object, got list"),
+        ({"state": {"kind": None, "updates": 0, "moments": 0, "third": 1}}, "entries: third"),
+        ({"state": {"kind": "sgd", "updates": 0, "moments": 1}}, "no entry 'optimizer.first'"),
     ],
 )
+@pytest.mark.parametrize("read", [pynn.load, pynn.Model.resume])
 def test_a_run_that_cannot_be_is_refused(
-    path: Path, checkpoint: bytes, entries: dict[str, Any], words: str
+    path: Path, checkpoint: bytes, entries: dict[str, Any], words: str, read: Callable[[Path], Any]
 ) -> None:
-    """Each entry may be one that a run has, but not beside the others."""
+    """Each entry may be one that a run has, but not beside the others; load looks at it, too."""
     header, tensors = parts(checkpoint)
     run = json.loads(header["__metadata__"]["run"]) | entries
     header["__metadata__"]["run"] = json.dumps(run)
     path.write_bytes(join(header, tensors))
     with pytest.raises(pynn.FileFormatError, match=f"says of its run is damaged: .*{words}"):
-        pynn.Model.resume(path)
+        read(path)
+
+
+@pytest.mark.parametrize("run", ["null", "[]", "1"])
+def test_a_run_that_is_no_object_is_refused(path: Path, checkpoint: bytes, run: str) -> None:
+    """Above all it does not count as none."""
+    header, tensors = parts(checkpoint)
+    header["__metadata__"]["run"] = run
+    path.write_bytes(join(header, tensors))
+    with pytest.raises(pynn.FileFormatError, match="a run must be an object, got "):
+        pynn.load(path)
+
+
+@pytest.mark.parametrize("extra", ["optimizer.first", "best"])
+def test_a_tensor_that_no_run_needs_is_refused(path: Path, checkpoint: bytes, extra: str) -> None:
+    """The names are those of a checkpoint's tensors, but this run has neither."""
+    header, tensors = parts(checkpoint)
+    nbytes = 4 * (3 * 4 + 4 + 4 * 2 + 2)
+    begin, end = len(tensors), len(tensors) + nbytes
+    header[extra] = {"dtype": "F32", "shape": [nbytes // 4], "data_offsets": [begin, end]}
+    path.write_bytes(join(header, tensors + bytes(nbytes)))
+    with pytest.raises(pynn.FileFormatError, match=extra):
+        pynn.load(path)
 
 
 def deepest() -> int:
@@ -751,7 +780,7 @@ def test_absurd_sizes_take_no_memory(tmp_path: Path, sound: list[Try], checkpoin
     check_cost(tmp_path, sound, hostile)
 
 
-@pytest.mark.parametrize("place", ["header", "tensor", "metadata", "model"])
+@pytest.mark.parametrize("place", ["header", "tensor", "metadata", "model", "run"])
 def test_a_long_header_takes_memory_by_its_length(
     tmp_path: Path, sound: list[Try], checkpoint: bytes, place: str
 ) -> None:
@@ -760,7 +789,7 @@ def test_a_long_header_takes_memory_by_its_length(
     for number, item in enumerate(["{}", "[]", "0", '""', '{"a":0}', "1.5", "[[1]]"]):
         header, tensors = parts(checkpoint)
         many = f'"x": [{",".join([item] * (8 * MB // (len(item) + 1)))}]'
-        if place == "model":
+        if place in ("model", "run"):
             whole = json.loads(header["__metadata__"][place]) | {"PLACE": 0}
             header["__metadata__"][place] = json.dumps(whole).replace('"PLACE": 0', many)
         else:
