@@ -25,7 +25,9 @@ from pynn._atomic import write_atomically
 from pynn._boundary import DenseView, Floats, Network
 from pynn._builder import Builder, LayerBuilder
 from pynn._errors import (
+    ArgumentError,
     ArgumentTypeError,
+    FileFormatError,
     OutOfMemoryError,
     PynnError,
 )
@@ -129,6 +131,30 @@ def load(path: str | os.PathLike[str]) -> Saved:
     """
     with _reading.opened(path) as file:
         return _read(Reader(os.fspath(path), file))
+
+
+def check_replaceable(path: str | os.PathLike[str]) -> None:
+    """Check that what lies in the place of a checkpoint is one, or empty: else it would be lost.
+
+    Raises:
+        ArgumentError: It is something else.
+    """
+    name = os.fspath(path)
+    try:
+        with _reading.opened(path) as file:
+            if not file.read(1):
+                return
+            metadata = Reader(name, file).metadata
+    except FileFormatError:
+        metadata = {}
+    except OSError:  # there is none; or to write it says what is wrong
+        return
+    if metadata.get("format") != FORMAT or "run" not in metadata:
+        what = "a model without a run" if metadata.get("format") == FORMAT else "no checkpoint"
+        raise ArgumentError(
+            f"checkpoint must be a file to keep the run in, and {name} is {what}, which would be"
+            " lost: give another name, or remove it"
+        )
 
 
 def _read(file: Reader) -> Saved:

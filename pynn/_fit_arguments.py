@@ -80,7 +80,7 @@ def check_callable(name: str, value: object) -> None:
 
 
 def checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkpoint | None:
-    """Where and when to keep the run."""
+    """Where and when to keep the run; nothing else than a checkpoint is replaced by it."""
     if path is None:
         if every is not None:
             raise ArgumentError(
@@ -89,5 +89,9 @@ def checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkp
             )
         return None
     steps = 0 if every is None else _checks.integer("every", every, least=1)
+    from pynn import _files
+
     # Of now: a callback may change the current folder.
-    return Checkpoint(os.path.abspath(_checks.path("checkpoint", path)), steps)
+    absolute = os.path.abspath(_checks.path("checkpoint", path))
+    _files.check_replaceable(absolute)
+    return Checkpoint(absolute, steps)

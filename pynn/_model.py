@@ -153,8 +153,9 @@ class Model:
                 is resumed goes on.
             on_progress: Called with a `Progress` every few steps, some 20 times a second.
             checkpoint: A file to keep the run in: at its start, after each epoch, and when it is
-                interrupted. Replaced atomically each time, also at the start of a new run; `load`
-                reads it, too.
+                interrupted. Replaced atomically each time, also at the start of a new run, where it
+                is a checkpoint of an older one; a file that is none is refused. `load` reads it,
+                too.
             every: Keep it after so many steps instead, counted over all epochs.
 
         Returns:
@@ -164,7 +165,8 @@ class Model:
             ArgumentTypeError: An argument has the wrong type or dtype.
             ArgumentError: An argument has the wrong value or shape.
             DivergenceError: A loss or the parameters stopped being finite. The message names the
-                epoch and step; the model goes back to its checkpoint, if there is one.
+                epoch and step; the model goes back to its checkpoint, if there is one and no other
+                run has replaced it.
             OSError: The checkpoint cannot be written.
             OutOfMemoryError: There is no memory for a batch of this size.
             ClosedError: The model is closed.
@@ -556,12 +558,19 @@ class Model:
                 saved = saved._replace(epochs_trained=run.epochs_trained, run=entry, arrays=arrays)
         _files.save(path, saved)
 
-    def _go_back_to(self, path: str | os.PathLike[str]) -> str:
-        """Take parameters and epochs from a checkpoint; where that stands, in words."""
+    def _go_back_to(self, path: str | os.PathLike[str], run_id: str) -> str:
+        """Take parameters and epochs from a checkpoint; where that stands, in words.
+
+        Raises:
+            OSError: The file cannot be read.
+            FileFormatError: It is damaged, or of another call of `fit` than the one with this id.
+        """
         from pynn import _files
 
-        saved = _files.load(path)
-        run, state = _run_of(saved, os.fspath(path))
+        saved, name = _files.load(path), os.fspath(path)
+        run, state = _run_of(saved, name)
+        if run.id != run_id:
+            refuse(name, "no longer of this run: another call of fit has written it")
         with self._lock:
             self._parameter_array[...] = saved.parameters
             self._epochs_trained = saved.epochs_trained

@@ -7,6 +7,8 @@ while it steps: so whenever Ctrl-C comes, parameters and position belong togethe
 from __future__ import annotations
 
 import math
+import os
+import re
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
@@ -63,6 +65,10 @@ class Run:
         results: Those of the epochs that are done.
         sums: Those of the steps that are done since.
         best: The parameters after the best epoch.
+
+    Its `id` is drawn anew for each call of `fit`, also one that resumes a run. By it the call knows
+    a checkpoint that it has written itself from one that another call, perhaps in another process,
+    has put in its place.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class Run:
         self.plan = plan
         self.first_epoch = first_epoch
         self.position = Position(results, RunningSums(sums or Sums()), best)
+        self.id = _new_id()
 
     @property
     def epoch(self) -> int:
@@ -140,6 +147,7 @@ class Run:
                 f"epochs must be at least {begun}, as many are begun in {path}, got {plan.epochs}"
             )
         self.plan = plan
+        self.id = _new_id()
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -149,6 +157,7 @@ class Run:
         plan["early_stopping"] = to_entry(self.plan.early_stopping)
         return {
             **plan,
+            "id": self.id,
             "first_epoch": self.first_epoch,
             "results": [[_kept(figure) for figure in result] for result in results],
             "sums": list(sums.read()),
@@ -195,7 +204,9 @@ class Run:
             raise KeyError("best")
         if best is not None and not has_best:
             raise ValueError("it has the tensor best, and no best epoch to restore")
-        return cls(plan, first_epoch, results, Sums(_finite(loss), correct, rows), best)
+        found = cls(plan, first_epoch, results, Sums(_finite(loss), correct, rows), best)
+        found.id = _id(run.get("id", found.id))  # the first files had none
+        return found
 
     def keep(self, state: State) -> tuple[dict[str, Any], dict[str, Floats]]:
         """What a checkpoint keeps of the run and its optimizer: an entry for JSON, and arrays."""
@@ -223,7 +234,19 @@ class Run:
         state.restore(state.step, updates, kind, moments)
 
 
-_ENTRIES = (*Plan._fields, "first_epoch", "results", "sums", "state")
+_ENTRIES = (*Plan._fields, "id", "first_epoch", "results", "sums", "state")
+
+
+def _new_id() -> str:
+    """32 digits, which no other call of `fit` draws."""
+    return os.urandom(16).hex()
+
+
+def _id(entry: Any) -> str:
+    """What _new_id() gave; as `Run.from_dict` if it is damaged."""
+    if not isinstance(entry, str) or not re.fullmatch("[0-9a-f]{32}", entry):
+        raise ValueError(f"id must be 32 hexadecimal digits, got {_checks.describe(entry)}")
+    return entry
 
 
 def _result(entry: Any) -> EpochResult:

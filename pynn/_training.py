@@ -14,7 +14,7 @@ import numpy as np
 
 from pynn import _boundary
 from pynn._boundary import Data, NotFinite, RunningSums, Sums
-from pynn._errors import ArgumentError, DivergenceError
+from pynn._errors import ArgumentError, DivergenceError, FileFormatError
 from pynn._examples import Examples
 from pynn._history import EpochResult, Evaluation, History, Progress
 from pynn._run import Position, Run
@@ -212,10 +212,7 @@ class Trainer:
         self.failed = True
         run, plan = self.run, self.run.plan
         epoch = f"epoch {run.epoch + 1}"
-        back = "the model's parameters are lost: build it or load it anew"
-        if self.checkpoint is not None and self.is_kept:  # at once: to look may be interrupted
-            place_kept = self.model._go_back_to(self.checkpoint.path)
-            back = f"the model is back at its last checkpoint, {place_kept}"
+        back = self._go_back()  # at once: to look may be interrupted
         bad = self.examples.data.find_not_finite(self.order[: run.position.sums.read().rows])
         if bad is not None:
             step = f"step {bad[0] // plan.batch_size + 1} of {plan.steps}"
@@ -226,6 +223,17 @@ class Trainer:
             f"{epoch}, {place}: {what}: try a smaller learning rate than {than}, features scaled to"
             f" about 1, or another init; {back}"
         ) from None
+
+    def _go_back(self) -> str:
+        """Go back to the last checkpoint, if it is there and of this run; what came of it."""
+        why = ""
+        if self.checkpoint is not None and self.is_kept:
+            try:
+                place = self.model._go_back_to(self.checkpoint.path, self.run.id)
+                return f"the model is back at its last checkpoint, {place}"
+            except (OSError, FileFormatError, MemoryError) as error:
+                why = f", as its checkpoint cannot be used ({error})"
+        return f"the model's parameters are lost{why}: build it or load it anew"
 
 
 def paced(

@@ -677,6 +677,8 @@ def test_every_extreme_in_a_run_is_used_or_refused(
         ({"state": []}, "state must be an object, got list"),
         ({"state": {"kind": None, "updates": 0, "moments": 0, "third": 1}}, "entries: third"),
         ({"state": {"kind": "sgd", "updates": 0, "moments": 1}}, "no entry 'optimizer.first'"),
+        ({"id": "me"}, "id must be 32 hexadecimal digits, got str 'me'"),
+        ({"id": None}, "id must be 32 hexadecimal digits, got NoneType None"),
     ],
 )
 @pytest.mark.parametrize("read", [pynn.load, pynn.Model.resume])
@@ -712,6 +714,17 @@ def test_a_tensor_that_no_run_needs_is_refused(path: Path, checkpoint: bytes, ex
     path.write_bytes(join(header, tensors + bytes(nbytes)))
     with pytest.raises(pynn.FileFormatError, match=extra):
         pynn.load(path)
+
+
+def test_a_checkpoint_without_an_id_is_read(path: Path, checkpoint: bytes) -> None:
+    """The first ones had none."""
+    header, tensors = parts(checkpoint)
+    run = json.loads(header["__metadata__"]["run"])
+    del run["id"]
+    header["__metadata__"]["run"] = json.dumps(run)
+    path.write_bytes(join(header, tensors))
+    assert pynn.load(path).epochs_trained == 1
+    assert pynn.Model.resume(path).fit(X, Y, **STEPS, validation=(X, Y)).epochs == 3
 
 
 def deepest() -> int:
