@@ -651,7 +651,8 @@ class Model:
         two files is replaced atomically.
 
         Args:
-            path: The source file, whose name ends in ".c"; the header's ends in ".h".
+            path: The source file, whose name ends in ".c"; the header's ends in ".h". It must not
+                be the name of a header of the system, and no header of others is replaced.
             name: What the functions' names begin with, a C identifier; that of the file without.
             libc: Whether it may call libc's expf, tanhf and erfcf; if not, it has its own, and
                 needs no library at all.
@@ -661,7 +662,8 @@ class Model:
 
         Raises:
             ArgumentTypeError: The path is not a path, or the name no str.
-            ArgumentError: The path does not end in ".c", or the name is no identifier.
+            ArgumentError: The path does not end in ".c", its header would take the place of
+                another, or the name is no identifier.
             DivergenceError: A parameter is not finite.
             OSError: A file cannot be written.
             ClosedError: The model is closed.

@@ -19,6 +19,7 @@ from random_networks import ACTIVATIONS, LOSSES, kinds_in, random_inputs, random
 
 import pynn
 from pynn._boundary import Layer
+from pynn.formats import _c_files, _c_layers
 from pynn.formats.c import Footprint
 
 CC = shlex.split(os.environ.get("CC", "cc"))
@@ -316,7 +317,7 @@ def test_lines_are_short_and_tidy(tmp_path: Path) -> None:
         text = (tmp_path / name).read_text()
         assert max(map(len, text.splitlines())) <= 110
         assert not re.search(r"[ \t]$", text, re.MULTILINE)
-        assert not re.search(r"\b(NAME|PREFIX)_|\b(BODY|CHAIN|MEANING|INCLUDES)\b", text)
+        assert not re.search(r"\bNAME_|\b(GUARD|\w+PUTS_NAME|BODY|CHAIN|MEANING|INCLUDES)\b", text)
 
 
 # ------------------------------------------------------------ what cannot be
@@ -338,6 +339,54 @@ def test_name_of_the_file_must_be_an_identifier_too(tmp_path: Path) -> None:
     assert '#include "my-net.h"' in (tmp_path / "my-net.c").read_text()
     assert "void mine_predict(const float" in (tmp_path / "my-net.h").read_text()
     compile_c(*STRICT, "-c", tmp_path / "my-net.c", "-o", tmp_path / "my-net.o")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["math.c", "Math.c", "STDDEF.c", "stdint.c", "stdio.c", "string.c", "features.c", "unistd.c"],
+)
+def test_header_is_no_namesake_of_the_systems(name: str, tmp_path: Path) -> None:
+    """A compiler that looks here would take it for the one that the code includes."""
+    with pytest.raises(pynn.ArgumentError, match="a compiler could take for the system's"):
+        classifier().export_c(tmp_path / name, name="model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_name_of_an_included_header_is_free() -> None:
+    """What exported code includes is among the names that are refused."""
+    for includes in (_c_layers.includes(["expf(", "uint32_t"]), _c_layers.includes([""])):
+        for header in re.findall("<(.*)>", includes):
+            assert header in _c_files.HEADERS_OF_OTHERS
+
+
+def test_header_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    """It lies where the header would go, and nobody has named it; one of ours is replaced."""
+    (tmp_path / "model.h").write_text("int mine;\n")
+    with pytest.raises(pynn.ArgumentError, match=r"model\.h is there, which pynn did not make"):
+        classifier().export_c(tmp_path / "model.c")
+    assert (tmp_path / "model.h").read_text() == "int mine;\n"
+    assert not (tmp_path / "model.c").exists()
+    (tmp_path / "model.h").write_text("")
+    classifier().export_c(tmp_path / "model.c")
+    classifier().export_c(tmp_path / "model.c")  # over its own
+    assert "model_predict" in (tmp_path / "model.h").read_text()
+
+
+def test_names_that_differ_in_case_go_together(tmp_path: Path) -> None:
+    """A program may include the headers of several, and gets each one's sizes."""
+    calls = []
+    for width, name in enumerate(("net", "NET", "Net", "nEt"), start=2):
+        chain = pynn.Builder().input(width).dense(width + 10).softmax_cross_entropy()
+        chain.build(seed=0).export_c(tmp_path / f"{name}{width}.c", name=name)
+        words = "NET_INPUTS", "NET_OUTPUTS"
+        if name != "net":
+            words = f"{name}_inputs", f"{name}_outputs"
+        calls += [f"{words[0]} != {width}", f"{words[1]} != {width + 10}", f"{name}_self_test()"]
+    headers = [f'#include "{path.name}"\n' for path in tmp_path.glob("*.h")]
+    main = "".join([*headers, f"int main(void) {{ return {' || '.join(calls)}; }}\n"])
+    (tmp_path / "main.c").write_text(main)
+    compile_c(*STRICT, *tmp_path.glob("*.c"), "-lm", "-o", tmp_path / "main")
+    assert subprocess.run([tmp_path / "main"]).returncode == 0
 
 
 @pytest.mark.parametrize("path", ["model", "model.h", "model.C", ".c", "a\n.c", 'a".c', "a\\.c"])

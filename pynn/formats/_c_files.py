@@ -5,6 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+MARK = b"a neural network with"
+"""What a header that we made has in its first line."""
+
+_STANDARD = """
+assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
+stdarg stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib stdmchar stdnoreturn string
+tgmath threads time uchar wchar wctype
+"""
+
+_POSIX = """
+aio cpio dirent dlfcn endian fcntl fmtmsg fnmatch ftw glob grp iconv langinfo libgen libintl
+monetary mqueue ndbm netdb nl_types poll pthread pwd regex sched search semaphore spawn strings
+stropts syslog tar termios trace ulimit unistd utime utmpx wordexp
+"""
+
+_SYSTEMS = """
+alloca byteswap corecrt crtdefs features ieeefp intrin malloc memory newlib sal stdc-predef
+vcruntime values windows xlocale
+"""
+
+HEADERS_OF_OTHERS = frozenset(f"{name}.h" for name in (_STANDARD + _POSIX + _SYSTEMS).split())
+"""Headers of C, of POSIX, and those that they include on common systems; in lower case."""
+
 HEADER = """\
 /* HEADER_FILE: a neural network with INPUTS inputs and OUTPUTS outputs. pynn VERSION made it.
  *
@@ -16,14 +39,14 @@ CHAIN
  *
  *     COMMAND
  */
-#ifndef PREFIX_H
-#define PREFIX_H
+#ifndef GUARD
+#define GUARD
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum { PREFIX_INPUTS = INPUT_COUNT, PREFIX_OUTPUTS = OUTPUT_COUNT };
+enum { INPUTS_NAME = INPUT_COUNT, OUTPUTS_NAME = OUTPUT_COUNT };
 
 /* For an input, (INPUT_COUNT), the outputs of the last layer, (OUTPUT_COUNT):
  * MEANING. The two arrays may not overlap. */
@@ -64,7 +87,7 @@ PROBABILITIES = {
     "softmax_cross_entropy": """\
 int NAME_class(const float *output) {
     int best = 0;
-    for (int c = 1; c < PREFIX_OUTPUTS; c++) {
+    for (int c = 1; c < OUTPUTS_NAME; c++) {
         if (output[c] > output[best]) best = c;
     }
     return best;
@@ -73,16 +96,16 @@ int NAME_class(const float *output) {
 void NAME_probabilities(float *output) {
     const float largest = output[NAME_class(output)]; /* without it exp could overflow */
     float total = 0.0f;
-    for (int c = 0; c < PREFIX_OUTPUTS; c++) {
+    for (int c = 0; c < OUTPUTS_NAME; c++) {
         output[c] = expf(output[c] - largest);
         total += output[c];
     }
-    for (int c = 0; c < PREFIX_OUTPUTS; c++) output[c] /= total;
+    for (int c = 0; c < OUTPUTS_NAME; c++) output[c] /= total;
 }
 """,
     "binary_cross_entropy": """\
 void NAME_probabilities(float *output) {
-    for (int o = 0; o < PREFIX_OUTPUTS; o++) output[o] = 1.0f / (1.0f + expf(-output[o]));
+    for (int o = 0; o < OUTPUTS_NAME; o++) output[o] = 1.0f / (1.0f + expf(-output[o]));
 }
 """,
 }
@@ -107,7 +130,7 @@ SELF_TEST = """\
 static int count_wrong(const float *output) {
     const float tolerance = TOLERANCE; /* 1e-4 of the largest output */
     int count = 0;
-    for (int o = 0; o < PREFIX_OUTPUTS; o++) {
+    for (int o = 0; o < OUTPUTS_NAME; o++) {
         const float error = output[o] - test_output[o];
         if (!(error >= -tolerance && error <= tolerance)) count++; /* also where it is no number */
     }
@@ -115,9 +138,9 @@ static int count_wrong(const float *output) {
 }
 
 int NAME_self_test(void) {
-    float input[PREFIX_INPUTS], output[PREFIX_OUTPUTS];
+    float input[INPUTS_NAME], output[OUTPUTS_NAME];
     int wrong;
-    for (int i = 0; i < PREFIX_INPUTS; i++) input[i] = (float)test_input[i] / 255.0f;
+    for (int i = 0; i < INPUTS_NAME; i++) input[i] = (float)test_input[i] / 255.0f;
     NAME_predict(input, output);
     wrong = count_wrong(output);
     NAME_predict_bytes(test_input, output);
@@ -140,6 +163,6 @@ INCLUDES
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put values in the place of the words that are their names; NAME and PREFIX go before a _."""
+    """Put values in the place of the words that are their names; NAME goes before a _."""
     words = "|".join(sorted(values, key=len, reverse=True))
     return re.sub(rf"\b({words})(?=\b|_)", lambda match: values[match[1]], template)

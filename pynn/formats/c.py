@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks
+from pynn import _checks, _reading
 from pynn._atomic import write_atomically
 from pynn._boundary import Floats, version
 from pynn._errors import ArgumentError, ArgumentTypeError
@@ -72,6 +72,7 @@ def export(
             f' in "model.c"; got {os.fspath(source)!r}'
         )
     header = source.with_suffix(".h")
+    _check_header(header)
     name = _identifier(name, source)
     with model._lock:  # so that the outputs are those of the parameters
         taken = snapshot(model)
@@ -89,6 +90,28 @@ def export(
         test_input.nbytes + test_output.nbytes,
         len(code),
     )
+
+
+def _check_header(header: Path) -> None:
+    """Check that the header takes no other's place: neither in a compiler's eyes, nor on the disk.
+
+    On some systems `Math.h` and `math.h` are one file.
+    """
+    if header.name.casefold() in _c_files.HEADERS_OF_OTHERS:
+        raise ArgumentError(
+            f"path must not be that of {header.with_suffix('.c').name}, whose header {header.name}"
+            " a compiler could take for the system's; give another, as in 'model.c'"
+        )
+    try:
+        with _reading.opened(header) as file:
+            start = file.read(1 << 12)
+    except OSError:  # there is none; or to write it says what is wrong
+        return
+    if start and _c_files.MARK not in start:
+        raise ArgumentError(
+            f"path must be that of a file whose header can be written beside it, and {header} is"
+            " there, which pynn did not make and would replace; give another path, or move it away"
+        )
 
 
 def _identifier(name: object, source: Path) -> str:
@@ -137,7 +160,10 @@ def _words(
         "INPUT_COUNT": str(taken.spec.inputs),
         "OUTPUT_COUNT": str(taken.spec.outputs),
         "NAME": name,
-        "PREFIX": name.upper(),
+        "GUARD": f"PYNN_{name}_H",
+        # Of "net" NET_INPUTS. Of "NET" another word, as a program may include the headers of both.
+        "INPUTS_NAME": f"{name.upper()}_INPUTS" if name.islower() else f"{name}_inputs",
+        "OUTPUTS_NAME": f"{name.upper()}_OUTPUTS" if name.islower() else f"{name}_outputs",
         "HEADER_FILE": header.name,
         "SOURCE_FILE": source,
         "VERSION": version(),
