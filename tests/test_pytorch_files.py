@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -124,6 +127,19 @@ def test_a_single_linear_has_no_name() -> None:
     )
 
 
+@pytest.mark.parametrize("prefix", ["module.", "model.net.", "module._orig_mod.", "model..net."])
+@pytest.mark.parametrize("kind", ["mapping", "file"])
+def test_a_prefix_of_all_names_may_be_left_out(prefix: str, kind: str, path: Path) -> None:
+    """That of DataParallel, of Lightning or of torch.compile; with names= in any order, or none."""
+    arrays = {prefix + name: array for name, array in modules("z", "a").items()}
+    save_file(arrays, path)
+    source = arrays if kind == "mapping" else path
+    for names in (["z", "a"], [f"{prefix}z", f"{prefix}a"]):
+        model = pytorch.load(source, CHAIN, names=names)
+        np.testing.assert_array_equal(model.parameters["dense1.bias"], arrays[f"{prefix}z.bias"])
+    assert "has tensors of modules that are not in names: " in refusal(source, names=["z", "b"])
+
+
 SQUARE = pynn.Builder().input(3).dense(3).relu().dense(3).relu().dense(3).softmax_cross_entropy()
 
 
@@ -156,12 +172,119 @@ def test_words_do_not_decide_between_equal_shapes(names: tuple[str, ...]) -> Non
         )
 
 
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [
+        (("fc2", "fc1", "fc3"), "fc1 or fc2"),
+        (("fc1", "fc10", "fc2"), "fc2 or fc10"),
+        (("net.2.fc", "net.4.fc", "net.0.fc"), "net.0.fc or net.2.fc"),
+        (("up.3.0", "up.2.5", "up.1.9"), "up.1.9 or up.2.5"),
+    ],
+)
+def test_numbers_against_the_order_of_the_modules(
+    names: tuple[str, ...], first: str, path: Path
+) -> None:
+    """A mapping has both, and where they differ names= says which; a safetensors file is sorted."""
+    arrays = modules(*names, sizes=(3, 3, 3, 3))
+    message = refusal(arrays, SQUARE)
+    assert f"which comes first, {first}? By their numbers {first.split()[0]}, but " in message
+    save_file(arrays, path)
+    for source, order in ((arrays, names), (path, names), (path, None)):
+        model = pytorch.load(source, SQUARE, names=order)
+        for number, name in enumerate(order or pynn_order(names), start=1):
+            np.testing.assert_array_equal(
+                model.parameters[f"dense{number}.weight"], arrays[f"{name}.weight"].T
+            )
+
+
+def pynn_order(names: tuple[str, ...]) -> list[str]:
+    """By the numbers in them."""
+    return sorted(names, key=lambda name: [int(digits) for digits in re.findall("[0-9]+", name)])
+
+
+def test_numbers_of_one_value_do_not_decide() -> None:
+    """As in fc1 and fc01."""
+    arrays = modules("fc01", "fc1", "fc2", sizes=(3, 3, 3, 3))
+    assert "which comes first, fc01 or fc1? Both layers" in refusal(arrays, SQUARE)
+
+
 def test_names_say_the_order() -> None:
     """Also where the names would be in another."""
     arrays = modules("z", "a")
     assert "dense1 from a, dense2 from z" in refusal(arrays)
     model = pytorch.load(arrays, CHAIN, names=["z", "a"])
     np.testing.assert_array_equal(model.parameters["dense1.bias"], arrays["z.bias"])
+
+
+# ------------------------------------------------------------ tied tensors
+
+
+TIED = modules("fc1", "fc2", "fc3", sizes=(3, 3, 3, 3))
+
+
+def tied_file(path: Path, aliases: dict[str, str], **metadata: str) -> Path:
+    """A file as save_model of safetensors.torch writes it: the tensors that are no alias."""
+    kept = {name: array for name, array in TIED.items() if name not in aliases}
+    save_file(kept, path, metadata={"format": "pt", **metadata, **aliases})
+    return path
+
+
+@pytest.mark.parametrize(
+    "aliases",
+    [
+        {"fc2.weight": "fc1.weight"},
+        {"fc1.weight": "fc3.weight", "fc1.bias": "fc3.bias"},
+        {"fc1.weight": "fc2.weight", "fc2.weight": "fc3.weight"},
+        {"fc3.bias": "fc2.bias", "fc2.bias": "fc1.bias", "fc3.weight": "fc1.weight"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("names", [None, ["fc3", "fc1", "fc2"]])
+def test_tied_tensors(aliases: dict[str, str], names: list[str] | None, path: Path) -> None:
+    """The file has each once; the metadata say which others it is, in steps if need be."""
+    whole = dict(TIED)
+    for _ in aliases:  # so often that the longest chain is gone through
+        whole |= {alias: whole[name] for alias, name in aliases.items()}
+    model = pytorch.load(tied_file(path, aliases), SQUARE, names=names)
+    np.testing.assert_array_equal(model(X), pytorch.load(whole, SQUARE, names=names)(X))
+
+
+@pytest.mark.parametrize(
+    ("aliases", "words"),
+    [
+        ({"fc2.weight": "fc7.weight"}, "fc2.weight is fc7.weight, and there is no such tensor"),
+        (
+            {"fc1.bias": "fc2.bias", "fc2.bias": "x.bias"},
+            "fc1.bias is fc2.bias is x.bias, and there is no such tensor",
+        ),
+        ({"fc1.bias": "fc1.bias"}, "fc1.bias is fc1.bias, and that is a circle"),
+        (
+            {"fc1.bias": "fc2.bias", "fc2.bias": "fc3.bias", "fc3.bias": "fc2.bias"},
+            "fc1.bias is fc2.bias is fc3.bias is fc2.bias, and that is a circle",
+        ),
+    ],
+    ids=str,
+)
+def test_aliases_that_lead_nowhere(aliases: dict[str, str], words: str, path: Path) -> None:
+    """Each step is named."""
+    assert f"{path}: by its metadata {words}" in refusal(tied_file(path, aliases), SQUARE)
+
+
+def test_other_metadata_are_no_aliases(path: Path) -> None:
+    """Nor is the name of a tensor that is there."""
+    other = {"epoch": "3", "best": "fc1.weight", "decay.weight": "0.1", "fc1.bias": "fc2.bias"}
+    save_file(TIED, path, metadata=other)
+    np.testing.assert_array_equal(pytorch.load(path, SQUARE)(X), pytorch.load(TIED, SQUARE)(X))
+
+
+def test_many_aliases_are_followed_once(path: Path) -> None:
+    """A file may hold any number: their time grows with it, not with its square."""
+    steps = {f"{k}.weight": f"{k + 1}.weight" for k in range(30_000)}
+    tied_file(path, {**steps, "30000.weight": "fc1.weight"})
+    assert "has 30004 Linear modules" in refusal(path, SQUARE)
+
+
+# ------------------------------------------------------------ types
 
 
 def to_bfloat16(array: npt.NDArray[np.float32]) -> bytes:
@@ -324,7 +447,7 @@ class Module:
         (({0: X}, CHAIN), "names of tensors must be str, got int 0"),
         (({"fc.bias": [1, 2]}, CHAIN), r"'fc.bias' must be a tensor or a NumPy array, got list"),
         (({"fc.bias": np.ma.array([1.0])}, CHAIN), "fc.bias must be a NumPy array without a mask"),
-        (({"model": modules("0")}, CHAIN), r"if that is the state_dict, pass it alone: .*'model'"),
+        (({"model": modules("0")}, CHAIN), r"holds no .*: state_dict\['model'\]$"),
         ((modules("0", "2"), BUILDER), r"chain must end in its loss .*, got LayerBuilder Builder"),
         ((modules("0", "2"), CHAIN.build()), "chain must end in its loss and not be built"),
         ((modules("0", "2"), CHAIN, "02"), "names must be a list of str, .* got str '02'"),
@@ -423,6 +546,8 @@ def test_any_damaged_file_is_read_or_refused(path: Path, data: st.DataObject) ->
 
 # ------------------------------------------------------------ files of torch.save
 
+LOAD = r"torch\.load\(path, weights_only=True\)"
+
 
 @pytest.fixture
 def torch_file(tmp_path: Path) -> Path:
@@ -489,7 +614,10 @@ def test_without_torch_the_way_out_is_named(
         (ValueError(), "torch.load refuses it: ValueError$"),
         ([1, 2], "holds no state_dict: list; save module.state_dict()"),
         ({"model": {}, "epoch": 3}, "'model' holds no tensor but a dict; .*pass it alone"),
-        ({"epoch": 3}, "'epoch' must be a tensor or a NumPy array, got int 3"),
+        ({"epoch": 3}, "'epoch' must be a tensor or a NumPy array, got int 3$"),
+        ([{"lr": 1}, modules("0")], f"holds no state_dict: list; .* alone: {LOAD}\\[1\\]$"),
+        (RuntimeError("Cannot use TorchScript archives ..."), ".*torch.jit.load"),
+        (ValueError("\x1b[1mbold\x1b[0m\x1b]0;x\x07"), r".*: bold\\x1b\]0;x\\x07$"),
     ],
 )
 def test_files_of_torch_that_hold_something_else(
@@ -505,6 +633,91 @@ def test_files_of_torch_that_hold_something_else(
     pretend_torch(monkeypatch, load)
     with pytest.raises(pynn.FileFormatError, match=f"^{torch_file}: {words}"):
         pytorch.load(torch_file, CHAIN)
+
+
+STATE = modules("0", "2")
+NAN = np.float64("nan")
+
+
+@pytest.mark.parametrize(
+    ("content", "places"),
+    [
+        (
+            {"epoch": 3, "model_state_dict": STATE, "optimizer_state_dict": {}},
+            ["['model_state_dict']"],
+        ),
+        ({"loss": NAN, "state_dict": STATE}, ["['state_dict']"]),
+        ({"model": {"args": {}, "state_dict": STATE}, "epoch": 3}, ["['model']['state_dict']"]),
+        ({"epoch": 3, "nets": [{"lr": 0.1}, (STATE,)]}, ["['nets'][1][0]"]),
+        ({"ema": modules("1"), "step": 1, "model": STATE}, ["['ema']", "['model']"]),
+        ({0: STATE}, ["[0]"]),
+        ({"net": STATE, "same": STATE}, ["['net']"]),
+        ({"epoch": 3, "it's\n": STATE}, ["""[\"it's\\n\"]"""]),
+        ({"epoch": 3, "opt": {"state": {0: {"exp_avg": X}}}, "net": STATE}, ["['net']"]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["mapping", "file"])
+def test_a_checkpoint_leads_to_its_state_dict(
+    content: Any, places: list[str], kind: str, torch_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever in it that is; Python for it, as it can be pasted, ends the message."""
+    pretend_torch(monkeypatch, lambda *_, **__: content)
+    source, error, whole = torch_file, pynn.FileFormatError, "torch.load(path, weights_only=True)"
+    if kind == "mapping":
+        source, error, whole = content, pynn.ArgumentTypeError, "state_dict"
+    with pytest.raises(error) as caught:
+        pytorch.load(source, CHAIN)
+    assert str(caught.value).endswith(" alone: " + ", ".join(whole + place for place in places))
+    for place in places:
+        assert "0.weight" in eval(f"content{place}") or place == "['ema']"
+
+
+class WholeModule(Module):
+    """As much of a torch.nn.Module as tells it from an optimizer."""
+
+    named_parameters = Module.state_dict
+
+
+def test_a_module_in_a_checkpoint() -> None:
+    """Has a state_dict; so has an optimizer, which has no parameters."""
+    with pytest.raises(pynn.ArgumentTypeError, match=r"state_dict\['net'\]\.state_dict\(\)$"):
+        pytorch.load({"optimizer": Module(), "net": WholeModule()}, CHAIN)
+
+
+def test_containers_that_hold_themselves() -> None:
+    """Are looked into once."""
+    content: dict[str, Any] = {"epoch": 3, "later": [STATE]}
+    content["again"] = content["later"]
+    content["later"].insert(0, content)
+    with pytest.raises(pynn.ArgumentTypeError, match=r"alone: state_dict\['later'\]\[1\]$"):
+        pytorch.load(content, CHAIN)
+
+
+def test_a_state_dict_with_other_things() -> None:
+    """They are to be left out."""
+    with pytest.raises(pynn.ArgumentTypeError, match=r"'epoch' .*int 3; leave out what is no"):
+        pytorch.load({**STATE, "epoch": 3}, CHAIN)
+
+
+@pytest.mark.parametrize("name", ["numpy._core.multiarray.scalar", "__main__.Net"])
+def test_what_torch_does_not_load_is_said_in_few_words(
+    name: str, torch_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in half of PyTorch's own page: what is in the file, and the two ways out."""
+    page = (
+        "Weights only load failed. This file can still be loaded, \x1b[1mdo those steps\x1b[0m\n"
+        f"\tWeightsUnpickler error: Unsupported global: GLOBAL {name} was not an allowed global"
+    )
+
+    def load(*arguments: object, **options: object) -> object:
+        raise pickle.UnpicklingError(page)
+
+    pretend_torch(monkeypatch, load)
+    message = refusal(torch_file)
+    assert f"more than tensors and plain values: {name}. " in message
+    assert "x1b" not in message and "do those steps" not in message
+    assert "torch.save(module.state_dict(), path)" in message
+    assert message.endswith("content.state_dict() of a whole module")
 
 
 @pytest.mark.parametrize("error", [OSError("gone"), MemoryError()])
@@ -703,3 +916,52 @@ def test_a_damaged_file_of_torch(tmp_path: Path) -> None:
     torch.save({"0.weight": torch.zeros(2, 3)}, path)
     path.write_bytes(path.read_bytes()[:-50])
     assert "torch.load refuses it" in refusal(path)
+
+
+@pytest.mark.parametrize("loss", [0.5, np.float64(0.5), np.zeros(2)])
+@pytest.mark.parametrize("whole", [False, True])
+def test_checkpoints_of_torch(loss: Any, whole: bool, tmp_path: Path) -> None:
+    """The tutorials' form, with NumPy's numbers, or with a whole module: the way out is said."""
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "model.pt"
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    state = module.state_dict()
+    optimizer = torch.optim.Adam(module.parameters()).state_dict()
+    content = {"epoch": 3, "model_state_dict": state, "optimizer": optimizer, "loss": loss}
+    torch.save({**content, "module": module} if whole else content, path)
+    message = refusal(path)
+    if whole or not isinstance(loss, float) or isinstance(loss, np.floating):
+        assert "more than tensors and plain values: " in message
+        assert "\x1b" not in message and r"\x1b" not in message
+        content = torch.load(path, weights_only=False)
+        pytorch.load(content["model_state_dict"], CHAIN)
+    else:
+        place = message.partition(" alone: ")[2]
+        np.testing.assert_array_equal(
+            pytorch.load(eval(place, {"torch": torch, "path": path}), CHAIN)(X),
+            pytorch.load(state, CHAIN)(X),
+        )
+
+
+def test_an_archive_of_torchscript(tmp_path: Path) -> None:
+    """Is read by torch.jit.load, as the message says."""
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "model.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(torch.nn.Linear(3, 2)).save(path)
+    assert "torch.jit.load(path).state_dict()" in refusal(path)
+
+
+def test_a_module_that_is_tied(path: Path) -> None:
+    """As save_model of safetensors.torch writes it."""
+    torch = pytest.importorskip("torch")
+    safetensors_torch = pytest.importorskip("safetensors.torch")
+    module = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(3)))
+    module[2].weight = module[0].weight
+    module[1].bias = module[0].bias
+    safetensors_torch.save_model(module, path)
+    chain = pynn.Builder().input(3).dense(3).dense(3).dense(3).mean_squared_error()
+    with torch.no_grad():
+        expected = module(torch.from_numpy(X)).numpy()
+    np.testing.assert_allclose(pytorch.load(path, chain)(X), expected, rtol=1e-5, atol=1e-6)

@@ -45,6 +45,22 @@ def in_sequential(layers: Sequence[Layer]) -> list[str]:
     return [str(place) for place, layer in enumerate(layers) if layer.kind == "dense"]
 
 
+def as_in(source: Source, names: list[str]) -> list[str]:
+    """The caller's names as a source has them, where all of those begin with the same.
+
+    DataParallel puts "module." before all names, Lightning "model.", torch.compile "_orig_mod.".
+    """
+    prefix = ""
+    for word in min(source.tensors, default="").split("."):
+        longer = [prefix + name for name in names]
+        if all(key_of(name, "weight") in source.tensors for name in longer):
+            return longer
+        prefix += f"{word}."
+        if not all(key.startswith(prefix) for key in source.tensors):
+            break
+    return names
+
+
 def check_complete(source: Source, names: Sequence[str]) -> None:
     """Check that a source has no tensors but those of the modules that the caller names."""
     taken = {key_of(name, kind) for name in names for kind in KINDS}
@@ -63,7 +79,7 @@ def order(source: Source, spec: Spec, shapes: Sequence[Shape]) -> list[str]:
         spec: The chain, for an error.
         shapes: Those of the dense layers' weights.
     """
-    label, error, tensors = source
+    label, error, tensors, in_order_made = source
     if odd := [key for key in tensors if key.rpartition(".")[2] not in KINDS]:
         raise error(
             f"{label}has tensors that are neither weight nor bias of a Linear:"
@@ -75,11 +91,17 @@ def order(source: Source, spec: Spec, shapes: Sequence[Shape]) -> list[str]:
             f"{label}has {len(names)} Linear modules ({listed(names)}), and the chain {spec} has"
             f" {len(shapes)} dense layers"
         )
+    modules = dict.fromkeys(key.rpartition(".")[0] for key in tensors)  # each once
+    places = {name: place for place, name in enumerate(modules)}
     before: dict[Shape, str] = {}  # the last name of each shape
     for shape, name in zip(shapes, names, strict=True):
-        if shape in before and not _differ_by_number(before[shape], name):
+        first = before.get(shape, name)
+        numbered = first == name or _differ_by_number(first, name)
+        turned = numbered and in_order_made and places[first] > places[name]
+        if turned or not numbered:
+            but = f" By their numbers {shown(first)}, but {shown(name)} stands first." * turned
             raise error(
-                f"{label}which comes first, {shown(before[shape])} or {shown(name)}? Both layers"
+                f"{label}which comes first, {shown(first)} or {shown(name)}?{but} Both layers"
                 f" have weights {shape}; say the order of {listed(names)} with names=[...]"
             )
         before[shape] = name
@@ -119,8 +141,8 @@ def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
 
 
 def _differ_by_number(one: str, other: str) -> bool:
-    """Whether the first thing in which two names differ is a number in both."""
+    """Whether the first thing in which two names differ is a number in both, of another value."""
     for (is_number, a), (_, b) in zip(_pieces(one), _pieces(other), strict=False):
         if a != b:
-            return is_number
+            return is_number and a.lstrip("0") != b.lstrip("0")
     return False

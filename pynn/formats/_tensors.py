@@ -16,12 +16,24 @@ from pynn import _checks, _files, _reading
 from pynn._errors import ArgumentError, ArgumentTypeError, FileFormatError, PynnError
 from pynn._reading import refuse
 from pynn._safetensors import Reader
+from pynn.formats import _nested
 
 # What safetensors calls the types that a weight may have.
 _DTYPES = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16"}
 
+# How a user gets at what a file of torch.save holds.
+_LOAD = "torch.load(path, weights_only=True)"
+
 # The pickle of a number by which old files of torch.save are known, 0x1950a86a20f9469cfc6c.
 _OLD_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9"
+
+
+# What PyTorch says that it may not load, and what colours its words.
+_FORBIDDEN = re.compile(r"Unsupported (?:global|class|operand): (?:GLOBAL )?(\S+)")
+_TERMINAL_CODE = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
+
+# Names in a message.
+_SHOWN = 6
 
 
 class Tensor(NamedTuple):
@@ -38,6 +50,8 @@ class Source(NamedTuple):
     label: str
     error: type[PynnError]
     tensors: dict[str, Tensor]
+    in_order_made: bool
+    """Whether the tensors stand in the order in which their modules were made."""
 
 
 @contextmanager
@@ -51,7 +65,7 @@ def opened(source: object) -> Iterator[Source]:
         ImportError: It is a file of torch.save, and PyTorch is not installed.
     """
     if isinstance(source, Mapping):
-        yield Source("state_dict: ", ArgumentError, _of_mapping(source))
+        yield Source("state_dict: ", ArgumentError, _of_mapping(source, "state_dict"), True)
         return
     if not isinstance(source, (str, os.PathLike)):
         got = _checks.describe(source)
@@ -60,14 +74,16 @@ def opened(source: object) -> Iterator[Source]:
         raise ArgumentTypeError(f"state_dict must be a path or a mapping of tensors, got {got}")
     name = os.fspath(source)
     with _reading.opened(source) as file:
-        if is_of_torch(file.read(9)):
+        from_torch = is_of_torch(file.read(9))
+        if from_torch:
             try:
-                tensors = _of_mapping(_load_with_torch(name, file))
+                tensors = _of_mapping(_load_with_torch(name, file), _LOAD)
             except ArgumentTypeError as error:
-                refuse(name, str(error))
+                raise FileFormatError(f"{name}: {_checks.printable(str(error), 1000)}") from None
         else:
             tensors = _of_safetensors(Reader(name, file))
-        yield Source(f"{name}: ", FileFormatError, tensors)
+        # A safetensors file's tensors are sorted.
+        yield Source(f"{name}: ", FileFormatError, tensors, in_order_made=from_torch)
 
 
 def is_safetensors(start: bytes) -> bool:
@@ -89,12 +105,46 @@ def _of_safetensors(file: Reader) -> dict[str, Tensor]:
             f"{file.name}: a model of pynn's own, whose weights are (inputs, outputs); use"
             " pynn.load"
         )
-    return {
+    tensors = {
         key: Tensor(
             _DTYPES.get(entry.dtype, entry.dtype), entry.shape, functools.partial(file.read, key)
         )
         for key, entry in file.tensors.items()
     }
+    _add_aliases(file.name, tensors, file.metadata)
+    return tensors
+
+
+def _add_aliases(name: str, tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Add the names of tensors that the file has under another name.
+
+    Of tensors that share their memory, safetensors.torch.save_model keeps one. The metadata say
+    which one the others are, as in {"fc2.weight": "fc1.weight"}, beside anything else.
+
+    Raises:
+        FileFormatError: One of them is nowhere, or they are each other.
+    """
+    aliases = {
+        key: other
+        for key, other in metadata.items()
+        if key not in tensors
+        and _nested.names_parameter(key)
+        and (other in tensors or _nested.names_parameter(other))
+    }
+    for alias in sorted(aliases):  # metadata come in any order
+        passed: dict[str, None] = {}  # a set that keeps their order
+        end = alias
+        while end not in tensors:
+            passed[end] = None
+            other = aliases.get(end)
+            if other is None or other in passed:
+                steps = list(passed) if other is None else [*passed, other]
+                words = " is ".join(_checks.printable(key, 60) for key in steps[:_SHOWN])
+                missing = "there is no such tensor" if other is None else "that is a circle"
+                refuse(name, f"by its metadata {words}, and {missing}")
+            end = other
+        for key in passed:  # each is looked at once, however long the chains are
+            tensors[key] = tensors[end]
 
 
 # ------------------------------------------------------------ torch
@@ -121,38 +171,61 @@ def _load_with_torch(name: str, file: BinaryIO) -> Mapping[Any, Any]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # of a damaged file it raises errors of many kinds
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        refuse(name, f"torch.load refuses it: {first}")
+        raise FileFormatError(f"{name}: torch.load refuses it: {_why_refused(error)}") from None
     if not isinstance(content, Mapping):
-        raise FileFormatError(
-            f"{name}: holds no state_dict: {type(content).__name__}; save module.state_dict()"
-        )
+        way_out = _nested.way_out(content, _LOAD) or "; save module.state_dict()"
+        raise FileFormatError(f"{name}: holds no state_dict: {type(content).__name__}{way_out}")
     return content
 
 
-def _of_mapping(mapping: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """The tensors or arrays of a mapping by name."""
+def _why_refused(error: Exception) -> str:
+    """Why torch.load refuses a file, and what its reader can do.
+
+    PyTorch's own words on what it may not load are a page with codes for a terminal.
+    """
+    text = str(error)
+    if "TorchScript" in text:
+        return "it is an archive of TorchScript: pass torch.jit.load(path).state_dict()"
+    if "Weights only load failed" not in text:
+        first = (text.splitlines() or [type(error).__name__])[0]
+        return _checks.printable(_TERMINAL_CODE.sub("", first), 300)
+    found = _FORBIDDEN.search(text)
+    kind = "objects that are no tensors" if found is None else _checks.printable(found[1], 100)
+    return (
+        f"it holds more than tensors and plain values: {kind}. To load that may run any code of"
+        " the file's. Where the module is, save torch.save(module.state_dict(), path). Or, if you"
+        " trust the file, content = torch.load(path, weights_only=False), and pass the state_dict"
+        " in it: content['model_state_dict'] or ['state_dict'] of a checkpoint, or"
+        " content.state_dict() of a whole module"
+    )
+
+
+def _of_mapping(mapping: Mapping[Any, Any], expression: str) -> dict[str, Tensor]:
+    """The tensors or arrays of a mapping by name; `expression` is Python for it."""
     tensors = {}
     for key, value in mapping.items():
-        if not isinstance(key, str):
-            raise ArgumentTypeError(f"names of tensors must be str, got {_checks.describe(key)}")
-        if isinstance(value, Mapping):
+        if not isinstance(key, str) or not _nested.is_tensor(value):
             raise ArgumentTypeError(
-                f"{key!r} holds no tensor but a {type(value).__name__}; if that is the state_dict,"
-                f" pass it alone: torch.load(path, weights_only=True)[{key!r}]"
+                f"{_what_is_wrong(key, value)}{_nested.way_out(mapping, expression)}"
             )
         if isinstance(value, np.ndarray):
             array = _checks.plain_array(key, value)
             tensors[key] = Tensor(array.dtype.name, array.shape, functools.partial(_same, array))
-        elif callable(getattr(value, "detach", None)):
+        else:
             dtype = str(value.dtype).removeprefix("torch.")
             read = functools.partial(_to_array, key, value)
             tensors[key] = Tensor(dtype, tuple(value.shape), read)
-        else:
-            raise ArgumentTypeError(
-                f"{key!r} must be a tensor or a NumPy array, got {_checks.describe(value)}"
-            )
     return tensors
+
+
+def _what_is_wrong(key: object, value: object) -> str:
+    """Of an entry that is not a tensor by its name."""
+    if not isinstance(key, str):
+        return f"names of tensors must be str, got {_checks.describe(key)}"
+    name = _checks.printable(repr(key), 100)
+    if isinstance(value, Mapping):
+        return f"{name} holds no tensor but a {type(value).__name__}"
+    return f"{name} must be a tensor or a NumPy array, got {_checks.describe(value)}"
 
 
 def _same(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -5,7 +5,8 @@ they are transposed. Each dense layer of a chain takes the tensors NAME.weight a
 Linear. Which one is dense1, dense2 and so on follows from the names: in the order that a reader
 expects of them, numbers by value, so that "fc2" comes before "fc10". (A safetensors file does not
 keep the order that its tensors were saved in.) Where two layers have the same shape and their names
-differ in more than a number, the order is open: that is an error, and `names` has to say it.
+differ in more than a number, or their numbers are against the order of the modules, the order is
+open: that is an error, and `names` has to say it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def load(
         chain: The chain, up to its loss and not yet built. It has a dense layer for each Linear;
             the other layers have no weights, so they cannot be compared.
         names: The Linear modules in the order of the chain's dense layers, as "fc1" for fc1.weight
-            and fc1.bias; without, the order follows from the names in `state_dict`.
+            and fc1.bias; without, the order follows from the names in `state_dict`. What all names
+            there begin with, such as "module.", may be left out.
         seed: In [0, 2**64): the model's, which decides the order of examples in training.
 
     Returns:
@@ -90,6 +92,7 @@ def load(
             shapes = [p.shape for name, p in parameters.items() if name.endswith(".weight")]
             order = _naming.order(source, spec, shapes)
         else:
+            order = _naming.as_in(source, order)
             _naming.check_complete(source, order)
         matches = [
             (key_of(name, kind), f"dense{number}.{kind}")
@@ -180,7 +183,7 @@ def _check(
     source: Source, theirs: str, ours: str, needed: tuple[int, ...], order: Sequence[str]
 ) -> None:
     """Check that a tensor is there, and of the shape and type that its parameter needs."""
-    label, error, tensors = source
+    label, error, tensors, _ = source
     name = shown(theirs)
     if theirs not in tensors:
         way_out = ""
