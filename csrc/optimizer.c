@@ -43,22 +43,23 @@ PYNN_KERNEL(double, sum_squares, (size_t count, const float *g), (count, g)) {
     return total;
 }
 
-/* p, g and m (count,) each; m is NULL without momentum. */
+/* p, g and m (count,) each; m is NULL without momentum. One of `into`, which the gradient is multiplied by
+ * on its way into m, and `rate` is the learning rate, and the other 1, which changes no bit. */
 PYNN_KERNEL(void, update_sgd,
-            (size_t count, float rate, float decay, float clip, float momentum, int nesterov,
+            (size_t count, float rate, float into, float decay, float clip, float momentum, int nesterov,
              const float *g, float *m, float *p),
-            (count, rate, decay, clip, momentum, nesterov, g, m, p)) {
+            (count, rate, into, decay, clip, momentum, nesterov, g, m, p)) {
     if (m == NULL) {
         for (size_t i = 0; i < count; i++) p[i] -= rate * (clip * g[i] + decay * p[i]);
     } else if (nesterov) {
         for (size_t i = 0; i < count; i++) {
-            float gradient = clip * g[i] + decay * p[i];
+            float gradient = into * (clip * g[i] + decay * p[i]);
             m[i] = momentum * m[i] + gradient;
             p[i] -= rate * (gradient + momentum * m[i]);
         }
     } else {
         for (size_t i = 0; i < count; i++) {
-            m[i] = momentum * m[i] + (clip * g[i] + decay * p[i]);
+            m[i] = momentum * m[i] + into * (clip * g[i] + decay * p[i]);
             p[i] -= rate * m[i];
         }
     }
@@ -99,8 +100,9 @@ static void update_range(const update *it, size_t begin, size_t end, double deca
     size_t count = end - begin;
     if (o->kind == PYNN_SGD) {
         float *m = o->momentum != 0.0 ? it->state->first + begin : NULL;
-        update_sgd(count, (float)it->rate, (float)decay, it->clip, (float)o->momentum, o->nesterov, g, m,
-                   p);
+        float rate = (float)it->rate;
+        update_sgd(count, o->keeps_speed ? 1.0f : rate, o->keeps_speed ? rate : 1.0f, (float)decay,
+                   it->clip, (float)o->momentum, o->nesterov, g, m, p);
         return;
     }
     double t = (double)it->state->updates;

@@ -290,6 +290,7 @@ typedef enum pynn_optimizer_kind {
  *   SGD    g = g + d p
  *          m = momentum m + g
  *          p = p - r m, or with Nesterov's momentum p - r (g + momentum m)
+ *          or, so that what moves keeps its speed where r changes, with r g in the place of g, and p - m
  *
  *   Adam   g = g + d p, and for AdamW p = p - r d p instead
  *          m = beta1 m + (1 - beta1) g
@@ -306,6 +307,7 @@ typedef struct pynn_optimizer {
     double max_norm;              /* at least 0 */
     double momentum;              /* SGD: in [0, 1). Others: 0 */
     int nesterov;                 /* SGD with momentum: whether it is Nesterov's. Others: 0 */
+    int keeps_speed;              /* SGD with momentum: whether m has r g in it, not g. Others: 0 */
     double beta1;                 /* Adam and AdamW: in [0, 1). Others: 0 */
     double beta2;                 /* likewise */
     double eps;                   /* Adam and AdamW: greater than 0. Others: 0 */

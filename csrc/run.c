@@ -95,12 +95,12 @@ static bool is_sound(const pynn_optimizer *o) {
     if (!is_float(o->weight_decay) || !is_float(o->max_norm)) return false;
     switch (o->kind) {
     case PYNN_SGD:
-        return is_share(o->momentum) && (o->nesterov == 0 || o->momentum > 0.0) && o->beta1 == 0.0 &&
-               o->beta2 == 0.0 && o->eps == 0.0;
+        if (o->momentum == 0.0 && (o->nesterov != 0 || o->keeps_speed != 0)) return false;
+        return is_share(o->momentum) && o->beta1 == 0.0 && o->beta2 == 0.0 && o->eps == 0.0;
     case PYNN_ADAM:
     case PYNN_ADAMW:
         return is_share(o->beta1) && is_share(o->beta2) && o->eps > 0.0 && is_float(o->eps) &&
-               o->momentum == 0.0 && o->nesterov == 0;
+               o->momentum == 0.0 && o->nesterov == 0 && o->keeps_speed == 0;
     }
     return false;
 }

@@ -342,6 +342,7 @@ class Update(NamedTuple):
     max_norm: float = 0.0
     momentum: float = 0.0
     nesterov: bool = False
+    keeps_speed: bool = False
     beta1: float = 0.0
     beta2: float = 0.0
     eps: float = 0.0

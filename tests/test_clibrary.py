@@ -139,6 +139,7 @@ class Optimizer(ctypes.Structure):
         ("max_norm", c_double),
         ("momentum", c_double),
         ("nesterov", c_int),
+        ("keeps_speed", c_int),
         ("beta1", c_double),
         ("beta2", c_double),
         ("eps", c_double),

@@ -208,6 +208,7 @@ static void test_optimizer(void) {
     CALL(train, a.optimizer.max_norm = NAN, PYNN_INVALID_ARGUMENT);
     CALL(train, a.optimizer.max_norm = INFINITY, PYNN_INVALID_ARGUMENT);
     CALL(train, a.optimizer.nesterov = 1, PYNN_INVALID_ARGUMENT);
+    CALL(train, a.optimizer.keeps_speed = 1, PYNN_INVALID_ARGUMENT);
     CALL(train, a.optimizer.momentum = 1, PYNN_INVALID_ARGUMENT);
     CALL(train, a.optimizer.momentum = -0.1, PYNN_INVALID_ARGUMENT);
     CALL(train, a.optimizer.momentum = NAN, PYNN_INVALID_ARGUMENT);
@@ -240,6 +241,7 @@ static void test_optimizer(void) {
     CALL(train, a.optimizer.learning_rate = 1e39, PYNN_INVALID_ARGUMENT);
     CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.momentum = 0.1), PYNN_INVALID_ARGUMENT);
     CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.nesterov = 1), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.keeps_speed = 1), PYNN_INVALID_ARGUMENT);
     const pynn_optimizer plain = {.kind = PYNN_SGD}, momentum = {.kind = PYNN_SGD, .momentum = 0.5};
     const pynn_optimizer clipped = {.kind = PYNN_SGD, .max_norm = 1}, adam = ADAM;
     CHECK_EQ(pynn_optimizer_needs(&plain), 0);

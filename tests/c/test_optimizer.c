@@ -34,8 +34,9 @@ static void expect_step(const pynn_optimizer *o, double t) {
         else
             g += decay * p[i];
         if (o->kind == PYNN_SGD) {
-            m[i] = o->momentum * m[i] + g;
-            p[i] -= r * (o->nesterov ? g + o->momentum * m[i] : m[i]);
+            const double into = o->keeps_speed ? r : 1, out = o->keeps_speed ? 1 : r;
+            m[i] = o->momentum * m[i] + into * g;
+            p[i] -= out * (o->nesterov ? into * g + o->momentum * m[i] : m[i]);
         } else {
             m[i] = o->beta1 * m[i] + (1 - o->beta1) * g;
             v[i] = o->beta2 * v[i] + (1 - o->beta2) * g * g;
@@ -44,7 +45,8 @@ static void expect_step(const pynn_optimizer *o, double t) {
     }
 }
 
-static void test_steps(const pynn_optimizer *optimizer, pynn_team *team) {
+/* Three steps, each at half the rate of the one before. */
+static void test_steps(pynn_optimizer optimizer, pynn_team *team) {
     const pynn_layer layers[] = {
         {PYNN_DENSE, HIDDEN, PYNN_INIT_HE}, {.kind = PYNN_RELU}, {PYNN_DENSE, CLASSES, PYNN_INIT_HE}};
     const pynn_loss loss = {.kind = PYNN_SOFTMAX_CROSS_ENTROPY, .label_smoothing = 0.2f};
@@ -66,12 +68,13 @@ static void test_steps(const pynn_optimizer *optimizer, pynn_team *team) {
     memset(m, 0, sizeof m);
     memset(v, 0, sizeof v);
     for (size_t i = 0; i < PARAMETERS; i++) p[i] = (double)parameters[i];
-    for (int step = 1; step <= 3; step++) {
+    for (int step = 1; step <= 3; step++, optimizer.learning_rate /= 2.0) {
         pynn_sums sums = {0};
         CHECK_EQ(pynn_gradient(workspace, &data, NULL, ROWS, parameters, gradients, &sums), PYNN_OK);
-        expect_step(optimizer, step);
-        CHECK_EQ(pynn_train(workspace, &data, NULL, ROWS, ROWS, 0, 1, optimizer, &state, parameters, &sums),
-                 PYNN_OK);
+        expect_step(&optimizer, step);
+        CHECK_EQ(
+            pynn_train(workspace, &data, NULL, ROWS, ROWS, 0, 1, &optimizer, &state, parameters, &sums),
+            PYNN_OK);
         for (size_t i = 0; i < PARAMETERS; i++) {
             if (!CHECK_NEAR(parameters[i], p[i], 2e-6)) break;
             p[i] = (double)parameters[i]; /* so that rounding does not add up */
@@ -92,6 +95,8 @@ static void test_optimizers(void) {
         {.kind = PYNN_SGD, .learning_rate = 0.1, .max_norm = 1e9},
         {.kind = PYNN_SGD, .learning_rate = 0.1, .momentum = 0.5},
         {.kind = PYNN_SGD, .learning_rate = 0.1, .momentum = 0.5, .nesterov = 1, .weight_decay = 0.1},
+        {.kind = PYNN_SGD, .learning_rate = 0.1, .momentum = 0.5, .keeps_speed = 1, .weight_decay = 0.1},
+        {.kind = PYNN_SGD, .learning_rate = 0.1, .momentum = 0.5, .keeps_speed = 1, .nesterov = 1},
         {.kind = PYNN_ADAM, ADAM},
         {.kind = PYNN_ADAM, ADAM, .weight_decay = 0.1, .max_norm = 0.5},
         {.kind = PYNN_ADAMW, ADAM, .weight_decay = 0.5},
@@ -100,7 +105,7 @@ static void test_optimizers(void) {
     if (!CHECK_EQ(pynn_team_create(NULL, 2, &team), PYNN_OK)) return;
     for (size_t k = 0; k < COUNT_OF(optimizers); k++) {
         const int before = check_failed;
-        test_steps(&optimizers[k], team);
+        test_steps(optimizers[k], team);
         if (check_failed > before) printf("    optimizer %zu\n", k);
     }
     pynn_team_destroy(team);
