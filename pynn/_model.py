@@ -577,18 +577,38 @@ class Model:
             self._state = state
         return f"epoch {run.epoch + 1}, step {run.step}"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle and copy: a model of its own, with the same parameters."""
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle, copy and whatever else keeps objects: plain values and arrays, copied."""
         self._open_network()
         with self._lock:
-            parameters = self._parameter_array.copy()
-            state = self._state.copy()
+            step, updates, kind, moments = self._state.copy()
             resumed = None
             if self._resumed is not None:
                 run, path = self._resumed
-                resumed = run.to_dict(), run.position.best, path
-        arguments = (self._spec, parameters, self._seed, self._epochs_trained, resumed)
-        return _restore, (*arguments, *state)
+                resumed = {"run": run.to_dict(), "best": run.position.best, "path": path}
+            return {
+                "spec": self._spec.to_plain(),
+                "parameters": self._parameter_array.copy(),
+                "seed": self._seed,
+                "epochs_trained": self._epochs_trained,
+                "optimizer": {"step": step, "updates": updates, "kind": kind, "moments": moments},
+                "resumed": resumed,
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Be a model of its own with the same parameters."""
+        spec = Spec.from_plain(state["spec"])
+        network = Network(*spec)
+        own = network.new_parameters()
+        own[...] = _array_like(own, state["parameters"])
+        Model.__init__(self, spec, network, own, state["seed"], state["epochs_trained"])
+        kept = state["optimizer"]
+        moments = [_array_like(own, moment) for moment in kept["moments"]]
+        self._state.restore(kept["step"], kept["updates"], kept["kind"], moments)
+        if (resumed := state["resumed"]) is not None:
+            has_accuracy = spec.answers > 0
+            run = Run.from_dict(resumed["run"], resumed["best"], has_accuracy=has_accuracy)
+            self._resumed = run, resumed["path"]
 
     def close(self) -> None:
         """Free the network and its workspace now. A second call does nothing."""
@@ -783,20 +803,9 @@ def _run_of(saved: Saved, name: str) -> tuple[Run, State]:
     return run, state
 
 
-def _restore(
-    spec: Spec, parameters: Floats, seed: int, epochs_trained: int, resumed: Any, *state: Any
-) -> Model:
-    """The model that was pickled."""
-    network = Network(*spec)
-    own = network.new_parameters()
-    own[...] = parameters
-    model = Model(spec, network, own, seed, epochs_trained)
-    step, updates, kind, moments = state
-    model._state.restore(step, updates, kind, [moment.copy() for moment in moments])
-    if resumed is not None:
-        entry, best, path = resumed
-        model._resumed = Run.from_dict(entry, best, has_accuracy=spec.answers > 0), path
-    return model
+def _array_like(own: Floats, kept: npt.ArrayLike) -> Floats:
+    """A copy of parameters or moments that were kept, which must be as many: else ValueError."""
+    return np.array(kept, np.float32).reshape(own.shape)
 
 
 def _not_finite(what: str, data: Data) -> PynnError:

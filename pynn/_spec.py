@@ -61,6 +61,16 @@ class Spec(NamedTuple):
                     f" must have at most {MAX_PARAMETERS:,}"
                 )
 
+    def to_plain(self) -> list[Any]:
+        """All of it in lists and plain values, for what keeps objects."""
+        return [self.inputs, list(map(list, self.layers)), *self[2:]]
+
+    @classmethod
+    def from_plain(cls, kept: list[Any]) -> Spec:
+        """The chain that to_plain() gave."""
+        inputs, layers, *rest = kept
+        return cls(inputs, tuple(Layer(*layer) for layer in layers), *rest)
+
     def to_json(self) -> str:
         """The chain as JSON: {"input": 784, "layers": [{"kind": "relu"}, ...], "loss": ...}."""
         import json  # here, since it takes a while and only files need it

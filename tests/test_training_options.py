@@ -79,13 +79,28 @@ def test_a_pickle_that_is_read_only_goes_on() -> None:
     """Arrays that a loader maps from a file are copied: training writes to them."""
     model = build()
     model.fit(X, Y, epochs=1, optimizer=pynn.Adam())
-    restore, (*arguments, moments) = model.__reduce__()
-    for moment in moments:
+    state = model.__getstate__()
+    for moment in state["optimizer"]["moments"]:
         moment.flags.writeable = False
-    again = restore(*arguments, moments)
+    again = pynn.Model.__new__(pynn.Model)
+    again.__setstate__(state)
     for each in (model, again):
         each.fit(X, Y, epochs=1, optimizer=pynn.Adam())
     assert digest(again) == digest(model)
+
+
+@pytest.mark.parametrize("where", ["parameters", "moments"])
+def test_a_kept_state_of_another_size_is_refused(where: str) -> None:
+    """C would write beyond it; one number would be spread over all."""
+    model = build()
+    model.fit(X, Y, epochs=1, optimizer=pynn.Adam())
+    state = model.__getstate__()
+    if where == "parameters":
+        state["parameters"] = np.zeros(1, np.float32)
+    else:
+        state["optimizer"]["moments"][1] = state["optimizer"]["moments"][1][:-1]
+    with pytest.raises(ValueError, match="reshape"):
+        pynn.Model.__new__(pynn.Model).__setstate__(state)
 
 
 def test_another_optimizer_starts_with_moments_of_its_own() -> None:
