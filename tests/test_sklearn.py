@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
+import re
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 import sklearn.neural_network
@@ -20,6 +24,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
+from sklearn.utils.validation import check_is_fitted
 
 import pynn
 from pynn.sklearn import MLPClassifier, MLPRegressor
@@ -162,6 +167,16 @@ def test_activations_are_scikit_learns(activation: str) -> None:
         {"momentum": 0.8, "nesterovs_momentum": True},
         {"learning_rate": "invscaling", "momentum": 0.0, "learning_rate_init": 0.5},
         {"learning_rate": "invscaling", "momentum": 0.0, "power_t": 0.1},
+        {"learning_rate": "invscaling", "learning_rate_init": 0.2},
+        {"learning_rate": "invscaling", "learning_rate_init": 0.2, "nesterovs_momentum": False},
+        {"learning_rate": "invscaling", "momentum": 0.99, "power_t": 30.0},  # the rate is all but 0
+        {"learning_rate": "adaptive", "tol": 1.0, "n_iter_no_change": 1},
+        {
+            "learning_rate": "adaptive",
+            "tol": 1.0,
+            "n_iter_no_change": 1,
+            "nesterovs_momentum": False,
+        },
         {"learning_rate": "adaptive", "momentum": 0.0, "tol": 1.0, "n_iter_no_change": 1},
         {"solver": "adam", "beta_1": 0.5, "beta_2": 0.9},
         {"solver": "adam", "hidden_layer_sizes": ()},
@@ -236,6 +251,71 @@ def test_partial_fit_is_scikit_learns() -> None:
     assert (ours.t_, ours.n_iter_) == (theirs.t_, theirs.n_iter_) == (240, 1)
 
 
+@pytest.mark.parametrize("schedule", ["invscaling", "adaptive"])
+@pytest.mark.parametrize("kind", ["binary", "labels", "numbers"])
+def test_momentum_is_kept_from_call_to_call(kind: str, schedule: str) -> None:
+    """Where the rate falls at the end of a call, and in the multiples that some losses need."""
+    X, y = data(kind)
+    rate = {"learning_rate": schedule, "learning_rate_init": 0.1, "n_iter_no_change": 1}
+    ours, theirs = pair(kind, solver="sgd", tol=1.0, **rate)
+    for each in (ours, theirs):
+        each.set_params(max_iter=4).fit(X, y)
+        for _ in range(4):
+            each.partial_fit(X, y)
+    assert_same(ours, theirs)
+
+
+def test_a_rate_that_falls_to_nothing() -> None:
+    """Beyond the least float it is 0: what moves still moves, for ever less."""
+    X, y = data("number")
+    estimator = pair("number", solver="sgd", learning_rate="invscaling", power_t=300.0)[0]
+    curve = estimator.fit(X, y).loss_curve_
+    assert len(set(curve)) > 3 and np.isfinite(curve).all()
+
+
+SEEDS = range(12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_any_setting_is_scikit_learns(seed: int) -> None:
+    """Drawn at random: every figure that there is, also after a warm start and partial_fit."""
+    rng = np.random.default_rng([20, seed])
+    kind = KINDS[seed % len(KINDS)]
+    X, y = data(kind)
+    if kind == "binary":
+        y = (y == "yes").astype(int)
+    early_stopping = bool(rng.random() < 0.3)
+    ours, theirs = pair(
+        kind,
+        solver="sgd",
+        learning_rate=str(rng.choice(["constant", "invscaling", "adaptive"])),
+        learning_rate_init=float(rng.choice([0.1, 0.05, 0.01])),
+        power_t=float(rng.choice([0.1, 0.5, 1.0])),
+        momentum=float(rng.choice([0.0, 0.5, 0.9])),
+        nesterovs_momentum=bool(rng.random() < 0.5),
+        max_iter=int(rng.integers(3, 20)),
+        batch_size=36 if early_stopping else int(rng.choice([24, 40, ROWS])),
+        tol=float(rng.choice([0.0, 1e-3, 0.05])),
+        n_iter_no_change=int(rng.choice([1, 2, 5])),
+        early_stopping=early_stopping,
+        warm_start=bool(rng.random() < 0.3),
+    )
+    for each in (ours, theirs):
+        each.fit(X, y)
+        if each.warm_start:
+            each.fit(X, y)
+        if not early_stopping:
+            each.partial_fit(X, y)
+    assert_same(ours, theirs)
+    for name in ("t_", "n_layers_", "n_outputs_", "out_activation_", "_no_improvement_count"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    for name in ("loss_", "best_loss_", "best_validation_score_", "validation_scores_"):
+        own, other = getattr(ours, name), getattr(theirs, name)
+        assert (own is None) == (other is None), name
+        if own is not None:  # of a score an example may go either way
+            np.testing.assert_allclose(own, other, atol=0.05 if "validation" in name else 1e-3)
+
+
 def test_warm_start_is_scikit_learns() -> None:
     """The weights, the curve and the count of examples go on; the optimizer starts anew."""
     X, y = data("number")
@@ -282,20 +362,58 @@ def test_cross_val_score(kind: str) -> None:
     assert cross_val_score(estimator, *data(kind), cv=3, error_score="raise").min() > 0.7
 
 
+def through_joblib(estimator: Any) -> Any:
+    """Arrays mapped from the file, which cannot be written to."""
+    with tempfile.TemporaryDirectory() as folder:
+        joblib.dump(estimator, f"{folder}/estimator")
+        return joblib.load(f"{folder}/estimator", mmap_mode="r")
+
+
+def through_skops(estimator: Any) -> Any:
+    """Of which nothing but the classes is taken on trust."""
+    skops = pytest.importorskip("skops.io")
+    content = skops.dumps(estimator)
+    types = skops.get_untrusted_types(data=content)
+    assert {name.partition(".")[0] for name in types} <= {"pynn"}
+    return skops.loads(content, trusted=types)
+
+
+def through_cloudpickle(estimator: Any) -> Any:
+    """What joblib sends to its processes."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+    return pickle.loads(cloudpickle.dumps(estimator))
+
+
+WAYS = {
+    "pickle": lambda estimator: pickle.loads(pickle.dumps(estimator)),
+    "old pickle": lambda estimator: pickle.loads(pickle.dumps(estimator, protocol=0)),
+    "deepcopy": copy.deepcopy,
+    "joblib": through_joblib,
+    "skops": through_skops,
+    "cloudpickle": through_cloudpickle,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_pickle(kind: str) -> None:
-    """A pickled estimator predicts the same, its arrays are its model's, and it goes on."""
+def test_kept_estimators_go_on(kind: str, way: str) -> None:
+    """They predict the same, their arrays are their model's, and the training goes on as it was."""
     X, y = data(kind)
-    estimator = pair(kind)[0].fit(X, y)
-    again = pickle.loads(pickle.dumps(estimator))
+    sgd = {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.1}
+    estimator = pair(kind, **(sgd if kind == "classes" else {}))[0]
+    estimator.set_params(dropout=0.1).fit(X, y)
+    again = WAYS[way](estimator)
     np.testing.assert_array_equal(again.predict(X), estimator.predict(X))
     again.coefs_[0][...] = 0
     assert not again.model_.parameters["dense1.weight"].any()
     assert estimator.coefs_[0].any()
     for each in (estimator, again):
         each.coefs_[0][...] = 0.5
-        each.partial_fit(X, y)
+        each.partial_fit(X, y).partial_fit(X, y)
     assert again.loss_curve_ == estimator.loss_curve_
+    np.testing.assert_array_equal(again.coefs_[1], estimator.coefs_[1])
+    for each in (estimator, again):
+        each.set_params(warm_start=True).fit(X, y)
     np.testing.assert_array_equal(again.coefs_[1], estimator.coefs_[1])
 
 
@@ -571,18 +689,36 @@ def test_too_large_a_batch_is_a_warning() -> None:
     np.testing.assert_array_equal(large.coefs_[0], whole.coefs_[0])
 
 
-@pytest.mark.parametrize("verbose", [False, True])
-def test_verbose_prints_a_line_each_epoch(
-    verbose: bool, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("verbose", [False, True, 10])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {
+            "early_stopping": True,
+            "batch_size": 36,
+            "tol": 0.5,
+            "n_iter_no_change": 2,
+            "max_iter": 9,
+        },
+        {"tol": 9.0, "n_iter_no_change": 1},
+        {"tol": 9.0, "n_iter_no_change": 1, "learning_rate": "adaptive", "max_iter": 40},
+    ],
+    ids=str,
+)
+def test_verbose_prints_scikit_learns_lines(
+    parameters: dict[str, Any], verbose: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And nothing is printed without."""
-    X, y = data("classes")
-    classifier = MLPClassifier(verbose=verbose, max_iter=2).fit(X, y, validation=(X, y))
-    score = classifier.validation_scores_[-1]
-    last = f"epoch 2: loss {classifier.loss_:.8f}, validation score {score:.4f}\n"
-    out = capsys.readouterr().out
-    assert out.endswith(last) if verbose else out == ""
-    assert out.count("\n") == 2 * verbose
+    """The same words, and numbers of as many places; nothing without."""
+    X, y = data("number")
+    printed = []
+    for each in pair("number", solver="sgd", verbose=verbose, **parameters):
+        each.fit(X, y)
+        if not parameters:
+            each.partial_fit(X, y)
+        printed.append(capsys.readouterr().out)
+    assert [re.sub(r"\d", "0", text) for text in printed] == [re.sub(r"\d", "0", printed[1])] * 2
+    assert (printed[0] == "") == (not verbose)
 
 
 def test_ctrl_c_keeps_what_there_is() -> None:
@@ -639,6 +775,128 @@ def test_wrong_parameters(parameters: dict[str, Any], error: type[Exception], me
         estimator.fit(*data("classes"))
 
 
+@pytest.mark.parametrize("kind", ["classes", "number"])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {name: value}
+        for name, value in [
+            ("hidden_layer_sizes", "5"),
+            ("hidden_layer_sizes", 2.5),
+            ("activation", 3),
+            ("solver", None),
+            ("alpha", "1"),
+            ("batch_size", 2.5),
+            ("learning_rate", 0.1),
+            ("learning_rate_init", None),
+            ("power_t", "x"),
+            ("max_iter", 2.5),
+            ("shuffle", "yes"),
+            ("tol", []),
+            ("verbose", "yes"),
+            ("verbose", -1),
+            ("warm_start", 3),
+            ("momentum", "x"),
+            ("nesterovs_momentum", None),
+            ("early_stopping", "yes"),
+            ("validation_fraction", "0.1"),
+            ("beta_1", None),
+            ("beta_2", 1.0),
+            ("epsilon", 0.0),
+            ("n_iter_no_change", 1.5),
+            ("max_fun", 0),
+        ]
+    ],
+    ids=str,
+)
+def test_wrong_parameters_are_value_errors(parameters: dict[str, Any], kind: str) -> None:
+    """As scikit-learn's are, whatever is wrong with them."""
+    for estimator in pair(kind, **parameters):
+        with pytest.raises(ValueError, match=next(iter(parameters))):
+            estimator.fit(*data(kind))
+
+
+@pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
+def test_partial_fit_is_there_with_the_solver(estimator: type[Any]) -> None:
+    """hasattr() says so, and follows set_params."""
+    assert hasattr(estimator(), "partial_fit") and hasattr(estimator(solver="sgd"), "partial_fit")
+    assert not hasattr(estimator(solver="lbfgs"), "partial_fit")
+    other = estimator().set_params(solver="lbfgs")
+    assert not hasattr(other, "partial_fit")
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
+        other.partial_fit(*data("number"))
+
+
+# ------------------------------------------------------------ divergence
+
+WILD: dict[str, Any] = {"solver": "sgd", "activation": "identity", "max_iter": 20}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("call", ["fit", "again", "warm", "validated", "partial_fit"])
+def test_an_estimator_that_diverged_is_not_fitted(kind: str, call: str) -> None:
+    """The error is a ValueError, as scikit-learn's, and starts with its words."""
+    X, y = data(kind)
+    estimator = pair(kind, **WILD)[0]
+    if call in ("again", "warm"):
+        estimator.fit(X, y)
+    estimator.set_params(learning_rate_init=1e30, momentum=0.0, warm_start=call == "warm")
+    first = {"classes": np.unique(y)} if kind in ("binary", "classes") else {}
+    train = {
+        "partial_fit": lambda: estimator.partial_fit(X, y, **first),
+        "validated": lambda: estimator.fit(X, y, validation=(X, y)),
+    }.get(call, lambda: estimator.fit(X, y))
+    words = r"^Solver produced non-finite parameter weights\. The input .* than 1e\+30, or"
+    with pytest.raises(pynn.DivergenceError, match=words) as caught:
+        train()
+    assert isinstance(caught.value, ValueError)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(estimator)
+    with pytest.raises(NotFittedError):
+        estimator.predict(X)
+    estimator.set_params(learning_rate_init=0.01).fit(X, y).predict(X)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rate", [1.5, 1e30])
+def test_early_stopping_keeps_the_best_before_divergence(kind: str, rate: float) -> None:
+    """With a warning; where there is none yet, the weights it began with, as scikit-learn does."""
+    X, y = data(kind)
+    if kind == "binary":
+        y = (y == "yes").astype(int)
+    wild = {**WILD, "early_stopping": True, "learning_rate_init": rate, "batch_size": 36}
+    estimator = pair(kind, **wild | {"max_iter": 500}, n_iter_no_change=500)[0]
+    estimator.set_params(hidden_layer_sizes=(), alpha=75.0, momentum=0.0)  # they double each step
+    with pytest.warns(ConvergenceWarning, match=r"in epoch [0-9]+, and the weights are t") as seen:
+        estimator.fit(X, y)
+    assert len(seen) == 1 and seen[0].filename == __file__
+    epochs = estimator.n_iter_
+    scores = estimator.validation_scores_
+    assert len(scores) == len(estimator.loss_curve_) == epochs < 500
+    assert type(scores[-1]) is float and np.isnan(scores[-1])
+    assert estimator.t_ == 216 * epochs
+    assert all(np.isfinite(array).all() for array in estimator.coefs_)
+    assert (epochs > 1) == (rate == 1.5)
+    if epochs > 1:
+        assert estimator.best_validation_score_ == max(scores[:-1])
+    assert estimator.model_._state.moments == []  # those that are not finite do not stay
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_array])
+@pytest.mark.parametrize("estimator", [MLPClassifier(), MLPRegressor()])
+def test_features_beyond_float32(estimator: Any, form: Any) -> None:
+    """They are finite, and would not be when trained on: scikit-learn's words, and the limit."""
+    X, y = data("binary")
+    X[3, 2] = 1e300
+    with pytest.raises(
+        pynn.ArgumentError, match=r"^Solver produced .* up to 1e\+300, .* 3\.4e\+38"
+    ):
+        clone(estimator).fit(form(X), (y == "yes").astype(int))
+    X[3, 2] = np.inf
+    with pytest.raises(ValueError, match="contains infinity"):
+        clone(estimator).fit(form(X), (y == "yes").astype(int))
+
+
 def test_wrong_validation() -> None:
     """A pair of X and y, not a fraction: that is validation_fraction."""
     with pytest.raises(pynn.ArgumentTypeError, match=r"validation must be a pair \(X, y\), got"):
@@ -668,7 +926,7 @@ def test_poisson_is_refused() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"early_stopping": True}, "early_stopping=True cannot be had with partial_fit"),
+        ({"early_stopping": True}, "partial_fit does not support early_stopping=True, as it is"),
         ({"class_weight": "balanced"}, "class_weight='balanced' cannot be had with partial_fit"),
     ],
 )
@@ -733,6 +991,21 @@ def test_targets_beyond_float32() -> None:
     X, y = data("number")
     with pytest.raises(pynn.ArgumentError, match=r"up to 3\.4e\+38; .*TransformedTargetRegressor"):
         MLPRegressor().fit(X, y * 1e300)
+
+
+@pytest.mark.parametrize("classes", ["ab", "abcd", "abd"])
+def test_other_classes_with_warm_start(classes: str) -> None:
+    """As scikit-learn has it they must be the same; a part of them is for partial_fit."""
+    X, y = data("classes")
+    other = np.resize(list(classes), ROWS)
+    for classifier in pair("classes", warm_start=True, max_iter=1):
+        classifier.fit(X, y)
+        with pytest.raises(
+            ValueError, match=r"^warm_start can only be used where `y` has the same"
+        ):
+            classifier.fit(X, other)
+    classifier = MLPClassifier(max_iter=1).fit(X, y)
+    classifier.partial_fit(X[:9], np.resize(["a", "b"], 9))
 
 
 def test_other_layers_with_warm_start() -> None:

@@ -18,7 +18,7 @@ from pynn._boundary import Floats
 from pynn._errors import ArgumentError
 from pynn._model import Model
 from pynn.sklearn import _networks, _parameters
-from pynn.sklearn._examples import Examples, Weights, check_weights
+from pynn.sklearn._examples import Examples, Weights, check_range, check_weights
 from pynn.sklearn._losses import LOSSES
 from pynn.sklearn._monitor import Rate
 from pynn.sklearn._parameters import Parameters
@@ -66,7 +66,9 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             ArgumentError: A parameter or argument has a value that does not fit.
             ArgumentTypeError: One has the wrong type.
             ValueError: scikit-learn's, for X or y.
-            DivergenceError: The loss or the weights stopped being finite.
+            DivergenceError: The loss or the weights stopped being finite. It is a ValueError, too,
+                and the estimator is not fitted. With early_stopping it is a ConvergenceWarning, and
+                the weights are the best so far.
         """
         return self._fit(X, y, sample_weight, validation)
 
@@ -84,10 +86,11 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         self._check_own_parameters()
         if incremental and self.early_stopping:
             raise ArgumentError(
-                "early_stopping=True cannot be had with partial_fit, which knows no epochs: use fit"
+                "partial_fit does not support early_stopping=True, as it is one epoch: use fit"
             )
         first = not hasattr(self, "model_") or not (self.warm_start or incremental)
-        examples = self._examples(X, y, first=first, incremental=incremental)
+        again = self.warm_start and not first and not incremental
+        examples = self._examples(X, y, first=first, incremental=incremental, again=again)
         weights = check_weights(sample_weight, examples.rows)
         examples = examples._replace(weights=weights).without_zeros()
         random = check_random_state(self.random_state)
@@ -99,8 +102,9 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             examples, held_out = self._split(examples, random)
         if self.early_stopping and held_out is not None and held_out.rows < 2:
             raise ArgumentError(
-                f"early stopping needs at least 2 examples to validate with, got {held_out.rows}:"
-                " take a larger validation_fraction or give more as validation="
+                "The validation set is too small. Early stopping needs at least 2 examples to"
+                f" validate with, got {held_out.rows}: take a larger validation_fraction or give"
+                " more as validation="
             )
         examples = examples.repeated()
         examples = examples.reweighted(self._class_factors(examples)).without_zeros()
@@ -117,8 +121,8 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         self.n_layers_ = len(hidden) + 2
         self.t_ = 0
         self.loss_curve_: list[float] = []
-        self.validation_scores_: list[float] | None = None
-        self.validation_loss_curve_: list[float] | None = None
+        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
+        self.validation_loss_curve_: list[float] | None = [] if self.early_stopping else None
         self.best_loss_ = None if self.early_stopping else np.inf
         self.best_validation_score_ = -np.inf if self.early_stopping else None
         self._no_improvement_count = 0
@@ -167,20 +171,29 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
     # ------------------------------------------------------------ data
 
-    def _examples(self, X: Any, y: Any, *, first: bool, incremental: bool = False) -> Examples:
-        """Checked examples, as pynn trains on them; what the first ones decide is set."""
-        with np.errstate(over="ignore"):  # what is infinite as float32 gets scikit-learn's error
-            X, y = validate_data(
-                self,
-                X,
-                y,
-                accept_sparse=["csr", "csc"],
-                dtype=np.float32,
-                order="C",
-                multi_output=True,
-                y_numeric=is_regressor(self),
-                reset=first,
-            )
+    def _examples(
+        self, X: Any, y: Any, *, first: bool, incremental: bool = False, again: bool = False
+    ) -> Examples:
+        """Checked examples, as pynn trains on them; what the first ones decide is set.
+
+        again: whether y is to be of the same targets as before.
+        """
+        try:
+            with np.errstate(over="ignore"):  # what is infinite as float32 is found below
+                X, y = validate_data(
+                    self,
+                    X,
+                    y,
+                    accept_sparse=["csr", "csc"],
+                    dtype=np.float32,
+                    order="C",
+                    multi_output=True,
+                    y_numeric=is_regressor(self),
+                    reset=first,
+                )
+        except ValueError:
+            check_range(X)
+            raise
         if issparse(X):
             X = np.ascontiguousarray(X.toarray())
         if issparse(y):
@@ -189,6 +202,8 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             y = column_or_1d(y, warn=True)
         if first:
             self._learn_targets(y, incremental=incremental)
+        elif again:
+            self._check_same_targets(y)
         return Examples(X, self._targets(y), None)
 
     def _outputs(self, X: Any) -> npt.NDArray[Any]:
@@ -259,6 +274,9 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     @abstractmethod
     def _learn_targets(self, y: npt.NDArray[Any], *, incremental: bool) -> None:
         """Set n_outputs_ and out_activation_, and what else a first y decides."""
+
+    def _check_same_targets(self, y: npt.NDArray[Any]) -> None:
+        """For warm_start: check that y has what it had in the call before."""
 
     @abstractmethod
     def _targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:

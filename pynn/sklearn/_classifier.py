@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from pynn._boundary import Floats
 from pynn._errors import ArgumentError
 from pynn.sklearn._base import BaseMLP
 from pynn.sklearn._examples import Examples, Weights, class_factors
+from pynn.sklearn._parameters import has_partial_fit
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -93,6 +95,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
 
     class_weight: Any = None
 
+    @available_if(has_partial_fit)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
     ) -> MLPClassifier:
@@ -113,7 +116,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
                 need all examples.
             ArgumentTypeError: As for `fit`.
             ValueError: scikit-learn's, for X or y.
-            DivergenceError: The loss or the weights stopped being finite.
+            DivergenceError: As for `fit`.
+            AttributeError: The solver is none of pynn's.
         """
         if isinstance(self.class_weight, str):
             raise ArgumentError(
@@ -216,6 +220,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         self.n_outputs_ = len(self.classes_) if several else 1
         self.out_activation_ = "softmax" if several and not labels else "logistic"
 
+    def _check_same_targets(self, y: npt.NDArray[Any]) -> None:
+        classes = unique_labels(y)
+        if set(classes) != set(self.classes_):
+            raise ArgumentError(
+                "warm_start can only be used where `y` has the same classes as in the previous call"
+                f" to fit. Previously got {self.classes_}, `y` has {classes}"
+            )
+
     def _targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
         check_classification_targets(y)
         if y.ndim == 2 or self._has_labels():
@@ -242,7 +254,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         return class_factors(self.class_weight, self.classes_, examples)
 
     def _strata(self, examples: Examples) -> npt.NDArray[Any] | None:
-        return examples.targets if self.n_outputs_ == 1 and not self._has_labels() else None
+        if self.n_outputs_ > 1:
+            return None
+        # A column of booleans, as scikit-learn has it: its errors then name the same classes.
+        return examples.targets.astype(bool).reshape(-1, 1)
 
     def _score_outputs(self, outputs: Floats, examples: Examples) -> float:
         if self._has_labels():

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 
 from pynn import _checks
 from pynn._boundary import Floats
 from pynn._errors import ArgumentError, ArgumentTypeError
+from pynn.sklearn._errors import NOT_FINITE
 
 Weights = npt.NDArray[np.float64]
 
@@ -81,6 +83,19 @@ def _as_bytes(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Shape (n,): each row as its bytes, which can be compared."""
     rows = np.ascontiguousarray(array).reshape(len(array), -1)
     return rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
+
+
+def check_range(X: Any) -> None:
+    """Raise an ArgumentError where X is finite, but not as float32."""
+    values = np.asarray(X.data if issparse(X) else X)
+    if values.dtype.kind not in "fiu":  # X is wrong in another way
+        return
+    largest = np.abs(values).max(initial=0)
+    if _checks.MAX_FLOAT32 < largest < np.inf:
+        raise ArgumentError(
+            f"{NOT_FINITE}: X goes up to {largest:.2g}, and as float32, in which it is trained on,"
+            f" numbers go up to {_checks.MAX_FLOAT32:.2g}; scale it, as with StandardScaler"
+        )
 
 
 def check_weights(sample_weight: Any, rows: int) -> Weights | None:

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from pynn._boundary import Floats
+from pynn._errors import DivergenceError
 from pynn._history import EpochResult
 from pynn.sklearn._examples import Examples
 from pynn.sklearn._losses import LOSSES
@@ -90,32 +91,40 @@ class Monitor:
         self.squares = self._sum_squares()
         self.best: list[Floats] = self._copy() if estimator.early_stopping else []
         self.ended = False  # by a rule or a callback, not by max_iter
+        self.diverged = False
 
     def __call__(self, result: EpochResult) -> bool:
         """Take in an epoch; True ends the training."""
         e = self.estimator
-        e.n_iter_ += 1
-        e.t_ += self.rows
-        e.loss_ = self._loss(result)
-        e.loss_curve_.append(e.loss_)
+        self._note_loss(self._loss(result))
         result = result._replace(loss=e.loss_)
         score = None
         if self.held_out is not None:
-            result, score = self._validate(result, self.held_out)
-        if e.verbose:
-            scored = "" if score is None else f", validation score {score:.4f}"
-            print(f"epoch {e.n_iter_}: loss {e.loss_:.8f}{scored}")
+            loss, score = self._validate(self.held_out)
+            self._note_score(loss, score)
+            accuracy = score if is_classifier(e) else math.nan
+            result = result._replace(val_loss=loss, val_accuracy=accuracy)
         self._count(score)
         if e.solver == "sgd" and e.learning_rate == "invscaling":
-            self.rate.value = e.learning_rate_init / (e.t_ + 1) ** e.power_t
+            # Where the power is too large for a float, the rate is 0.
+            self.rate.value = e.learning_rate_init * (e.t_ + 1.0) ** -e.power_t
         answers = [callback(result) for callback in self.callbacks]
         self.ended = self._is_over() or any(
             isinstance(answer, (bool, np.bool_)) and bool(answer) for answer in answers
         )
         return self.ended
 
+    def lose(self) -> None:
+        """Take in that numbers stopped being finite in an epoch, which ends the training."""
+        self._note_loss(math.nan)
+        self._note_score(math.nan, math.nan)
+        self.diverged = self.ended = True
+
     def finish(self) -> None:
         """Go back to the weights with the best validation score, with early stopping."""
+        if self.diverged:  # the optimizer's moments are lost, too: a model anew
+            self.estimator._build(self.best, self.estimator.model_.seed)
+            return
         for view, array in zip(self._views(), self.best, strict=False):
             view[...] = array
 
@@ -125,18 +134,35 @@ class Monitor:
         penalty = self.regularization.mean(before, self.squares)
         return self.loss.reported(self.estimator.n_outputs_) * result.loss + penalty
 
-    def _validate(self, result: EpochResult, held_out: Examples) -> tuple[EpochResult, float]:
-        """Loss and score on held-out data, for the curves; with early stopping keep the best."""
+    def _note_loss(self, loss: float) -> None:
+        """An epoch is over."""
         e = self.estimator
-        outputs = e.model_(held_out.features)
-        loss = self.loss.mean(outputs, held_out)
-        score = e._score_outputs(outputs, held_out)
+        e.n_iter_ += 1
+        e.t_ += self.rows
+        e.loss_ = loss
+        e.loss_curve_.append(loss)
+        self._say(f"Iteration {e.n_iter_}, loss = {loss:.8f}")
+
+    def _note_score(self, loss: float, score: float) -> None:
+        """It was validated."""
+        e = self.estimator
         if e.validation_scores_ is None or e.validation_loss_curve_ is None:
             e.validation_scores_, e.validation_loss_curve_ = [], []
         e.validation_scores_.append(score)
         e.validation_loss_curve_.append(loss)
-        accuracy = score if is_classifier(e) else math.nan
-        return result._replace(val_loss=loss, val_accuracy=accuracy), score
+        self._say(f"Validation score: {score:f}")
+
+    def _validate(self, held_out: Examples) -> tuple[float, float]:
+        """Loss and score on held-out data; with early stopping nan where they are not finite."""
+        e = self.estimator
+        try:
+            outputs = e.model_(held_out.features)
+        except DivergenceError:
+            self.diverged = True
+            if not e.early_stopping:
+                raise
+            return math.nan, math.nan
+        return self.loss.mean(outputs, held_out), e._score_outputs(outputs, held_out)
 
     def _count(self, score: float | None) -> None:
         """Count the epochs without progress, in the score or else in the loss."""
@@ -155,13 +181,30 @@ class Monitor:
     def _is_over(self) -> bool:
         """Whether there was no progress for too long; an adaptive rate gets smaller first."""
         e = self.estimator
+        if self.diverged:
+            return True
         if e._no_improvement_count <= e.n_iter_no_change:
             return False
-        if e.solver != "sgd" or e.learning_rate != "adaptive" or self.rate.value <= LEAST_RATE:
+        what = "Validation score" if e.early_stopping else "Training loss"
+        why = (
+            f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive"
+            " epochs."
+        )
+        if e.solver != "sgd" or e.learning_rate != "adaptive":
+            self._say(f"{why} Stopping.")
+            return True
+        if self.rate.value <= LEAST_RATE:
+            self._say(f"{why} Learning rate too small. Stopping.")
             return True
         self.rate.value /= 5.0
+        self._say(f"{why} Setting learning rate to {self.rate.value:f}")
         e._no_improvement_count = 0
         return False
+
+    def _say(self, line: str) -> None:
+        """Print, as scikit-learn does, where the caller asks for it."""
+        if self.estimator.verbose:
+            print(line)
 
     def _views(self) -> list[Floats]:
         return list(self.estimator.model_.parameters.values())

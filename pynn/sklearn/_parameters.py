@@ -12,6 +12,7 @@ import numpy as np
 
 from pynn import _checks
 from pynn._errors import ArgumentError, ArgumentTypeError
+from pynn.sklearn._errors import ParameterTypeError
 
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "leaky_relu", "gelu")
 SOLVERS = ("sgd", "adam")
@@ -52,7 +53,14 @@ class Parameters:
 
 
 def check(e: Parameters) -> None:
-    """Raise an ArgumentError or ArgumentTypeError for the first parameter that is wrong."""
+    """Raise an ArgumentError or ParameterTypeError for the first parameter that is wrong."""
+    try:
+        _check(e)
+    except ArgumentTypeError as error:
+        raise ParameterTypeError(str(error)) from None
+
+
+def _check(e: Parameters) -> None:
     hidden_sizes(e.hidden_layer_sizes)
     choice("activation", e.activation, ACTIVATIONS)
     choice("solver", e.solver, SOLVERS, only_theirs="lbfgs")
@@ -62,6 +70,9 @@ def check(e: Parameters) -> None:
     else:
         _checks.integer("batch_size", e.batch_size, least=1)
     _checks.integer("max_iter", e.max_iter, least=1)
+    _checks.integer("max_fun", e.max_fun, least=1)
+    if not isinstance(e.verbose, (bool, np.bool_)):
+        _checks.integer("verbose", e.verbose, least=0)
     if not (isinstance(e.n_iter_no_change, numbers.Real) and e.n_iter_no_change == math.inf):
         _checks.integer("n_iter_no_change", e.n_iter_no_change, least=1)
     for name in ("learning_rate_init", "epsilon"):
@@ -75,6 +86,16 @@ def check(e: Parameters) -> None:
         if not isinstance(flag, (bool, np.bool_)):
             raise ArgumentTypeError(f"{name} must be True or False, got {_checks.describe(flag)}")
     callbacks(e.callbacks)
+
+
+def has_partial_fit(e: Parameters) -> bool:
+    """Whether the solver goes by batches; the AttributeError makes hasattr() False where not."""
+    if e.solver not in SOLVERS:
+        raise AttributeError(
+            f"partial_fit is only available for the solvers {' and '.join(map(repr, SOLVERS))}, got"
+            f" solver={e.solver!r}"
+        )
+    return True
 
 
 def choice(name: str, value: object, allowed: Sequence[str], *, only_theirs: str = "") -> None:

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
+from sklearn.utils.metaestimators import available_if
 
 from pynn import _checks
 from pynn._boundary import Floats
 from pynn._errors import ArgumentError
 from pynn.sklearn._base import BaseMLP
 from pynn.sklearn._examples import Examples
-from pynn.sklearn._parameters import choice
+from pynn.sklearn._parameters import choice, has_partial_fit
 
 
 @dataclass(eq=False, repr=False)
@@ -72,6 +73,7 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
         True
     """
 
+    @available_if(has_partial_fit)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Train for one epoch more, from new weights the first time.
 
@@ -87,7 +89,8 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
             ArgumentError: As for `fit`; also with early_stopping.
             ArgumentTypeError: As for `fit`.
             ValueError: scikit-learn's, for X or y.
-            DivergenceError: The loss or the weights stopped being finite.
+            DivergenceError: As for `fit`.
+            AttributeError: The solver is none of pynn's.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
@@ -136,5 +139,6 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
         return targets
 
     def _score_outputs(self, outputs: Floats, examples: Examples) -> float:
+        outputs64 = outputs.astype(np.float64)  # squares of float32 may be beyond float32
         targets = examples.targets.reshape(outputs.shape)
-        return float(r2_score(targets, outputs, sample_weight=examples.weights))
+        return float(r2_score(targets, outputs64, sample_weight=examples.weights))

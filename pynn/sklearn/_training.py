@@ -5,10 +5,14 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from pynn._boundary import Update
+from pynn._errors import DivergenceError
 from pynn._optimizers import SGD, Adam
 from pynn.sklearn import _parameters
+from pynn.sklearn._errors import NOT_FINITE, SolverError
 from pynn.sklearn._examples import Examples
 from pynn.sklearn._monitor import Monitor, Regularization
 
@@ -20,6 +24,13 @@ AUTO_BATCH = 200
 
 _CALLER = 4
 """The stack level, seen from `train`, of who called `fit`."""
+
+
+class Momentum(SGD):
+    """SGD as scikit-learn's: what moves keeps its speed where the learning rate changes."""
+
+    def _update(self, first: int, last: int) -> Update:
+        return super()._update(first, last)._replace(keeps_speed=self.momentum > 0)
 
 
 def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremental: bool) -> None:
@@ -47,6 +58,18 @@ def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremen
     except KeyboardInterrupt:  # scikit-learn's meaning of it: to keep what there is
         warnings.warn("fit was interrupted and ended early", stacklevel=_CALLER)
         monitor.ended = True
+    except DivergenceError:
+        if not e.early_stopping:
+            raise _give_up(e, monitor) from None
+        monitor.lose()
+    if monitor.diverged:
+        has_best = e.best_validation_score_ != -np.inf
+        left = "those with the best score so far" if has_best else "the first ones, untrained"
+        warnings.warn(
+            f"{NOT_FINITE}. It was in epoch {e.n_iter_}, and the weights are {left}. {_advice(e)}",
+            ConvergenceWarning,
+            stacklevel=_CALLER,
+        )
     monitor.finish()
     if not monitor.ended and not incremental:
         warnings.warn(
@@ -55,6 +78,20 @@ def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremen
             ConvergenceWarning,
             stacklevel=_CALLER,
         )
+
+
+def _give_up(e: BaseMLP, monitor: Monitor) -> SolverError:
+    """The error for weights that are lost; what has no weights is not fitted."""
+    del e.model_
+    epoch = e.n_iter_ + (not monitor.diverged)  # within it, or in its validation
+    return SolverError(f"{NOT_FINITE}. It was in epoch {epoch}. {_advice(e)}")
+
+
+def _advice(e: BaseMLP) -> str:
+    return (
+        f"Try a smaller learning_rate_init than {e.learning_rate_init:g}, or features scaled to"
+        " about 1, as by StandardScaler"
+    )
 
 
 def _batch_size(e: BaseMLP, rows: int) -> int:
@@ -85,7 +122,7 @@ def _optimizer(e: BaseMLP, count: float) -> SGD | Adam:
             eps=e.epsilon / factor,
             weight_decay=decay,
         )
-    return SGD(
+    return Momentum(
         learning_rate=e._rate(0) if e.learning_rate == "constant" else e._rate,
         momentum=e.momentum,
         nesterov=bool(e.nesterovs_momentum) and e.momentum > 0,
