@@ -6,6 +6,7 @@ import copy
 import inspect
 import pickle
 import re
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -1104,3 +1105,45 @@ def test_one_weight_for_all() -> None:
         for weight in (None, 1.0)
     ]
     assert fitted[0].loss_curve_ == fitted[1].loss_curve_
+
+
+# ------------------------------------------------------------ scikit-learn's own tests
+
+PEERS = runpy.run_path(str(Path(__file__).parent / "peers" / "sklearn_mlp.py"))
+AS_EXPECTED = {
+    name: PEERS["Outcome"]("failed", f"... {PEERS['REASONS'][reason]} ...")
+    for name, reason in PEERS["EXPECTED"].items()
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({"test_shuffle": ("passed", ""), "test_alpha": ("skipped", "")}, []),
+        ({"test_shuffle": ("failed", "why")}, ["test_shuffle: fails\nwhy"]),
+        ({"test_fit": ("passed", "")}, ["test_fit: passes, and is expected to fail because of"]),
+        ({"test_fit": ("failed", "no")}, ["test_fit: fails, and not because of private names\nno"]),
+        ({"test_fit": None, "test_fit[1]": ("failed", "AttributeError")}, []),
+        ({"test_fit": None}, ["test_fit: is expected to fail, and is not there"]),
+        (
+            {"test_mlp_param_dtypes[MLPClassifier-float32]": ("failed", "")},
+            ["test_mlp_param_dtypes"],
+        ),
+    ],
+    ids=str,
+)
+def test_outcomes_of_scikit_learns_tests_are_judged(
+    changes: dict[str, Any], lines: list[str]
+) -> None:
+    """What fails and should not, passes and should not, or is not there, is said."""
+    changed = {n: o and PEERS["Outcome"](*o) for n, o in {**AS_EXPECTED, **changes}.items()}
+    wrong = PEERS["judge"]({name: outcome for name, outcome in changed.items() if outcome})
+    assert len(wrong) == len(lines)
+    assert all(found.startswith(line) for found, line in zip(wrong, lines, strict=True))
+
+
+def test_the_page_lists_what_fails_of_scikit_learns_tests() -> None:
+    """docs/sklearn.md and the script have the same tests, for the same reasons."""
+    page = (Path(__file__).parents[1] / "docs" / "sklearn.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(test_[^`]*)` \| (.*) \|$", page, re.MULTILINE)
+    assert dict(rows) == PEERS["EXPECTED"]
