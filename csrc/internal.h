@@ -98,6 +98,9 @@ void pynn_list_columns(size_t row_count, const pynn_list *rows, size_t begin, si
 void pynn_sum_lists(size_t list_count, const pynn_list *lists, size_t apart, size_t columns, const float *m,
                     size_t stride, float alpha, float beta, float *y, size_t y_stride);
 
+/* Whether lists of entries are the cheaper way through a first dense layer, in batches of `rows` rows. */
+bool pynn_lists_are_cheaper(double density, size_t rows, size_t inputs, size_t outputs);
+
 /* ---------------------------------------------------------------- workspace.c */
 
 /* At most so many rows of a batch have their entries listed by column at a time. */

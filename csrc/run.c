@@ -6,12 +6,6 @@
 #include "internal.h"
 #include "vector.h"
 
-/* With fewer features than this that are not zero, lists of entries are faster than gemm; but not where a
- * layer is so narrow that it takes longer to make the lists than to use them: of MNIST (0.19), gemm takes
- * 0.6 times as long with 16 outputs, 1.15 with 64, 1.5 with 128. */
-static const double SPARSE_BELOW = 0.35;
-enum { SPARSE_OUTPUTS = 48 };
-
 /* The checks that all calls share. */
 static pynn_status check_data(const pynn_workspace *workspace, const pynn_data *data,
                               const float *parameters, bool answers_needed) {
@@ -40,13 +34,13 @@ static pynn_status check_rows(const pynn_workspace *workspace, const pynn_data *
     return PYNN_OK;
 }
 
-/* Whether the first layer is better done by lists of entries than by gemm. */
-static bool is_sparse(const pynn_workspace *workspace, const pynn_data *data) {
+/* Whether the first layer is better done by lists of entries than by gemm, in batches of `count` rows. */
+static bool is_sparse(const pynn_workspace *workspace, const pynn_data *data, size_t count) {
     const pynn_network *network = workspace->network;
     if (network->layers[0].kind != PYNN_DENSE || data->path == PYNN_PATH_DENSE) return false;
     if (data->path == PYNN_PATH_SPARSE) return true;
-    if (network->layers[0].outputs < SPARSE_OUTPUTS) return false;
-    return pynn_measure_density(data, network->inputs) < SPARSE_BELOW;
+    double density = pynn_measure_density(data, network->inputs);
+    return pynn_lists_are_cheaper(density, count, network->inputs, network->layers[0].outputs);
 }
 
 /* ---------------------------------------------------------------- training */
@@ -66,7 +60,7 @@ pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, cons
                         .count = count,
                         .parameters = parameters,
                         .purpose = PYNN_FOR_GRADIENT,
-                        .sparse = is_sparse(workspace, data),
+                        .sparse = is_sparse(workspace, data, count),
                         .alpha = 1.0f,
                         .target = gradients};
     pynn_run_batch(&batch, sums);
@@ -160,7 +154,7 @@ pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const u
                         .data = data,
                         .parameters = parameters,
                         .purpose = PYNN_FOR_GRADIENT,
-                        .sparse = is_sparse(workspace, data),
+                        .sparse = is_sparse(workspace, data, batch_size),
                         .state = state};
     for (size_t step = first_step; step < last_step; step++) {
         size_t first = step * batch_size;
@@ -221,7 +215,7 @@ pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size
                         .data = data,
                         .parameters = parameters,
                         .purpose = PYNN_FOR_SUMS,
-                        .sparse = is_sparse(workspace, data)};
+                        .sparse = is_sparse(workspace, data, last_row - first_row)};
     run_rows(&batch, first_row, last_row, sums);
     bool finite = isfinite(sums->loss) && features_finite(workspace, data, first_row, last_row);
     return finite ? PYNN_OK : PYNN_NOT_FINITE;
@@ -241,7 +235,7 @@ pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_
                         .data = data,
                         .parameters = parameters,
                         .purpose = output == PYNN_LOGITS ? PYNN_FOR_LOGITS : PYNN_FOR_PROBABILITIES,
-                        .sparse = is_sparse(workspace, data),
+                        .sparse = is_sparse(workspace, data, last_row - first_row),
                         .out = out};
     run_rows(&batch, first_row, last_row, NULL);
     size_t count = (last_row - first_row) * workspace->network->outputs;

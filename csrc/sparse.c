@@ -8,6 +8,7 @@
  *
  * Both are the same sum, of rows of a matrix times the values of a list. It is kept in registers, some
  * columns at a time, while the list is walked. */
+#include <math.h>
 #include <string.h>
 
 #include "internal.h"
@@ -67,4 +68,46 @@ void pynn_list_columns(size_t row_count, const pynn_list *rows, size_t begin, si
         for (const pynn_entry *entry = rows->entries; entry < rows->end; entry++)
             *columns[entry->index - begin].end++ = (pynn_entry){(uint32_t)n, entry->value};
     }
+}
+
+/* What the first layer costs either way, for a row and an input of which the share `density` is not zero,
+ * in units of a multiplication of gemm:
+ *
+ *     by gemm   outputs * (1 + small_batch / rows) + convert
+ *     by lists  scan + density * (entry * (1 + far) + sum * outputs) + batch / rows
+ *
+ * where far grows from 0 to `memory` as the lists outgrow the caches. */
+typedef struct list_costs {
+    double scan;        /* look at a value */
+    double entry;       /* list one that is not zero, by row and by column */
+    double sum;         /* multiply it with a weight, and add */
+    double batch;       /* begin and end the lists of a column */
+    double memory;      /* see above */
+    double small_batch; /* what gemm loses on few rows */
+} list_costs;
+
+/* Fitted to a step of training, both ways, for 13 densities, widths 32 to 2048 and batches 16 to 4096 at
+ * each level, with BLAS at the same; benchmarks/run.py --first-layer measures what comes of it. Not
+ * measured on ARM. */
+static list_costs costs_in_use(void) {
+    switch (pynn_level_in_use()) {
+    case PYNN_LEVEL_X86_V4: return (list_costs){15.0, 27.0, 1.68, 430.0, 1.1, 7.4};
+    case PYNN_LEVEL_X86_V3: return (list_costs){11.0, 16.0, 2.2, 56.0, 3.0, 0.9};
+    case PYNN_LEVEL_X86_V2: break;
+    case PYNN_LEVEL_BASE: break;
+    }
+    return (list_costs){1.5, 14.0, 1.2, 84.0, 1.6, 3.4};
+}
+
+bool pynn_lists_are_cheaper(double density, size_t rows, size_t inputs, size_t outputs) {
+    const double convert = 3.0, outside_caches = 2e6; /* values of a batch */
+    const double most_dense = 0.7, least_rows = 16.0; /* beyond which nothing was measured */
+    list_costs costs = costs_in_use();
+    if (density > most_dense) return false;
+    double count = fmax((double)rows, least_rows), width = (double)outputs;
+    double far = costs.memory * fmin(1.0, count * (double)inputs / outside_caches);
+    double by_gemm = width * (1.0 + costs.small_batch / count) + convert;
+    double by_lists =
+        costs.scan + density * (costs.entry * (1.0 + far) + costs.sum * width) + costs.batch / count;
+    return by_lists < by_gemm;
 }

@@ -194,7 +194,8 @@ static void test_choice(void) {
         check_choice(15.0f, 65, type, &by_lists);
         check_choice(80.0f, 65, type, &by_gemm);
         check_choice(101.0f, 65, type, &by_gemm);
-        check_choice(15.0f, 33, type, &by_gemm);
+        check_choice(2.0f, 33, type, &by_lists);
+        check_choice(80.0f, 33, type, &by_gemm);
     }
 }
 
