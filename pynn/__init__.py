@@ -10,7 +10,7 @@ Then `model.fit(images, labels, epochs=5)`, `model.evaluate`, `model.predict`, `
 
 from typing import TYPE_CHECKING
 
-from pynn import _boundary, _threads
+from pynn import _boundary, _info, _threads
 from pynn._builder import Builder, FinishedBuilder, LayerBuilder
 from pynn._errors import (
     ArgumentError,
@@ -71,6 +71,7 @@ __all__ = [
 
 __version__ = _boundary.version()
 
+_info.check_instruction_set()
 _threads.set_default_num_threads()
 
 
