@@ -28,9 +28,9 @@ enum { SPINS = 1000 };
 
 struct pynn_team {
     pynn_allocator allocator;
-    atomic_size_t threads;   /* wanted, the calling thread included */
-    size_t worker_count;     /* started */
-    pthread_t *workers;      /* (worker_count,) */
+    atomic_size_t threads;        /* wanted, the calling thread included */
+    size_t worker_count;          /* started */
+    _Atomic(pthread_t *) workers; /* (worker_count,); NULL before the first work, and after the last */
     _Atomic(pid_t) process;  /* whose threads the workers are; -p while a forked child, p, begins anew */
     pthread_mutex_t working; /* held by the thread whose work is being done */
 
@@ -122,18 +122,25 @@ static void init_locks(pynn_team *team) {
     pthread_cond_init(&team->work_done, NULL);
 }
 
+/* Forget the list of workers, then release it. In this order, because another thread may fork at any
+ * moment: its child finds no list that has been released, which it would release again. The exchange keeps
+ * the order. */
+static void release_workers(pynn_team *team) {
+    team->worker_count = 0;
+    pynn_release(&team->allocator, atomic_exchange(&team->workers, NULL));
+}
+
 /* End all workers. The caller holds `working`. */
 static void stop_workers(pynn_team *team) {
-    if (team->workers == NULL) return;
+    pthread_t *workers = atomic_load(&team->workers);
+    if (workers == NULL) return;
     pthread_mutex_lock(&team->sleeping);
     atomic_store(&team->stopping, true);
     pthread_cond_broadcast(&team->work_came);
     pthread_mutex_unlock(&team->sleeping);
-    for (size_t w = 0; w < team->worker_count; w++) pthread_join(team->workers[w], NULL);
+    for (size_t w = 0; w < team->worker_count; w++) pthread_join(workers[w], NULL);
     atomic_store(&team->stopping, false);
-    pynn_release(&team->allocator, team->workers);
-    team->workers = NULL;
-    team->worker_count = 0;
+    release_workers(team);
 }
 
 /* Start threads - 1 workers, or as many of them as the system gives. They take no signals, which are the
@@ -141,8 +148,9 @@ static void stop_workers(pynn_team *team) {
  * undefined. The caller holds `working`. */
 static void start_workers(pynn_team *team) {
     size_t wanted = atomic_load(&team->threads) - 1;
-    team->workers = pynn_allocate(&team->allocator, wanted * sizeof(pthread_t));
-    if (team->workers == NULL) return;
+    pthread_t *workers = pynn_allocate(&team->allocator, wanted * sizeof(pthread_t));
+    atomic_store(&team->workers, workers);
+    if (workers == NULL) return;
     sigset_t all, before;
     sigfillset(&all);
     sigdelset(&all, SIGBUS);
@@ -151,7 +159,7 @@ static void start_workers(pynn_team *team) {
     sigdelset(&all, SIGSEGV);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (team->worker_count < wanted &&
-           pthread_create(&team->workers[team->worker_count], NULL, work, team) == 0)
+           pthread_create(&workers[team->worker_count], NULL, work, team) == 0)
         team->worker_count++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
@@ -164,9 +172,7 @@ static bool notice_fork(pynn_team *team) {
     if (process == here) return true;
     if (process == -here || !atomic_compare_exchange_strong(&team->process, &process, -here)) return false;
     init_locks(team);
-    pynn_release(&team->allocator, team->workers);
-    team->workers = NULL;
-    team->worker_count = 0;
+    release_workers(team);
     atomic_store(&team->ticket, CLOSED);
     atomic_store(&team->sleepers, 0);
     atomic_store(&team->caller_sleeps, false);
@@ -215,7 +221,7 @@ void pynn_team_run(pynn_team *team, size_t task_count, pynn_task task, void *con
         for (size_t index = 0; index < task_count; index++) task(context, index);
         return;
     }
-    if (team->workers == NULL) start_workers(team);
+    if (atomic_load_explicit(&team->workers, memory_order_relaxed) == NULL) start_workers(team);
     share_out(team, task_count, task, context);
     pthread_mutex_unlock(&team->working);
 }

@@ -240,6 +240,69 @@ static void test_fork_and_meet(void) {
     pynn_team_destroy(team);
 }
 
+/* An allocator that holds whoever has released memory, and counts what is released a second time. It
+ * keeps all memory to the end, so that no address is given out twice. */
+typedef struct keeper {
+    gate way;
+    void *kept[64];
+    size_t count;
+    int twice;
+} keeper;
+
+static void keep(void *context, void *memory) {
+    keeper *all = context;
+    for (size_t k = 0; k < all->count; k++) {
+        all->twice += all->kept[k] == memory;
+    }
+    all->kept[all->count++] = memory;
+    atomic_store(&all->way.reached, true);
+    while (atomic_load(&all->way.closed)) {
+        sched_yield();
+    }
+}
+
+static void free_all(keeper *all) {
+    for (size_t k = 0; k < all->count; k++) {
+        free(all->kept[k]);
+    }
+}
+
+/* Fork when another thread, which changes the team's size, has just released the list of its threads:
+ * the child does not release it again. */
+static void test_fork_when_resizing(void) {
+    static keeper all;
+    const pynn_allocator allocator = {allocate, keep, &all};
+    static user other;
+    pthread_t thread;
+    if (!CHECK_EQ(pynn_team_create(&allocator, 3, &other.team), PYNN_OK)) return;
+    meet_all(other.team, 3);
+    atomic_store(&all.way.closed, true);
+    CHECK_EQ(pthread_create(&thread, NULL, resize, &other), 0);
+    while (!atomic_load(&all.way.reached)) {
+        sched_yield();
+    }
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        const int failed_before = check_failed;
+        alarm(HANG_SECONDS);
+        atomic_store(&all.way.closed, false);
+        meet_all(other.team, 3);
+        CHECK_EQ(pynn_team_resize(other.team, 2), PYNN_OK);
+        meet_all(other.team, 2);
+        pynn_team_destroy(other.team);
+        CHECK_EQ(all.twice, 0);
+        leave(check_failed != failed_before);
+    }
+    check_child(child);
+    atomic_store(&all.way.closed, false);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    meet_all(other.team, 2);
+    pynn_team_destroy(other.team);
+    CHECK_EQ(all.twice, 0);
+    free_all(&all);
+}
+
 int main(void) {
 #if defined(__SANITIZE_THREAD__)
     return 77; /* skipped: ThreadSanitizer cannot follow a child that starts threads */
@@ -250,5 +313,6 @@ int main(void) {
     test_fork_when_working();
     test_fork_and_callers();
     test_fork_and_meet();
+    test_fork_when_resizing();
     return check_failures();
 }

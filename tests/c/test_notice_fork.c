@@ -1,0 +1,82 @@
+/* test_notice_fork.c: what a child of fork() finds of a team, and what it makes of it.
+ *
+ * A fork may come at any moment, but a test cannot hold another thread at each: so the file itself is
+ * included here, and its fields are set to what a child can find. */
+#include "team.c" /* NOLINT: for its static functions */
+
+#include "team_tasks.h"
+
+/* What a child finds whose parent was ending its workers in the middle of a piece of work, and in all
+ * other states as well: locks that are held, a piece whose tasks are not done, threads that sleep. */
+static void leave_as_found(pynn_team *team) {
+    atomic_store(&team->process, getpid() + 1);
+    atomic_store(&team->workers, pynn_allocate(&team->allocator, 2 * sizeof(pthread_t)));
+    team->worker_count = 2;
+    atomic_store(&team->ticket, (UINT64_C(7) << 32) | 2);
+    atomic_store(&team->task_count, 5);
+    atomic_store(&team->sleepers, 2);
+    atomic_store(&team->caller_sleeps, true);
+    atomic_store(&team->stopping, true);
+    CHECK_EQ(pthread_mutex_lock(&team->working), 0);
+    CHECK_EQ(pthread_mutex_lock(&team->sleeping), 0);
+}
+
+static bool is_free(pthread_mutex_t *lock) {
+    return pthread_mutex_trylock(lock) == 0 && pthread_mutex_unlock(lock) == 0;
+}
+
+/* Each field is as in a team that has not worked yet; only the number of threads stays. */
+static void test_child_begins_anew(void) {
+    pynn_team *team = create(3);
+    leave_as_found(team);
+    CHECK(notice_fork(team));
+    CHECK_EQ(atomic_load(&team->process), getpid());
+    CHECK(atomic_load(&team->workers) == NULL);
+    CHECK_EQ(team->worker_count, 0);
+    CHECK(!is_open(atomic_load(&team->ticket)));
+    CHECK_EQ(atomic_load(&team->sleepers), 0);
+    CHECK(!atomic_load(&team->caller_sleeps));
+    CHECK(!atomic_load(&team->stopping));
+    CHECK(is_free(&team->working));
+    CHECK(is_free(&team->sleeping));
+    CHECK_EQ(pynn_team_threads(team), 3);
+    if (check_failed > 0) return; /* it would hang */
+    for (int p = 0; p < 10; p++) {
+        meet_all(team, 3);
+        rest();
+    }
+    pynn_team_destroy(team);
+}
+
+/* In the process whose team it is, nothing changes. */
+static void test_nobody_else_begins_anew(void) {
+    pynn_team *team = create(3);
+    meet_all(team, 3);
+    pthread_t *workers = atomic_load(&team->workers);
+    const uint64_t ticket = atomic_load(&team->ticket);
+    CHECK(notice_fork(team));
+    CHECK(atomic_load(&team->workers) == workers);
+    CHECK_EQ(team->worker_count, 2);
+    CHECK_EQ(atomic_load(&team->ticket), ticket);
+    pynn_team_destroy(team);
+}
+
+/* While another thread of the child is at it, the caller is told so and touches nothing. */
+static void test_one_thread_begins_anew(void) {
+    pynn_team *team = create(3);
+    atomic_store(&team->process, -getpid());
+    atomic_store(&team->sleepers, 1);
+    CHECK(!notice_fork(team));
+    CHECK_EQ(atomic_load(&team->sleepers), 1);
+    CHECK_EQ(atomic_load(&team->process), -getpid());
+    atomic_store(&team->process, getpid());
+    pynn_team_destroy(team);
+}
+
+int main(void) {
+    alarm(HANG_SECONDS);
+    test_child_begins_anew();
+    test_nobody_else_begins_anew();
+    test_one_thread_begins_anew();
+    return check_failures();
+}
