@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ Answers = npt.NDArray[np.int32] | npt.NDArray[np.float32]
 
 MAX_THREADS = int(lib.PYNN_MAX_THREADS)
 ROWS_AT_A_TIME = int(lib.PYNN_ROWS_AT_A_TIME)
+_PROBABILITIES, _LOGITS = lib.PYNN_PROBABILITIES, lib.PYNN_LOGITS
 _UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
 _KINDS: dict[str, int] = {
     "dense": lib.PYNN_DENSE,
@@ -180,6 +181,26 @@ def extension() -> str:
     return str(sys.modules["pynn._pynn"].__file__)
 
 
+def _create(
+    kind: str, create: Callable[..., int], destroy: Callable[..., None], *arguments: Any
+) -> Any:
+    """A handle of the library's that is destroyed with the last reference to it.
+
+    Ctrl-C may come between any two instructions. So one instruction, extend, makes the reference
+    and keeps it, and before that the handle is destroyed here.
+    """
+    out = ffi.new(f"{kind} **")
+    owned: list[Any] = []
+    try:
+        check(create(*arguments, out))
+        owned.extend(map(ffi.gc, [out[0]], [destroy]))
+    except BaseException:
+        if not owned:
+            destroy(out[0])  # NULL, where there is none yet
+        raise
+    return owned[0]
+
+
 def _create_team(threads: int) -> Any:
     out = ffi.new("pynn_team **")
     check(lib.pynn_team_create(_allocator, threads, out))
@@ -237,10 +258,11 @@ class Network:
             spec.init = _INITS[layer.init]
             spec.slope = layer.slope
             spec.rate = layer.rate
-        out = ffi.new("pynn_network **")
         objective = ffi.new("pynn_loss *", (_LOSSES[loss], label_smoothing))[0]
-        check(lib.pynn_network_create(_allocator, inputs, specs, len(layers), objective, out))
-        self.handle = ffi.gc(out[0], lib.pynn_network_destroy)
+        description = _allocator, inputs, specs, len(layers), objective
+        self.handle = _create(
+            "pynn_network", lib.pynn_network_create, lib.pynn_network_destroy, *description
+        )
         self.inputs = inputs
         self.outputs = int(lib.pynn_network_outputs(self.handle))
         self.parameter_count = int(lib.pynn_network_parameter_count(self.handle))
@@ -438,7 +460,7 @@ class State:
 
 
 class Workspace:
-    """The memory for steps of at most `max_batch` rows. For one thread at a time.
+    """The memory for steps of at most `max_batch` rows. For one call at a time.
 
     Args:
         network: The network whose steps it is for; kept alive.
@@ -452,12 +474,12 @@ class Workspace:
     def __init__(self, network: Network, max_batch: int) -> None:
         self.network = network
         self.max_batch = max_batch
-        out = ffi.new("pynn_workspace **")
-        check(lib.pynn_workspace_create(_allocator, network.handle, _team, max_batch, out))
-        self.handle = ffi.gc(out[0], lib.pynn_workspace_destroy)
+        size = _allocator, network.handle, _team, max_batch
+        self.handle = _create(
+            "pynn_workspace", lib.pynn_workspace_create, lib.pynn_workspace_destroy, *size
+        )
         self._sums = ffi.new("pynn_sums *")
-        self._parameters: Floats | None = None
-        self._parameters_pointer: Any = None
+        self._pointed_to: tuple[Floats | None, Any] = None, None
 
     @property
     def nbytes(self) -> int:
@@ -465,7 +487,7 @@ class Workspace:
         return int(lib.pynn_workspace_nbytes(self.handle))
 
     def close(self) -> None:
-        """Free it now rather than when it is collected."""
+        """Free it now rather than when it is collected. No call may be using it, in any thread."""
         ffi.release(self.handle)
 
     def gradient(
@@ -570,17 +592,18 @@ class Workspace:
                 first_row,
                 last_row,
                 self._point_to(parameters),
-                lib.PYNN_PROBABILITIES if probabilities else lib.PYNN_LOGITS,
+                _PROBABILITIES if probabilities else _LOGITS,
                 _floats(out, (last_row - first_row) * self.network.outputs, writable=True),
             )
         )
 
     def _point_to(self, parameters: Floats) -> Any:
         """A pointer to the parameters, kept for the next call: it shows where there is one row."""
-        if parameters is not self._parameters:
-            self._parameters_pointer = _floats(parameters, self.network.parameter_count)
-            self._parameters = parameters
-        return self._parameters_pointer
+        array, pointer = self._pointed_to
+        if array is not parameters:
+            pointer = _floats(parameters, self.network.parameter_count)
+            self._pointed_to = parameters, pointer  # at once, whenever Ctrl-C comes
+        return pointer
 
     def _write_sums(self, sums: Sums) -> Any:
         self._sums.loss, self._sums.correct, self._sums.rows = sums

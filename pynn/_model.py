@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +21,12 @@ from pynn._boundary import (
     RunningSums,
     State,
     Sums,
-    Workspace,
 )
 from pynn._errors import (
     ArgumentError,
     ChainError,
     ClosedError,
     DivergenceError,
-    OutOfMemoryError,
     PynnError,
 )
 from pynn._examples import make_data, make_examples
@@ -40,16 +37,21 @@ from pynn._run import Plan, Run, fingerprint
 from pynn._spec import Spec
 from pynn._stopping import EarlyStopping
 from pynn._training import OnEpoch, OnProgress, Trainer, paced
+from pynn._workspaces import Workspaces
 
 if TYPE_CHECKING:
     from pynn._files import Saved
     from pynn.formats.c import Footprint
 
+Copied = TypeVar("Copied")
+
 
 class Model:
     """A network with its parameters. Made by `Builder...build()` or `pynn.load`.
 
-    A model may be used from several threads: it locks. It is a context manager that closes itself.
+    A model may be used from several threads: it locks. A signal handler may use the model that it
+    interrupts a call of, but not train it during its training. It is a context manager that closes
+    itself.
 
     Examples:
         >>> import numpy as np, pynn
@@ -75,24 +77,26 @@ class Model:
         steps_trained: int = 0,
     ) -> None:
         self._spec = spec
-        self._network: Network | None = network
+        self._workspaces: Workspaces | None = Workspaces(network)  # None once it is closed
         self._parameter_array = parameters
         self._seed = seed
         self._epochs_trained = epochs_trained
         self._state = State(seed, steps_trained)
-        self._workspace: Workspace | None = None
         self._lock = threading.RLock()  # held for one call of C at a time
-        self._fit_lock = threading.Lock()  # held by the one `fit` that runs
-        self._fitting_thread: int | None = None
+        self._fit_lock = threading.RLock()  # held by the one call that trains
+        self._training_call = "fit"  # which one that is, where the lock is held
         self._resumed: tuple[Run, str] | None = None  # what the next `fit` goes on with
         _forks.register(self)
 
     def _forget_threads(self) -> None:
-        """After a fork: what other threads held when it happened, nobody will give back."""
-        self._lock = threading.RLock()
-        self._fit_lock = threading.Lock()
-        if self._fitting_thread != threading.get_ident():
-            self._fitting_thread = None
+        """After a fork: what other threads held when it happened, nobody will give back.
+
+        What this thread holds it gives back itself: it forked in the middle of a call.
+        """
+        if not _is_held(self._lock):
+            self._lock = threading.RLock()
+        if not _is_held(self._fit_lock):
+            self._fit_lock = threading.RLock()
 
     @classmethod
     def _create(cls, spec: Spec, seed: int) -> Model:
@@ -170,6 +174,8 @@ class Model:
             OSError: The checkpoint cannot be written.
             OutOfMemoryError: There is no memory for a batch of this size.
             ClosedError: The model is closed.
+            PynnError: This thread is training the model already: the call comes from a callback, or
+                from a signal handler.
         """
         data = self._data("", features, labels)
         examples = make_examples(
@@ -194,12 +200,18 @@ class Model:
         callbacks = _fit_arguments.on_epoch(on_epoch)
         if on_progress is not None:
             _fit_arguments.check_callable("on_progress", on_progress)
-        with self._only_fit():
+        with self._lock_of_only_fit("fit"):
+            self._training_call = "fit"
             run = self._start(plan, validated=examples.held_out is not None)
             most = 0 if examples.held_out is None else examples.held_out.rows
             with self._lock:  # now, for all of it: no epoch is lost to a lack of memory
-                self._open_workspace(max(plan.batch_size, min(most, ROWS_AT_A_TIME)))
-            return Trainer(self, run, examples, callbacks, on_progress, kept).train()
+                workspaces = self._open()
+                batch = max(plan.batch_size, min(most, ROWS_AT_A_TIME))
+                workspaces.give_back(workspaces.take(batch))
+            # Kept before it is returned: right behind a call a signal may be handled, and the way
+            # out of the statement must not have begun there.
+            history = Trainer(self, run, examples, callbacks, on_progress, kept).train()
+            return history
 
     def partial_fit(
         self,
@@ -231,6 +243,7 @@ class Model:
             DivergenceError: The loss stopped being finite, and the parameters are lost.
             OutOfMemoryError: There is no memory for a batch of this size.
             ClosedError: The model is closed.
+            PynnError: As for `fit`.
         """
         data = self._data("", features, labels)
         data = make_examples(self._spec, self._seed, data, None, sample_weight, None).data
@@ -241,7 +254,8 @@ class Model:
         used = _fit_arguments.optimizer(optimizer)
         order = np.arange(data.rows, dtype=np.uint32)
         sums = RunningSums(Sums())
-        with self._only_fit():
+        with self._lock_of_only_fit("partial_fit"):
+            self._training_call = "partial_fit"
             self._resumed = None
             try:
                 for first, last in paced(0, -(-data.rows // size)):
@@ -365,8 +379,12 @@ class Model:
         sums = Sums()
         for first, last in paced(0, data.rows, ROWS_AT_A_TIME):
             with self._lock:
-                workspace = self._open_workspace(min(data.rows, ROWS_AT_A_TIME))
-                sums = workspace.evaluate(data, first, last, self._parameter_array, sums)
+                workspaces = self._open()
+                workspace = workspaces.take(min(data.rows, ROWS_AT_A_TIME))
+                try:
+                    sums = workspace.evaluate(data, first, last, self._parameter_array, sums)
+                finally:
+                    workspaces.give_back(workspace)
         return Evaluation(*sums.mean(self._spec.answers))
 
     def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -427,21 +445,27 @@ class Model:
         return self._predict(features, probabilities=False)
 
     def _predict(self, features: npt.NDArray[Any], *, probabilities: bool) -> Floats:
-        network = self._open_network()
+        workspaces = self._open()
+        network = workspaces.network
         data = Data(_checks.features("features", features, network.inputs))
         out = np.empty((data.rows, network.outputs), np.float32)
         try:
             for first, last in paced(0, data.rows, ROWS_AT_A_TIME):
                 with self._lock:
-                    workspace = self._open_workspace(min(data.rows, ROWS_AT_A_TIME))
-                    workspace.predict(
-                        data,
-                        first,
-                        last,
-                        self._parameter_array,
-                        out[first:last],
-                        probabilities=probabilities,
-                    )
+                    if self._workspaces is None:  # a call would show where there is one row
+                        self._open()
+                    workspace = workspaces.take(min(data.rows, ROWS_AT_A_TIME))
+                    try:
+                        workspace.predict(
+                            data,
+                            first,
+                            last,
+                            self._parameter_array,
+                            out[first:last],
+                            probabilities=probabilities,
+                        )
+                    finally:
+                        workspaces.give_back(workspace)
         except NotFinite:
             raise _not_finite("an output", data) from None
         return out
@@ -519,7 +543,7 @@ class Model:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        closed = "" if self._network is not None else "; closed"
+        closed = "" if self._workspaces is not None else "; closed"
         return f"Model({self._spec}; {self.parameter_count:,} parameters{closed})"
 
     # ------------------------------------------------------------ keep
@@ -544,7 +568,7 @@ class Model:
         """Write the model, and where its run stands, if that is what the file is for."""
         from pynn import _files
 
-        with self._lock:  # not while the disk works: forks wait for it
+        def copy() -> _files.Saved:
             saved = _files.Saved(
                 self._spec,
                 self._open_network(),
@@ -553,10 +577,12 @@ class Model:
                 self._epochs_trained,
                 self._state.step,
             )
-            if run is not None:
-                entry, arrays = run.keep(self._state)
-                saved = saved._replace(epochs_trained=run.epochs_trained, run=entry, arrays=arrays)
-        _files.save(path, saved)
+            if run is None:
+                return saved
+            entry, arrays = run.keep(self._state)
+            return saved._replace(epochs_trained=run.epochs_trained, run=entry, arrays=arrays)
+
+        _files.save(path, self._at_one_moment(copy))  # no lock while the disk works: forks wait
 
     def _go_back_to(self, path: str | os.PathLike[str], run_id: str) -> str:
         """Take parameters and epochs from a checkpoint; where that stands, in words.
@@ -579,12 +605,13 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle, copy and whatever else keeps objects: plain values and arrays, copied."""
-        self._open_network()
-        with self._lock:
+        self._open()
+
+        def copy() -> dict[str, Any]:
             step, updates, kind, moments = self._state.copy()
             resumed = None
-            if self._resumed is not None:
-                run, path = self._resumed
+            if (kept := self._resumed) is not None:
+                run, path = kept
                 resumed = {"run": run.to_dict(), "best": run.position.best, "path": path}
             return {
                 "spec": self._spec.to_plain(),
@@ -594,6 +621,8 @@ class Model:
                 "optimizer": {"step": step, "updates": updates, "kind": kind, "moments": moments},
                 "resumed": resumed,
             }
+
+        return self._at_one_moment(copy)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Be a model of its own with the same parameters."""
@@ -611,19 +640,18 @@ class Model:
             self._resumed = run, resumed["path"]
 
     def close(self) -> None:
-        """Free the network and its workspace now. A second call does nothing."""
-        with self._lock:
-            self._network = None
-            self._close_workspace()
+        """Free the network and its workspace now. A second call does nothing.
 
-    def _close_workspace(self) -> None:
-        """Forget it first: Ctrl-C may come as soon as it is free."""
-        old, self._workspace = self._workspace, None
-        if old is not None:
-            old.close()
+        A call that is under way in another thread ends its piece of work before. A call that a
+        signal handler closes the model of keeps what it uses to its end, and then frees it.
+        """
+        with self._lock:
+            workspaces, self._workspaces = self._workspaces, None
+            if workspaces is not None:
+                workspaces.close()
 
     def __enter__(self) -> Model:
-        self._open_network()
+        self._open()
         return self
 
     def __exit__(
@@ -700,21 +728,29 @@ class Model:
 
     # ------------------------------------------------------------ inside
 
-    def _open_network(self) -> Network:
-        if self._network is None:
+    def _open(self) -> Workspaces:
+        """The network and its workspaces; a call keeps them while it uses them."""
+        workspaces = self._workspaces  # once: a signal handler may close the model at any time
+        if workspaces is None:
             raise ClosedError("the model is closed; build it or load it anew")
-        return self._network
+        return workspaces
 
-    def _open_workspace(self, batch: int) -> Workspace:
-        """The workspace, replaced by a larger one where need be. The caller holds the lock."""
-        network = self._open_network()
-        if self._workspace is None or self._workspace.max_batch < batch:
-            self._close_workspace()
-            try:
-                self._workspace = Workspace(network, batch)
-            except OutOfMemoryError:
-                raise OutOfMemoryError(f"out of memory for a batch of {batch:,}") from None
-        return self._workspace
+    def _open_network(self) -> Network:
+        return self._open().network
+
+    def _at_one_moment(self, copy: Callable[[], Copied]) -> Copied:
+        """What a function copies of the model, all of it between the same two steps of training.
+
+        Other threads train before or after, because of the lock. A signal handler of this thread
+        may train in the middle: then the copy is made again.
+        """
+        with self._lock:
+            while True:
+                state = self._state
+                before = state.step, self._epochs_trained
+                copied = copy()
+                if self._state is state and (state.step, self._epochs_trained) == before:
+                    return copied
 
     def _train(
         self,
@@ -730,9 +766,15 @@ class Model:
         before = self._state.step
         update = optimizer._update(before, before + last - first)
         with self._lock:
-            workspace = self._open_workspace(batch_size)
+            workspaces = self._open()
+            workspace = workspaces.take(batch_size)
             parameters, state = self._parameter_array, self._state
-            workspace.train(data, order, batch_size, first, last, update, state, parameters, sums)
+            try:
+                workspace.train(
+                    data, order, batch_size, first, last, update, state, parameters, sums
+                )
+            finally:
+                workspaces.give_back(workspace)
 
     def _set_parameters(self, parameters: Floats) -> None:
         with self._lock:
@@ -740,21 +782,30 @@ class Model:
 
     def _data(self, prefix: str, features: object, labels: object) -> Data:
         """Checked examples; errors put the prefix before the names of the arguments."""
-        self._open_network()
+        self._open()
         return make_data(self._spec, prefix, features, labels)
 
-    @contextmanager
-    def _only_fit(self) -> Iterator[None]:
-        """Hold the fit lock; a callback that calls `fit` again gets an error, not a deadlock."""
-        # The lock, too, as Ctrl-C may come just before the thread is forgotten.
-        if self._fit_lock.locked() and self._fitting_thread == threading.get_ident():
-            raise PynnError("fit was called from a callback of the same model's fit")
-        with self._fit_lock:
-            self._fitting_thread = threading.get_ident()
-            try:
-                yield
-            finally:
-                self._fitting_thread = None
+    def _lock_of_only_fit(self, call: str) -> threading.RLock:
+        """The lock that a call which trains has to hold; the call itself takes it.
+
+        For between the instructions of a context manager in Python an exception of a signal handler
+        could leave it locked, but not between those of the lock's own.
+
+        Raises:
+            PynnError: This thread trains the model already.
+        """
+        if _is_held(self._fit_lock):
+            raise PynnError(
+                f"{call} was called from a callback of the same model's {self._training_call}, or"
+                " from a signal handler that interrupted it; call it when that has ended"
+            )
+        return self._fit_lock
+
+
+def _is_held(lock: threading.RLock) -> bool:
+    """Whether this thread holds the lock, which a mark of ours would only say a bit too late."""
+    held: bool = lock._is_owned()  # type: ignore[attr-defined]  # as threading.Condition asks
+    return held
 
 
 def load(path: str | os.PathLike[str]) -> Model:

@@ -147,9 +147,8 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         },
         "Model._forget_threads": {
             "self._lock = threading.RLock()": IN_CHILD,
-            "self._fit_lock = threading.Lock()": IN_CHILD,
-            "if self._fitting_thread != threading.get_ident():": IN_CHILD,
-            "self._fitting_thread = None": IN_CHILD,
+            "if not _is_held(self._fit_lock):": IN_CHILD,
+            "self._fit_lock = threading.RLock()": IN_CHILD,
         },
     },
     "pynn/_training.py": {

@@ -41,8 +41,9 @@ def snapshot(model: Model) -> Snapshot:
         DivergenceError: A parameter is not finite.
         ClosedError: The model is closed.
     """
-    with model._lock:
-        parameters = {name: view.copy() for name, view in model.parameters.items()}
+    parameters = model._at_one_moment(
+        lambda: {name: view.copy() for name, view in model.parameters.items()}
+    )
     for name, array in parameters.items():
         wrong = np.argwhere(~np.isfinite(array))
         if len(wrong) > 0:

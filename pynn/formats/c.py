@@ -74,9 +74,10 @@ def export(
     header = source.with_suffix(".h")
     _check_header(header)
     name = _identifier(name, source)
-    with model._lock:  # so that the outputs are those of the parameters
-        taken = snapshot(model)
-        test_input, test_output = _test_vector(model)
+    # So that the outputs are those of the parameters.
+    taken, (test_input, test_output) = model._at_one_moment(
+        lambda: (snapshot(model), _test_vector(model))
+    )
     forward = Forward.of(taken)
     words = _words(taken, forward, name, header, libc)
     head = _header(taken, words)

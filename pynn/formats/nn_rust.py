@@ -104,18 +104,21 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         raise ArgumentTypeError(f"model must be a pynn.Model, got {_checks.describe(model)}")
     _checks.path("path", path)
     _check_expressible(model._spec)
-    with model._lock:  # no step of a `fit` in between
-        for name, array in model.parameters.items():
-            if not np.isfinite(array).all():
-                raise DivergenceError(
-                    f"{name} holds {_first_not_finite(array)}, which `load` would take for damage:"
-                    " a model that has diverged gives no answers; build or load it anew"
-                )
-        contents = _to_bytes(model._spec, model._open_network(), model._parameter_array)
-    write_atomically(path, contents)
+    write_atomically(path, model._at_one_moment(lambda: _contents(model)))
 
 
 # ------------------------------------------------------------ write
+
+
+def _contents(model: Model) -> bytes:
+    """The file of a model, whose parameters must be finite."""
+    for name, array in model.parameters.items():
+        if not np.isfinite(array).all():
+            raise DivergenceError(
+                f"{name} holds {_first_not_finite(array)}, which `load` would take for damage:"
+                " a model that has diverged gives no answers; build or load it anew"
+            )
+    return _to_bytes(model._spec, model._open_network(), model._parameter_array)
 
 
 def _check_expressible(spec: Spec) -> None:

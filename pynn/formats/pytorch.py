@@ -170,13 +170,14 @@ def _arrays(model: object, names: object) -> dict[str, npt.NDArray[np.float32]]:
         raise ArgumentTypeError(f"model must be a pynn.Model, got {_checks.describe(model)}")
     layers = model._spec.layers
     order = _naming.in_sequential(layers) if names is None else _naming.checked(names, layers)
-    with model._lock:  # no step of a `fit` in between
-        parameters = model.parameters
-        return {
+    parameters = model.parameters
+    return model._at_one_moment(
+        lambda: {
             key_of(name, kind): parameters[f"dense{number}.{kind}"].T.copy("C")
             for number, name in enumerate(order, start=1)
             for kind in KINDS
         }
+    )
 
 
 def _check(
