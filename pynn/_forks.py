@@ -2,6 +2,9 @@
 
 Models get new locks there. But BLAS has locks of its own, which it takes while it multiplies: so a
 fork waits until no thread is in a call of C, which each does under its model's lock.
+
+A signal handler may run between any two instructions of the functions below, and may raise there.
+So one instruction takes a lock and notes it, and one forgets and releases it: no lock is left held.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import os
 import threading
 import time
 import weakref
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,8 +22,9 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 """Seconds that a fork waits at most. Then it goes on, as it must not hang."""
 
-_models: weakref.WeakSet[Model] = weakref.WeakSet()
-_registering = threading.RLock()  # held while a model is added to them
+# By their ids. Of this dictionary, unlike of a WeakSet, a copy is made in one instruction: a signal
+# handler, or another thread, may make a model while the models are gone through.
+_models: weakref.WeakValueDictionary[int, Model] = weakref.WeakValueDictionary()
 
 
 class _Taken(threading.local):
@@ -30,44 +35,48 @@ class _Taken(threading.local):
 
 
 _taken = _Taken()
+_release = methodcaller("release")
 
 
 def register(model: Model) -> None:
     """Let forks wait for a model, and let it forget threads in their children."""
-    with _registering:
-        _models.add(model)
+    _models[id(model)] = model
 
 
-def _take(lock: Any, until: float) -> bool:
-    got: bool = lock.acquire(timeout=max(0.0, until - time.monotonic()))
-    if got:
-        _taken.locks.append(lock)
-    return got
+def _living() -> list[Model]:
+    """The models that there are."""
+    return [model for ref in _models.valuerefs() if (model := ref()) is not None]
+
+
+def _take(lock: Any, until: float) -> None:
+    acquire = methodcaller("acquire", timeout=max(0.0, until - time.monotonic()))
+    _taken.locks.extend(filter(acquire, [lock]))  # one instruction, see above
 
 
 def _before() -> None:
     """Wait until no thread is in C. The thread that forks may hold some of the locks itself."""
     until = time.monotonic() + PATIENCE
-    if _take(_registering, until):
-        for model in _models:
-            _take(model._lock, until)
+    for model in _living():
+        _take(model._lock, until)
 
 
 def _after_in_parent() -> None:
-    while _taken.locks:
-        _taken.locks.pop().release()
+    """Give back what `_before` took."""
+    locks = _taken.locks
+    while locks:
+        next(map(_release, iter(locks.pop, None)))  # one instruction, see above
 
 
 def _after_in_child() -> None:
     """There is one thread: this one."""
-    global _registering
-    _registering = threading.RLock()
-    _taken.locks.clear()
-    for model in _models:
+    _after_in_parent()  # it may wait for such a lock, below the signal handler that forked
+    for model in _living():
         model._forget_threads()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
-    )
+    os.register_at_fork(before=_before)
+    # Twice: a signal that comes during the fork is handled at a function's first instruction, and
+    # if its handler raises there, that function does nothing; the second call does its work.
+    for _ in range(2):
+        os.register_at_fork(after_in_parent=_after_in_parent, after_in_child=_after_in_child)

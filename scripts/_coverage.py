@@ -134,9 +134,8 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     "pynn/_forks.py": {
         "": {"from pynn._model import Model": FOR_TYPES},
         "_after_in_child": {
-            "_registering = threading.RLock()": IN_CHILD,
-            "_taken.locks.clear()": IN_CHILD,
-            "for model in _models:": IN_CHILD,
+            "_after_in_parent()": IN_CHILD,
+            "for model in _living():": IN_CHILD,
             "model._forget_threads()": IN_CHILD,
         },
     },
@@ -146,6 +145,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
             "from pynn.formats.c import Footprint": FOR_TYPES,
         },
         "Model._forget_threads": {
+            "if not _is_held(self._lock):": IN_CHILD,
             "self._lock = threading.RLock()": IN_CHILD,
             "if not _is_held(self._fit_lock):": IN_CHILD,
             "self._fit_lock = threading.RLock()": IN_CHILD,

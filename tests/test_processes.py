@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -294,6 +295,12 @@ def check_free(*models: pynn.Model) -> None:
         assert not user.is_alive()
 
 
+def others_can_take(lock: Any) -> bool:
+    """Whether another thread gets a lock; it keeps it."""
+    with ThreadPoolExecutor(1) as pool:
+        return bool(pool.submit(lock.acquire, blocking=False).result(MINUTE))
+
+
 def fork_in_the_middle_of_a_call(folder: Path) -> None:
     """The fork waits until C is done: in BLAS a thread has locks that no child could give back.
 
@@ -345,14 +352,22 @@ def fork_while_a_lock_is_held(folder: Path) -> None:
 
 
 def fork_within_a_call(folder: Path) -> None:
-    """A handler of a signal forks behind a call of C, where its own thread holds the lock."""
+    """A handler of a signal forks behind a call of C, where its own thread holds the lock.
+
+    It holds it in the child as well, where the call goes on.
+    """
     model = trained(folder)
+
+    def check() -> None:
+        assert not others_can_take(model._lock)
+
     evaluate = _boundary.Workspace.evaluate
 
     def forking(self: Any, *args: Any) -> Any:
         sums = evaluate(self, *args)
         _boundary.Workspace.evaluate = evaluate  # type: ignore[method-assign]
         check_uses(model, folder)
+        assert in_child(check) == 0
         return sums
 
     expected = model.evaluate(X, Y)
@@ -426,6 +441,86 @@ def fork_in_a_callback(folder: Path) -> None:
     assert os.waitpid(processes[0], 0)[1] == 0
 
 
+def fork_in_a_callback_and_train_there(folder: Path) -> None:
+    """The fit is under way in the child as well: nobody else trains the model before its end."""
+    model = trained(folder)
+    statuses: list[int] = []
+
+    def check() -> None:
+        with pytest.raises(pynn.PynnError, match="called from a callback of the same model's fit"):
+            fit(model, 1)
+        assert not others_can_take(model._fit_lock)
+
+    def on_epoch(_: pynn.EpochResult) -> None:
+        statuses.append(in_child(check))
+        check()
+
+    fit(model, 2, on_epoch=on_epoch)
+    assert statuses == [0, 0]
+    fit(model, 1)
+
+
+def fork_beneath_a_wait(folder: Path) -> None:
+    """A signal handler forks while its thread waits for a model: the child gets it, too."""
+    model = trained(folder)
+    expected = model(X).tobytes()
+    held, handled = threading.Event(), threading.Event()
+    children: list[int] = []
+
+    def hold() -> None:
+        with model._lock:
+            held.set()
+            time.sleep(0.05)  # so that the other thread waits; else this shows nothing
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert handled.wait(MINUTE)
+            time.sleep(0.05)
+
+    def handle(*_: object) -> None:
+        handled.set()
+        children.append(os.fork())
+        if children == [0]:
+            signal.alarm(30)
+
+    signal.signal(signal.SIGUSR1, handle)
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(MINUTE)
+    answer = model(X).tobytes()
+    if children == [0]:
+        os._exit(int(answer != expected))
+    holder.join(MINUTE)
+    assert answer == expected
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+    check_free(model)
+
+
+class SlowModels(weakref.WeakValueDictionary[int, Any]):
+    """Holds the thread with the name "slow" while it adds a model."""
+
+    adding, go_on = threading.Event(), threading.Event()
+
+    def __setitem__(self, key: int, model: Any) -> None:
+        if threading.current_thread().name == "slow":
+            self.adding.set()
+            assert self.go_on.wait(10 * MINUTE)
+        super().__setitem__(key, model)
+
+
+def fork_while_a_model_is_made(folder: Path) -> None:
+    """Another thread is about to tell forks of its model: in the child models can be made."""
+    model = trained(folder)
+    _forks.PATIENCE = 0.05
+    _forks._models = SlowModels(_forks._models)
+    making = threading.Thread(target=build, args=(5,), name="slow", daemon=True)
+    making.start()
+    assert SlowModels.adding.wait(MINUTE)
+    check_uses(model, folder)
+    assert in_child(lambda: fit(build(5))) == 0
+    SlowModels.go_on.set()
+    making.join(MINUTE)
+    check_free(model)
+
+
 def train_and_predict(model: pynn.Model) -> tuple[bytes, bytes]:
     """Parameters and probabilities after an epoch more: a task for another process."""
     fit(model, 1)
@@ -468,6 +563,9 @@ SCENARIOS: dict[str, Callable[[Path], None]] = {
     "fork while it is saved": fork_while_it_is_saved,
     "fork while a callback runs": fork_while_a_callback_runs,
     "fork in a callback": fork_in_a_callback,
+    "fork in a callback, and train there": fork_in_a_callback_and_train_there,
+    "fork beneath a wait": fork_beneath_a_wait,
+    "fork while a model is made": fork_while_a_model_is_made,
     "inherit": inherit,
     "send by fork": lambda folder: send("fork", folder),
 }
