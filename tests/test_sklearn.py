@@ -1107,6 +1107,33 @@ def test_one_weight_for_all() -> None:
     assert fitted[0].loss_curve_ == fitted[1].loss_curve_
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("inner", ["fit", "partial_fit"])
+@pytest.mark.parametrize("outer", ["fit", "partial_fit"])
+def test_a_callback_cannot_fit_its_own_estimator(outer: str, inner: str) -> None:
+    """It is told so, and may predict, or fit a clone; the fit that is under way goes on."""
+    X, y = data("classes")
+    refused: list[str] = []
+
+    def fit(classifier: MLPClassifier, name: str) -> MLPClassifier:
+        return getattr(classifier, name)(X, y, **({"classes": classes} if name != "fit" else {}))
+
+    def nested(_: object) -> None:
+        with pytest.raises(pynn.PynnError) as caught:
+            fit(classifier, inner)
+        refused.append(str(caught.value))
+        assert classifier.predict(X).shape == y.shape
+        fit(clone(classifier).set_params(callbacks=None), inner)
+
+    classes = np.unique(y)
+    classifier = MLPClassifier(max_iter=2, random_state=0, callbacks=nested)
+    other = MLPClassifier(max_iter=2, random_state=0)
+    assert fit(classifier, outer).loss_curve_ == fit(other, outer).loss_curve_
+    assert refused
+    assert all("of this MLPClassifier was called from a callback" in words for words in refused)
+    assert fit(classifier.set_params(callbacks=None), inner).n_iter_ >= 1
+
+
 # ------------------------------------------------------------ scikit-learn's own tests
 
 PEERS = runpy.run_path(str(Path(__file__).parent / "peers" / "sklearn_mlp.py"))

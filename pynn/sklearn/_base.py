@@ -21,6 +21,7 @@ from pynn.sklearn import _networks, _parameters
 from pynn.sklearn._examples import Examples, Weights, check_range, check_weights
 from pynn.sklearn._losses import LOSSES
 from pynn.sklearn._monitor import Rate
+from pynn.sklearn._nesting import refuse_nested
 from pynn.sklearn._parameters import Parameters
 from pynn.sklearn._training import train
 
@@ -72,6 +73,7 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         """
         return self._fit(X, y, sample_weight, validation)
 
+    @refuse_nested
     def _fit(
         self: Self,
         X: Any,

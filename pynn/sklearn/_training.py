@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 AUTO_BATCH = 200
 """The largest batch that "auto" gives."""
 
-_CALLER = 4
+_CALLER = 5
 """The stack level, seen from `train`, of who called `fit`."""
 
 
