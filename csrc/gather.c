@@ -175,7 +175,7 @@ double pynn_measure_density(const pynn_data *data, size_t inputs) {
     return (double)others / ((double)rows * (double)inputs);
 }
 
-void pynn_gather(const pynn_batch *batch, pynn_tile tile) {
+bool pynn_gather(const pynn_batch *batch, pynn_tile tile) {
     pynn_workspace *workspace = batch->workspace;
     const pynn_data *data = batch->data;
     size_t inputs = workspace->network->inputs, outputs = workspace->network->outputs;
@@ -183,12 +183,14 @@ void pynn_gather(const pynn_batch *batch, pynn_tile tile) {
     pynn_grid grid = pynn_cut_strips(inputs, workspace->network->layers[0].outputs);
     size_t strips = pynn_grid_count(&grid), bounds[PYNN_MAX_STRIPS + 1] = {0};
     for (size_t s = 0; s < strips; s++) bounds[s + 1] = pynn_grid_tile(&grid, s).row_end;
+    bool finite = true;
     for (size_t n = tile.row_begin; n < tile.row_end; n++) {
         size_t row = batch->rows != NULL ? batch->rows[n] : batch->first + n;
         if (batch->rows != NULL && n + PREFETCH_ROWS < tile.row_end)
             prefetch_row(data, inputs, batch->rows[n + PREFETCH_ROWS]);
         const void *values = row_at(data, inputs, row);
         float *x = workspace->inputs + n * inputs;
+        if (data->feature_type == PYNN_FEATURES_FLOAT32 && !pynn_all_finite(inputs, values)) finite = false;
         if (batch->sparse) {
             entries = list_row(batch, values, strips, bounds, n, entries);
         } else if (data->feature_type == PYNN_FEATURES_UINT8) {
@@ -202,4 +204,5 @@ void pynn_gather(const pynn_batch *batch, pynn_tile tile) {
                    outputs * sizeof(float));
         if (data->weights != NULL) workspace->weights[n] = data->weights[row];
     }
+    return finite;
 }

@@ -36,6 +36,11 @@ typedef void (*pynn_task)(void *context, size_t index);
  * A team that is NULL or works for another thread leaves them all to the calling thread. */
 void pynn_team_run(pynn_team *team, size_t task_count, pynn_task task, void *context);
 
+/* ---------------------------------------------------------------- finite.c */
+
+/* Whether none of `count` floats is infinite or NaN. */
+bool pynn_all_finite(size_t count, const float *x);
+
 /* ---------------------------------------------------------------- network.c */
 
 typedef struct network_layer {
@@ -142,6 +147,8 @@ struct pynn_workspace {
     float *targets;    /* (max_batch, O) */
     float *weights;    /* (max_batch,) */
     double *squares;   /* (pynn_update_tasks(),): of the gradient, summed task by task */
+    bool *sound;       /* (pynn_update_tasks(),): whether what a task looked at is finite */
+    bool *finite;      /* (max_batch,): whether the features of each block of rows are */
     pynn_sums *parts;  /* (max_batch,): the sums of each block of rows */
     layer_buffers layers[];
 };
@@ -286,8 +293,9 @@ static inline float *pynn_layer_inputs(const pynn_workspace *workspace, size_t l
 }
 
 /* Run a batch through the layers, for its purpose, on the team's threads. Adds to *sums unless the
- * purpose is to predict. */
-void pynn_run_batch(const pynn_batch *batch, pynn_sums *sums);
+ * purpose is to predict. Whether all features, and then the sum of losses, are finite: if not, there is no
+ * gradient and T stays as it was. Targets and weights that are not finite show in the loss. */
+bool pynn_run_batch(const pynn_batch *batch, pynn_sums *sums);
 
 /* ---------------------------------------------------------------- dropout.c */
 
@@ -304,6 +312,10 @@ void pynn_dropout_backward(const pynn_workspace *workspace, size_t l, size_t fir
 /* How many tasks the parameters are cut into for an update. */
 size_t pynn_update_tasks(const pynn_network *network);
 
+/* Whether the parameters, and the moments that the optimizer needs, are finite; on the team's threads. */
+bool pynn_state_is_finite(const pynn_workspace *workspace, const pynn_optimizer *optimizer,
+                          const pynn_state *state, const float *parameters);
+
 /* One update of the parameters with the state's gradients, on the team's threads; counts it. */
 void pynn_update(const pynn_workspace *workspace, const pynn_optimizer *optimizer, double learning_rate,
                  pynn_state *state, float *parameters);
@@ -314,8 +326,9 @@ void pynn_update(const pynn_workspace *workspace, const pynn_optimizer *optimize
 double pynn_measure_density(const pynn_data *data, size_t inputs);
 
 /* Fetch the examples of a block of rows: features as floats, or as lists of entries, and answers and
- * weights where there are any. */
-void pynn_gather(const pynn_batch *batch, pynn_tile tile);
+ * weights where there are any. Whether all the features are finite: the loss would not show it where an
+ * activation saturates. */
+bool pynn_gather(const pynn_batch *batch, pynn_tile tile);
 
 /* ---------------------------------------------------------------- gradient.c */
 

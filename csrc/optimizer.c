@@ -134,6 +134,34 @@ static void sum_task(void *context, size_t index) {
     it->workspace->squares[index] = sum_squares(end - begin, it->state->gradients + begin);
 }
 
+/* What is looked at once the steps of a call are done. */
+typedef struct state_view {
+    const pynn_workspace *workspace;
+    const float *parameters;
+    const float *second; /* NULL where the optimizer has none */
+} state_view;
+
+static void look_task(void *context, size_t index) {
+    const state_view *it = context;
+    size_t begin, end;
+    find_range(it->workspace->network, index, &begin, &end);
+    bool finite = pynn_all_finite(end - begin, it->parameters + begin);
+    if (it->second != NULL) finite = pynn_all_finite(end - begin, it->second + begin) && finite;
+    it->workspace->sound[index] = finite;
+}
+
+/* A first moment that is not finite leaves no parameter that is; by an infinite second one the update is
+ * divided. */
+bool pynn_state_is_finite(const pynn_workspace *workspace, const pynn_optimizer *optimizer,
+                          const pynn_state *state, const float *parameters) {
+    size_t tasks = pynn_update_tasks(workspace->network);
+    state_view it = {workspace, parameters, pynn_optimizer_needs(optimizer) >= 3 ? state->second : NULL};
+    pynn_team_run(workspace->team, tasks, look_task, &it);
+    bool finite = true;
+    for (size_t i = 0; i < tasks; i++) finite = finite && workspace->sound[i];
+    return finite;
+}
+
 /* Of [begin, end) what lies in [first, last). */
 static void update_overlap(const update *it, size_t begin, size_t end, size_t first, size_t last,
                            double decay) {

@@ -14,6 +14,7 @@
  * in the cache. A step with a large W is better cut into tiles of its outputs, because each task of gemm
  * packs the W that it needs: such a step is a piece of work of its own. At the end comes dW, which sums
  * over all rows; its tasks are tiles of W. */
+#include <math.h>
 #include <string.h>
 
 #include "denormals.h"
@@ -200,7 +201,7 @@ static bool is_large(const pynn_batch *batch, pass_step step) {
 
 static void do_step(const pynn_batch *batch, pass_step step, pynn_tile tile, size_t block) {
     switch (step.kind) {
-    case GATHER: pynn_gather(batch, tile); break;
+    case GATHER: batch->workspace->finite[block] = pynn_gather(batch, tile); break;
     case FORWARD: forward(batch, step.stage, tile); break;
     case OUTPUT:
         output(batch, tile, block);
@@ -255,7 +256,22 @@ static pynn_grid cut_large(const pynn_batch *batch, pass_step step) {
 
 /* ---------------------------------------------------------------- all of it */
 
-void pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
+/* Add up what the blocks of rows have found, always in the same order: pynn_run_batch()'s result. */
+static bool add_parts(const pynn_batch *batch, pynn_sums *sums) {
+    const pynn_workspace *workspace = batch->workspace;
+    bool has_loss = batch->purpose == PYNN_FOR_GRADIENT || batch->purpose == PYNN_FOR_SUMS, finite = true;
+    size_t blocks = pynn_cut_rows(batch->count).row_cuts;
+    for (size_t b = 0; b < blocks; b++) {
+        finite = finite && workspace->finite[b];
+        if (!has_loss) continue;
+        sums->loss += workspace->parts[b].loss;
+        sums->correct += workspace->parts[b].correct;
+        sums->rows += workspace->parts[b].rows;
+    }
+    return finite && (!has_loss || isfinite(sums->loss));
+}
+
+bool pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
     pynn_workspace *workspace = batch->workspace;
     uint64_t mode = pynn_flush_denormals();
     size_t steps = step_count(batch);
@@ -273,15 +289,8 @@ void pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
         end = piece.end;
         pynn_team_run(workspace->team, pynn_grid_count(&piece.grid), task, &piece);
     }
-    if (batch->purpose == PYNN_FOR_GRADIENT) pynn_accumulate(batch);
-    if (batch->purpose == PYNN_FOR_GRADIENT || batch->purpose == PYNN_FOR_SUMS) {
-        /* Always in the same order. */
-        size_t blocks = pynn_cut_rows(batch->count).row_cuts;
-        for (size_t b = 0; b < blocks; b++) {
-            sums->loss += workspace->parts[b].loss;
-            sums->correct += workspace->parts[b].correct;
-            sums->rows += workspace->parts[b].rows;
-        }
-    }
+    bool finite = add_parts(batch, sums);
+    if (batch->purpose == PYNN_FOR_GRADIENT && finite) pynn_accumulate(batch);
     pynn_restore_denormals(mode);
+    return finite;
 }

@@ -67,7 +67,7 @@ typedef enum pynn_status {
     PYNN_UNKNOWN_LAYER = 21,  /* a layer kind, an initializer or a loss that does not exist */
 
     /* The numbers. */
-    PYNN_NOT_FINITE = 30, /* a loss, an output or a feature is infinite or not a number */
+    PYNN_NOT_FINITE = 30, /* a loss, an output, a feature or a parameter is infinite or not a number */
 
     /* The IDX parser. */
     PYNN_IDX_SHORT_HEADER = 40,   /* too short for the header it claims to have */
@@ -343,8 +343,8 @@ PYNN_API void pynn_dropout_mask(uint64_t seed, uint64_t step, size_t layer, floa
  *   gradients   (parameter_count,), overwritten
  *   sums        added to
  * Returns PYNN_INVALID_ARGUMENT, PYNN_WORKSPACE_MISMATCH, PYNN_ROW_OUT_OF_RANGE or
- * PYNN_LABEL_OUT_OF_RANGE, before anything is written; PYNN_NOT_FINITE, after all is, where the loss is
- * not. */
+ * PYNN_LABEL_OUT_OF_RANGE, before anything is written; PYNN_NOT_FINITE where the loss or a feature is not,
+ * with the gradients as they were and the rows counted in *sums. */
 PYNN_API pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, const uint32_t *rows,
                                    size_t count, const float *parameters, float *gradients,
                                    pynn_sums *sums);
@@ -361,8 +361,9 @@ PYNN_API pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *d
  * Nothing is allocated, but for the team's threads when they are first needed. All arguments, row indices
  * and labels of the steps are checked before the first step; returns PYNN_INVALID_ARGUMENT,
  * PYNN_WORKSPACE_MISMATCH, PYNN_ROW_OUT_OF_RANGE or PYNN_LABEL_OUT_OF_RANGE with the parameters as they
- * were. Returns PYNN_NOT_FINITE after the first step whose loss is not: the parameters are lost, and the
- * growth of sums->rows tells the step. */
+ * were. Returns PYNN_NOT_FINITE in the first step that has a loss or a feature that is not: the parameters
+ * are as the step before left them, the rows are counted, and so the growth of sums->rows tells the step.
+ * And it returns that after the last step where a parameter or a moment is not finite any more. */
 PYNN_API pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
                                 size_t count, size_t batch_size, size_t first_step, size_t last_step,
                                 const pynn_optimizer *optimizer, pynn_state *state, float *parameters,

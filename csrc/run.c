@@ -1,10 +1,8 @@
 /* run.c: the public calls that train and use a network: check everything, cut the work, run it. */
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 #include "internal.h"
-#include "vector.h"
 
 /* The checks that all calls share. */
 static pynn_status check_data(const pynn_workspace *workspace, const pynn_data *data,
@@ -63,8 +61,7 @@ pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, cons
                         .sparse = is_sparse(workspace, data, count),
                         .alpha = 1.0f,
                         .target = gradients};
-    pynn_run_batch(&batch, sums);
-    return isfinite(sums->loss) ? PYNN_OK : PYNN_NOT_FINITE;
+    return pynn_run_batch(&batch, sums) ? PYNN_OK : PYNN_NOT_FINITE;
 }
 
 static bool has_dropout(const pynn_network *network) {
@@ -117,21 +114,18 @@ static pynn_status check_optimizer(const pynn_workspace *workspace, const pynn_o
     return needs >= 3 && state->second == NULL ? PYNN_INVALID_ARGUMENT : PYNN_OK;
 }
 
-/* One step. Plain SGD makes it with the gradient's products, P = -learning_rate * dP + 1 * P. */
-static void run_step(pynn_batch *batch, const pynn_optimizer *optimizer, double rate, pynn_state *state,
+/* One step. Plain SGD makes it with the gradient's products, P = -learning_rate * dP + 1 * P. Where the
+ * loss or a feature is not finite there is no update, and the result is false. */
+static bool run_step(pynn_batch *batch, const pynn_optimizer *optimizer, double rate, pynn_state *state,
                      float *parameters, pynn_sums *sums) {
-    if (pynn_optimizer_needs(optimizer) == 0) {
-        batch->alpha = (float)-rate;
-        batch->beta = 1.0f;
-        batch->target = parameters;
-        pynn_run_batch(batch, sums);
-    } else {
-        batch->alpha = 1.0f;
-        batch->target = state->gradients;
-        pynn_run_batch(batch, sums);
-        pynn_update(batch->workspace, optimizer, rate, state, parameters);
-    }
+    bool is_plain = pynn_optimizer_needs(optimizer) == 0;
+    batch->alpha = is_plain ? (float)-rate : 1.0f;
+    batch->beta = is_plain ? 1.0f : 0.0f;
+    batch->target = is_plain ? parameters : state->gradients;
+    if (!pynn_run_batch(batch, sums)) return false;
+    if (!is_plain) pynn_update(batch->workspace, optimizer, rate, state, parameters);
     if (state != NULL) state->step++;
+    return true;
 }
 
 pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
@@ -161,45 +155,28 @@ pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const u
         batch.count = end - first < batch_size ? end - first : batch_size;
         batch.rows = order != NULL ? order + first : NULL;
         batch.first = first;
-        run_step(&batch, optimizer, rate_at(optimizer, step - first_step), state, parameters, sums);
-        if (!isfinite(sums->loss)) return PYNN_NOT_FINITE;
+        if (!run_step(&batch, optimizer, rate_at(optimizer, step - first_step), state, parameters, sums))
+            return PYNN_NOT_FINITE;
     }
-    return PYNN_OK;
+    return pynn_state_is_finite(workspace, optimizer, state, parameters) ? PYNN_OK : PYNN_NOT_FINITE;
 }
 
 /* ---------------------------------------------------------------- use */
 
-/* Infinity and NaN have all bits of the exponent set. Bits, as a sum of floats would be no vector loop. */
-PYNN_KERNEL(bool, all_finite, (size_t count, const float *x), (count, x)) {
-    const uint32_t exponent = 0x7F800000;
-    uint32_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        found |= (bits & exponent) == exponent;
-    }
-    return found == 0;
-}
-
-/* Where activations saturate, an infinite feature would not show in the outputs. */
-static bool features_finite(const pynn_workspace *workspace, const pynn_data *data, size_t first_row,
-                            size_t last_row) {
-    size_t inputs = workspace->network->inputs;
-    if (data->feature_type == PYNN_FEATURES_UINT8) return true;
-    return all_finite((last_row - first_row) * inputs, (const float *)data->features + first_row * inputs);
-}
-
 /* Run rows first_row <= r < last_row through the workspace, PYNN_ROWS_AT_A_TIME of them at a time: in every
- * workspace that holds so many the results are the same. */
-static void run_rows(pynn_batch *batch, size_t first_row, size_t last_row, pynn_sums *sums) {
+ * workspace that holds so many the results are the same. Whether all features, and the sum of losses where
+ * there is one, are finite. */
+static bool run_rows(pynn_batch *batch, size_t first_row, size_t last_row, pynn_sums *sums) {
     size_t most = batch->workspace->max_batch;
+    bool finite = true;
     if (most > PYNN_ROWS_AT_A_TIME) most = PYNN_ROWS_AT_A_TIME;
     for (size_t first = first_row; first < last_row; first += batch->count) {
         batch->first = first;
         batch->count = last_row - first < most ? last_row - first : most;
-        pynn_run_batch(batch, sums);
+        finite = pynn_run_batch(batch, sums) && finite;
         if (batch->out != NULL) batch->out += batch->count * batch->workspace->network->outputs;
     }
+    return finite;
 }
 
 pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
@@ -216,9 +193,7 @@ pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size
                         .parameters = parameters,
                         .purpose = PYNN_FOR_SUMS,
                         .sparse = is_sparse(workspace, data, last_row - first_row)};
-    run_rows(&batch, first_row, last_row, sums);
-    bool finite = isfinite(sums->loss) && features_finite(workspace, data, first_row, last_row);
-    return finite ? PYNN_OK : PYNN_NOT_FINITE;
+    return run_rows(&batch, first_row, last_row, sums) ? PYNN_OK : PYNN_NOT_FINITE;
 }
 
 pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
@@ -237,8 +212,7 @@ pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_
                         .purpose = output == PYNN_LOGITS ? PYNN_FOR_LOGITS : PYNN_FOR_PROBABILITIES,
                         .sparse = is_sparse(workspace, data, last_row - first_row),
                         .out = out};
-    run_rows(&batch, first_row, last_row, NULL);
+    bool finite = run_rows(&batch, first_row, last_row, NULL);
     size_t count = (last_row - first_row) * workspace->network->outputs;
-    bool finite = all_finite(count, out) && features_finite(workspace, data, first_row, last_row);
-    return finite ? PYNN_OK : PYNN_NOT_FINITE;
+    return finite && pynn_all_finite(count, out) ? PYNN_OK : PYNN_NOT_FINITE;
 }

@@ -40,6 +40,8 @@ static void lay_out(pynn_workspace *workspace, memory_layout *layout) {
     workspace->weights = take(layout, batch, 1, sizeof(float));
     workspace->parts = take(layout, batch, 1, sizeof(pynn_sums));
     workspace->squares = take(layout, pynn_update_tasks(network), 1, sizeof(double));
+    workspace->sound = take(layout, pynn_update_tasks(network), 1, sizeof(bool));
+    workspace->finite = take(layout, batch, 1, sizeof(bool));
     for (size_t l = 0; l < network->layer_count; l++) {
         const network_layer *layer = &network->layers[l];
         if (layer->in_place) {

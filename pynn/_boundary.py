@@ -335,7 +335,7 @@ class Data:
             assert answers.dtype == _FLOAT32 and answers.ndim == 2
             self._answers = self.handle.targets = ffi.from_buffer("float[]", answers)
 
-    def find_not_finite(self, rows: npt.NDArray[np.uint32] | None = None) -> tuple[int, str] | None:
+    def find_not_finite(self, rows: npt.NDArray[Any] | None = None) -> tuple[int, str] | None:
         """The first of some rows, or of all, with a feature that is not finite.
 
         Returns:
@@ -530,8 +530,8 @@ class Workspace:
         """Run steps first_step <= s < last_step of an epoch; parameters change in place.
 
         An epoch is of all data, or of the rows that `order` names. Adds to `sums`, or to zero, and
-        returns what they are then. After the first step whose loss is not finite it raises
-        NotFinite.
+        returns what they are then. NotFinite is raised in the first step whose loss or features
+        are not finite, before its update; and after the last one for parameters or moments.
         """
         sums = RunningSums(NO_SUMS) if sums is None else sums
         assert order is None or (order.dtype == np.uint32 and order.flags.c_contiguous)

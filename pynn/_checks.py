@@ -28,6 +28,12 @@ def describe(value: object) -> str:
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
+def shown(number: float) -> str:
+    """A number as one writes it: 1000 and not 1000.0, but with all the digits that it has."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number).removesuffix(".0")
+
+
 def printable(text: str, longest: int) -> str:
     """Text that may be long, or no text at all, for an error: a terminal obeys nothing in it."""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
@@ -75,8 +81,10 @@ def real(
     inside = (above is None or number > above) and (least is None or number >= least)
     tiny = 0 < abs(number) < MIN_FLOAT32
     if not inside or tiny or not -MAX_FLOAT32 <= number <= MAX_FLOAT32 or not number < below:
-        limit = f"at least {least:g}" if above is None else f"greater than {above:g}"
-        upper = "finite as a float32" if below == math.inf else f"less than {below:g}"
+        limit = f"greater than {shown(above or 0)}" if least is None else f"at least {shown(least)}"
+        upper = "finite as a float32" if below == math.inf else f"less than {shown(below)}"
+        if tiny and inside:
+            upper += f", and 0 or at least {MIN_FLOAT32:.2g}"
         raise ArgumentError(f"{name} must be {limit} and {upper}, got {describe(value)}")
     return number
 

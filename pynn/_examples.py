@@ -95,8 +95,8 @@ def divide(spec: Spec, seed: int, data: Data, fraction: float) -> tuple[Rows, Ro
     held_count = round(fraction * count)
     if not 0 < held_count < count:
         raise ArgumentError(
-            f"validation must leave examples to train on and to validate with, got {fraction:g} of"
-            f" {count}"
+            f"validation must leave examples to train on and to validate with, got"
+            f" {_checks.shown(fraction)} of {count}"
         )
     if spec.loss == "softmax_cross_entropy":
         assert data.answers is not None

@@ -36,7 +36,7 @@ from pynn._reading import refuse
 from pynn._run import Plan, Run, fingerprint
 from pynn._spec import Spec
 from pynn._stopping import EarlyStopping
-from pynn._training import OnEpoch, OnProgress, Trainer, paced
+from pynn._training import OnEpoch, OnProgress, Trainer, diagnose, explain, paced
 from pynn._workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -168,9 +168,9 @@ class Model:
         Raises:
             ArgumentTypeError: An argument has the wrong type or dtype.
             ArgumentError: An argument has the wrong value or shape.
-            DivergenceError: A loss or the parameters stopped being finite. The message names the
-                epoch and step; the model goes back to its checkpoint, if there is one and no other
-                run has replaced it.
+            DivergenceError: A loss, a parameter or a moment of the optimizer stopped being finite.
+                The message names the epoch and step; the model goes back to its checkpoint, if
+                there is one and no other run has replaced it.
             OSError: The checkpoint cannot be written.
             OutOfMemoryError: There is no memory for a batch of this size.
             ClosedError: The model is closed.
@@ -239,8 +239,10 @@ class Model:
 
         Raises:
             ArgumentTypeError: An argument has the wrong type or dtype.
-            ArgumentError: An argument has the wrong value or shape.
-            DivergenceError: The loss stopped being finite, and the parameters are lost.
+            ArgumentError: An argument has the wrong value or shape; or a feature is not finite,
+                and the model is as the step before left it.
+            DivergenceError: The loss, a parameter or a moment of the optimizer stopped being
+                finite, and the parameters are lost.
             OutOfMemoryError: There is no memory for a batch of this size.
             ClosedError: The model is closed.
             PynnError: As for `fit`.
@@ -252,16 +254,17 @@ class Model:
             size = _checks.integer("batch_size", batch_size, least=1)
         size = min(size, data.rows)
         used = _fit_arguments.optimizer(optimizer)
-        order = np.arange(data.rows, dtype=np.uint32)
-        sums = RunningSums(Sums())
+        sums, steps = RunningSums(Sums()), -(-data.rows // size)
         with self._lock_of_only_fit("partial_fit"):
             self._training_call = "partial_fit"
             self._resumed = None
             try:
-                for first, last in paced(0, -(-data.rows // size)):
-                    self._train(data, order, size, first, last, used, sums)
+                for first, last in paced(0, steps):
+                    self._train(data, None, size, first, last, used, sums)
             except NotFinite:
-                raise _not_finite("the loss", data) from None
+                fault = diagnose(self, sums.read(), size, steps)
+                rows = np.arange(data.rows)[fault.rows]
+                raise explain(fault, data, rows, used) from None
         return Evaluation(*sums.read().mean(self._spec.answers))
 
     def _start(self, plan: Plan, *, validated: bool) -> Run:
@@ -755,14 +758,14 @@ class Model:
     def _train(
         self,
         data: Data,
-        order: npt.NDArray[np.uint32],
+        order: npt.NDArray[np.uint32] | None,
         batch_size: int,
         first: int,
         last: int,
         optimizer: Optimizer,
         sums: RunningSums,
     ) -> None:
-        """Steps first <= s < last of an epoch."""
+        """Steps first <= s < last of an epoch, of the rows in `order` or of all as they are."""
         before = self._state.step
         update = optimizer._update(before, before + last - first)
         with self._lock:

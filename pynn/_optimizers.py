@@ -57,6 +57,11 @@ class Optimizer(Arguments):
             rates[step - first] = _checks.real(name, rate, least=0.0)
         return rates
 
+    def _rate_in_words(self) -> str:
+        """For an error: the learning rate as the caller gave it."""
+        rate = self.learning_rate
+        return "that of the schedule" if callable(rate) else _checks.shown(rate)
+
     def _update(self, first: int, last: int) -> Update:
         """For the C library: what steps first <= s < last do."""
         rest = {

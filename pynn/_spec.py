@@ -6,6 +6,7 @@ import sys
 from typing import Any, NamedTuple
 
 from pynn._boundary import Layer, Loss
+from pynn._checks import shown
 from pynn._errors import ArgumentError
 
 MAX_WIDTH = 2**31 - 1
@@ -41,8 +42,8 @@ class Spec(NamedTuple):
     @property
     def loss_name(self) -> str:
         """The loss with what it takes."""
-        smoothing = f"(label_smoothing={self.label_smoothing:g})" if self.label_smoothing else ""
-        return self.loss + smoothing
+        share = self.label_smoothing
+        return f"{self.loss}(label_smoothing={shown(share)})" if share else self.loss
 
     def __str__(self) -> str:
         return " -> ".join([str(self.inputs), *map(str, self.layers), self.loss_name])

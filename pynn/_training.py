@@ -5,18 +5,21 @@ A run is at a boundary between two steps whenever Python can look: see `_run` fo
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 
 from pynn import _boundary
 from pynn._boundary import Data, NotFinite, RunningSums, Sums
-from pynn._errors import ArgumentError, DivergenceError, FileFormatError
+from pynn._errors import ArgumentError, DivergenceError, FileFormatError, PynnError
 from pynn._examples import Examples
 from pynn._history import EpochResult, Evaluation, History, Progress
+from pynn._optimizers import Optimizer
 from pynn._run import Position, Run
 
 if TYPE_CHECKING:
@@ -141,14 +144,14 @@ class Trainer:
                 self.run.position.sums,
             )
         except NotFinite:
-            place = f"step {self.run.step} of {plan.steps}"
-            self._fail(place, "the loss is not finite any more")
+            sums = self.run.position.sums.read()
+            self._fail(diagnose(self.model, sums, plan.batch_size, plan.steps))
         self.seconds += time.perf_counter() - began
 
     def _end_epoch(self) -> None:
         """Validate, and go on to the next epoch."""
         run, plan = self.run, self.run.plan
-        self._check_parameters("after its last step")
+        self._check_model(after(plan.steps, plan.steps))
         held_out = self.examples.held_out
         tested = None if held_out is None else self._validate(held_out)
         loss, accuracy = run.position.sums.read().mean(self.model._spec.answers)
@@ -162,6 +165,8 @@ class Trainer:
         is_best = stopping is not None and stopping._best_epoch(results) == result.epoch
         if stopping is not None and stopping.restore_best and is_best:
             best = self.model._parameter_array.copy()
+            if not np.isfinite(best).all():  # another thread wrote into them meanwhile
+                self._fail(Fault(after(plan.steps, plan.steps), PARAMETERS))
         run.position = Position(results, RunningSums(Sums()), best)
         self.model._epochs_trained = run.epochs_trained
         if self.checkpoint is not None and (self.checkpoint.every == 0 or run.is_over):
@@ -169,6 +174,8 @@ class Trainer:
         for callback in self.on_epoch:
             answer = callback(result)
             self.stopped |= isinstance(answer, (bool, np.bool_)) and bool(answer)
+        if self.on_epoch:
+            self._check_model("after its callbacks", result.epoch, trained=False)
         if self.stopped and self.checkpoint is not None and self.checkpoint.every > 0:
             self._save()
 
@@ -195,45 +202,112 @@ class Trainer:
     def _save(self) -> None:
         if self.checkpoint is None:
             return
-        self._check_parameters(f"after step {self.run.step}")
+        self._check_model(f"after step {self.run.step}")
         self.model._save(self.checkpoint.path, self.run)
         self.is_kept = True
 
-    def _check_parameters(self, place: str) -> None:
-        if not np.isfinite(self.model._parameter_array).all():
-            self._fail(place, "some parameters are not finite any more")
+    def _check_model(self, place: str, epoch: int | None = None, *, trained: bool = True) -> None:
+        """Whoever wrote into the model: a step, a callback, or another thread."""
+        if (what := not_finite(self.model)) is not None:
+            self._fail(Fault(place, what, trained=trained), epoch)
 
-    def _fail(self, place: str, what: str) -> NoReturn:
-        """Go back to the last checkpoint, and say what is wrong and what to try.
-
-        A feature that is infinite may show a step after its own, where an activation saturates: so
-        all that the epoch has seen are looked at.
-        """
+    def _fail(self, fault: Fault, epoch: int | None = None) -> NoReturn:
+        """Go back to the last checkpoint, and say what is wrong and what to try."""
         self.failed = True
-        run, plan = self.run, self.run.plan
-        epoch = f"epoch {run.epoch + 1}"
-        back = self._go_back()  # at once: to look may be interrupted
-        bad = self.examples.data.find_not_finite(self.order[: run.position.sums.read().rows])
-        if bad is not None:
-            step = f"step {bad[0] // plan.batch_size + 1} of {plan.steps}"
-            raise ArgumentError(f"{epoch}, {step}: {bad[1]}: {CORRECT}; {back}") from None
-        rate = plan.optimizer.learning_rate
-        than = "that of the schedule" if callable(rate) else f"{rate:g}"
-        raise DivergenceError(
-            f"{epoch}, {place}: {what}: try a smaller learning rate than {than}, features scaled to"
-            f" about 1, or another init; {back}"
-        ) from None
+        run = self.run
+        back, why = self._go_back()  # at once: to look may be interrupted
+        named = f"epoch {run.epoch + 1 if epoch is None else epoch}, {fault.place}"
+        rows = self.order[fault.rows]
+        fault = fault._replace(place=named)
+        raise explain(fault, self.examples.data, rows, run.plan.optimizer, back, why) from None
 
-    def _go_back(self) -> str:
-        """Go back to the last checkpoint, if it is there and of this run; what came of it."""
-        why = ""
-        if self.checkpoint is not None and self.is_kept:
-            try:
-                place = self.model._go_back_to(self.checkpoint.path, self.run.id)
-                return f"the model is back at its last checkpoint, {place}"
-            except (OSError, FileFormatError, MemoryError) as error:
-                why = f", as its checkpoint cannot be used ({error})"
-        return f"the model's parameters are lost{why}: build it or load it anew"
+    def _go_back(self) -> tuple[str | None, str]:
+        """Go back to the last checkpoint, if it is there and of this run.
+
+        Returns:
+            Where the model is now; or None, and why it could not go back, if it was to.
+        """
+        if self.checkpoint is None or not self.is_kept:
+            return None, ""
+        try:
+            place = self.model._go_back_to(self.checkpoint.path, self.run.id)
+        except (OSError, FileFormatError, MemoryError) as error:
+            return None, f", as its checkpoint cannot be used ({error})"
+        return f"the model is back at its last checkpoint, {place}", ""
+
+
+NO_ROWS = slice(0)
+PARAMETERS = "some parameters are not finite any more"
+
+
+class Fault(NamedTuple):
+    """Where a training went wrong, and what is not finite, in words."""
+
+    place: str
+    what: str
+    rows: slice = NO_ROWS
+    """Of the order: those of the step that failed, where it may be for their features."""
+    trained: bool = True
+    """Whether steps may be to blame, and not a callback alone."""
+
+
+def after(step: int, steps: int) -> str:
+    """Where an epoch, or a call of `partial_fit`, stands after one of its steps."""
+    return "after its last step" if step == steps else f"after step {step}"
+
+
+def not_finite(model: Model) -> str | None:
+    """What of a model is not finite, in words; None if all is."""
+    if not np.isfinite(model._parameter_array).all():
+        return PARAMETERS
+    if not all(np.isfinite(moment).all() for moment in model._state.moments):
+        return "some of the optimizer's moments are not finite any more"
+    return None
+
+
+def diagnose(model: Model, sums: Sums, batch_size: int, steps: int) -> Fault:
+    """What the C library stopped for, in a step or after the last of a call.
+
+    A step with a loss or a feature that is not finite makes no update. So parameters that are not
+    finite then are the work of the step before: which step is named does not depend on how steps
+    were cut into calls.
+    """
+    step = -(-sums.rows // batch_size)
+    what = not_finite(model)
+    if what is not None:
+        return Fault(after(step if math.isfinite(sums.loss) else step - 1, steps), what)
+    rows = slice((step - 1) * batch_size, sums.rows)
+    return Fault(f"step {step} of {steps}", "the loss is not finite any more", rows)
+
+
+def explain(
+    fault: Fault,
+    data: Data,
+    rows: npt.NDArray[Any],
+    optimizer: Optimizer,
+    back: str | None = None,
+    why: str = "",
+) -> PynnError:
+    """The error for a fault: what is wrong and what to try.
+
+    Args:
+        fault: The fault.
+        data: What was trained on.
+        rows: Which rows of it may have been the cause.
+        optimizer: What made the steps.
+        back: Where the model is now, if it went back.
+        why: What to say of it if it could not.
+    """
+    bad = data.find_not_finite(rows)
+    if bad is not None:
+        left = back or f"the model is as the step before left it{why}"
+        return ArgumentError(f"{fault.place}: {bad[1]}: {CORRECT}; {left}")
+    advice = (
+        f": try a smaller learning rate than {optimizer._rate_in_words()}, features scaled to about"
+        " 1, or another init"
+    )
+    left = back or f"the model's parameters are lost{why}: build it or load it anew"
+    return DivergenceError(f"{fault.place}: {fault.what}{advice if fault.trained else ''}; {left}")
 
 
 def paced(

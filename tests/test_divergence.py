@@ -113,7 +113,61 @@ def test_bad_feature_is_found_in_the_step_that_sees_it(
         " (feature 12): correct or remove such examples"
     )
     assert "np.nan_to_num" in message
-    assert message.endswith("the model's parameters are lost: build it or load it anew")
+    assert message.endswith("; the model is as the step before left it")
+
+
+@pytest.mark.parametrize("cut", [step_by_step, all_at_once])
+@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "gelu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("kind", [pynn.SGD, pynn.Adam])
+def test_activation_before_the_first_dense_layer_hides_nothing(
+    cut: Any,
+    value: float,
+    activation: str,
+    kind: type[pynn.SGD],
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The step that sees the feature is refused; the model is that of the steps before it."""
+    monkeypatch.setattr(_training, "paced", cut)
+    x, y = examples(rng)
+    model, other = first_activation(activation), first_activation(activation)
+    row = order_of(1)[3 * BATCH]
+    x[row, 2] = value
+    message = refused(ARGUMENT, lambda: fit(model, x, y, optimizer=kind(), validation=(x, y)))
+    assert message.startswith(f"epoch 1, step 4 of {STEPS}: features[{row}] holds {value} (feature")
+    before = order_of(1)[: 3 * BATCH]
+    other.partial_fit(x[before], y[before], batch_size=BATCH, optimizer=kind())
+    assert_same(model, other)
+    assert model.steps_trained == other.steps_trained == 3
+
+
+def first_activation(activation: str) -> pynn.Model:
+    """A model whose first layer is an activation."""
+    chain = getattr(pynn.Builder().input(30), activation)()
+    model: pynn.Model = chain.dense(4).softmax_cross_entropy().build(seed=5)
+    return model
+
+
+@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_partial_fit_refuses_a_bad_feature(
+    value: float, path: str, activation: str, rng: np.random.Generator
+) -> None:
+    """With the step and the row; the model is as the step before left it, and can go on."""
+    density, width = PATHS[path]
+    x, y = examples(rng, density)
+    x[40, 12] = value
+    model, other = build(width, activation), build(width, activation)
+    message = refused(ARGUMENT, lambda: model.partial_fit(x, y, batch_size=BATCH))
+    assert message == (
+        f"step 3 of {STEPS}: features[40] holds {value} (feature 12): correct or remove such"
+        " examples, for instance with np.nan_to_num; the model is as the step before left it"
+    )
+    other.partial_fit(x[:32], y[:32], batch_size=BATCH)
+    assert_same(model, other)
+    model.partial_fit(x[48:], y[48:], batch_size=BATCH)
 
 
 def test_first_bad_feature_is_named(rng: np.random.Generator) -> None:
@@ -295,9 +349,9 @@ def test_high_rate_is_told_where_it_shows(
         lambda: fit(build(width), x, y, epochs=40, optimizer=pynn.SGD(learning_rate=rate)),
     )
     place, what = message.split(": ")[:2]
-    if step == 1 and "after its last step" in place:
-        epoch, step = epoch - 1, STEPS  # its parameters were looked at before the next step
-        assert place == f"epoch {epoch}, after its last step"
+    if "after" in place:
+        last = "its last step" if step == STEPS else f"step {step}"
+        assert place == f"epoch {epoch}, after {last}"
         assert what.startswith("some parameters are not finite")
     else:
         assert place == f"epoch {epoch}, step {step} of {STEPS}"
@@ -419,6 +473,94 @@ def test_ctrl_c_while_the_fault_is_looked_for_leaves_good_parameters(
     assert model.epochs_trained == 1
 
 
+@pytest.mark.parametrize("kind", [pynn.SGD, pynn.Adam])
+@pytest.mark.parametrize("options", [{}, {"max_gradient_norm": 1e30}])
+def test_partial_fit_does_not_return_parameters_that_are_not_finite(
+    kind: type[pynn.SGD], options: dict[str, Any], rng: np.random.Generator
+) -> None:
+    """Where the loss of its last step is finite and the update is not, it says so."""
+    x, y = examples(rng)
+    model = build()
+    optimizer = kind(learning_rate=3e38, **options)
+    message = refused(DIVERGED, lambda: model.partial_fit(x * 1e6, y, optimizer=optimizer))
+    assert message == (
+        "after its last step: some parameters are not finite any more: try a smaller learning rate"
+        " than 3e+38, features scaled to about 1, or another init; the model's parameters are lost:"
+        " build it or load it anew"
+    )
+
+
+def test_moments_that_are_not_finite_are_an_error() -> None:
+    """A squared gradient that is no float: its parameter would never move again."""
+    x = np.full((4, 1), 1e25, np.float32)
+    model = pynn.Builder().input(1).dense(1).mean_squared_error().build()
+    model.parameters["dense1.weight"][:] = 0.0
+    message = refused(
+        DIVERGED,
+        lambda: fit(model, x, np.ones(4), epochs=1, batch_size=4, optimizer=pynn.Adam()),
+    )
+    assert message.startswith(
+        "epoch 1, after its last step: some of the optimizer's moments are not finite any more: try"
+        " a smaller learning rate than 0.001, "
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown"), [(1e30, "1e+30"), (123456789, "123456789"), (1e8 + 0.125, "100000000.125")]
+)
+def test_divergence_names_the_rate_that_was_given(
+    rate: float, shown: str, rng: np.random.Generator
+) -> None:
+    """With all its digits."""
+    x, y = examples(rng)
+    message = refused(
+        DIVERGED,
+        lambda: fit(build(), 1000 * x, y, epochs=40, optimizer=pynn.SGD(learning_rate=rate)),
+    )
+    assert f"try a smaller learning rate than {shown}, " in message
+
+
+def test_best_parameters_are_looked_at_when_they_are_kept(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may write into them after the epoch's steps."""
+    x, y = examples(rng)
+    model = build()
+    evaluate = model._evaluate
+
+    def spoil(data: _boundary.Data) -> pynn.Evaluation:
+        figures = evaluate(data)
+        model.parameters["dense1.weight"][0, 0] = np.nan
+        return figures
+
+    monkeypatch.setattr(model, "_evaluate", spoil)
+    stopping = pynn.EarlyStopping()
+    message = refused(
+        DIVERGED, lambda: fit(model, x, y, validation=(x, y), early_stopping=stopping)
+    )
+    assert message.startswith("epoch 1, after its last step: some parameters are not finite any")
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_callback_cannot_leave_parameters_that_are_not_finite(
+    stops: bool, rng: np.random.Generator
+) -> None:
+    """Not even after the last epoch."""
+    x, y = examples(rng)
+    model = build()
+
+    def spoil(result: pynn.EpochResult) -> bool:
+        if stops or result.epoch == result.epochs:
+            model.parameters["dense2.bias"][1] = np.inf
+        return stops
+
+    message = refused(DIVERGED, lambda: fit(model, x, y, on_epoch=spoil))
+    assert message == (
+        f"epoch {1 if stops else 3}, after its callbacks: some parameters are not finite any more;"
+        " the model's parameters are lost: build it or load it anew"
+    )
+
+
 # ------------------------------------------------------------ bad parameters
 
 
@@ -472,7 +614,7 @@ def test_bad_parameters_are_not_kept(
 def test_parameters_that_a_callback_spoils_are_found(
     rng: np.random.Generator, tmp_path: Path
 ) -> None:
-    """In the first step of the next epoch; the model goes back to the end of the one before."""
+    """Before the next epoch; the model goes back to the end of the one before."""
     x, y = examples(rng)
     model, other = build(), build()
 
@@ -483,8 +625,10 @@ def test_parameters_that_a_callback_spoils_are_found(
     message = refused(
         DIVERGED, lambda: fit(model, x, y, on_epoch=spoil, checkpoint=tmp_path / "run")
     )
-    assert message.startswith(f"epoch 3, step 1 of {STEPS}: the loss is not finite any more")
-    assert message.endswith("the model is back at its last checkpoint, epoch 3, step 0")
+    assert message == (
+        "epoch 2, after its callbacks: some parameters are not finite any more; the model is back"
+        " at its last checkpoint, epoch 3, step 0"
+    )
     fit(other, x, y, epochs=2)
     assert_same(model, other)
     assert model.epochs_trained == 2

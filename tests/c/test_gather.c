@@ -86,8 +86,13 @@ static bool check_gather(const pynn_batch *batch, size_t begin, size_t end) {
     memset(others, 0xA5, sizeof others);
     memset(place, 0xA5, BATCH * inputs * sizeof(pynn_entry));
     memset(workspace->labels, 0xA5, BATCH * sizeof *workspace->labels);
-    pynn_gather(batch, (pynn_tile){begin, end, 0, inputs});
-    bool holds = true;
+    bool finite = pynn_gather(batch, (pynn_tile){begin, end, 0, inputs}), expected = true;
+    for (size_t n = begin; n < end; n++) {
+        size_t row = batch->rows != NULL ? batch->rows[n] : batch->first + n;
+        for (size_t i = 0; i < inputs; i++)
+            expected = expected && isfinite(nth_feature(batch->data, row * inputs + i));
+    }
+    bool holds = CHECK_EQ(finite, expected);
     for (size_t n = 0; n < BATCH && holds; n++) {
         size_t row = batch->rows != NULL ? batch->rows[n] : batch->first + n;
         bool asked_for = n >= begin && n < end;
