@@ -24,7 +24,10 @@ def describe(value: object) -> str:
     """What an error calls a value: an array by shape and dtype, the rest by type and repr."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no int of more than some thousand digits
+        return f"{type(value).__name__} of very many digits"
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
@@ -59,7 +62,8 @@ def integer(name: str, value: object, *, least: int, most: int | None = None) ->
         raise ArgumentTypeError(f"{name} must be an integer, got {describe(value)}") from None
     if number < least or (most is not None and number > most):
         limits = f"at least {least}" if most is None else f"in [{least}, {most}]"
-        raise ArgumentError(f"{name} must be {limits}, got {number}")
+        got = number if -(10**99) < number < 10**99 else describe(number)
+        raise ArgumentError(f"{name} must be {limits}, got {got}")
     return number
 
 

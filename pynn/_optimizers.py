@@ -48,13 +48,12 @@ class Optimizer(Arguments):
         """The learning rates of steps first <= s < last."""
         if not callable(self.learning_rate):
             return np.full(last - first, self.learning_rate)
+        from pynn._schedules import check_value
+
         rates = np.empty(last - first)
         for step in range(first, last):
-            rate: object = self.learning_rate(step)
-            if isinstance(rate, float) and 0.0 < rate < _checks.MIN_FLOAT32:
-                rate = 0.0  # what it is as a float32, where a schedule has all but ended
             name = f"learning_rate: what it gives for step {step}"
-            rates[step - first] = _checks.real(name, rate, least=0.0)
+            rates[step - first] = check_value(name, self.learning_rate(step))
         return rates
 
     def _rate_in_words(self) -> str:

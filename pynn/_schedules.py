@@ -8,7 +8,10 @@ from typing import Any
 
 from pynn import _checks
 from pynn._arguments import Arguments
-from pynn._errors import ArgumentTypeError
+from pynn._errors import ArgumentError, ArgumentTypeError
+
+MOST_STEPS = 2**62
+"""As many as a model counts."""
 
 
 class Schedule(Arguments):
@@ -68,13 +71,16 @@ class StepDecay(Schedule):
     def __init__(self, rate: float, every: int, factor: float = 0.1) -> None:
         super().__init__(
             rate=_checks.real("rate", rate, above=0.0),
-            every=_checks.integer("every", every, least=1),
+            every=_count("every", every, least=1),
             factor=_checks.real("factor", factor, above=0.0),
         )
 
     def __call__(self, step: int) -> float:
-        """The learning rate of a step."""
-        return float(self.rate * self.factor ** (step // self.every))
+        """The learning rate of a step; infinity where that is no number any more."""
+        try:
+            return float(self.rate * self.factor ** (step // self.every))
+        except OverflowError:
+            return math.inf if self.factor > 1.0 else 0.0
 
 
 class Cosine(Schedule):
@@ -103,7 +109,7 @@ class Cosine(Schedule):
     def __init__(self, rate: float, steps: int, least: float = 0.0) -> None:
         super().__init__(
             rate=_checks.real("rate", rate, above=0.0),
-            steps=_checks.integer("steps", steps, least=1),
+            steps=_count("steps", steps, least=1),
             least=_checks.real("least", least, least=0.0),
         )
 
@@ -139,7 +145,7 @@ class OneCycle(Schedule):
     def __init__(self, rate: float, steps: int, rise: float = 0.3) -> None:
         super().__init__(
             rate=_checks.real("rate", rate, above=0.0),
-            steps=_checks.integer("steps", steps, least=2),
+            steps=_count("steps", steps, least=2),
             rise=_checks.real("rise", rise, above=0.0, below=1.0),
         )
 
@@ -176,13 +182,14 @@ class WarmUp(Schedule):
     def __init__(self, schedule: Callable[[int], float] | float, steps: int) -> None:
         super().__init__(
             schedule=check_rate("schedule", schedule) if callable(schedule) else Constant(schedule),
-            steps=_checks.integer("steps", steps, least=1),
+            steps=_count("steps", steps, least=1),
         )
 
     def __call__(self, step: int) -> float:
         """The learning rate of a step."""
         if step < self.steps:
-            return self.schedule(0) * ((step + 1) / self.steps)
+            first = check_value("schedule: what it gives for step 0", self.schedule(0))
+            return first * ((step + 1) / self.steps)
         return self.schedule(step - self.steps)
 
 
@@ -230,3 +237,20 @@ def check_rate(name: str, rate: Callable[[int], float]) -> Callable[[int], float
             f" it, as in {rate.__name__}(...)"
         )
     return rate
+
+
+def _count(name: str, value: object, *, least: int) -> int:
+    """A number of steps."""
+    steps = _checks.integer(name, value, least=least)
+    if steps > MOST_STEPS:
+        raise ArgumentError(
+            f"{name} must be at most 2^62, as many as a model counts, got {_checks.describe(steps)}"
+        )
+    return steps
+
+
+def check_value(name: str, value: object) -> float:
+    """What a schedule gives, as it may be a callable of the caller's: a number that is a rate."""
+    if isinstance(value, float) and 0.0 < value < _checks.MIN_FLOAT32:
+        return 0.0  # what it is as a float32, where a schedule has all but ended
+    return _checks.real(name, value, least=0.0)

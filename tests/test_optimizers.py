@@ -278,6 +278,99 @@ def test_what_a_schedule_gives_is_checked(bad: Any, error: type[Exception]) -> N
         np.testing.assert_array_equal(view, before[name])
 
 
+ANYTHING: dict[str, tuple[Any, type[Exception]]] = {
+    "nan": (math.nan, pynn.ArgumentError),
+    "infinity": (math.inf, pynn.ArgumentError),
+    "beyond float32": (1e39, pynn.ArgumentError),
+    "an integer beyond floats": (10**400, pynn.ArgumentError),
+    "negative": (-0.1, pynn.ArgumentError),
+    "None": (None, pynn.ArgumentTypeError),
+    "str": ("0.1", pynn.ArgumentTypeError),
+    "bool": (True, pynn.ArgumentTypeError),
+    "complex": (0.1 + 0j, pynn.ArgumentTypeError),
+    "list": ([0.1], pynn.ArgumentTypeError),
+    "array": (np.array([0.1]), pynn.ArgumentTypeError),
+}
+
+
+@pytest.mark.parametrize("train", ["fit", "partial_fit"])
+@pytest.mark.parametrize("within", ["itself", "warm-up", "warm-up is over"])
+@pytest.mark.parametrize("name", ANYTHING)
+def test_a_schedule_may_give_anything(name: str, within: str, train: str) -> None:
+    """What is no rate is an error of ours that names the step, also below a warm-up."""
+    value, error = ANYTHING[name]
+
+    def rate(step: int) -> Any:
+        return value if step == (0 if within == "warm-up" else 2) else 0.1
+
+    schedule: Any = rate
+    if within != "itself":
+        schedule = pynn.schedules.WarmUp(rate, steps=3)
+    model = pynn.Builder().input(2).dense(2).softmax_cross_entropy().build()
+    x, y = np.ones((8, 2), np.float32), np.zeros(8, np.int64)
+    options: dict[str, Any] = {"batch_size": 1, "optimizer": pynn.SGD(learning_rate=schedule)}
+    if train == "fit":
+        options["epochs"] = 1
+    with pytest.raises(error) as caught:
+        getattr(model, train)(x, y, **options)
+    number = {"itself": 2, "warm-up": 0, "warm-up is over": 5}[within]
+    which = "schedule" if within == "warm-up" else "learning_rate"
+    assert str(caught.value).startswith(f"{which}: what it gives for step {number} must be ")
+
+
+def test_a_step_decay_may_grow_beyond_all_numbers() -> None:
+    """It is infinite then, and the step is refused by name."""
+    schedule = pynn.schedules.StepDecay(0.001, every=1, factor=2.0)
+    assert schedule(10) == 1.024
+    assert schedule(10**4) == math.inf
+    assert pynn.schedules.StepDecay(0.1, every=1)(10**400) == 0.0
+    model = pynn.Builder().input(1).dense(2).softmax_cross_entropy().build()
+    x, y = np.zeros((200, 1), np.float32), np.arange(200) % 2
+    model.fit(x, y, epochs=9, batch_size=200, optimizer=pynn.SGD(learning_rate=schedule))
+    model._state.restore(10**4, 0, None, [])
+    with pytest.raises(pynn.ArgumentError, match="for step 10000 must be at least 0 and finite as"):
+        model.partial_fit(x, y, optimizer=pynn.SGD(learning_rate=schedule))
+
+
+@pytest.mark.parametrize("steps", [2, 3, 10, 1000])
+@pytest.mark.parametrize("rise", [0.001, 0.3, 0.999])
+def test_one_cycle_stays_at_its_end(steps: int, rise: float) -> None:
+    """Behind its last step, however far, the rate is the last one, rate / 250,000."""
+    schedule = pynn.schedules.OneCycle(0.5, steps, rise=rise)
+    last = schedule(steps - 1)
+    assert last == pytest.approx(0.5 / 250_000)
+    assert [schedule(step) for step in (steps, steps + 1, 2 * steps, 10**6)] == [last] * 4
+    assert min(map(schedule, range(steps))) == last
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda steps: pynn.schedules.StepDecay(0.1, every=steps),
+        lambda steps: pynn.schedules.Cosine(0.1, steps),
+        lambda steps: pynn.schedules.OneCycle(0.1, steps),
+        lambda steps: pynn.schedules.WarmUp(0.1, steps),
+    ],
+)
+def test_schedules_take_as_many_steps_as_a_model_counts(make: Any) -> None:
+    """More are refused, and all that many can be counted with."""
+    schedule = make(2**62)
+    assert all(0.0 <= schedule(step) <= 0.1 for step in (0, 10, 2**62, 2**63))
+    with pytest.raises(pynn.ArgumentError, match="must be at most 2\\^62, as many as a model"):
+        make(10**400)
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_integers_of_many_digits_are_refused(digits: int) -> None:
+    """Also those that Python writes no more."""
+    with pytest.raises(pynn.ArgumentError, match="rate must be greater than 0 and finite"):
+        pynn.schedules.Constant(10**digits)
+    with pytest.raises(pynn.ArgumentError, match="every must be at least 1, got int"):
+        pynn.schedules.StepDecay(0.1, -(10**digits))
+    with pytest.raises(pynn.ArgumentError, match="every must be at most 2"):
+        pynn.schedules.StepDecay(0.1, 10**digits)
+
+
 def test_a_rate_may_fade_out_of_float32() -> None:
     """Where a schedule has become less than the least float32 the rate is 0, and no error."""
     optimizer = pynn.SGD(learning_rate=pynn.schedules.StepDecay(0.1, every=1))
