@@ -163,6 +163,40 @@ static void test_wide_binary_cross_entropy(void) {
         CHECK_NEAR(deltas[o], (1 / (1 + exp(-(double)z[o])) - (double)targets[o]) / OUTPUTS, 1e-9);
 }
 
+/* All z are 0, so that each factor is 2: of 1,024 the product is no number any more. */
+static void test_product_of_factors(void) {
+    enum { MOST = 2500 };
+    static float z[MOST], targets[MOST], deltas[MOST];
+    for (size_t outputs = 1; outputs <= MOST; outputs++) {
+        pynn_sums sums = {0};
+        pynn_binary_cross_entropy(1, outputs, z, targets, NULL, 1.0f, deltas, &sums);
+        if (!CHECK_NEAR(sums.loss, log(2.0), 1e-12)) return;
+    }
+}
+
+/* A gradient as short as 1e-6 is halved by max_norm = 1e-6: that much is added to its norm. One that is
+ * zero stays so. */
+static void test_clip_of_short_gradient(void) {
+    const pynn_layer layer = {PYNN_DENSE, 1, PYNN_INIT_HE};
+    const pynn_loss loss = {.kind = PYNN_MEAN_SQUARED_ERROR};
+    const pynn_optimizer sgd = {.kind = PYNN_SGD, .learning_rate = 1.0, .max_norm = 1e-6};
+    const float lengths[] = {1e-6f, 0.0f};
+    pynn_network *network = NULL;
+    pynn_workspace *workspace = NULL;
+    if (!CHECK_EQ(pynn_network_create(NULL, 1, &layer, 1, loss, &network), PYNN_OK) ||
+        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, 1, &workspace), PYNN_OK))
+        return;
+    for (size_t k = 0; k < COUNT_OF(lengths); k++) {
+        float own[2] = {0}, gradient[2] = {0.6f * lengths[k], -0.8f * lengths[k]};
+        pynn_state state = {.gradients = gradient};
+        pynn_update(workspace, &sgd, 1.0, &state, own);
+        CHECK_NEAR(own[0], -0.3 * (double)lengths[k], 1e-12);
+        CHECK_NEAR(own[1], 0.4 * (double)lengths[k], 1e-12);
+    }
+    pynn_workspace_destroy(workspace);
+    pynn_network_destroy(network);
+}
+
 int main(void) {
     for (size_t i = 0; i < ROWS * INPUTS; i++) features[i] = (float)((i * 37 + i / 7) % 101) / 50.0f - 1.0f;
     for (size_t n = 0; n < ROWS; n++) {
@@ -172,5 +206,7 @@ int main(void) {
     test_optimizers();
     test_dropped_inputs();
     test_wide_binary_cross_entropy();
+    test_product_of_factors();
+    test_clip_of_short_gradient();
     return check_failures();
 }
