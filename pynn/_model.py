@@ -33,7 +33,7 @@ from pynn._examples import make_data, make_examples
 from pynn._history import ClassEvaluation, Evaluation, History
 from pynn._optimizers import Optimizer
 from pynn._reading import refuse
-from pynn._run import Plan, Run, fingerprint
+from pynn._run import Plan, Run, check_finite, fingerprint
 from pynn._spec import Spec
 from pynn._stopping import EarlyStopping
 from pynn._training import OnEpoch, OnProgress, Trainer, diagnose, explain, paced
@@ -847,6 +847,7 @@ def _run_of(saved: Saved, name: str) -> tuple[Run, State]:
     try:
         run = Run.from_dict(saved.run, saved.arrays.get("best"), has_accuracy=has_accuracy)
         run.restore(state, saved.run, saved.arrays)
+        check_finite("parameters", saved.parameters)
         if run.epochs_trained != saved.epochs_trained:
             raise ValueError(
                 f"it ends after {run.epochs_trained} epochs, the model after {saved.epochs_trained}"

@@ -202,6 +202,8 @@ class Run:
         has_best = stopping is not None and restores and stopping._best_epoch(results) > 0
         if has_best and best is None:
             raise KeyError("best")
+        if best is not None:
+            check_finite("best", best)
         if best is not None and not has_best:
             raise ValueError("it has the tensor best, and no best epoch to restore")
         found = cls(plan, first_epoch, results, Sums(_finite(loss), correct, rows), best)
@@ -231,6 +233,8 @@ class Run:
         if extra := [name for name in MOMENTS[count:] if name in arrays]:
             raise ValueError(f"its optimizer has no {extra[0]}, which is among the tensors")
         moments = [arrays[name].copy() for name in MOMENTS[:count]]
+        for name, moment in zip(MOMENTS, moments, strict=False):
+            check_finite(name, moment)
         state.restore(state.step, updates, kind, moments)
 
 
@@ -291,6 +295,12 @@ def _finite(figure: Any) -> float:
     if type(figure) not in (int, float) or not -sys.float_info.max <= figure <= sys.float_info.max:
         raise ValueError(f"a figure must be a finite number, got {_checks.describe(figure)}")
     return float(figure)
+
+
+def check_finite(name: str, array: Floats) -> None:
+    """That an array of a checkpoint is as one that `fit` writes; as `Run.from_dict` if not."""
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: a value is not finite")
 
 
 def fingerprint(data: Data) -> int:

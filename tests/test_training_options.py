@@ -330,6 +330,37 @@ def test_a_damaged_checkpoint_is_refused(words: str, tmp_path: Path) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "name", ["dense1.weight", "dense2.bias", "optimizer.first", "optimizer.second", "best"]
+)
+def test_a_checkpoint_with_numbers_that_are_not_finite_is_refused(
+    name: str, value: float, tmp_path: Path
+) -> None:
+    """None is ever written; one that was damaged is not gone on with."""
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    path = tmp_path / "run"
+    build().fit(
+        X,
+        Y,
+        epochs=2,
+        optimizer=pynn.Adam(),
+        validation=0.2,
+        early_stopping=pynn.EarlyStopping(),
+        checkpoint=path,
+    )
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+    arrays = load_file(path)
+    arrays[name].flat[1] = value
+    save_file(arrays, path, metadata)
+    named = "parameters" if name.startswith("dense") else name
+    with pytest.raises(pynn.FileFormatError, match=f"damaged: {named}: a value is not finite"):
+        pynn.Model.resume(path)
+
+
 @pytest.mark.parametrize("loss", ["mean_squared_error", "binary_cross_entropy"])
 def test_other_losses_and_layers_are_saved(loss: str, tmp_path: Path) -> None:
     """A model of every layer comes back with its loss, and its run with the same bytes."""
