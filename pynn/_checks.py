@@ -172,7 +172,7 @@ def targets(name: str, value: object, rows: int, outputs: int, *, shares: bool) 
 def weights(name: str, value: object, rows: int) -> npt.NDArray[np.float64]:
     """Weights of examples: (rows,), finite, at least 0, not all 0."""
     array = plain_array(name, value)
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise ArgumentTypeError(f"{name} must be numbers, got dtype {array.dtype}")
     if array.shape != (rows,):
         raise ArgumentError(

@@ -124,26 +124,35 @@ def _places(labels: Answers) -> npt.NDArray[np.float64]:
 def _weigh(
     spec: Spec, data: Data, rows: Rows | None, sample_weight: object, class_weight: object
 ) -> Floats:
-    """The product of both weights for each example, divided by its mean over those trained on."""
-    weights = np.ones(data.rows)
+    """For each example that is trained on the product of both weights, divided by their mean.
+
+    Those that are held out have no part in it, and 0: as large as theirs may be, it means nothing.
+    """
     chosen = slice(None) if rows is None else rows
-    if sample_weight is not None:
-        weights = _checks.weights("sample_weight", sample_weight, data.rows)
-    if class_weight is not None:
-        if spec.loss != "softmax_cross_entropy":
-            raise ArgumentError(f"class_weight needs classes, and {spec.loss} has none")
-        assert data.answers is not None
-        labels = data.answers
-        weights = weights * _of_classes(class_weight, labels[chosen], spec.outputs)[labels]
-    weights = weights / weights.max(initial=np.finfo(float).tiny)  # their sum may overflow
-    mean = weights[chosen].mean()
-    if not 0.0 < mean < np.inf:
-        raise ArgumentError(
-            "the weights of all examples that are trained on are 0: sample_weight and class_weight"
-            " must leave something to learn"
-        )
-    scaled: Floats = (weights / mean).astype(np.float32)
+    weights = np.ones(data.rows if rows is None else len(rows))
+    with np.errstate(under="ignore"):  # what is 0 beside the largest
+        if sample_weight is not None:
+            weights = _to_size(_checks.weights("sample_weight", sample_weight, data.rows)[chosen])
+        if class_weight is not None:
+            if spec.loss != "softmax_cross_entropy":
+                raise ArgumentError(f"class_weight needs classes, and {spec.loss} has none")
+            assert data.answers is not None
+            labels = data.answers[chosen]
+            weights = _to_size(weights * _of_classes(class_weight, labels, spec.outputs)[labels])
+        if not weights.any():
+            raise ArgumentError(
+                "the weights of all examples that are trained on are 0: sample_weight and"
+                " class_weight must leave something to learn"
+            )
+        scaled = np.zeros(data.rows, np.float32)
+        scaled[chosen] = weights / weights.mean()
     return scaled
+
+
+def _to_size(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Divided by the largest: neither products with class weights nor the sum can overflow."""
+    largest = weights.max()
+    return weights / largest if largest > 0.0 else weights
 
 
 def _of_classes(class_weight: object, labels: Answers, classes: int) -> npt.NDArray[np.float64]:

@@ -911,6 +911,32 @@ def test_one_example_is_too_few_to_validate_on() -> None:
         regressor.fit(*data("number"))
 
 
+@pytest.mark.parametrize("rate", [1e5, 1234567.25])
+@pytest.mark.parametrize("schedule", ["constant", "invscaling", "adaptive"])
+def test_divergence_names_the_rate_as_it_was_given(schedule: str, rate: float) -> None:
+    """Not the one that a step of pynn takes for it."""
+    X, y = data("numbers")
+    regressor = MLPRegressor(
+        solver="sgd", learning_rate=schedule, learning_rate_init=rate, random_state=1
+    )
+    with pytest.raises(
+        pynn.DivergenceError, match=f"a smaller learning_rate_init than {rate:.9g}, "
+    ):
+        regressor.fit(1000 * X, y)
+
+
+@pytest.mark.parametrize("weight", [1e308, 1.7e308])
+def test_weights_too_large_to_add_up_are_refused(weight: float) -> None:
+    """Those given, and their products with those of classes; without a warning of NumPy's."""
+    X, y = data("classes")
+    with pytest.raises(pynn.ArgumentError, match=r"^sample_weight must have a sum that is finite"):
+        MLPClassifier().fit(X, y, np.full(ROWS, weight))
+    weights = np.zeros(ROWS)
+    weights[0] = weight
+    with pytest.raises(pynn.ArgumentError, match=r"^sample_weight times class_weight must have a"):
+        MLPClassifier(class_weight={y[0]: 1e30}).fit(X, y, weights)
+
+
 @pytest.mark.parametrize("weights", [np.ones(3), -np.ones(ROWS), np.zeros(ROWS)])
 def test_wrong_weights(weights: Any) -> None:
     """One for each row, none negative, not all zero."""

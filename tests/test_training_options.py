@@ -539,13 +539,62 @@ def test_a_bad_example_that_is_held_out_has_its_own_number() -> None:
         model.fit(features, Y, epochs=1, validation=np.float32(0.2))
 
 
-def test_weights_whose_sum_is_no_number() -> None:
-    """They are brought to size first."""
-    losses = [
-        build().fit(X, Y, epochs=1, sample_weight=np.full(210, weight)).loss
-        for weight in (1.0, 1e307)
-    ]
-    assert losses[0] == losses[1]
+@pytest.mark.parametrize("weight", [5e-324, 1e-310, 1e-200, 1e307, 1.79e308])
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 3e38, 1: 3e38, 2: 3e38}])
+def test_weights_of_any_size_count_alike(weight: float, class_weight: Any) -> None:
+    """They are brought to size first: neither a product nor the sum becomes infinite, or 0."""
+    runs: list[Any] = []
+    for value in (1.0, weight):
+        model = build()
+        model.fit(X, Y, epochs=1, sample_weight=np.full(210, value), class_weight=class_weight)
+        runs.append(model._parameter_array)
+    np.testing.assert_allclose(*runs, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 0.1, 2: 7.0}])
+@pytest.mark.parametrize("weight", [0.0, 50.0, 1e308])
+def test_weights_that_are_held_out_mean_nothing(weight: float, class_weight: Any) -> None:
+    """Means, and what is balanced, are of the examples trained on; others cause no warning."""
+    labels = np.minimum(Y, rng.integers(0, 3, 210))
+    model, other = build(), build()
+    spec = model._spec
+    rows, held = divide(spec, model.seed, make_data(spec, "", X, labels), 0.3)
+    weights = 0.1 + rng.random(210)
+    weights[held] = weight
+    with np.errstate(all="raise"):
+        model.fit(
+            X, labels, epochs=2, validation=0.3, sample_weight=weights, class_weight=class_weight
+        )
+    other.fit(
+        X[rows], labels[rows], epochs=2, sample_weight=weights[rows], class_weight=class_weight
+    )
+    assert digest(model) == digest(other)
+
+
+def test_balanced_is_of_the_examples_trained_on() -> None:
+    """Of a small class another share is held out than of the others."""
+    labels = np.repeat([0, 1, 2], [190, 13, 7])
+    model, other = build(), build()
+    spec = model._spec
+    rows, _ = divide(spec, model.seed, make_data(spec, "", X, labels), 0.8)
+    counts = np.bincount(labels[rows])
+    assert not np.allclose(counts / len(rows), np.array([190, 13, 7]) / 210, rtol=0.02)
+    weights = np.zeros(210)
+    weights[rows] = (len(rows) / (3 * counts))[labels[rows]]
+    model.fit(X, labels, epochs=2, validation=0.8, class_weight="balanced")
+    other.fit(X, labels, epochs=2, validation=0.8, sample_weight=weights)
+    np.testing.assert_allclose(model._parameter_array, other._parameter_array, rtol=1e-5, atol=1e-7)
+
+
+def test_weights_only_of_what_is_held_out_leave_nothing_to_learn() -> None:
+    """The error says so."""
+    model = build()
+    spec = model._spec
+    _, held = divide(spec, model.seed, make_data(spec, "", X, Y), 0.3)
+    weights = np.zeros(210)
+    weights[held] = 1e300
+    with pytest.raises(pynn.ArgumentError, match="that are trained on are 0: sample_weight and"):
+        model.fit(X, Y, epochs=1, validation=0.3, sample_weight=weights)
 
 
 # ------------------------------------------------------------ stopping

@@ -76,7 +76,11 @@ class Examples(NamedTuple):
         """With the weights multiplied."""
         if factors is None:
             return self
-        return self._replace(weights=factors if self.weights is None else self.weights * factors)
+        weights = factors
+        if self.weights is not None:
+            with np.errstate(over="ignore", under="ignore"):
+                weights = self.weights * factors
+        return self._replace(weights=_with_a_sum("sample_weight times class_weight", weights))
 
 
 def _as_bytes(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -102,7 +106,8 @@ def check_weights(sample_weight: Any, rows: int) -> Weights | None:
     """sample_weight as (rows,) float64, from anything that is like an array; None stays.
 
     Raises:
-        ArgumentError: The shape does not fit, or a weight is negative, or all are zero.
+        ArgumentError: The shape does not fit, or a weight is negative, or all are zero, or their
+            sum is not finite.
         ValueError: scikit-learn's, where a weight is not finite.
     """
     if sample_weight is None:
@@ -120,6 +125,18 @@ def check_weights(sample_weight: Any, rows: int) -> Weights | None:
         raise ArgumentError(f"sample_weight must be at least 0, got {weights.min()}")
     if not weights.any():
         raise ArgumentError("sample_weight must not be zero for all rows: nothing is left to fit")
+    return _with_a_sum("sample_weight", weights)
+
+
+def _with_a_sum(name: str, weights: Weights) -> Weights:
+    """The weights, if their sum is a number: alpha is weighed against it."""
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ArgumentError(
+            f"{name} must have a sum that is finite, got values up to {weights.max():g}; scale them"
+            " down"
+        )
     return weights
 
 
@@ -140,7 +157,8 @@ def class_factors(
     if isinstance(class_weight, str) and class_weight == "balanced":
         sums = np.bincount(examples.targets, examples.weights, minlength=len(classes))
         present = sums > 0
-        factors[present] = sums.sum() / (present.sum() * sums[present])
+        with np.errstate(over="ignore"):  # the product is looked at
+            factors[present] = sums.sum() / present.sum() / sums[present]
     elif isinstance(class_weight, Mapping):
         for label, weight in class_weight.items():
             index = np.flatnonzero(classes == label)

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from pynn._boundary import Update
+from pynn._checks import shown
 from pynn._errors import DivergenceError
 from pynn._optimizers import SGD, Adam
 from pynn.sklearn import _parameters
@@ -89,8 +90,8 @@ def _give_up(e: BaseMLP, monitor: Monitor) -> SolverError:
 
 def _advice(e: BaseMLP) -> str:
     return (
-        f"Try a smaller learning_rate_init than {e.learning_rate_init:g}, or features scaled to"
-        " about 1, as by StandardScaler"
+        f"Try a smaller learning_rate_init than {shown(e.learning_rate_init)}, or features"
+        " scaled to about 1, as by StandardScaler"
     )
 
 
