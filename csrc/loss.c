@@ -29,16 +29,31 @@ static void exponentials(size_t rows, size_t classes, const float *z, float *e) 
     exp_forward(rows * classes, e, e);
 }
 
-static float sum(size_t count, const float *values) {
-    float total = 0.0f;
-    for (size_t i = 0; i < count; i++) total += values[i];
+PYNN_KERNEL(double, sum_many, (size_t count, const float *values), (count, values)) {
+    enum { LANES = 8 };
+    double lanes[LANES] = {0}, total = 0.0;
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        for (size_t k = 0; k < LANES; k++) lanes[k] += (double)values[i + k];
+    }
+    for (; i < count; i++) lanes[0] += (double)values[i];
+    for (size_t k = 0; k < LANES; k++) total += lanes[k];
+    return total;
+}
+
+/* In double: of 2^24 floats that are added one after another the sum is off by some percent. Lanes take
+ * longer to be brought together than to add up a few. */
+static double sum(size_t count, const float *values) {
+    double total = 0.0;
+    if (count >= 64) return sum_many(count, values);
+    for (size_t i = 0; i < count; i++) total += (double)values[i];
     return total;
 }
 
 void pynn_softmax(size_t rows, size_t classes, const float *z, float *p) {
     exponentials(rows, classes, z, p);
     for (size_t n = 0; n < rows; n++, p += classes) {
-        float total = sum(classes, p);
+        float total = (float)sum(classes, p);
         for (size_t c = 0; c < classes; c++) p[c] /= total;
     }
 }
@@ -66,18 +81,16 @@ void pynn_softmax_cross_entropy(size_t rows, size_t outputs, const float *z, con
     for (size_t n = 0; n < rows; n++, z += outputs, deltas += outputs) {
         size_t label = (size_t)labels[n];
         size_t answer = argmax(outputs, z);
-        float total = sum(outputs, deltas);
+        float total = (float)sum(outputs, deltas);
         float weight = weight_at(weights, n);
         float factor = weight * scale / total;
         float distance = z[label] - z[answer];
         for (size_t c = 0; c < outputs; c++) deltas[c] *= factor;
         if (smoothing > 0.0f) {
-            float all = 0.0f, share = weight * scale * smoothing / (float)outputs;
-            for (size_t c = 0; c < outputs; c++) {
-                all += z[c] - z[answer];
-                deltas[c] -= share;
-            }
-            distance += smoothing * (all / (float)outputs - distance);
+            float share = weight * scale * smoothing / (float)outputs;
+            float mean = (float)(sum(outputs, z) / (double)outputs - (double)z[answer]);
+            for (size_t c = 0; c < outputs; c++) deltas[c] -= share;
+            distance += smoothing * (mean - distance);
         }
         deltas[label] -= weight * scale * (1.0f - smoothing);
         added.loss += (double)(weight * (logf(total) - distance));

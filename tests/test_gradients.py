@@ -365,3 +365,15 @@ def test_evaluate_and_predict(max_batch: int, dtype: str) -> None:
         out = np.full((28, 10), np.nan, np.float32)
         workspace.predict(example.data, 3, 31, example.parameters, out, probabilities=probabilities)
         np.testing.assert_allclose(out, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("outputs", [1, 16, 19])
+def test_bias_gradient_of_a_huge_batch(outputs: int) -> None:
+    """The mean of so many equal values: as floats added one by one it would be off by 1e-3."""
+    rows = 1 << 17
+    network = _boundary.Network(1, [_boundary.Layer("dense", outputs, "he")], "mean_squared_error")
+    targets = np.full((rows, outputs), -0.05, np.float32)
+    data = _boundary.Data(np.zeros((rows, 1), np.float32), targets)
+    workspace = _boundary.Workspace(network, rows)
+    gradients, _ = workspace.gradient(data, None, rows, network.new_parameters())
+    np.testing.assert_allclose(gradients[outputs:], 0.1 / outputs, rtol=256 * 2**-24)

@@ -112,10 +112,34 @@ static void test_against_double(void) {
     CHECK_BYTES(logits, p, sizeof p);
 }
 
+/* A million classes, of which one has e = 1 and all others 1/10: a sum of floats would be off by a
+ * percent. The mean distance of smoothing is a sum of so many, too. */
+static void test_many_classes(void) {
+    enum { MANY = 1 << 20, LABEL = 12345 };
+    static float z[MANY], p[MANY], deltas[MANY];
+    const int32_t label = LABEL;
+    const double other = exp((double)logf(0.1f)), total = 1.0 + (MANY - 1) * other;
+    for (size_t c = 0; c < MANY; c++) z[c] = c == LABEL ? 0.0f : logf(0.1f);
+    pynn_softmax(1, MANY, z, p);
+    double all = 0.0;
+    for (size_t c = 0; c < MANY; c++) all += (double)p[c];
+    CHECK_NEAR(all, 1.0, 1e-6);
+    CHECK_NEAR((double)p[LABEL] * total, 1.0, 1e-6);
+    for (int smoothed = 0; smoothed < 2; smoothed++) {
+        const double e = smoothed ? 0.5 : 0.0, mean = (double)logf(0.1f) * (MANY - 1) / MANY;
+        pynn_sums sums = {0};
+        pynn_softmax_cross_entropy(1, MANY, z, &label, (float)e, NULL, 1.0f, deltas, &sums);
+        CHECK_NEAR(sums.loss, log(total) - e * mean, 2e-6);
+        CHECK_NEAR((double)deltas[0] * MANY, (other / total - e / MANY) * MANY, 1e-6);
+        CHECK_NEAR(deltas[LABEL], 1.0 / total - (1.0 - e) - e / MANY, 1e-6);
+    }
+}
+
 int main(void) {
     test_by_hand();
     test_extremes();
     test_one_class();
     test_against_double();
+    test_many_classes();
     return check_failures();
 }
