@@ -93,13 +93,20 @@ def real(
     return number
 
 
-def features(name: str, value: object, inputs: int) -> Features:
+def features(name: str, value: object, inputs: int, most: int | None = None) -> Features:
     """Examples as the C library reads them: contiguous, uint8 or float32, `inputs` values a row.
+
+    There may be `most` rows, which is looked at before anything is copied.
 
     float64 is converted to float32, a copy; what is not contiguous in C's order, or not aligned, is
     copied, too.
     """
     array = plain_array(name, value)
+    if most is not None and array.ndim > 0 and len(array) > most:
+        raise ArgumentError(
+            f"{name} must have at most {most:,} examples to train on, got {len(array):,}; train on"
+            " parts of them in turn"
+        )
     if array.dtype != _UINT8 and array.dtype != _FLOAT32:
         if array.dtype != _FLOAT64:
             raise ArgumentTypeError(

@@ -17,6 +17,8 @@ VALIDATION_STREAM = 1 << 33
 """Random stream of what a validation fraction draws; see `_training` for those below."""
 
 Rows = npt.NDArray[np.uint32]
+MOST_ROWS = 2**32 - 1
+"""So many can be put in an order, which is of uint32."""
 
 
 class Examples(NamedTuple):
@@ -37,9 +39,14 @@ class Examples(NamedTuple):
         return self.data.rows if self.rows is None else len(self.rows)
 
 
-def make_data(spec: Spec, prefix: str, features: object, labels: object) -> Data:
-    """Checked features with their labels or targets; errors put the prefix before the names."""
-    x = _checks.features(f"{prefix}features", features, spec.inputs)
+def make_data(
+    spec: Spec, prefix: str, features: object, labels: object, most: int | None = None
+) -> Data:
+    """Checked features with their labels or targets; errors put the prefix before the names.
+
+    There may be `most` examples, or any number.
+    """
+    x = _checks.features(f"{prefix}features", features, spec.inputs, most)
     if len(x) == 0:
         raise ArgumentError(f"{prefix}features must have at least one example, got {x.shape}")
     name = f"{prefix}labels"

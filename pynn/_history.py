@@ -6,12 +6,13 @@ import math
 import os
 from collections.abc import Iterable
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pynn import _checks
+from pynn._errors import OutOfMemoryError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,15 +52,36 @@ class ClassEvaluation(NamedTuple):
     """Shape (classes,): the examples of a class."""
 
     @classmethod
-    def of(cls, evaluation: Evaluation, confusion: npt.NDArray[np.intp]) -> ClassEvaluation:
-        """The figures of a confusion matrix.
+    def of(
+        cls,
+        evaluation: Evaluation,
+        labels: npt.NDArray[Any],
+        answers: npt.NDArray[Any],
+        classes: int,
+    ) -> ClassEvaluation:
+        """The figures of some examples.
 
         Args:
-            evaluation: Loss and accuracy over the same examples.
-            confusion: Shape (classes, classes).
+            evaluation: Their loss and accuracy.
+            labels: The class of each, shape (n,), integers below `classes`.
+            answers: What each was taken for, likewise.
+            classes: How many there are.
+
+        Raises:
+            OutOfMemoryError: There is no memory for the confusion matrix.
         """
-        right = np.diag(confusion)
-        support, taken = confusion.sum(axis=1), confusion.sum(axis=0)
+        try:
+            confusion = np.zeros((classes, classes), np.intp)
+        except (MemoryError, ValueError):  # ValueError: more bytes than can be addressed
+            raise OutOfMemoryError(
+                f"out of memory for the confusion matrix of {classes:,} classes, {classes**2:,}"
+                " counts; evaluate without per_class"
+            ) from None
+        np.add.at(confusion, (labels, answers), 1)
+        # Not from the matrix: where that is large it is mostly memory that was never touched.
+        right = np.bincount(labels[labels == answers], minlength=classes)
+        support = np.bincount(labels, minlength=classes)
+        taken = np.bincount(answers, minlength=classes)
         precision = right / np.maximum(taken, 1)
         recall = right / np.maximum(support, 1)
         f1 = 2.0 * right / np.maximum(support + taken, 1)

@@ -29,7 +29,7 @@ from pynn._errors import (
     DivergenceError,
     PynnError,
 )
-from pynn._examples import make_data, make_examples
+from pynn._examples import MOST_ROWS, make_data, make_examples
 from pynn._history import ClassEvaluation, Evaluation, History
 from pynn._optimizers import Optimizer
 from pynn._reading import refuse
@@ -177,7 +177,7 @@ class Model:
             PynnError: This thread is training the model already: the call comes from a callback, or
                 from a signal handler.
         """
-        data = self._data("", features, labels)
+        data = self._data("", features, labels, most=MOST_ROWS)
         examples = make_examples(
             self._spec, self._seed, data, validation, sample_weight, class_weight
         )
@@ -263,7 +263,7 @@ class Model:
                     self._train(data, None, size, first, last, used, sums)
             except NotFinite:
                 fault = diagnose(self, sums.read(), size, steps)
-                rows = np.arange(data.rows)[fault.rows]
+                rows = np.arange(*fault.rows.indices(data.rows))
                 raise explain(fault, data, rows, used) from None
         return Evaluation(*sums.read().mean(self._spec.answers))
 
@@ -361,6 +361,7 @@ class Model:
             ArgumentTypeError: An argument has the wrong type or dtype.
             ArgumentError: An argument has the wrong value or shape, or holds NaN or infinity.
             DivergenceError: The loss is not finite, because the parameters are not.
+            OutOfMemoryError: There is no memory for the confusion matrix.
             ClosedError: The model is closed.
         """
         data = self._data("", features, labels)
@@ -375,8 +376,7 @@ class Model:
             return evaluation
         assert data.answers is not None
         answers = self._predict(features, probabilities=False).argmax(axis=1)
-        pairs = np.bincount(data.answers * self.outputs + answers, minlength=self.outputs**2)
-        return ClassEvaluation.of(evaluation, pairs.reshape(self.outputs, self.outputs))
+        return ClassEvaluation.of(evaluation, data.answers, answers, self.outputs)
 
     def _evaluate(self, data: Data) -> Evaluation:
         sums = Sums()
@@ -783,10 +783,10 @@ class Model:
         with self._lock:
             self._parameter_array[...] = parameters
 
-    def _data(self, prefix: str, features: object, labels: object) -> Data:
+    def _data(self, prefix: str, features: object, labels: object, most: int | None = None) -> Data:
         """Checked examples; errors put the prefix before the names of the arguments."""
         self._open()
-        return make_data(self._spec, prefix, features, labels)
+        return make_data(self._spec, prefix, features, labels, most)
 
     def _lock_of_only_fit(self, call: str) -> threading.RLock:
         """The lock that a call which trains has to hold; the call itself takes it.

@@ -16,7 +16,7 @@ import pytest
 import pynn
 from pynn import _boundary
 from pynn._examples import divide, make_data
-from pynn._history import EpochResult
+from pynn._history import ClassEvaluation, EpochResult
 
 rng = np.random.default_rng(4)
 X = rng.normal(size=(210, 6)).astype(np.float32)
@@ -359,6 +359,19 @@ def test_a_checkpoint_with_numbers_that_are_not_finite_is_refused(
     named = "parameters" if name.startswith("dense") else name
     with pytest.raises(pynn.FileFormatError, match=f"damaged: {named}: a value is not finite"):
         pynn.Model.resume(path)
+
+
+@pytest.mark.parametrize("rows", [2**32, 2**32 + 5, 2**33])
+@pytest.mark.parametrize("options", [{}, {"shuffle": False}, {"validation": 0.5}])
+def test_more_examples_than_an_order_can_name_are_refused(
+    rows: int, options: dict[str, Any]
+) -> None:
+    """At once, before anything is copied, and nothing wraps around."""
+    model = pynn.Builder().input(1).dense(2).softmax_cross_entropy().build()
+    x = np.broadcast_to(np.zeros((1, 1), np.uint8), (rows, 1))
+    y = np.broadcast_to(np.zeros(1, np.uint8), (rows,))
+    with pytest.raises(pynn.ArgumentError, match="features must have at most 4,294,967,295 examp"):
+        model.fit(x, y, epochs=1, **options)
 
 
 @pytest.mark.parametrize("loss", ["mean_squared_error", "binary_cross_entropy"])
@@ -719,6 +732,33 @@ def test_figures_of_each_class_by_hand() -> None:
     lines = repr(figures).splitlines()
     assert lines[1].split() == ["class", "precision", "recall", "f1", "support"]
     assert lines[3].split() == ["1", "1.0000", "0.6667", "0.8000", "3"]
+
+
+def test_figures_of_very_many_classes() -> None:
+    """The square of their number is no int32; most of the matrix is never touched."""
+    last = 46_340
+    model = pynn.Builder().input(3).dense(last + 1).softmax_cross_entropy().build()
+    weights = model.parameters["dense1.weight"]
+    weights[...] = 0.0
+    weights[[0, 1, 2], [0, last, last - 1]] = 1.0
+    x, y = np.eye(3, dtype=np.float32)[[0, 1, 2, 1]], np.array([0, last, last, 1])
+    try:
+        figures = model.evaluate(x, y, per_class=True)
+    except pynn.OutOfMemoryError as error:
+        assert "confusion matrix of 46,341 classes" in str(error)
+        pytest.skip("there is no memory for the matrix")
+    for label, answer in zip(y, [0, last, last - 1, last], strict=True):
+        assert figures.confusion[label, answer] == 1
+    assert figures.recall[[0, 1, last]].tolist() == [1.0, 0.0, 0.5]
+    assert figures.precision[[0, 1, last]].tolist() == [1.0, 0.0, 0.5]
+    assert figures.support[[0, 1, 2, last]].tolist() == [1, 1, 0, 2]
+
+
+def test_figures_of_more_classes_than_memory() -> None:
+    """The error is one of ours, and says what to do."""
+    one = np.zeros(1, np.int32)
+    with pytest.raises(pynn.OutOfMemoryError, match="evaluate without per_class"):
+        ClassEvaluation.of(pynn.Evaluation(1.0, 0.5), one, one, 2**31 - 1)
 
 
 def test_figures_of_classes_need_classes() -> None:
