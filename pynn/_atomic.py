@@ -22,7 +22,7 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
     beside = None
     try:
         mode = _mode_of(path)
-        target = os.path.realpath(path)
+        target = absolute(path, follow=True)
         folder, name = os.path.split(target)
         beside = os.path.join(folder, _name_beside(name))
         # The system masks a new file's permissions; those of an old one are never widened.
@@ -43,6 +43,20 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
             del error.filename2  # of a rename; None would be shown
         raise
     _flush_folder(folder)
+
+
+def absolute(path: str | os.PathLike[str], *, follow: bool = False) -> str:
+    """The path from the root on; where a link leads, if that is asked for.
+
+    Raises:
+        FileNotFoundError: The path is relative, and the current folder is gone; its filename is
+            the path.
+    """
+    try:
+        return os.path.realpath(path) if follow else os.path.abspath(path)
+    except FileNotFoundError:  # of os.getcwd(), without a name
+        why = "the current folder is gone, and a relative path leads nowhere"
+        raise FileNotFoundError(errno.ENOENT, why, os.fspath(path)) from None
 
 
 def _name_beside(name: str) -> str:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 
 from pynn import _checks
+from pynn._atomic import absolute
 from pynn._errors import ArgumentError, ArgumentTypeError
 from pynn._optimizers import SGD, Optimizer
 from pynn._stopping import EarlyStopping
@@ -92,6 +93,6 @@ def checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkp
     from pynn import _files
 
     # Of now: a callback may change the current folder.
-    absolute = os.path.abspath(_checks.path("checkpoint", path))
-    _files.check_replaceable(absolute)
-    return Checkpoint(absolute, steps)
+    whole = absolute(_checks.path("checkpoint", path))
+    _files.check_replaceable(whole)
+    return Checkpoint(whole, steps)

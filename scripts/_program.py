@@ -30,7 +30,11 @@ def help_format(prog: str) -> argparse.HelpFormatter:
 
 def shown(path: str | os.PathLike[str]) -> str:
     """A path as a user would type it: relative if it lies below the current directory."""
-    text, here = os.fspath(path), os.getcwd()
+    text = os.fspath(path)
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:  # it is gone, and nothing lies below it
+        return text
     return os.path.relpath(text) if text.startswith(os.path.join(here, "")) else text
 
 

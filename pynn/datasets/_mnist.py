@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,9 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Dataset, Dataset]
 def _locate() -> Path:
     """The first place that holds all four files; the cache after a download if none does."""
     cache = _cache()
-    places = [Path("data", "mnist").absolute(), cache]
+    places = [cache]
+    with suppress(FileNotFoundError):  # the current folder is gone
+        places.insert(0, Path("data", "mnist").absolute())
     if from_environment := os.environ.get("PYNN_DATA"):
         places.insert(0, Path(from_environment))
     for place in places:
