@@ -668,6 +668,46 @@ def test_early_stopping_ends_and_restores(restore: bool) -> None:
     assert model.epochs_trained == history.epochs
 
 
+@pytest.mark.parametrize("how", ["patience", "callback", "neither"])
+def test_exception_from_a_callback_after_the_last_epoch(how: str, tmp_path: Path) -> None:
+    """The run is over, so the model has the best parameters; in the middle it has the latest."""
+    noise = np.random.default_rng(8).integers(0, 3, 210)
+    model = build()
+    kept: list[npt.NDArray[np.float32]] = []
+    figures: list[Any] = []
+
+    def stop(result: EpochResult) -> bool:
+        kept.append(model._parameter_array.copy())
+        figures.append(result.val_loss)
+        return how == "callback" and result.epoch == 15
+
+    def fail(result: EpochResult) -> None:
+        over = len(figures) - 1 - int(np.argmin(figures)) == 4
+        if over if how == "patience" else result.epoch == 15:
+            raise Stop
+
+    patience = 4 if how == "patience" else 50
+    path = tmp_path / "run"
+    with pytest.raises(Stop):
+        model.fit(
+            X,
+            noise,
+            epochs=200,
+            batch_size=20,
+            optimizer=pynn.Adam(learning_rate=0.02),
+            validation=0.3,
+            early_stopping=pynn.EarlyStopping(patience=patience),
+            on_epoch=[stop, fail],
+            checkpoint=path,
+        )
+    best = int(np.argmin(figures))
+    assert best < len(kept) - 1
+    expected = kept[-1] if how == "neither" else kept[best]
+    np.testing.assert_array_equal(model._parameter_array, expected)
+    np.testing.assert_array_equal(pynn.load(path)._parameter_array, kept[-1])
+    assert model.epochs_trained == len(kept)
+
+
 def test_callbacks_in_turn_and_the_one_that_stops() -> None:
     """All are called, in their order; the epoch at which one returns True is the last."""
     calls: list[tuple[str, int]] = []
