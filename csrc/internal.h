@@ -312,7 +312,7 @@ void pynn_dropout_backward(const pynn_workspace *workspace, size_t l, size_t fir
 /* How many tasks the parameters are cut into for an update. */
 size_t pynn_update_tasks(const pynn_network *network);
 
-/* Whether the parameters, and the moments that the optimizer needs, are finite; on the team's threads. */
+/* Whether the parameters, and what the optimizer keeps beside them, are finite; on the team's threads. */
 bool pynn_state_is_finite(const pynn_workspace *workspace, const pynn_optimizer *optimizer,
                           const pynn_state *state, const float *parameters);
 
