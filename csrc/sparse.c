@@ -91,7 +91,7 @@ typedef struct list_costs {
  * measured on ARM. */
 static list_costs costs_in_use(void) {
     switch (pynn_level_in_use()) {
-    case PYNN_LEVEL_X86_V4: return (list_costs){15.0, 27.0, 1.68, 430.0, 1.1, 7.4};
+    case PYNN_LEVEL_X86_V4: return (list_costs){20.0, 25.0, 1.78, 400.0, 0.2, 9.4};
     case PYNN_LEVEL_X86_V3: return (list_costs){11.0, 16.0, 2.2, 56.0, 3.0, 0.9};
     case PYNN_LEVEL_X86_V2: break;
     case PYNN_LEVEL_BASE: break;
