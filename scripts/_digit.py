@@ -4,7 +4,7 @@ MNIST's digits are white on black, scaled into 20 x 20 with their proportions ke
 28 x 28 with the centre of mass in the middle. `load` does the same to any picture in four steps:
 
     _pixels    decode; transparent becomes background
-    find_ink   how far each pixel is from the paper, whichever of the two is darker
+    find_ink   how far each pixel is from the paper, whichever of the two is darker (_ink.py)
     _crop      to the ink, without specks
     normalize  thicken hairlines, scale, centre
 
@@ -12,6 +12,7 @@ Ink is a distance from the paper, so dark on light, light on dark and one colour
 case.
 """
 
+import math
 import os
 import stat
 import warnings
@@ -19,21 +20,16 @@ from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+from _ink import Floats, PictureError, find_ink, quantile
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 SIZE = 28  # MNIST's images
 BOX = 20  # the box in them that holds the digit
 WORKING = 1024  # longest side on which ink is looked for; a bigger picture is reduced first
 MAX_PIXELS = 100_000_000  # a small file can claim any size; a phone's photo has up to 50 million
-MIN_CONTRAST = 0.08  # between ink and paper, of 1; less is a blank picture
 MIN_STROKE = BOX / 10  # in the box; 80 % of MNIST's digits have strokes 1.9 to 3.6 pixels wide
 
-Floats = npt.NDArray[np.float32]
 Digit = npt.NDArray[np.uint8]
-
-
-class PictureError(Exception):
-    """A picture that cannot be used; the message says why."""
 
 
 def load(path: str | os.PathLike[str], *, raw: bool = False) -> Digit:
@@ -95,14 +91,21 @@ def _pixels(image: Image.Image) -> Floats:
         pixels = np.asarray(_reduce(image), np.float32)[:, :, None]
         if not np.isfinite(pixels).all() or pixels.min() < 0:
             raise PictureError("pixels that are negative or not finite")
-        white = next((w for w in (1.0, 255.0, 65535.0) if pixels.max() <= w), float(pixels.max()))
-        return np.asarray(pixels / white, np.float32)
+        return np.asarray(pixels / _white(float(pixels.max())), np.float32)
     if image.getbands()[-1] in "Aa" or "transparency" in image.info:
         image = _reduce(ImageOps.exif_transpose(image).convert("RGBA"))
         return _flatten(np.asarray(image, np.float32) / np.float32(255))
     mode = "L" if image.mode in ("1", "L") else "RGB"
     image = _reduce(ImageOps.exif_transpose(image).convert(mode))
     return np.atleast_3d(np.asarray(image, np.float32) / np.float32(255))
+
+
+def _white(largest: float) -> float:
+    """The white of wide pixels, by the largest of them: 1, or that of 8, 9, 10, ... bits.
+
+    A camera of 10 or 12 bits fills files of 16 bits with no more than that.
+    """
+    return 1.0 if largest <= 1 else 2.0 ** max(8, math.ceil(math.log2(largest + 1))) - 1
 
 
 def _reduce(image: Image.Image) -> Image.Image:
@@ -120,59 +123,10 @@ def _flatten(rgba: Floats) -> Floats:
     painted = colour[alpha[:, :, 0] > 0.5]
     if not len(painted):
         raise PictureError("fully transparent: there is no digit to see")
-    paper = _quantile(painted, 0.5)
+    paper = quantile(painted, 0.5)
     if np.mean(np.abs(painted - paper).max(axis=1) > 0.5) < 0.05:
         paper = np.full(3, np.float32(paper.mean() < 0.5))
     return np.asarray(colour * alpha + paper * (1 - alpha), np.float32)
-
-
-def find_ink(pixels: Floats) -> Floats:
-    """Return the ink (height, width), 0..1, in each of the pixels (height, width, channels).
-
-    The paper is a plane through the pixels of the picture's border, fitted to the better half of
-    them, so light may fall off from one side to the other and the digit may touch the border here
-    and there. What the border's noise reaches is paper, the typical stroke is ink, and edges lie
-    between. PictureError if nothing stands out.
-    """
-    height, width, _ = pixels.shape
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    plane = np.stack([np.ones_like(x), x / width, y / height], axis=2)
-    on_border = np.ones((height, width), bool)
-    on_border[1:-1, 1:-1] = False
-    terms, border = plane[on_border], pixels[on_border]
-    off = np.abs(border - _quantile(border, 0.5)).max(axis=1)
-    for _ in range(3):
-        near = off <= _quantile(off, 0.5)
-        if np.linalg.matrix_rank(terms[near]) < 3:
-            fit = np.vstack([_quantile(border[near], 0.5), np.zeros((2, border.shape[1]))])
-        else:
-            fit = np.linalg.lstsq(terms[near], border[near], rcond=None)[0]
-        off = np.abs(border - terms @ fit).max(axis=1)
-    distance = np.abs(pixels - plane @ fit.astype(np.float32)).max(axis=2)
-
-    noise = min(4 * _quantile(off, 0.5), _quantile(off, 0.9))
-    beyond = distance[distance > max(noise, MIN_CONTRAST / 2)]
-    stroke = _quantile(_upper_part(beyond), 0.5) if len(beyond) else 0.0
-    if stroke < max(MIN_CONTRAST, 2 * noise):
-        raise PictureError("blank: no digit stands out from the paper")
-    return np.asarray(np.clip((distance - noise) / (stroke - noise), 0, 1), np.float32)
-
-
-def _upper_part(values: Floats) -> Floats:
-    """Return the values above the cut that lies halfway between the means of both its sides.
-
-    There is at least one value, and one in the result. Found by repetition (Ridler and Calvard
-    1978), which lands near Otsu's cut without a histogram.
-    """
-    cut = float(values.mean())
-    upper = values
-    for _ in range(20):
-        lower = values[values < cut]
-        upper = values[values >= min(cut, values.max())]  # the mean of equal values may round up
-        if not len(lower):
-            break
-        cut = float(lower.mean() + upper.mean()) / 2
-    return upper
 
 
 def _crop(ink: Floats) -> Floats:
@@ -192,15 +146,6 @@ def _crop(ink: Floats) -> Floats:
     top, bottom = np.flatnonzero(solid.any(axis=1))[[0, -1]]
     left, right = np.flatnonzero(solid.any(axis=0))[[0, -1]]
     return digit[top : bottom + 1, left : right + 1]
-
-
-def _quantile(values: Floats, share: float) -> Floats:
-    """np.quantile along the first axis; that imports numpy.ma, which takes longer than the rest."""
-    ordered = np.sort(values, axis=0)
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return np.asarray(ordered[low] + (ordered[high] - ordered[low]) * (place - low), values.dtype)
 
 
 def _components(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
