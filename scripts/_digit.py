@@ -1,11 +1,11 @@
 """From a picture of a digit to what MNIST would have made of it.
 
 MNIST's digits are white on black, scaled into 20 x 20 with their proportions kept, and placed in
-28 x 28 with the centre of mass in the middle. `load` does the same to any picture in four steps:
+28 x 28 with the centre of mass in the middle. `read` does the same to any picture in four steps:
 
     _pixels    decode; transparent becomes background
     find_ink   how far each pixel is from the paper, whichever of the two is darker (_ink.py)
-    _crop      to the ink, without specks
+    separate   cut out the digit, without specks, or each of several (_parts.py)
     normalize  thicken hairlines, scale, centre
 
 Ink is a distance from the paper, so dark on light, light on dark and one colour on another are one
@@ -16,11 +16,12 @@ import math
 import os
 import stat
 import warnings
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from _ink import Floats, PictureError, find_ink, quantile
+from _parts import separate
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 SIZE = 28  # MNIST's images
@@ -32,8 +33,20 @@ MIN_STROKE = BOX / 10  # in the box; 80 % of MNIST's digits have strokes 1.9 to 
 Digit = npt.NDArray[np.uint8]
 
 
+class Reading(NamedTuple):
+    """What a picture shows: its digits from left to right, and why that may be wrong."""
+
+    digits: list[Digit]
+    warnings: list[str]
+
+
 def load(path: str | os.PathLike[str], *, raw: bool = False) -> Digit:
-    """Return the picture at `path` as a digit (28, 28), white on black.
+    """Return the first digit of the picture at `path`; all else is as in `read`."""
+    return read(path, raw=raw).digits[0]
+
+
+def read(path: str | os.PathLike[str], *, raw: bool = False) -> Reading:
+    """Return the digits in the picture at `path`, each (28, 28), white on black.
 
     With `raw` the picture must be one already: it is only converted to 8-bit grey.
 
@@ -63,8 +76,8 @@ def load(path: str | os.PathLike[str], *, raw: bool = False) -> Digit:
     except (ValueError, SyntaxError, EOFError) as error:  # what Pillow's decoders raise on bad data
         raise PictureError(f"damaged image: {error}") from None
     if raw:
-        return np.asarray(np.rint(pixels.mean(axis=2) * 255), np.uint8)
-    return normalize(_crop(find_ink(pixels)))
+        return Reading([np.asarray(np.rint(pixels.mean(axis=2) * 255), np.uint8)], [])
+    return _find(pixels)
 
 
 def _open(path: str | os.PathLike[str]) -> BinaryIO:
@@ -79,8 +92,13 @@ def _open(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def from_image(image: Image.Image) -> Digit:
-    """Return an open picture as a digit (28, 28); PictureError if there is none in it."""
-    return normalize(_crop(find_ink(_pixels(image))))
+    """Return the first digit of an open picture; PictureError if there is none in it."""
+    return _find(_pixels(image)).digits[0]
+
+
+def _find(pixels: Floats) -> Reading:
+    digits, doubts = separate(find_ink(pixels))
+    return Reading([normalize(digit) for digit in digits], doubts)
 
 
 def _pixels(image: Image.Image) -> Floats:
@@ -127,37 +145,6 @@ def _flatten(rgba: Floats) -> Floats:
     if np.mean(np.abs(painted - paper).max(axis=1) > 0.5) < 0.05:
         paper = np.full(3, np.float32(paper.mean() < 0.5))
     return np.asarray(colour * alpha + paper * (1 - alpha), np.float32)
-
-
-def _crop(ink: Floats) -> Floats:
-    """Cut out the digit: the box around all ink but the specks, which are erased."""
-    cell = -(-max(ink.shape) // 128)  # joins strokes that nearly meet, and keeps labelling cheap
-    padded = np.pad(ink, [(0, -side % cell) for side in ink.shape])
-    rows, columns = padded.shape[0] // cell, padded.shape[1] // cell
-    cells = padded.reshape(rows, cell, columns, cell)
-    labels = _components(cells.max(axis=(1, 3)) > 0.25)
-    weights = np.bincount(labels.ravel(), cells.sum(axis=(1, 3)).ravel())
-    weights[0] = 0
-    keep = weights >= 0.03 * weights.max()
-    keep[0] = False
-    mask = np.kron(keep[labels], np.ones((cell, cell), bool))[: ink.shape[0], : ink.shape[1]]
-    digit = np.where(mask, ink, np.float32(0))
-    solid = digit > 0.25
-    top, bottom = np.flatnonzero(solid.any(axis=1))[[0, -1]]
-    left, right = np.flatnonzero(solid.any(axis=0))[[0, -1]]
-    return digit[top : bottom + 1, left : right + 1]
-
-
-def _components(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Number the 8-connected parts of a mask: 0 outside, the same number all over a part."""
-    around = np.pad(np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0), 1)
-    labels = around[1:-1, 1:-1]
-    while True:
-        rows = np.maximum(np.maximum(around[:-2], around[1:-1]), around[2:])
-        spread = np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:]) * mask
-        if (spread == labels).all():
-            return labels
-        labels[...] = spread
 
 
 def normalize(digit: Floats) -> Digit:

@@ -9,7 +9,8 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 try:
-    from _digit import Digit, PictureError, load
+    from _digit import Digit, read
+    from _ink import PictureError
 
     import pynn
 except ModuleNotFoundError as error:
@@ -24,9 +25,11 @@ DESCRIPTION = """\
 Say which digit an image shows, by networks that train.py saved.
 
 The image may be of any size, dark on light or light on dark, grey or in
-colour, transparent or not, with one digit in it and paper around. It is cut
-out, scaled into 20 x 20 and centred in 28 x 28, as MNIST's digits were. What
-the network then sees is printed, with the probability of each class.
+colour, transparent or not, with one digit in it and paper around, or several
+side by side. Each is cut out, scaled into 20 x 20 and centred in 28 x 28, as
+MNIST's digits were. What the network then sees is printed, with the
+probability of each class. Where an image may show something else than digits,
+a warning says so on stderr.
 """
 
 EPILOG = """\
@@ -51,6 +54,13 @@ class Prediction(NamedTuple):
     path: str
     label: int
     probabilities: list[float]
+
+
+class Answer(NamedTuple):
+    """A digit of an image, and what the models make of it."""
+
+    digit: Digit
+    predictions: list[Prediction]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,18 +103,23 @@ def predict(options: argparse.Namespace) -> int:
     answers: list[dict[str, object]] = []
     for number, name in enumerate(options.images or [shown(IMAGE)]):
         try:
-            digit = load(name, raw=options.raw)
+            reading = read(name, raw=options.raw)
         except (PictureError, OSError) as error:
             why = reason(error).removeprefix(f"{name}: ")
             print(f"predict.py: error: {name}: {why}", file=sys.stderr)
             answers.append({"image": name, "error": why})
             status = 1
             continue
-        predictions = [_predict(model_path, model, digit) for model_path, model in models]
+        for warning in reading.warnings:
+            print(f"predict.py: warning: {name}: {warning}", file=sys.stderr)
+        found = [
+            Answer(digit, [_predict(path, model, digit) for path, model in models])
+            for digit in reading.digits
+        ]
         if options.json:
-            answers.append({"image": name, "predictions": [_as_dict(p) for p in predictions]})
+            answers.append({"image": name, **_as_dict(found), "warnings": reading.warnings})
         else:
-            print("\n" * (number > 0) + _as_text(name, digit, predictions, blocks=blocks))
+            print("\n" * (number > 0) + _as_text(name, found, blocks=blocks))
     if options.json:
         import json  # only here: a prediction should not wait for it
 
@@ -135,12 +150,18 @@ def _predict(path: str, model: pynn.Model, digit: Digit) -> Prediction:
     return Prediction(path, int(probabilities.argmax()), probabilities.tolist())
 
 
-def _as_dict(prediction: Prediction) -> dict[str, object]:
-    return {
-        "model": prediction.path,
-        "digit": prediction.label,
-        "probabilities": prediction.probabilities,
-    }
+def _as_dict(found: Sequence[Answer]) -> dict[str, object]:
+    """What JSON says of the digits of an image: of a single one without a list around it."""
+    digits: list[dict[str, object]] = [
+        {
+            "predictions": [
+                {"model": p.path, "digit": p.label, "probabilities": p.probabilities}
+                for p in answer.predictions
+            ]
+        }
+        for answer in found
+    ]
+    return digits[0] if len(digits) == 1 else {"digits": digits}
 
 
 def _can_print_blocks() -> bool:
@@ -151,17 +172,31 @@ def _can_print_blocks() -> bool:
     return True
 
 
-def _as_text(name: str, digit: Digit, predictions: Sequence[Prediction], *, blocks: bool) -> str:
-    """The digit with the answers of the models beside it, two models to a row."""
-    lines = [name]
-    left = _draw(digit, blocks=blocks)
-    for first in range(0, len(predictions), MODELS_A_ROW):
-        shown_now = predictions[first : first + MODELS_A_ROW]
+def _as_text(name: str, found: Sequence[Answer], *, blocks: bool) -> str:
+    """The digits of an image one below the other, and above them what each model reads in all."""
+    if len(found) == 1:
+        return "\n".join([name, *_answer_lines(found[0], blocks=blocks)])
+    by_model = zip(*(answer.predictions for answer in found), strict=True)
+    words = [f"{_short(of[0].path)}: {' '.join(str(p.label) for p in of)}" for of in by_model]
+    lines = [name, "   ".join(words)]
+    for number, answer in enumerate(found, 1):
+        lines += ["", f"digit {number} of {len(found)}", *_answer_lines(answer, blocks=blocks)]
+    return "\n".join(lines)
+
+
+def _answer_lines(answer: Answer, *, blocks: bool) -> list[str]:
+    """A digit with the answers of the models beside it, two models to a row."""
+    lines: list[str] = []
+    left = _draw(answer.digit, blocks=blocks)
+    for first in range(0, len(answer.predictions), MODELS_A_ROW):
+        shown_now = answer.predictions[first : first + MODELS_A_ROW]
         right = [_bars(prediction, blocks=blocks) for prediction in shown_now]
         for row, *columns in zip_longest(left, *right, fillvalue=""):
             lines.append("   ".join([f"{row:<28}", *(f"{c:<22}" for c in columns)]).rstrip())
         left = []
-    return "\n".join(lines).rstrip("\n")
+    while not lines[-1]:
+        lines.pop()
+    return lines
 
 
 def _draw(digit: Digit, *, blocks: bool) -> list[str]:
@@ -174,13 +209,17 @@ def _draw(digit: Digit, *, blocks: bool) -> list[str]:
 
 def _bars(prediction: Prediction, *, blocks: bool) -> list[str]:
     """A heading and a line for each class."""
-    name = os.path.splitext(os.path.basename(prediction.path))[0]
-    lines = [f"{name[:16]}: {prediction.label}", ""]
+    lines = [f"{_short(prediction.path)}: {prediction.label}", ""]
     for label, probability in enumerate(prediction.probabilities):
         eighths = round(probability * BAR * 8)
         bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8] if blocks else "#" * (eighths // 8)
         lines.append(f"{label} {bar.rstrip():<{BAR}} {probability:6.1%}")
     return lines
+
+
+def _short(path: str) -> str:
+    """What a model is called beside its answers."""
+    return os.path.splitext(os.path.basename(path))[0][:16]
 
 
 if __name__ == "__main__":

@@ -474,6 +474,56 @@ def test_json_is_what_the_model_says(model_path, model, tmp_path, capsys):
     np.testing.assert_array_equal(np.float32(prediction["probabilities"]), expected)
 
 
+@pytest.fixture
+def row(tmp_path):
+    """The repository's 7 and, beside it, the same again, higher up."""
+    with Image.open(DIGITS / "seven.png") as seven:
+        page = Image.new("L", (260, 170), seven.getpixel((0, 0)))
+        page.paste(seven, (10, 10))
+        page.paste(seven, (130, 0))
+    page.save(tmp_path / "row.png")
+    return str(tmp_path / "row.png")
+
+
+def test_digits_in_a_row_are_answered_one_by_one(model_path, row, capsys):
+    """Above them stands the number that they make; a warning says that there are several."""
+    assert predict.main(["--model", str(model_path), row]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[:2] == [row, "small: 7 7"]
+    assert [line for line in lines if line.startswith("digit")] == ["digit 1 of 2", "digit 2 of 2"]
+    assert [line.strip() for line in lines].count("small: 7") == 2
+    warning = "2 digits side by side: each is answered by itself"
+    assert err == f"predict.py: warning: {row}: {warning}\n"
+
+
+def test_json_lists_the_digits_of_a_row(model_path, row, capsys):
+    """From left to right; a single one has no list, and both have the warnings."""
+    assert predict.main(["--json", "--model", str(model_path), row, str(DIGITS / "two.png")]) == 0
+    several, single = json.loads(capsys.readouterr().out)
+    assert several.keys() == {"image", "digits", "warnings"}
+    assert [[p["digit"] for p in digit["predictions"]] for digit in several["digits"]] == [[7], [7]]
+    assert several["warnings"] == ["2 digits side by side: each is answered by itself"]
+    assert single.keys() == {"image", "predictions", "warnings"}
+    assert single["warnings"] == []
+
+
+def test_a_doubtful_image_is_answered_with_a_warning(model_path, seven, tmp_path, capsys):
+    """The exit status is 0: a warning may be wrong."""
+    pixels = np.asarray(seven).copy()
+    pixels[:, 100:] //= 3  # a shadow
+    Image.fromarray(pixels).save(tmp_path / "shadow.png")
+    arguments = ["--json", "--model", str(model_path), str(tmp_path / "shadow.png")]
+    assert predict.main(arguments) == 0
+    out, err = capsys.readouterr()
+    (answer,) = json.loads(out)
+    warning = (
+        "ink touches the border of the picture: a shadow or a line, or a digit that is cut off"
+    )
+    assert warning in answer["warnings"]
+    assert f"predict.py: warning: {tmp_path / 'shadow.png'}: {warning}\n" in err
+
+
 def no_models(folder):
     return None, "no networks in"
 
