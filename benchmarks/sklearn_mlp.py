@@ -15,6 +15,8 @@ import time
 import warnings
 from typing import Any
 
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # python -P and -I leave it out
+
 import numpy as np
 import sklearn.neural_network
 from harness import PAUSE_SECONDS

@@ -25,6 +25,8 @@ import time
 import warnings
 from typing import Any
 
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # python -P and -I leave it out
+
 
 class Contender:
     """The peer and what it has been told so far."""

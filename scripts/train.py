@@ -4,11 +4,14 @@
 import argparse
 import json
 import math
+import os
 import resource
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # python -P and -I leave it out
 
 try:
     import pynn
