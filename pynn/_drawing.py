@@ -28,7 +28,9 @@ def new_figure(width: float, height: float) -> Figure:
     """An empty figure of that size in inches."""
     try:
         from matplotlib.figure import Figure
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
         raise ImportError(
             "pictures need matplotlib, which is not installed: pip install 'pynn-blas[plots]'"
         ) from None

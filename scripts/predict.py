@@ -16,6 +16,8 @@ try:
 
     import pynn
 except ModuleNotFoundError as error:
+    if error.name not in ("PIL", "numpy", "pynn"):
+        raise
     package = "Pillow" if error.name == "PIL" else error.name
     sys.exit(f"predict.py: error: {package} is not installed: pip install '.[scripts]'")
 

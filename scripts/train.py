@@ -16,6 +16,8 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # python -P and
 try:
     import pynn
 except ModuleNotFoundError as error:
+    if error.name not in ("numpy", "pynn"):
+        raise
     sys.exit(f"train.py: error: {error.name} is not installed: pip install '.[scripts]'")
 
 from _program import MODELS, ROOT, Failure, help_format, run, shown

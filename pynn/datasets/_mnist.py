@@ -107,7 +107,9 @@ def _download(folder: Path, looked: str) -> None:
     )
     try:
         pooch: Any = importlib.import_module("pooch")
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "pooch":
+            raise
         raise DataNotFoundError(
             f"{looked}, and without pooch it is not downloaded: pip install pooch, or {way_out}"
         ) from None

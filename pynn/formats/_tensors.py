@@ -154,7 +154,9 @@ def _load_with_torch(name: str, file: BinaryIO) -> Mapping[Any, Any]:
     """What torch.save wrote, which must be a mapping; nothing in the file is executed."""
     try:
         import torch
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
         raise ImportError(
             f"{name}: only PyTorch reads what torch.save wrote: pip install 'pynn-blas[pytorch]';"
             " or, where PyTorch is, write a safetensors file, which pynn reads without:"

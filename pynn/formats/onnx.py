@@ -42,7 +42,9 @@ def export(model: Model, path: str | os.PathLike[str], *, probabilities: bool = 
     path = _checks.path("path", path)
     try:
         import onnx
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name != "onnx":
+            raise
         raise ImportError(
             "an export to ONNX needs the package onnx: pip install 'pynn-blas[onnx]'"
         ) from error

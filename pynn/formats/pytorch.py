@@ -156,7 +156,9 @@ def state_dict(model: Model, *, names: Sequence[str] | None = None) -> dict[str,
     arrays = _arrays(model, names)
     try:
         import torch
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
         raise ImportError(
             "tensors need PyTorch: pip install 'pynn-blas[pytorch]'; without,"
             " pynn.formats.pytorch.save writes a file for it"
