@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 import pynn
 from pynn import _checks, _info, _inspect
@@ -136,25 +136,60 @@ FORMATS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status; what goes wrong is one line on stderr."""
-    parser = make_parser()
-    options = parser.parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold anything
     try:
+        options = make_parser().parse_args(argv)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # for streams that are not UTF-8
         text = options.work(options)
         if text is not None:
-            print(text, flush=True)
+            _say(text)
         return 0
     except BrokenPipeError:
-        # Python flushes stdout once more on exit: give it somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except KeyboardInterrupt:
-        print("pynn: interrupted", file=sys.stderr)
+        _complain("pynn: interrupted")
         return INTERRUPTED
     except (pynn.PynnError, OSError, MemoryError, ImportError) as error:
-        print(f"pynn: error: {reason(error)}", file=sys.stderr)
+        _complain(f"pynn: error: {reason(error)}")
         return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help and errors are printed as all else is."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(self.format_usage().rstrip("\n"))
+        _complain(f"{self.prog}: error: {_checks.printable(message, LONGEST)}")
+        sys.exit(2)
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """What is left for argparse to print: help, and the version."""
+        _say(message.rstrip("\n"))
+
+
+def _say(text: str) -> None:
+    """Print what was asked for, at once; an OSError if standard output takes no more."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        _give_up(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OSError(error.errno, error.strerror, "standard output") from None
+
+
+def _complain(text: str) -> None:
+    """Print a line on standard error; where that cannot be, the exit status has to do."""
+    if sys.stderr is not None:
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except OSError:
+            _give_up(sys.stderr)
+
+
+def _give_up(stream: TextIO) -> None:
+    """Let a stream lead nowhere: Python flushes once more on exit, and would fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -163,7 +198,7 @@ def make_parser() -> argparse.ArgumentParser:
     def layout(prog: str) -> argparse.HelpFormatter:
         return argparse.RawDescriptionHelpFormatter(prog, width=78)
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m pynn",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -173,9 +208,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pynn {pynn.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(
-        to: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str, text: str
-    ) -> argparse.ArgumentParser:
+    def add(to: argparse._SubParsersAction[_Parser], name: str, help: str, text: str) -> _Parser:
         return to.add_parser(
             name, help=help, description=text, formatter_class=layout, allow_abbrev=False
         )
@@ -211,7 +244,8 @@ def export(options: argparse.Namespace) -> str:
     keywords = {name: getattr(options, name) for name in names}
     with _inspect.read_model(options.model) as model:
         report = options.form.write(model, options.output, **keywords)
-    wrote = f"wrote {options.output}, {os.path.getsize(options.output):,} bytes"
+    output = _checks.printable(options.output, LONGEST)
+    wrote = f"wrote {output}, {os.path.getsize(options.output):,} bytes"
     return wrote if report is None else f"{wrote}\n{report}"
 
 
@@ -222,8 +256,7 @@ def reason(error: BaseException) -> str:
         text = error.strerror
         if error.filename is not None:
             text = f"{os.fsdecode(error.filename)}: {text}"
-    text = " ".join(text.split()) or type(error).__name__
-    return _checks.printable(text, LONGEST)
+    return _checks.printable(text.strip() or type(error).__name__, LONGEST)
 
 
 if __name__ == "__main__":

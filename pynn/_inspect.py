@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _files, _reading
+from pynn import _checks, _files, _reading
 from pynn._errors import FileFormatError
 from pynn._model import Model, load
 from pynn.datasets import read_idx
@@ -31,7 +31,8 @@ def inspect(path: str) -> str:
         OutOfMemoryError: There is no memory for what it holds.
     """
     start = _start_of(path)
-    facts = {"file": f"{path}, {os.path.getsize(path):,} bytes"}
+    shown = _checks.printable(path, 2000)
+    facts = {"file": f"{shown}, {os.path.getsize(path):,} bytes"}
     own = _tensors.is_safetensors(start)
     if not own and start.startswith((_IDX, _GZIP)):
         facts["kind"] = "IDX" + ", compressed with gzip" * start.startswith(_GZIP)

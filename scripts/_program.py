@@ -1,5 +1,6 @@
-"""What the programs share: where things lie, how help looks, and how a run ends.
+"""What the programs share: where things lie, what they print and how, and how a run ends.
 
+Names and errors may hold what a terminal would obey: `printable` is what all of them go through.
 Paths are strings here and in predict.py, which one waits for: pathlib would be a tenth of what it
 imports beyond NumPy and Pillow.
 """
@@ -9,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn, TextIO
 
 import pynn
 
@@ -23,46 +25,111 @@ class Failure(Exception):
     """The run cannot go on; the message says why, and what to do."""
 
 
-def help_format(prog: str) -> argparse.HelpFormatter:
-    """Help for 80 columns, like the texts in it; to ask for the terminal's width imports much."""
-    return argparse.RawDescriptionHelpFormatter(prog, width=78)
+class Parser(argparse.ArgumentParser):
+    """A parser whose help and errors are printed as all else is.
+
+    Help has 80 columns, like the texts in it; to ask for the terminal's width imports much.
+    """
+
+    def __init__(self, prog: str, description: str, epilog: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=78),
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        complain(self.format_usage().rstrip("\n"))
+        complain(f"{self.prog}: error: {printable(message)}")
+        sys.exit(2)
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """What is left for argparse to print: help."""
+        say(message.rstrip("\n"))
 
 
-def shown(path: str | os.PathLike[str]) -> str:
+def printable(text: str) -> str:
+    """Text from outside on one line, with escapes for what a terminal obeys or does not show."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def near(path: str | os.PathLike[str]) -> str:
     """A path as a user would type it: relative if it lies below the current directory."""
     text = os.fspath(path)
     try:
-        here = os.getcwd()
+        here = os.path.join(os.getcwd(), "")
     except FileNotFoundError:  # it is gone, and nothing lies below it
         return text
-    return os.path.relpath(text) if text.startswith(os.path.join(here, "")) else text
+    return os.path.relpath(text) if text.startswith(here) else text
 
 
-def reason(error: Exception) -> str:
-    """An error as one line, without an errno."""
-    text = str(error)
+def shown(path: str | os.PathLike[str]) -> str:
+    """The same to be read, not opened."""
+    return printable(near(path))
+
+
+def reason(error: BaseException, about: str | None = None) -> str:
+    """An error without an errno; a file that the line is about already is not named again."""
     if isinstance(error, OSError) and error.strerror:
-        text = error.strerror
-        if error.filename is not None:
-            text = f"{os.fsdecode(error.filename)}: {text}"
-    return " ".join(text.split()) or type(error).__name__
+        name = None if error.filename is None else os.fsdecode(error.filename)
+        return error.strerror if name in (None, about) else f"{name}: {error.strerror}"
+    return str(error).strip() or type(error).__name__
+
+
+def say(text: str) -> None:
+    """Print what was asked for, at once.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+        Failure: standard output is closed, or takes no more.
+    """
+    if sys.stdout is None:
+        raise Failure("there is no standard output to print to")
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        give_up(sys.stdout)
+        raise
+    except OSError as error:
+        give_up(sys.stdout)
+        raise Failure(f"standard output: {reason(error)}") from None
+
+
+def complain(text: str) -> None:
+    """Print a line on standard error; where that cannot be, the exit status has to do."""
+    if sys.stderr is not None:
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except OSError:
+            give_up(sys.stderr)
+
+
+def give_up(stream: TextIO) -> None:
+    """Let a stream lead nowhere: Python flushes once more on exit, and would fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run(name: str, work: Callable[[], int]) -> int:
     """Do a program's work and return its exit status; what goes wrong is one line on stderr."""
+    _occupy_closed_descriptors()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold anything
+        sys.stdout.reconfigure(errors="backslashreplace")  # for streams that are not UTF-8
     try:
-        status = work()
-        sys.stdout.flush()
-        return status
+        return work()
     except BrokenPipeError:
-        # Python flushes stdout once more on exit: give it somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except KeyboardInterrupt as interrupt:
-        print("; ".join([f"{name}: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
+        complain("; ".join([f"{name}: interrupted", *map(str, interrupt.args)]))
         return INTERRUPTED
     except (Failure, pynn.PynnError, OSError, MemoryError) as error:
-        print(f"{name}: error: {reason(error)}", file=sys.stderr)
+        complain(f"{name}: error: {printable(reason(error))}")
         return 1
+
+
+def _occupy_closed_descriptors() -> None:
+    """Open those of 0, 1 and 2 that are closed: a file with such a number could be printed into."""
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(number)

@@ -3,6 +3,8 @@
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from _program import complain, give_up, printable
+
 import pynn
 
 if TYPE_CHECKING:
@@ -10,22 +12,26 @@ if TYPE_CHECKING:
 
 
 class Report:
-    """Shows progress: a line an epoch and, on a terminal, a bar while the epoch runs."""
+    """Shows progress: a line an epoch and, on a terminal, a bar while the epoch runs.
 
-    def __init__(self, stream: TextIO, *, quiet: bool) -> None:
+    Where the stream is closed, or takes no more, as on a full disk, nothing is shown, and the
+    training goes on.
+    """
+
+    def __init__(self, stream: TextIO | None, *, quiet: bool) -> None:
         self._stream = stream
-        self._quiet = quiet
+        self._quiet = quiet or stream is None
         self._name = ""
         self._bar: Bar[Any] | None = None
         self._tqdm: type[Bar[Any]] | None = None
-        if stream.isatty() and not quiet:
+        if stream is not None and stream.isatty() and not quiet:
             try:
                 from tqdm import tqdm
-            except ModuleNotFoundError:
-                print(
-                    "train.py: no progress bar without tqdm: pip install '.[scripts]'",
-                    file=sys.stderr,
-                )
+            except ImportError as error:
+                why = f": tqdm cannot be imported: {printable(str(error))}"
+                if isinstance(error, ModuleNotFoundError) and error.name == "tqdm":
+                    why = " without tqdm: pip install '.[scripts]'"
+                complain(f"train.py: no progress bar{why}")
             else:
                 self._tqdm = tqdm
 
@@ -34,8 +40,19 @@ class Report:
         self._name = name
 
     def line(self, text: str) -> None:
-        if not self._quiet:
+        """Print a line; BrokenPipeError if nobody reads standard output any more."""
+        if self._quiet:
+            return
+        if self._stream is sys.stderr:
+            complain(text)
+            return
+        try:
             print(text, file=self._stream, flush=True)
+        except BrokenPipeError:
+            give_up(sys.stdout)
+            raise
+        except OSError:  # the result will fail there, too, and the error be told then
+            self._quiet = True
 
     def progress(self, now: pynn.Progress) -> None:
         """Move the bar."""

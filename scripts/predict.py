@@ -21,7 +21,19 @@ except ModuleNotFoundError as error:
     package = "Pillow" if error.name == "PIL" else error.name
     sys.exit(f"predict.py: error: {package} is not installed: pip install '.[scripts]'")
 
-from _program import MODELS, ROOT, Failure, help_format, reason, run, shown
+from _program import (
+    MODELS,
+    ROOT,
+    Failure,
+    Parser,
+    complain,
+    near,
+    printable,
+    reason,
+    run,
+    say,
+    shown,
+)
 
 IMAGE = os.path.join(ROOT, "data", "digits", "seven.png")
 
@@ -69,13 +81,11 @@ class Answer(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="predict.py",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=help_format,
-        allow_abbrev=False,
-    )
+    return run("predict.py", lambda: predict(_parser().parse_args(argv)))
+
+
+def _parser() -> Parser:
+    parser = Parser("predict.py", DESCRIPTION, EPILOG)
     parser.add_argument(
         "images",
         nargs="*",
@@ -95,8 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="the image is 28 x 28 already, white on black: take its pixels as they are",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(argv)
-    return run(parser.prog, lambda: predict(options))
+    return parser
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -105,17 +114,17 @@ def predict(options: argparse.Namespace) -> int:
     blocks = _can_print_blocks()
     status = 0
     answers: list[dict[str, object]] = []
-    for number, name in enumerate(options.images or [shown(IMAGE)]):
+    for number, name in enumerate(options.images or [near(IMAGE)]):
         try:
             reading = read(name, raw=options.raw)
         except (PictureError, OSError) as error:
-            why = reason(error).removeprefix(f"{name}: ")
-            print(f"predict.py: error: {name}: {why}", file=sys.stderr)
+            why = reason(error, name)
+            complain(f"predict.py: error: {printable(f'{name}: {why}')}")
             answers.append({"image": name, "error": why})
             status = 1
             continue
         for warning in reading.warnings:
-            print(f"predict.py: warning: {name}: {warning}", file=sys.stderr)
+            complain(f"predict.py: warning: {printable(name)}: {warning}")
         found = [
             Answer(digit, [_predict(path, model, digit) for path, model in models])
             for digit in reading.digits
@@ -123,18 +132,18 @@ def predict(options: argparse.Namespace) -> int:
         if options.json:
             answers.append({"image": name, **_as_dict(found), "warnings": reading.warnings})
         else:
-            print("\n" * (number > 0) + _as_text(name, found, blocks=blocks))
+            say("\n" * (number > 0) + _as_text(printable(name), found, blocks=blocks))
     if options.json:
         import json  # only here: a prediction should not wait for it
 
-        print(json.dumps(answers, indent=2))
+        say(json.dumps(answers, indent=2))
     return status
 
 
 def _load_models(paths: list[str] | None) -> list[tuple[str, pynn.Model]]:
     names = sorted(os.listdir(MODELS)) if os.path.isdir(MODELS) else []
     saved = [os.path.join(MODELS, name) for name in names if name.endswith(".safetensors")]
-    paths = paths or [shown(path) for path in saved]
+    paths = paths or [near(path) for path in saved]
     if not paths:
         raise Failure(
             f"no networks in {shown(MODELS)}: run scripts/train.py first, or name one: --model FILE"
@@ -170,7 +179,7 @@ def _as_dict(found: Sequence[Answer]) -> dict[str, object]:
 
 def _can_print_blocks() -> bool:
     try:
-        "▀▄█▏▎▍▌▋▊▉".encode(sys.stdout.encoding or "ascii")
+        "▀▄█▏▎▍▌▋▊▉".encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except UnicodeEncodeError:
         return False
     return True
@@ -223,7 +232,7 @@ def _bars(prediction: Prediction, *, blocks: bool) -> list[str]:
 
 def _short(path: str) -> str:
     """What a model is called beside its answers."""
-    return os.path.splitext(os.path.basename(path))[0][:16]
+    return printable(os.path.splitext(os.path.basename(path))[0])[:16]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:
         raise
     sys.exit(f"train.py: error: {error.name} is not installed: pip install '.[scripts]'")
 
-from _program import MODELS, ROOT, Failure, help_format, run, shown
+from _program import MODELS, ROOT, Failure, Parser, near, printable, run, say, shown
 from _report import Report
 from _settings import BOTH, PLAIN, Settings, add_options, build, choose, make_optimizer, number
 
@@ -67,6 +67,11 @@ exit status: 0 done, 1 the run failed, 2 wrong call, 130 interrupted
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status."""
+    return run("train.py", lambda: train(_options(argv)))
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    """What the call asks for."""
     parser = _parser()
     options = parser.parse_args(argv)
     if options.recipe == "best" and options.network is not None:
@@ -84,17 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             pynn.set_num_threads(options.threads)
         except pynn.ArgumentError as error:
             parser.error(f"argument --threads: {error}")
-    return run(parser.prog, lambda: train(options))
+    return options
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="train.py",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=help_format,
-        allow_abbrev=False,
-    )
+def _parser() -> Parser:
+    parser = Parser("train.py", DESCRIPTION, EPILOG)
     network = parser.add_argument_group("network")
     network.add_argument(
         "--recipe",
@@ -234,7 +233,7 @@ def train(options: argparse.Namespace) -> int:
     report = Report(sys.stderr if options.json else sys.stdout, quiet=options.quiet)
     held_out = round(len(training.labels) * (options.validation or 0.0))
     report.line(
-        f"{source}: {len(training.labels) - held_out:,} examples to train on, "
+        f"{printable(source)}: {len(training.labels) - held_out:,} examples to train on, "
         f"{held_out or len(validation.labels):,} to validate with"
     )
     done = []
@@ -253,7 +252,8 @@ def train(options: argparse.Namespace) -> int:
     for path in checkpoints.values():
         path.unlink(missing_ok=True)
     report.line("")
-    print(_as_json(options, source, done) if options.json else _as_table(done))
+    if options.json or sys.stdout is not None:  # closed on purpose, and the networks are saved
+        say(_as_json(options, source, done) if options.json else _as_table(done))
     return 0
 
 
@@ -339,7 +339,7 @@ def _data(root: Path | None) -> tuple[pynn.datasets.Dataset, pynn.datasets.Datas
     for part, (images, _) in (("train", training), ("t10k", validation)):
         if not images.size:
             raise Failure(f"{shown(root)}: the {part} files hold no examples")
-    return training, validation, shown(root)
+    return training, validation, near(root)
 
 
 def _resume(path: Path, like: pynn.Model) -> pynn.Model:

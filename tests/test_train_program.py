@@ -281,6 +281,15 @@ def test_terminal_without_tqdm_gets_plain_lines(call, tmp_path):
     assert out.count(" val loss ") == 2 + 1  # two epochs, one table
 
 
+def test_terminal_with_a_broken_tqdm_gets_plain_lines(call, tmp_path):
+    """One line says what is wrong with it, which is not that it is missing."""
+    (tmp_path / "tqdm.py").write_text("raise ImportError('broken \\x1b[2J')\n")
+    out, status = on_terminal([*call, *SMALL, "--network", "relu"], PYTHONPATH=str(tmp_path))
+    assert status == 0
+    assert r"no progress bar: tqdm cannot be imported: broken \x1b[2J" in out
+    assert "pip install" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
