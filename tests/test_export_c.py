@@ -208,12 +208,35 @@ def test_exponential_is_exact(exported: dict[str, Exported]) -> None:
     assert np.abs((got[:, 1] - exact) / np.spacing(exact.astype(np.float32))).max() <= 2
 
 
-def test_not_a_number_stays_one(exported: dict[str, Exported]) -> None:
+@pytest.mark.parametrize("name", ["classifier", *FUNCTIONS])
+def test_not_a_number_stays_one(name: str, exported: dict[str, Exported]) -> None:
     """NaN in the input is not hidden by an activation."""
-    network = exported["classifier"]
-    x = np.zeros((1, 20), np.float32)
-    x[0, 3] = np.nan
+    network = exported[name]
+    x = np.zeros((1, network.model.inputs), np.float32)
+    x[0, -1] = np.nan
     assert np.isnan(network.predict(x)).all()
+
+
+@pytest.mark.parametrize("libc", [True, False])
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_no_input_has_undefined_behaviour(kind: str, libc: bool, tmp_path: Path) -> None:
+    """Above all, no NaN and no large number is made an integer, which some processors trap."""
+    alone(kind).export_c(tmp_path / "model.c", libc=libc)
+    (tmp_path / "main.c").write_text("""\
+#include "model.h"
+int main(void) {
+    const float zero = 0.0f, large = 3e38f;
+    const float inputs[] = {0.0f, -1e-45f, 87.5f, -88.5f, large, -large, 2 * large, -2 * large,
+                            zero / zero, -zero / zero};
+    float output[1];
+    for (unsigned i = 0; i < sizeof inputs / sizeof *inputs; i++) model_predict(&inputs[i], output);
+    return 0;
+}
+""")
+    trapping = ["-fsanitize=undefined,float-cast-overflow", "-fsanitize-undefined-trap-on-error"]
+    sources = [tmp_path / "main.c", tmp_path / "model.c"]
+    compile_c(*STRICT, *trapping, "-o", tmp_path / "main", *sources, *LIBRARIES[True])
+    assert subprocess.run([tmp_path / "main"], timeout=60).returncode == 0
 
 
 def test_threads_do_not_meet(exported: dict[str, Exported]) -> None:
@@ -248,14 +271,15 @@ def test_nothing_is_kept_between_calls(tmp_path: Path) -> None:
     assert text > 0 and (data, bss) == (0, 0)
 
 
+@pytest.mark.parametrize("wrong", ["0.01f", '__builtin_nanf("")'])
 @pytest.mark.parametrize("libc", [True, False])
-def test_self_test_fails_where_a_weight_is_wrong(libc: bool, tmp_path: Path) -> None:
-    """One changed weight is found, by both entry points."""
+def test_self_test_fails_where_a_weight_is_wrong(wrong: str, libc: bool, tmp_path: Path) -> None:
+    """One changed weight is found, by both entry points; also one that is not a number."""
     classifier().export_c(tmp_path / "model.c", libc=libc)
     source = (tmp_path / "model.c").read_text()
     head, bias, tail = source.partition("static const float dense3_bias[3] = {\n")
     assert bias and " 0.0f, 0.0f, 0.0f," in tail
-    tail = tail.replace("0.0f", "0.01f", 1)
+    tail = tail.replace("0.0f", wrong, 1)
     (tmp_path / "model.c").write_text(head + bias + tail)
     library = tmp_path / "model.so"
     flags = FLAGS[libc]
