@@ -174,11 +174,17 @@ def test_number_of_threads_changes_no_bit(threads: int) -> None:
     np.testing.assert_array_equal(*results)
 
 
-@pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5, math.nan, math.inf])
+@pytest.mark.parametrize("rate", [-0.1, 1.0, 1.0 - 2.0**-24, 1.5, math.nan, math.inf])
 def test_rate_out_of_range_is_refused(rate: float) -> None:
     """The error names the layer."""
     with pytest.raises(pynn.ArgumentError, match=r"layer 1: dropout rate must be at least 0 and"):
         pynn.Builder().input(3).dropout(rate)
+
+
+def test_largest_rate_is_taken() -> None:
+    """What a float32 tells apart from 1; hardly anything is left, and that is large."""
+    model = pynn.Builder().input(3).dropout(1.0 - 2.0**-23).dense(2).softmax_cross_entropy().build()
+    assert model.evaluate(np.ones((4, 3), np.float32), np.zeros(4, np.int32)).loss > 0
 
 
 def test_wrong_type_of_rate_is_refused() -> None:

@@ -218,13 +218,19 @@ def test_wrong_targets_are_refused(
     assert str(caught.value).startswith("labels must ")
 
 
-@pytest.mark.parametrize("smoothing", [-0.1, 1.0, math.nan])
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, 1.0 - 2.0**-24, math.nan])
 def test_smoothing_out_of_range_is_refused(smoothing: float) -> None:
     """A share is in [0, 1)."""
     with pytest.raises(
         pynn.ArgumentError, match="label_smoothing must be at least 0 and less than"
     ):
         chain(2, "softmax_cross_entropy", label_smoothing=smoothing)
+
+
+def test_largest_smoothing_is_taken() -> None:
+    """What a float32 tells apart from 1."""
+    model = chain(2, "softmax_cross_entropy", label_smoothing=1.0 - 2.0**-23)
+    assert model.evaluate(X, (X[:, 0] > 0).astype(np.int64)).loss > 0
 
 
 def test_smoothing_keeps_a_model_from_being_sure() -> None:
