@@ -1,0 +1,219 @@
+"""Which tests matter for a mutant: by a table for C, by what each test runs for Python."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from _mutants import Mutant
+from _mutation_copy import Copy
+
+# The C tests that are about a file; all others run after them.
+C_TESTS = {
+    "activations.c": ("activations", "gradient", "paths"),
+    "cut.c": ("cut", "run", "paths"),
+    "dropout.c": ("gradient", "random", "run"),
+    "gather.c": ("gather", "paths", "sparse"),
+    "gemm_cblas.c": ("gemm", "gradient"),
+    "gradient.c": ("gradient", "sparse", "paths"),
+    "idx.c": ("idx", "fuzz_idx"),
+    "internal.h": ("memory", "cut", "gradient", "workspace"),
+    "loss.c": ("loss", "gradient", "run"),
+    "mathematics.h": ("mathematics", "activations", "loss"),
+    "memory.c": ("memory", "faults", "arguments"),
+    "network.c": ("network", "arguments", "memory"),
+    "optimizer.c": ("optimizer", "arguments", "run"),
+    "pass.c": ("gradient", "run", "paths", "sparse", "not_finite"),
+    "random.c": ("random", "network"),
+    "run.c": ("run", "arguments", "not_finite", "paths"),
+    "sparse.c": ("sparse", "paths", "gradient"),
+    "status.c": ("status",),
+    "team.c": ("team", "fork", "faults", "two_models"),
+    "vector.h": ("sparse", "paths"),
+    "workspace.c": ("workspace", "memory", "arguments"),
+}
+
+# The Python tests that could see what the C tests did not.
+TESTS_OF_C = (
+    "gradients", "losses", "optimizers", "dropout", "random", "parity", "model", "fit",
+    "divergence", "training_options", "idx", "datasets", "memory_faults", "threads", "processes",
+    "wrong_use", "random_calls",
+)  # fmt: skip
+
+# Tests that run pynn in processes of their own, where nothing is recorded; they come last.
+ELSEWHERE = {
+    "pynn/__init__.py": ("api", "command_line", "typing"),
+    "pynn/__main__.py": ("command_line",),
+    "pynn/_atomic.py": ("crash",),
+    "pynn/_checks.py": ("command_line",),
+    "pynn/_drawing.py": ("command_line", "predict_program"),
+    "pynn/_forks.py": ("processes", "threads"),
+    "pynn/_history.py": ("train_program",),
+    "pynn/_inspect.py": ("command_line",),
+    "pynn/_model.py": ("processes", "threads", "train_program"),
+    "pynn/_threads.py": ("processes", "threads"),
+    "pynn/_training.py": ("interrupt", "train_program"),
+    "pynn/datasets/_mnist.py": ("train_program", "predict_program"),
+}
+
+# What the first tests take, and those after them. Of a line that hundreds of tests run the others
+# are left out: they take minutes, and are less about it.
+GROUP_SECONDS = (5.0, 60.0)
+
+
+class Group(NamedTuple):
+    """Tests that pytest runs in one go."""
+
+    tests: list[str]
+    seconds: float
+    """What they take on sound code."""
+
+
+class Recorded:
+    """What each Python test runs and how long it takes; kept, a file for each of tests."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self._root = root
+        self._folder = folder
+        self._by_file: dict[str, dict[str, Any]] = {}
+
+    def _file(self, test_file: Path) -> Path:
+        """Where it is kept, under a name that changes with the tests and with pynn."""
+        words = set(re.findall(r"\w+", test_file.read_text(encoding="utf-8")))
+        digest = hashlib.sha256(test_file.read_bytes())
+        helpers = [path for path in (self._root / "tests").glob("*.py") if path.stem in words]
+        for path in sorted([*helpers, *(self._root / "pynn").rglob("*.py")]):
+            digest.update(path.read_bytes())
+        return self._folder / f"{test_file.stem}-{digest.hexdigest()[:16]}.json"
+
+    def missing(self) -> list[Path]:
+        """The files of tests that are not recorded as they are."""
+        files = sorted((self._root / "tests").rglob("test_*.py"))
+        return [path for path in files if not self._file(path).exists()]
+
+    def record(self, test_file: Path, copy: Copy) -> None:
+        """Run a file of tests, which must pass."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        out = self._folder / "new.json"
+        name = test_file.relative_to(self._root).as_posix()
+        status = copy.run(
+            pytest(copy, [name], "-p", "_mutation_recorder"), 3600,
+            PYTHONPATH=str(copy.sources / "scripts"), PYNN_RECORD=str(out),
+        )  # fmt: skip
+        if status != 0:
+            sys.exit(f"scripts/mutate: {name} fails without a mutant:\n{copy.log()[-3000:]}")
+        for old in self._folder.glob(f"{test_file.stem}-*.json"):
+            old.unlink()
+        out.rename(self._file(test_file))
+
+    def load(self) -> None:
+        """Read all of it."""
+        for path in sorted((self._root / "tests").rglob("test_*.py")):
+            name = path.relative_to(self._root).as_posix()
+            self._by_file[name] = json.loads(self._file(path).read_text())
+
+    # ------------------------------------------------------------ choosing
+
+    def seconds(self, test: str) -> float:
+        """How long a test takes, or a file of them, on sound code."""
+        file, _, name = test.partition("::")
+        times: dict[str, float] = self._by_file[file]["seconds"]
+        return times.get(name, 0.0) if name else sum(times.values())
+
+    def _breadth(self, test: str) -> int:
+        """How many lines it runs: of two tests of a line the one with fewer is more about it."""
+        file, _, name = test.partition("::")
+        return int(self._by_file[file]["breadth"].get(name, 1_000_000))
+
+    def groups_for(self, mutant: Mutant) -> Iterator[Group]:
+        """The tests of a mutant's lines, the most telling and quickest first."""
+        if mutant.file.startswith("csrc/"):
+            files = [f"tests/test_{name}.py" for name in TESTS_OF_C]
+            yield from self._grouped(sorted(files, key=self.seconds))
+            return
+        chosen = self._of_lines(mutant)
+        yield from self._grouped(sorted(chosen, key=lambda test: (self._breadth(test), test)))
+        more = [f"tests/test_{name}.py" for name in ELSEWHERE.get(mutant.file, ())]
+        if more:
+            yield Group(more, sum(map(self.seconds, more)))
+
+    def _grouped(self, ordered: list[str]) -> Iterator[Group]:
+        for limit in GROUP_SECONDS:
+            taken: list[str] = []
+            total, rest = 0.0, []
+            for test in ordered:
+                if total + self.seconds(test) <= limit:
+                    total += self.seconds(test)
+                    taken.append(test)
+                else:
+                    rest.append(test)
+            if taken:
+                yield Group(_merged(taken), total)
+            ordered = rest
+
+    def _of_lines(self, mutant: Mutant) -> set[str]:
+        source = (self._root / mutant.file).read_text(encoding="utf-8")
+        last = mutant.line + mutant.before.count("\n")
+        found = self._running(mutant.file, range(mutant.line, last + 1))
+        names = _names_bound_outside(source, mutant.line)
+        if names:
+            for path in sorted((self._root / "pynn").rglob("*.py")):
+                lines = path.read_text(encoding="utf-8").split("\n")
+                used = [
+                    n for n, line in enumerate(lines, 1) if names & set(re.findall(r"\w+", line))
+                ]
+                found |= self._running(path.relative_to(self._root).as_posix(), used)
+        return found
+
+    def _running(self, file: str, lines: Iterable[int]) -> set[str]:
+        found = set()
+        for test_file, recorded in self._by_file.items():
+            by_line = recorded["lines"].get(file, {})
+            for line in lines:
+                for name in by_line.get(str(line), ()):
+                    found.add(f"{test_file}::{name}" if name else test_file)
+        return found
+
+
+def _names_bound_outside(source: str, line: int) -> set[str]:
+    """For a line that importing runs the names that it defines: the tests that matter use these."""
+    body: list[ast.stmt] = ast.parse(source).body
+    while True:
+        around = [node for node in body if _first(node) <= line <= (node.end_lineno or 0)]
+        if not around:
+            return set()
+        node = around[0]
+        if isinstance(node, ast.FunctionDef):
+            return {node.name} if line < node.body[0].lineno else set()
+        if isinstance(node, ast.ClassDef):
+            body = node.body
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+        return {
+            name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)
+        }
+
+
+def _first(node: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def _merged(tests: list[str]) -> list[str]:
+    """Without those of a file that is there itself, which pytest would leave out of the file."""
+    files = {test for test in tests if "::" not in test}
+    return [test for test in tests if test in files or test.split("::")[0] not in files]
+
+
+def pytest(copy: Copy, tests: Iterable[str], *options: str) -> list[str]:
+    """The command that runs tests, to the first that fails, the same way each time."""
+    return [
+        str(copy.python), "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider",
+        "--hypothesis-seed=0", *options, *tests,
+    ]  # fmt: skip
