@@ -193,13 +193,12 @@ def sample(
     record: Record,
     laboratory: Laboratory,
     workers: int,
-    seconds: float = math.inf,
+    end: float = math.inf,
 ) -> list[Mutant]:
     """The first mutants that mean something, as many as asked for, all tried out.
 
-    After so many seconds none is begun any more, and there are those that were tried.
+    From a time on, `end` of the monotonic clock, none is begun: there are those that were tried.
     """
-    end = time.monotonic() + seconds
 
     def try_out(mutant: Mutant) -> None:
         began = time.monotonic()
@@ -256,6 +255,7 @@ def main(arguments: Sequence[str]) -> int:
     if not mutants:
         print(f"scripts/mutate: nothing to break in {options.only}", file=sys.stderr)
         return 2
+    end = time.monotonic() + options.seconds
     FOLDER.mkdir(parents=True, exist_ok=True)
     record = Record(FOLDER / "outcomes.jsonl")
     if options.again:
@@ -265,12 +265,15 @@ def main(arguments: Sequence[str]) -> int:
         copy.prepare()
     recorded = Recorded(ROOT, FOLDER / "recorded")
     for test_file in recorded.missing():
+        if time.monotonic() > end:
+            print("not all tests are recorded yet")
+            return 1
         print(f"recording {test_file.name}", flush=True)
         recorded.record(test_file, copies[0])
     recorded.load()
     laboratory = Laboratory(copies, recorded)
     laboratory.time_c_tests(copies[0])
-    taken = sample(mutants, options.sample, record, laboratory, options.workers, options.seconds)
+    taken = sample(mutants, options.sample, record, laboratory, options.workers, end)
     report(taken, record)
     if len(taken) < options.sample:
         print(f"that is not all of {options.sample}")
@@ -284,7 +287,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=200, help="how many mutants (200)")
     parser.add_argument("--only", metavar="csrc|pynn|FILE", help="break this alone")
     parser.add_argument("--workers", type=int, default=1, help="at a time, each in a copy (1)")
-    parser.add_argument("--seconds", type=float, default=math.inf, help="begin none after")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="of work")
     parser.add_argument("--again", action="store_true", help="try survivors again, on new tests")
     return parser.parse_args(arguments)
 
