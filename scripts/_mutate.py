@@ -21,7 +21,7 @@ from typing import NamedTuple
 import _mutants
 from _mutants import Mutant
 from _mutation_copy import BuildError, Copy
-from _mutation_tests import C_TESTS, Recorded, pytest
+from _mutation_tests import C_TESTS, LOWER_LEVELS, TESTS_OF_LEVELS, Recorded, pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "build/mutate"
@@ -62,13 +62,12 @@ class Laboratory:
 
     def try_out(self, mutant: Mutant) -> Outcome:
         """Build a mutant and run its tests until one notices."""
-        text = (ROOT / mutant.file).read_text(encoding="utf-8")
-        if mutant.file.endswith(".py"):
-            outcome = _compiled(text, mutant)
-            if outcome is not None:
-                return outcome
         copy = self._copies.get()
         try:
+            text = copy.text_of(mutant)
+            outcome = _compiled(text, mutant) if mutant.file.endswith(".py") else None
+            if outcome is not None:
+                return outcome
             with copy.mutated(mutant):
                 return self._try_out(mutant, copy)
         finally:
@@ -101,6 +100,12 @@ class Laboratory:
                 status = copy.run(copy.tests[test], _patience(self._c_seconds[test]))
                 if status != 0:
                     return f"C test {test}{_how(status)}"
+        for level in LOWER_LEVELS:
+            for test in TESTS_OF_LEVELS:
+                patience = 10 * _patience(self._c_seconds[test])
+                status = copy.run(copy.tests[test], patience, PYNN_INSTRUCTION_SET=level)
+                if status != 0:
+                    return f"C test {test} at level {level}{_how(status)}"
         return ""
 
     def _python_tests(self, mutant: Mutant, copy: Copy) -> str:
@@ -261,8 +266,11 @@ def main(arguments: Sequence[str]) -> int:
     if options.again:
         record.forget_survivors(mutants)
     copies = [Copy(ROOT, FOLDER / f"copy-{k}") for k in range(options.workers)]
-    for copy in copies:
-        copy.prepare()
+    try:
+        for copy in copies:
+            copy.prepare()
+    except BuildError as error:
+        sys.exit(f"scripts/mutate: the copy cannot be built:\n{error}")
     recorded = Recorded(ROOT, FOLDER / "recorded")
     for test_file in recorded.missing():
         if time.monotonic() > end:

@@ -101,11 +101,22 @@ class Copy:
 
     # ------------------------------------------------------------ breaking and building
 
+    def text_of(self, mutant: Mutant) -> str:
+        """The file of a mutant, as it is.
+
+        Raises:
+            BuildError: It is another than the mutant was made of.
+        """
+        text = (self.sources / mutant.file).read_text(encoding="utf-8")
+        start = text.rfind("\n", 0, mutant.edit.start) + 1
+        if text[start : start + len(mutant.before)] != mutant.before:
+            raise BuildError(f"{mutant.file} has changed while this ran; start again")
+        return text
+
     @contextlib.contextmanager
     def mutated(self, mutant: Mutant) -> Iterator[None]:
         """Hold a mutant for the time of a with statement."""
-        path = self.sources / mutant.file
-        text = path.read_text(encoding="utf-8")
+        path, text = self.sources / mutant.file, self.text_of(mutant)
         try:
             self._write(path, mutant.apply(text))
             yield

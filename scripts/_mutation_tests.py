@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import platform
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +43,13 @@ C_TESTS = {
     "vector.h": ("sparse", "paths"),
     "workspace.c": ("workspace", "memory", "arguments"),
 }
+
+# What the library is told to make do with (csrc/vector.h), and the C tests that this can reach.
+LOWER_LEVELS = ("x86-64-v3", "x86-64-v2", "x86-64") if platform.machine() == "x86_64" else ()
+TESTS_OF_LEVELS = (
+    "activations", "gather", "gradient", "loss", "mathematics", "optimizer", "paths", "run",
+    "sparse",
+)  # fmt: skip
 
 # The Python tests that could see what the C tests did not.
 TESTS_OF_C = (
@@ -161,18 +170,28 @@ class Recorded:
             ordered = rest
 
     def _of_lines(self, mutant: Mutant) -> set[str]:
-        source = (self._root / mutant.file).read_text(encoding="utf-8")
+        """The tests that run the mutant's lines, or what uses the names that these define."""
         last = mutant.line + mutant.before.count("\n")
         found = self._running(mutant.file, range(mutant.line, last + 1))
-        names = _names_bound_outside(source, mutant.line)
-        if names:
-            for path in sorted((self._root / "pynn").rglob("*.py")):
-                lines = path.read_text(encoding="utf-8").split("\n")
-                used = [
-                    n for n, line in enumerate(lines, 1) if names & set(re.findall(r"\w+", line))
-                ]
-                found |= self._running(path.relative_to(self._root).as_posix(), used)
+        wanted, seen = self._bound(mutant.file, mutant.line), set[str]()
+        while wanted:
+            seen |= wanted
+            more = set[str]()
+            for file, line in self._using(wanted):
+                found |= self._running(file, [line])
+                more |= self._bound(file, line)
+            wanted = more - seen
         return found
+
+    def _bound(self, file: str, line: int) -> set[str]:
+        return _names_bound_outside((self._root / file).read_text(encoding="utf-8"), line)
+
+    def _using(self, names: set[str]) -> Iterator[tuple[str, int]]:
+        """Where in pynn some names stand."""
+        for path in sorted((self._root / "pynn").rglob("*.py")):
+            for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+                if names & set(re.findall(r"\w+", line)):
+                    yield path.relative_to(self._root).as_posix(), number
 
     def _running(self, file: str, lines: Iterable[int]) -> set[str]:
         found = set()
@@ -184,6 +203,7 @@ class Recorded:
         return found
 
 
+@cache
 def _names_bound_outside(source: str, line: int) -> set[str]:
     """For a line that importing runs the names that it defines: the tests that matter use these."""
     body: list[ast.stmt] = ast.parse(source).body
