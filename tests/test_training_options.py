@@ -481,6 +481,7 @@ def test_weighted_evaluation() -> None:
         ({"validation": 0.0}, ValueError, "validation must be greater than 0 and less than 1"),
         ({"validation": 1.0}, ValueError, "validation must be greater than 0 and less than 1"),
         ({"validation": 0.001}, ValueError, "validation must leave examples to train on and to"),
+        ({"validation": 0.999}, ValueError, "validation must leave examples to train on and to"),
         ({"sample_weight": np.full(210, 0.0)}, ValueError, "got zeros only"),
         ({"validation": 1}, TypeError, "validation must be a pair (features, labels), or a"),
         ({"early_stopping": 5}, TypeError, "early_stopping must be a pynn.EarlyStopping, as in"),
