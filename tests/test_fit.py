@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -262,6 +264,18 @@ def test_history_has_an_entry_an_epoch(examples: Examples) -> None:
     assert (history.val_loss[-1], history.val_accuracy[-1]) == model.evaluate(*test)
     assert all(0 <= a <= 1 for a in history.accuracy + history.val_accuracy)
     assert all(s > 0 for s in history.seconds)
+
+
+def test_seconds_are_those_of_the_steps(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by a second each time it is looked at: once a step, and between."""
+    ticks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: float(next(ticks)))
+    monkeypatch.setattr(_training, "time", clock)
+    monkeypatch.setattr(_training, "paced", lambda first, total: itertools.pairwise(range(4)))
+    history = build().fit(*examples, epochs=2, batch_size=100)
+    assert history.seconds == [3.0, 3.0]
 
 
 def test_validation_is_not_trained_on(examples: Examples) -> None:
