@@ -89,7 +89,7 @@ class Laboratory:
 
     def _c_tests(self, mutant: Mutant, copy: Copy) -> str:
         """The C test that noticed; "" if none did."""
-        first = C_TESTS[Path(mutant.file).name]
+        first = C_TESTS.get(Path(mutant.file).name, ())
         others = sorted(set(copy.tests) - set(first), key=lambda test: self._c_seconds[test])
         for group in (first, others):
             try:
@@ -116,8 +116,7 @@ class Laboratory:
                 failed = [
                     line for line in copy.log().split("\n") if line[:6] in ("FAILED", "ERROR ")
                 ]
-                name = failed[0].split(" ")[1] if failed else "the Python tests"
-                return f"{name}{'' if failed else _how(status)}"
+                return failed[0].split(" ")[1] if failed else f"pytest{_how(status)}"
         return ""
 
 

@@ -22,6 +22,7 @@ C_TESTS = {
     "cut.c": ("cut", "run", "paths"),
     "denormals.h": ("denormals", "team"),
     "dropout.c": ("gradient", "random", "run"),
+    "finite.c": ("not_finite", "run"),
     "gather.c": ("gather", "paths", "sparse"),
     "gemm_cblas.c": ("gemm", "gradient"),
     "gradient.c": ("gradient", "sparse", "paths"),
