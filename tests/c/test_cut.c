@@ -193,6 +193,10 @@ static void test_strips(void) {
         grid.columns = 5;
         if (!check_tiles(&grid)) printf("    %zu columns\n", length);
     }
+    /* With few outputs an entry is soon done with, and more strips cost more than they give. */
+    pynn_grid narrow = pynn_cut_strips(1000, 10), wide = pynn_cut_strips(1000, 500);
+    CHECK(narrow.row_cuts < wide.row_cuts);
+    CHECK_EQ(wide.row_cuts, PYNN_MAX_STRIPS);
 }
 
 /* The blocks of a matrix lie one behind the other, without a gap, and none is larger than the innermost
