@@ -253,7 +253,7 @@ def report(taken: Sequence[Mutant], record: Record) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Try out a sample; the status is 0 where the score is high enough."""
+    """Try out a sample; the status is 0 once all of it is tried."""
     options = _parse(arguments)
     mutants = ordered(options.only, options.seed)
     if not mutants:

@@ -34,7 +34,7 @@ def words(*_: object) -> str:
 JUNK: list[Any] = [
     None, True, False, -1, 0, 2**45, 2**64, 10**400, 0.5, -0.0, 1e-320, 1e39, float("nan"),
     float("inf"), -float("inf"), 1j, "", "sgd", "\x1b[2J", b"x", [], (), {}, [1, 2], (1, 2, 3),
-    {0: 1.0}, {"a": None}, object(), int, words, np.float32(0.5), np.int64(3), np.array(2),
+    {0: 1.0}, {"a": None}, ..., int, words, np.float32(0.5), np.int64(3), np.array(2),
     np.array([]), np.zeros((2, 3)), np.array(["a"]), np.datetime64("2020-01-01"), slice(1),
 ]  # fmt: skip
 ACTIVATIONS = ["relu", "sigmoid", "tanh", "leaky_relu", "gelu", "dropout"]
