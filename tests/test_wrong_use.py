@@ -195,6 +195,7 @@ ANEW = ("to start anew from its parameters, use pynn.load",)
 
 FEATURES: dict[str, Mistake] = {
     "a single number": Mistake(predict(np.array(0, np.uint8)), VALUE, (*SHAPE, "got shape ()")),
+    "a number to train on": Mistake(fit(np.array(0, np.uint8), Y), VALUE, (*SHAPE, "got shape ()")),
     "one example": Mistake(
         predict(X[0].ravel()), VALUE, (*SHAPE, "got shape (20,)", "example is features[None]")
     ),
