@@ -1,14 +1,15 @@
 /* cut.c: how work is cut into tasks: products into tiles, a batch into blocks of rows, lists of entries
  * into strips.
  *
- * By its shape alone, never by the number of threads: so a run gives the same bits on any number. */
+ * By its shape and the instruction set alone, never by the number of threads: so a run gives the same bits
+ * on any number. */
 #include "internal.h"
 #include "vector.h"
 
 /* Rows of a block: fewer where the batch is small, so that two threads find work. */
 enum { BLOCK_ROWS = 32, SMALL_BLOCK_ROWS = 16 };
 
-/* Strips of an X with fewer outputs than that: a list of few entries, each for few sums, is not worth its
+/* Strips of an X with fewer outputs than NARROW: a list of few entries, each for few sums, is not worth its
  * beginning and its end. */
 enum { FEW_STRIPS = 8, NARROW = 128 };
 

@@ -206,8 +206,9 @@ typedef enum pynn_feature_type {
 /* How the first layer, if it is dense, goes through the features. With finite parameters the results are
  * the same but for rounding. */
 typedef enum pynn_path {
-    PYNN_PATH_AUTO = 0,  /* by the density of a sample of the data, looked at in each call, and the width */
-    PYNN_PATH_DENSE = 1, /* all features, by gemm */
+    PYNN_PATH_AUTO = 0,   /* by the density of a sample of the data, looked at in each call, and by what
+                           * either way costs for the layer's sizes, the batch's and the instruction set */
+    PYNN_PATH_DENSE = 1,  /* all features, by gemm */
     PYNN_PATH_SPARSE = 2, /* those that are not zero */
 } pynn_path;
 

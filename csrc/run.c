@@ -163,6 +163,12 @@ pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const u
 
 /* ---------------------------------------------------------------- use */
 
+/* Rows that are run together. What is chosen by it must not depend on how many rows a call has: calls that
+ * begin at multiples of it give the same bits as one. */
+static size_t rows_at_a_time(const pynn_workspace *workspace) {
+    return pynn_least(workspace->max_batch, PYNN_ROWS_AT_A_TIME);
+}
+
 /* Run rows first_row <= r < last_row through the workspace, PYNN_ROWS_AT_A_TIME of them at a time: in every
  * workspace that holds so many the results are the same. Whether all features, and the sum of losses where
  * there is one, are finite. */
@@ -192,7 +198,7 @@ pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *data, size
                         .data = data,
                         .parameters = parameters,
                         .purpose = PYNN_FOR_SUMS,
-                        .sparse = is_sparse(workspace, data, last_row - first_row)};
+                        .sparse = is_sparse(workspace, data, rows_at_a_time(workspace))};
     return run_rows(&batch, first_row, last_row, sums) ? PYNN_OK : PYNN_NOT_FINITE;
 }
 
@@ -210,7 +216,7 @@ pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_
                         .data = data,
                         .parameters = parameters,
                         .purpose = output == PYNN_LOGITS ? PYNN_FOR_LOGITS : PYNN_FOR_PROBABILITIES,
-                        .sparse = is_sparse(workspace, data, last_row - first_row),
+                        .sparse = is_sparse(workspace, data, rows_at_a_time(workspace)),
                         .out = out};
     bool finite = run_rows(&batch, first_row, last_row, NULL);
     size_t count = (last_row - first_row) * workspace->network->outputs;

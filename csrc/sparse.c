@@ -18,6 +18,13 @@
  * keep the address of the row: twice the instructions. */
 #define PYNN_KEEP_IN_REGISTER(pointer) __asm__("" : "+r"(pointer))
 
+/* Before a loop over the sums, whose number is a constant; a loop that stays one keeps them in memory. */
+#if defined(__clang__)
+#define PYNN_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define PYNN_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 #if defined(PYNN_HAVE_LEVELS)
 #define LANES 16
 #define SUMS 16
@@ -101,7 +108,8 @@ static list_costs costs_in_use(void) {
 
 bool pynn_lists_are_cheaper(double density, size_t rows, size_t inputs, size_t outputs) {
     const double convert = 3.0, outside_caches = 2e6; /* values of a batch */
-    const double most_dense = 0.7, least_rows = 16.0; /* beyond which nothing was measured */
+    const double most_dense = 0.7,
+                 least_rows = 16.0; /* the costs were fitted up to there, and from there */
     list_costs costs = costs_in_use();
     if (density > most_dense) return false;
     double count = fmax((double)rows, least_rows), width = (double)outputs;

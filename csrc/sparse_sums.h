@@ -1,8 +1,7 @@
-/* sparse_sums.h: the sums of sparse.c for one width of register, included once for each.
- *
- *   LANES    floats in a register
- *   SUMS     registers that hold sums: as many as there are, less some for an entry's value and for
- * products TARGET   the attribute that allows the instructions NAME(x)  x with a suffix of this width's own
+/* sparse_sums.h: the sums of sparse.c for one width of register, included once for each. LANES are the
+ * floats in a register; SUMS the registers that hold sums, as many as there are, less some for an entry's
+ * value and for products; TARGET is the attribute that allows the instructions; NAME(x) is x with a suffix
+ * of this width's own.
  *
  * A type of just the register's width, since compilers take wider ones apart through memory. Their elements
  * may lie at any float's address. */
@@ -20,11 +19,11 @@ PYNN_INLINE void NAME(sum_row)(size_t vectors, size_t overlap, const pynn_list *
         const float *row = m + entry->index * stride;
         PYNN_KEEP_IN_REGISTER(row);
         float x = entry->value;
-#pragma GCC unroll 16
+        PYNN_UNROLL
         for (size_t v = 0; v + 1 < vectors; v++) sums[v] += x * *(const NAME(vector) *)(row + v * LANES);
         sums[vectors - 1] += x * *(const NAME(vector) *)(row + last);
     }
-#pragma GCC unroll 16
+    PYNN_UNROLL
     for (size_t v = 0; v < vectors; v++) {
         NAME(vector) *out = (NAME(vector) *)(v + 1 < vectors ? y + v * LANES : y + last);
         NAME(vector) sum = beta == 0.0f ? alpha * sums[v] : alpha * sums[v] + beta * *out;

@@ -17,9 +17,12 @@ static float small_product(void) {
 
 /* A caller that has chosen either way finds its choice again. */
 static void test_mode(void) {
+    volatile float denormal = 1e-40f;
     CHECK(small_product() > 0.0f);
+    CHECK(denormal * 1e10f > 0.0f);
     uint64_t before = pynn_flush_denormals();
     if (PYNN_FLUSHES_DENORMALS) CHECK(small_product() == 0.0f);
+    if (PYNN_FLUSHES_DENORMALS) CHECK(denormal * 1e10f == 0.0f);
     uint64_t inside = pynn_flush_denormals();
     pynn_restore_denormals(inside);
     if (PYNN_FLUSHES_DENORMALS) CHECK(small_product() == 0.0f);

@@ -209,10 +209,41 @@ static void test_activation_first(void) {
     check_close("gradients", by_gemm.parameter_count, by_gemm.gradients, by_itself.gradients, 0.0);
 }
 
+/* However many rows a call has, calls that begin at multiples of PYNN_ROWS_AT_A_TIME give the same bits as
+ * one: the way must not be chosen by the size of the call. Densities around those at which it turns. */
+static void test_pieces(void) {
+    enum { MANY = 8 * PYNN_ROWS_AT_A_TIME, WIDE = 784, CLASSES = 10 };
+    static uint8_t pixels[MANY * WIDE];
+    static float drawn[MANY * WIDE], whole[MANY * CLASSES], pieces[MANY * CLASSES];
+    const pynn_layer layers[] = {DENSE(32), TANH, DENSE(CLASSES)};
+    const pynn_loss loss = {.kind = PYNN_SOFTMAX_CROSS_ENTROPY};
+    const pynn_data data = {.features = pixels, .feature_type = PYNN_FEATURES_UINT8, .rows = MANY};
+    pynn_network *network = NULL;
+    pynn_workspace *workspace = NULL;
+    if (!CHECK_EQ(pynn_network_create(NULL, WIDE, layers, COUNT_OF(layers), loss, &network), PYNN_OK) ||
+        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, MANY, &workspace), PYNN_OK))
+        return;
+    float *parameters = by_gemm.trained;
+    pynn_network_initialize(network, 1, parameters);
+    pynn_random_uniform(9, 0, 0, COUNT_OF(drawn), 0.0f, 1.0f, drawn);
+    for (float density = 0.14f; density < 0.3f; density += 0.02f) {
+        for (size_t i = 0; i < COUNT_OF(pixels); i++) pixels[i] = drawn[i] < density ? 200 : 0;
+        CHECK_EQ(pynn_predict(workspace, &data, 0, MANY, parameters, PYNN_LOGITS, whole), PYNN_OK);
+        for (size_t n = 0; n < MANY; n += PYNN_ROWS_AT_A_TIME)
+            CHECK_EQ(pynn_predict(workspace, &data, n, n + PYNN_ROWS_AT_A_TIME, parameters, PYNN_LOGITS,
+                                  pieces + n * CLASSES),
+                     PYNN_OK);
+        CHECK_BYTES(pieces, whole, sizeof whole);
+    }
+    pynn_workspace_destroy(workspace);
+    pynn_network_destroy(network);
+}
+
 int main(void) {
     test_paths();
     test_large();
     test_choice();
+    test_pieces();
     test_activation_first();
     return check_failures();
 }
