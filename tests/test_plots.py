@@ -424,7 +424,18 @@ def test_names_of_no_format_are_refused(name: str, tmp_path: Path) -> None:
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra is named."""
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+
+    def absent(name: str, *_: object) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    class Finder:
+        """Knows of no matplotlib."""
+
+        find_spec = staticmethod(lambda name, *_: absent(name) if name == "matplotlib" else None)
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
     with pytest.raises(ImportError, match=r"pip install 'pynn-blas\[plots\]'"):
         FULL.plot()
 
