@@ -171,21 +171,24 @@ class Recorded:
             ordered = rest
 
     def _of_lines(self, mutant: Mutant) -> set[str]:
-        """The tests that run the mutant's lines, or what uses the names that these define."""
+        """The tests that run the mutant's lines, or what these define, or what uses that."""
         last = mutant.line + mutant.before.count("\n")
         found = self._running(mutant.file, range(mutant.line, last + 1))
-        wanted, seen = self._bound(mutant.file, mutant.line), set[str]()
+        lines, wanted = self._defined(mutant.file, mutant.line)
+        found |= self._running(mutant.file, lines)
+        seen = set[str]()
         while wanted:
             seen |= wanted
             more = set[str]()
             for file, line in self._using(wanted):
-                found |= self._running(file, [line])
-                more |= self._bound(file, line)
+                lines, names = self._defined(file, line)
+                found |= self._running(file, [line, *lines])
+                more |= names
             wanted = more - seen
         return found
 
-    def _bound(self, file: str, line: int) -> set[str]:
-        return _names_bound_outside((self._root / file).read_text(encoding="utf-8"), line)
+    def _defined(self, file: str, line: int) -> tuple[range, set[str]]:
+        return _defined_on_import((self._root / file).read_text(encoding="utf-8"), line)
 
     def _using(self, names: set[str]) -> Iterator[tuple[str, int]]:
         """Where in pynn some names stand."""
@@ -205,23 +208,23 @@ class Recorded:
 
 
 @cache
-def _names_bound_outside(source: str, line: int) -> set[str]:
-    """For a line that importing runs the names that it defines: the tests that matter use these."""
+def _defined_on_import(source: str, line: int) -> tuple[range, set[str]]:
+    """What a line defines that importing runs: the lines of a function's body, or names."""
     body: list[ast.stmt] = ast.parse(source).body
     while True:
         around = [node for node in body if _first(node) <= line <= (node.end_lineno or 0)]
         if not around:
-            return set()
+            return range(0), set()
         node = around[0]
         if isinstance(node, ast.FunctionDef):
-            return {node.name} if line < node.body[0].lineno else set()
+            begins, ends = node.body[0].lineno, node.end_lineno or 0
+            return range(begins, ends + 1) if line < begins else range(0), set()
         if isinstance(node, ast.ClassDef):
             body = node.body
             continue
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
-        return {
-            name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)
-        }
+        names = [name for target in targets for name in ast.walk(target)]
+        return range(0), {name.id for name in names if isinstance(name, ast.Name)}
 
 
 def _first(node: ast.stmt) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -177,6 +178,42 @@ def test_sample_goes_on_and_counts_what_means_something(
     record.forget_survivors(mutants)
     _mutate.sample(mutants, 1000, record, guesses, 1)
     assert len(guesses.tried) == len(mutants) + survivors
+
+
+@pytest.mark.parametrize(
+    ("mutated", "expected"),
+    [
+        ("    return width", {"tests/test_x.py::test_widen"}),
+        ("WIDEST = 3", {"tests/test_x.py::test_widen"}),  # by way of LIMITS
+        ("def narrow(width=2):", {"tests/test_x.py"}),  # which its body's fixture runs
+    ],
+)
+def test_tests_are_those_of_what_a_line_defines(
+    mutated: str, expected: set[str], tmp_path: Path
+) -> None:
+    """A line of a function has its own, one outside those of what uses its name."""
+    source = """WIDEST = 3
+LIMITS = {"widest": WIDEST}
+def widen(width):
+    width = LIMITS["widest"]
+    return width
+def narrow(width=2):
+    return -width
+"""
+    for folder in ("pynn", "tests"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "pynn/x.py").write_text(source)
+    (tmp_path / "tests/test_x.py").write_text("")
+    recorded = _mutation_tests.Recorded(tmp_path, tmp_path)
+    lines = {"4": ["test_widen"], "5": ["test_widen"], "7": [""]}
+    record = {"seconds": {"test_widen": 1.0}, "breadth": {}, "lines": {"pynn/x.py": lines}}
+    (path,) = recorded.missing()
+    recorded._file(path).write_text(json.dumps(record))
+    recorded.load()
+    line = source.split("\n").index(mutated) + 1
+    edit = _mutants.Edit(0, 0, "", "")
+    mutant = _mutants.Mutant("pynn/x.py", line, "", mutated, "", 0, edit)
+    assert {test for group in recorded.groups_for(mutant) for test in group.tests} == expected
 
 
 def test_the_tables_name_what_is_there(root: Path) -> None:
