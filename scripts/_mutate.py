@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # python -P and -I leave it out
+
 import _mutants
 from _mutants import Mutant
 from _mutation_copy import BuildError, Copy

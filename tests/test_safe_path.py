@@ -16,6 +16,7 @@ PROGRAMS = [
     "benchmarks/run.py",
     "benchmarks/report.py",
     "benchmarks/sklearn_mlp.py",
+    "scripts/_mutate.py",
 ]
 
 
