@@ -292,6 +292,7 @@ static void test_fork_when_resizing(void) {
         meet_all(other.team, 2);
         pynn_team_destroy(other.team);
         CHECK_EQ(all.twice, 0);
+        free_all(&all);
         leave(check_failed != failed_before);
     }
     check_child(child);
