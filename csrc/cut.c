@@ -93,12 +93,14 @@ enum { BLOCK_FLOATS = 8192 };
 
 /* Columns of a block: 8 registers of sums, or 12 of the narrowest. */
 static size_t most_block_columns(void) {
+#if defined(PYNN_HAVE_LEVELS)
     switch (pynn_level_in_use()) {
     case PYNN_LEVEL_X86_V4: return 128;
     case PYNN_LEVEL_X86_V3: return 64;
     case PYNN_LEVEL_X86_V2:
     case PYNN_LEVEL_BASE: break;
     }
+#endif
     return 48;
 }
 

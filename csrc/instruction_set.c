@@ -71,11 +71,12 @@ static const char *const names[] = {
 /* The level that the user wants, if it is one that the processor has. */
 static pynn_level choose_level(void) {
     pynn_level best = find_level();
+#if defined(PYNN_HAVE_LEVELS)
     const char *wish = getenv("PYNN_INSTRUCTION_SET");
-    if (wish == NULL) return best;
-    for (pynn_level level = PYNN_LEVEL_BASE; level < best; level++) {
+    for (pynn_level level = PYNN_LEVEL_BASE; wish != NULL && level < best; level++) {
         if (strcmp(wish, names[level]) == 0) return level;
     }
+#endif
     return best;
 }
 

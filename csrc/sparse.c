@@ -97,12 +97,14 @@ typedef struct list_costs {
  * each level, with BLAS at the same; benchmarks/run.py --first-layer measures what comes of it. Not
  * measured on ARM. */
 static list_costs costs_in_use(void) {
+#if defined(PYNN_HAVE_LEVELS)
     switch (pynn_level_in_use()) {
     case PYNN_LEVEL_X86_V4: return (list_costs){20.0, 25.0, 1.78, 400.0, 0.2, 9.4};
     case PYNN_LEVEL_X86_V3: return (list_costs){11.0, 16.0, 2.2, 56.0, 3.0, 0.9};
     case PYNN_LEVEL_X86_V2: break;
     case PYNN_LEVEL_BASE: break;
     }
+#endif
     return (list_costs){1.5, 14.0, 1.2, 84.0, 1.6, 3.4};
 }
 

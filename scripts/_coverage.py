@@ -38,7 +38,26 @@ BIG_ENDIAN = "the machines that run the tests have the other order of bytes"
 SHORTENED = "tests/test_reading.py has it, in a process of its own, as others would be killed"
 ELSEWHERE = "tests/test_hostile_files.py has it, in a process of its own that gets little memory"
 
+FORCED = "tests/test_instruction_set.py has it, in a process of its own"
+
 REASONS: dict[str, dict[str, dict[str, str]]] = {
+    "csrc/gather.c": {
+        "prefetch_row": {"i < MOST_NBYTES": "no test has shuffled rows of more than 4096 bytes"},
+    },
+    "csrc/loss.c": {
+        "sum_many": {
+            "lanes[0] += (double)values[i]": "no test has 65 classes or more, but in Python"
+        },
+    },
+    "csrc/optimizer.c": {
+        "pynn_state_is_finite": {
+            "finite = finite && workspace->sound[i]": "no test has several parts that are not"
+        },
+    },
+    "pynn/_info.py": {
+        "_blas_library": {"return None": "the tests' BLAS is one whose file is known"},
+        "check_instruction_set": {"choices = LEVELS": FORCED, "raise ArgumentError(": FORCED},
+    },
     "csrc/activations.c": {
         "pynn_activation_forward": {"switch (layer->kind) {": NO_DEFAULT},
         "pynn_activation_backward": {"switch (layer->kind) {": NO_DEFAULT},
@@ -66,6 +85,9 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     "csrc/pass.c": {
         "find_loss": {"switch (network->loss.kind) {": NO_DEFAULT},
         "do_step": {"switch (step.kind) {": NO_DEFAULT},
+        "add_parts": {
+            "finite = finite && workspace->finite[b]": "no test has several blocks that are not"
+        },
     },
     "csrc/sparse_sums.h": {
         "sum_row": {
@@ -134,7 +156,12 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
             "raise": WITHOUT_SKLEARN,
         },
     },
-    "pynn/sklearn/_monitor.py": {"": {"from pynn.sklearn._base import BaseMLP": FOR_TYPES}},
+    "pynn/sklearn/_monitor.py": {
+        "": {"from pynn.sklearn._base import BaseMLP": FOR_TYPES},
+        "Monitor._validate": {
+            "raise": "no test has held-out data that diverge alone, without stopping"
+        },
+    },
     "pynn/sklearn/_training.py": {"": {"from pynn.sklearn._base import BaseMLP": FOR_TYPES}},
     "pynn/_builder.py": {
         "": {"from pynn._model import Model": FOR_TYPES},
@@ -170,6 +197,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         "_array": {"if header.dtype.itemsize > 1 and sys.byteorder": BIG_ENDIAN},
     },
     "pynn/_safetensors.py": {
+        "Reader.__init__": {"nested too deeply": "the limit of JSON's items comes first here"},
         "_read_header": {"it became shorter while it was read": SHORTENED},
         "Reader.read_into": {
             "except FileFormatError as error:": SHORTENED,
