@@ -9,14 +9,29 @@
 #include "vector.h"
 
 #if defined(PYNN_HAVE_LEVELS)
+#include <cpuid.h>
+
 static const char *const levels[] = {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
 
-/* The compiler's own look at the processor. */
+/* What the compilers' look at the processor has no name for: a bit of ECX, by its number in Intel's manual
+ * (volume 2, "CPUID"). */
+static bool has_bit(unsigned leaf, unsigned bit) {
+    unsigned a, b, c, d;
+    return __get_cpuid(leaf, &a, &b, &c, &d) && (c >> bit & 1);
+}
+
+/* The compiler's own look at the processor; it knows what the operating system keeps of AVX, too. */
 static size_t find_best(void) {
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt")) return 0;
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-        !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2"))
+    bool has_cx16 = has_bit(1, 13), has_movbe = has_bit(1, 22), has_f16c = has_bit(1, 29);
+    bool has_lzcnt = has_bit(0x80000001, 5);
+    if (!__builtin_cpu_supports("sse3") || !__builtin_cpu_supports("ssse3") ||
+        !__builtin_cpu_supports("sse4.1") || !__builtin_cpu_supports("sse4.2") ||
+        !__builtin_cpu_supports("popcnt") || !has_cx16)
+        return 0;
+    if (!__builtin_cpu_supports("avx") || !__builtin_cpu_supports("avx2") ||
+        !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi") ||
+        !__builtin_cpu_supports("bmi2") || !has_movbe || !has_f16c || !has_lzcnt)
         return 1;
     bool has_512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
