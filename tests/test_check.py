@@ -93,6 +93,12 @@ const int limit = 3;
 PYNN_KERNEL(pynn_entry *, list, (int b), (b)) {
     return b;
 }
+
+typedef int NAME(number) __attribute__((aligned(4)));
+
+TARGET static void NAME(sum)(int b) {
+    return b;
+}
 """
 
 
@@ -100,7 +106,7 @@ PYNN_KERNEL(pynn_entry *, list, (int b), (b)) {
     ("name", "text", "functions"),
     [
         ("x.py", PYTHON, ["", *["Model.forget"] * 2, "", *["Model.fit"] * 2, "", "", ""]),
-        ("x.c", C, [*["a"] * 4, "", "", "", *["list"] * 3]),
+        ("x.c", C, [*["a"] * 4, "", "", "", *["list"] * 3, "", "", "", *["sum"] * 3]),
     ],
 )
 def test_each_line_is_in_its_function(

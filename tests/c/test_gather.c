@@ -9,7 +9,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-enum { BATCH = 9, MOST_INPUTS = 800, ROWS = 23 };
+enum { BATCH = 9, MOST_INPUTS = 1100, ROWS = 23 }; /* rows of floats of more than 4096 bytes, too */
 
 /* What is gathered from: bytes and floats, `inputs` of them a row. */
 static uint8_t bytes[ROWS * MOST_INPUTS];
@@ -155,8 +155,7 @@ static void fill(size_t inputs, float percent) {
 
 /* All lengths up to 40, for what is left of eight bytes, at the end of a strip and of a row. */
 static void test_lengths(void) {
-    static const size_t more[] = {63,         64, 65, 100, 127, 128, 129, 255, 300, 784, MOST_INPUTS - 1,
-                                  MOST_INPUTS};
+    static const size_t more[] = {63, 64, 65, 100, 127, 128, 129, 255, 300, 784, 799, 800, MOST_INPUTS};
     static const float percents[] = {0.0f, 5.0f, 50.0f, 101.0f};
     for (size_t i = 1; i <= 40 + COUNT_OF(more); i++) {
         size_t inputs = i <= 40 ? i : more[i - 41];

@@ -135,11 +135,53 @@ static void test_many_classes(void) {
     }
 }
 
+/* Widths about that from which on sums are by lanes, which leave a rest: against sums in double. */
+static void test_widths(void) {
+    enum { LEAST = 60, MOST = 84 };
+    float z[MOST], p[MOST], deltas[MOST];
+    for (size_t width = LEAST; width <= MOST; width++) {
+        const int32_t label = (int32_t)width - 1; /* one of the rest */
+        const double e = 0.125;
+        double all = 0.0, mean = 0.0;
+        pynn_random_uniform(7, width, 0, width, -3.0f, 3.0f, z);
+        for (size_t c = 0; c < width; c++) all += exp((double)z[c]), mean += (double)z[c] / (double)width;
+        pynn_sums sums = {0};
+        pynn_softmax(1, width, z, p);
+        pynn_softmax_cross_entropy(1, width, z, &label, (float)e, NULL, 1.0f, deltas, &sums);
+        bool holds = CHECK_NEAR(sums.loss, log(all) - (1.0 - e) * (double)z[label] - e * mean, 2e-6);
+        for (size_t c = 0; c < width; c++) {
+            const double probability = exp((double)z[c]) / all, is_label = c == (size_t)label;
+            const double expected = probability - (1.0 - e) * is_label - e / (double)width;
+            holds = CHECK_NEAR(p[c], probability, 1e-7) && CHECK_NEAR(deltas[c], expected, 2e-7) && holds;
+        }
+        if (!holds) printf("    %zu classes\n", width);
+    }
+}
+
+/* Lanes begin at 64 classes. Below, each logit of -2^-15 is lost beside the first, W * -2^34; the lanes
+ * keep them, as there they come together before. The mean of all, which smoothing asks for, is then not
+ * midway between two floats, but beyond: half of it is 2^33 + 2^10, not 2^33. */
+static void test_first_width_of_lanes(void) {
+    float z[64], deltas[64];
+    for (size_t width = 63; width <= 64; width++) {
+        const int32_t label = (int32_t)width - 1;
+        pynn_sums sums = {0};
+        for (size_t c = 0; c < width; c++) z[c] = -0x1p-15f;
+        z[0] = (float)width * -0x1p34f;
+        z[1] = (float)width * -0x1p10f;
+        z[label] = 0.0f;
+        pynn_softmax_cross_entropy(1, width, z, &label, 0.5f, NULL, 1.0f, deltas, &sums);
+        CHECK_NEAR(sums.loss, width < 64 ? 0x1p33 : 0x1p33 + 0x1p10, 0.0);
+    }
+}
+
 int main(void) {
     test_by_hand();
     test_extremes();
     test_one_class();
     test_against_double();
     test_many_classes();
+    test_widths();
+    test_first_width_of_lanes();
     return check_failures();
 }

@@ -1,9 +1,10 @@
 /* test_not_finite.c: NaN and infinity in features, parameters or moments: the calls say so, and when. */
 #include <float.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "check.h"
-#include "pynn.h"
+#include "internal.h"
 
 enum { ROWS = 10, INPUTS = 3, CLASSES = 2, BATCH = 4, PARAMETERS = INPUTS * CLASSES + CLASSES };
 enum { BAD_ROW = 6 }; /* in the second of three steps */
@@ -196,6 +197,74 @@ static void test_moments(size_t moment, float bad) {
     if (moment == 1) CHECK(isfinite(parameters[PARAMETERS - 1]));
 }
 
+static pynn_workspace *create_workspace(size_t inputs, const pynn_layer *layers, size_t count,
+                                        size_t batch) {
+    pynn_network *network = NULL;
+    pynn_workspace *own = NULL;
+    if (!CHECK_EQ(pynn_network_create(NULL, inputs, layers, count,
+                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
+                  PYNN_OK) ||
+        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, batch, &own), PYNN_OK))
+        exit(1);
+    return own;
+}
+
+static void destroy(pynn_workspace *own) {
+    pynn_network *network = (pynn_network *)own->network;
+    pynn_workspace_destroy(own);
+    pynn_network_destroy(network);
+}
+
+/* In some of the blocks of rows that a batch is cut into, all ways there are: each block counts, whatever
+ * comes before it and after it. tanh hides the infinity from the loss. */
+static void test_blocks(void) {
+    enum { BLOCKS = 4, BLOCK = 16, ALL = BLOCKS * BLOCK };
+    const pynn_layer layers[] = {{PYNN_TANH, 0, PYNN_INIT_NONE}, {PYNN_DENSE, CLASSES, PYNN_INIT_HE}};
+    static const int32_t all_labels[ALL];
+    pynn_workspace *own = create_workspace(INPUTS, layers, 2, ALL);
+    CHECK_EQ(pynn_cut_rows(ALL).row_cuts, BLOCKS);
+    for (unsigned bad = 0; bad < 1U << BLOCKS; bad++) {
+        float x[ALL * INPUTS] = {0}, out[ALL * CLASSES];
+        for (size_t b = 0; b < BLOCKS; b++) {
+            if (bad >> b & 1) x[(b * BLOCK + 5) * INPUTS] = INFINITY;
+        }
+        const pynn_data data = {x, PYNN_FEATURES_FLOAT32, ALL, all_labels, PYNN_PATH_AUTO};
+        const pynn_status expected = bad == 0 ? PYNN_OK : PYNN_NOT_FINITE;
+        pynn_sums sums = {0};
+        bool holds = CHECK_EQ(pynn_evaluate(own, &data, 0, ALL, start, &sums), expected);
+        holds = CHECK_EQ(pynn_predict(own, &data, 0, ALL, start, PYNN_LOGITS, out), expected) && holds;
+        if (!CHECK(isfinite(sums.loss)) || !holds) printf("    blocks that are bad: %#x\n", bad);
+    }
+    destroy(own);
+}
+
+/* The same for the parts in which parameters, and second moments, are looked at after the last step. */
+static void test_parts(void) {
+    enum { IN = 400, OUT = 100, COUNT = IN * OUT + OUT, PART = 16 * 1024, PARTS = 3 };
+    const pynn_layer layer = {PYNN_DENSE, OUT, PYNN_INIT_HE};
+    const pynn_optimizer adam = {
+        .kind = PYNN_ADAM, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8};
+    static float values[COUNT], sound[COUNT], first[COUNT], gradients[COUNT];
+    pynn_workspace *own = create_workspace(IN, &layer, 1, 1);
+    CHECK_EQ(pynn_update_tasks(own->network), PARTS);
+    for (unsigned bad = 0; bad < 1U << PARTS; bad++) {
+        for (int last = 0; last < 2; last++) {
+            memset(values, 0, sizeof values);
+            for (size_t p = 0; p < PARTS; p++) {
+                size_t end = pynn_least(COUNT, (p + 1) * PART);
+                if (bad >> p & 1) values[last ? end - 1 : p * PART] = NAN;
+            }
+            pynn_state state = {.gradients = gradients, .first = first, .second = sound};
+            bool holds = CHECK_EQ(pynn_state_is_finite(own, &sgd, NULL, values), bad == 0);
+            holds = CHECK_EQ(pynn_state_is_finite(own, &adam, &state, values), bad == 0) && holds;
+            state.second = values;
+            holds = CHECK_EQ(pynn_state_is_finite(own, &adam, &state, sound), bad == 0) && holds;
+            if (!holds) printf("    parts that are bad: %#x, at their ends: %d\n", bad, last);
+        }
+    }
+    destroy(own);
+}
+
 int main(void) {
     const pynn_layer layer = {PYNN_DENSE, CLASSES, PYNN_INIT_HE};
     const float bad[] = {NAN, INFINITY, -INFINITY};
@@ -221,6 +290,8 @@ int main(void) {
     test_moments(0, NAN);
     test_moments(1, INFINITY);
     test_hidden();
+    test_blocks();
+    test_parts();
     pynn_workspace_destroy(workspace);
     pynn_network_destroy(network);
     return check_failures();
