@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "internal.h"
+#include "vector.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
@@ -221,8 +222,48 @@ static void test_choice(void) {
     CHECK(!pynn_lists_are_cheaper(0.5, 0, 784, 1));
 }
 
+/* The density at which it turns. */
+static double find_turn(size_t batch, size_t inputs, size_t width) {
+    double cheaper = 0.0, dearer = 1.0;
+    while (dearer - cheaper > 1e-4) {
+        double density = (cheaper + dearer) / 2.0;
+        if (pynn_lists_are_cheaper(density, batch, inputs, width))
+            cheaper = density;
+        else
+            dearer = density;
+    }
+    return cheaper;
+}
+
+/* At each level it turns where it was measured to, by what each of the costs is for: few rows and few
+ * outputs, lists that outgrow the caches, wide layers. Levels differ by more than the tolerance. */
+static void test_turns_of_levels(void) {
+    static const struct {
+        size_t batch, width;
+        double turns[3]; /* without a level or at level 2; at levels 3 and 4 */
+    } cases[] = {
+        {1, 32, {0.667, 0.257, 0.107}}, /* fewer rows than were measured: as 16 */
+        {16, 32, {0.667, 0.257, 0.107}},
+        {16, 256, {0.7, 0.447, 0.7}}, /* 0.7 is the most that was measured */
+        {128, 32, {0.63, 0.268, 0.173}},
+        {128, 256, {0.7, 0.429, 0.53}},
+        {1024, 64, {0.658, 0.318, 0.335}},
+        {4096, 32, {0.448, 0.179, 0.172}},
+        {4096, 256, {0.7, 0.395, 0.493}},
+        {4096, 2048, {0.7, 0.447, 0.554}},
+    };
+    static const size_t columns[] = {
+        [PYNN_LEVEL_BASE] = 0, [PYNN_LEVEL_X86_V2] = 0, [PYNN_LEVEL_X86_V3] = 1, [PYNN_LEVEL_X86_V4] = 2};
+    for (size_t c = 0; c < COUNT_OF(cases); c++) {
+        double turn = cases[c].turns[columns[pynn_level_in_use()]];
+        if (!CHECK_NEAR(find_turn(cases[c].batch, 784, cases[c].width), turn, 0.005))
+            printf("    batches of %zu, %zu outputs\n", cases[c].batch, cases[c].width);
+    }
+}
+
 int main(void) {
     test_choice();
+    test_turns_of_levels();
     test_lists_apart();
     test_sums();
     test_no_lists();
