@@ -185,7 +185,36 @@ static void test_gradients(void) {
     check_gradient(3, deep, COUNT_OF(deep), ROWS);
 }
 
+/* The gradient of a bias, of 256 rows as floats and of these sums in double. The first row's part is 1,
+ * beside which those of the 255 others, 2^-24 each, are lost. The next 256 rows have as much, the last one
+ * three times: 258 * 2^-24 in all, 129 units in the last place. If sums were of a row more or less, it
+ * would be 130 or 128: 129.5 and 128.5 go to the even one. */
+static void test_bias_of_many_rows(void) {
+    enum { MANY = 512, OUTPUTS = 16 };
+    static const float zeros[MANY];
+    static float targets[MANY * OUTPUTS], results[2 * OUTPUTS];
+    const float factor = 2.0f / (MANY * OUTPUTS); /* of z - target, and z is 0 */
+    const pynn_layer layer = DENSE(OUTPUTS);
+    for (size_t n = 0; n < MANY; n++) {
+        float part = n == 0 ? 1.0f : n == MANY - 1 ? 0x3p-24f : 0x1p-24f;
+        for (size_t o = 0; o < OUTPUTS; o++) targets[n * OUTPUTS + o] = -part / factor;
+    }
+    const pynn_data data = {
+        .features = zeros, .feature_type = PYNN_FEATURES_FLOAT32, .rows = MANY, .targets = targets};
+    pynn_network *network = NULL;
+    CHECK_EQ(
+        pynn_network_create(NULL, 1, &layer, 1, (pynn_loss){.kind = PYNN_MEAN_SQUARED_ERROR}, &network),
+        PYNN_OK);
+    pynn_workspace *workspace = create_workspace(network, MANY);
+    pynn_sums sums = {0};
+    CHECK_EQ(pynn_gradient(workspace, &data, NULL, MANY, zeros, results, &sums), PYNN_OK);
+    for (size_t o = 0; o < OUTPUTS; o++) CHECK_NEAR(results[OUTPUTS + o], 1.0 + 129 * 0x1p-23, 0.0);
+    pynn_workspace_destroy(workspace);
+    pynn_network_destroy(network);
+}
+
 int main(void) {
     test_gradients();
+    test_bias_of_many_rows();
     return check_failures();
 }
