@@ -309,3 +309,51 @@ def test_array_does_not_depend_on_its_file_any_more(name: str, tmp_path: Path) -
     model.fit(x, Y, epochs=2)
     other.fit(X, Y, epochs=2)
     np.testing.assert_array_equal(model(X), other(X))
+
+
+# ------------------------------------------------------------ JSON
+
+# Some, how many objects it has, and how many items: commas, opening brackets and braces.
+JSON = {
+    "empty": ("{}", 1, 1),
+    "objects": ('{"a": {"b": {}}, "c": {}}', 4, 5),
+    "list": ("[1, 2, [3]]", 0, 4),
+    "both": ('[{"a": [1, 2], "b": 0}, {}]', 2, 7),
+    "marks in strings": ('{"{[,": "{{[,,"}', 1, 1),
+    "quotes in strings": (r'{"\"{,": "\\", "\\\"[": "{"}', 1, 2),
+    "a string alone": ('"{,["', 0, 0),
+    "as many strings as may be": ('{"{": [' + ", ".join(['"0"'] * 32) + "]}", 1, 33),
+}
+
+
+@pytest.mark.parametrize("name", JSON)
+@pytest.mark.parametrize(("objects", "items"), [(0, 0), (1, 0), (0, 1)])
+def test_limits_of_json_are_to_the_one(name: str, objects: int, items: int) -> None:
+    """It is read where the limits are what it has, and refused where one of them is one less."""
+    text, has_objects, has_items = JSON[name]
+    limits = {"most_objects": has_objects - objects, "most_items": has_items - items}
+    if objects or items:
+        with pytest.raises(ValueError, match=f"its {len(text)} bytes of JSON hold more entries"):
+            _reading.parse_json(text.encode(), **limits)
+    else:
+        assert _reading.parse_json(text.encode(), **limits) == json.loads(text)
+
+
+@pytest.mark.parametrize(("strings", "words"), [(33, None), (34, "more entries than")])
+def test_most_strings_of_an_object(strings: int, words: str | None) -> None:
+    """Where marks stand in strings these are told apart, of which an object has at most 33."""
+    text = "[" + ", ".join(['"{"'] * strings) + "]"
+    limits = {"most_objects": 1, "most_items": 1000}
+    if words is None:
+        assert len(_reading.parse_json(text.encode(), **limits)) == strings
+    else:
+        with pytest.raises(ValueError, match=words):
+            _reading.parse_json(text.encode(), **limits)
+
+
+@pytest.mark.parametrize(("strings", "words"), [(5, "Extra data"), (6, "more entries than")])
+def test_most_strings_of_an_item(strings: int, words: str) -> None:
+    """Each item has two at most, and one may stand alone: beyond that none are told apart."""
+    text = '"{{{"' * strings
+    with pytest.raises(ValueError, match=words):
+        _reading.parse_json(text.encode(), most_objects=2, most_items=2)
