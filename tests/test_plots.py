@@ -18,7 +18,7 @@ import pytest
 import pynn
 from pynn import plots
 
-pytest.importorskip("matplotlib")
+colors = pytest.importorskip("matplotlib.colors")
 
 CHAIN = pynn.Builder().input(20).dense(6).relu().dense(3).softmax_cross_entropy()
 FULL = pynn.History(
@@ -141,6 +141,26 @@ def test_confusion_matrix_draws_shares_and_counts() -> None:
     assert written == {(r, c): MATRIX[r, c] for r in range(3) for c in range(3) if MATRIX[r, c]}
     assert axes.get_title() == "87 of 790 right (11.01%)"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
+
+
+@pytest.mark.parametrize("percent", [1, 10, 20, 50, 80, 90, 99])
+def test_counts_are_seen_on_their_cells(percent: int) -> None:
+    """Each has a contrast of 4 with what it stands on, by WCAG's formula, where 3 is enough."""
+
+    def luminance(color: Any) -> float:
+        red, green, blue = (
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+            for c in colors.to_rgb(color)
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    axes = plots.confusion_matrix(np.array([[percent, 100 - percent], [0, 1]])).axes[0]
+    [image] = axes.get_images()
+    for text in axes.texts:
+        column, row = text.get_position()
+        cell = image.to_rgba(image.get_array())[row, column]
+        light, dark = sorted([luminance(text.get_color()), luminance(cell[:3])], reverse=True)
+        assert (light + 0.05) / (dark + 0.05) > 4
 
 
 def test_confusion_matrix_names_its_classes() -> None:
