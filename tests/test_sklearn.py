@@ -581,6 +581,14 @@ def test_validation_curve(kind: str) -> None:
     assert estimator.loss_ == pytest.approx(estimator.validation_loss_curve_[-1], rel=1e-5)
 
 
+def test_held_out_data_may_lack_a_class() -> None:
+    """The score is that of what is there."""
+    X, y = data("classes")
+    some = y != y[0]
+    classifier = MLPClassifier(max_iter=3, random_state=0).fit(X, y, validation=(X[some], y[some]))
+    assert classifier.validation_scores_[-1] == classifier.score(X[some], y[some])
+
+
 def test_early_stopping_on_given_data() -> None:
     """It takes the place of the fraction: all the data are trained on, the best weights stay."""
     X, y = data("classes")

@@ -99,7 +99,8 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         parameters = self._begin(random) if first else self._go_on()
         held_out = None
         if validation is not None:
-            held_out = self._examples(*_parameters.validation(validation), first=False)
+            pair = _parameters.validation(validation)
+            held_out = self._examples(*pair, first=False, incremental=incremental)
         elif self.early_stopping:
             examples, held_out = self._split(examples, random)
         if self.early_stopping and held_out is not None and held_out.rows < 2:
@@ -174,7 +175,7 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     # ------------------------------------------------------------ data
 
     def _examples(
-        self, X: Any, y: Any, *, first: bool, incremental: bool = False, again: bool = False
+        self, X: Any, y: Any, *, first: bool, incremental: bool, again: bool = False
     ) -> Examples:
         """Checked examples, as pynn trains on them; what the first ones decide is set.
 
