@@ -596,6 +596,12 @@ def test_wrong_option_is_named(options: dict[str, Any], error: type[Exception], 
     ("features", "labels", "error", "words"),
     [
         (IMAGES[:0], LABELS[:0], VALUE, "features must have at least one example, got (0, 4, 5)"),
+        (
+            np.array(7, np.uint8),
+            LABELS,
+            VALUE,
+            "features must have shape (n, 20), or (n, ...) with",
+        ),
         (IMAGES, LABELS[:8], VALUE, "shape (9,), one label for each example, got (8,)"),
         (IMAGES, LABELS[:, None], VALUE, "shape (9,), one label for each example, got (9, 1)"),
         (IMAGES, np.eye(9, 3), TYPE, "labels must be integers in [0, 3), got dtype float64"),
