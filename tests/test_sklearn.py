@@ -891,6 +891,26 @@ def test_early_stopping_keeps_the_best_before_divergence(kind: str, rate: float)
     assert estimator.model_._state.moments == []  # those that are not finite do not stay
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_held_out_data_that_diverge_alone(kind: str) -> None:
+    """Features are finite, their sums are not: an error, or with early stopping the end."""
+    X, y = data(kind)
+    if kind == "binary":
+        y = (y == "yes").astype(int)
+    X = np.repeat(X, 20, axis=1)
+    held_out = (np.full_like(X[:9], 3e38), y[:9])
+    estimator = pair(kind, activation="identity")[0]
+    with pytest.raises(pynn.DivergenceError, match=r"features scaled .* StandardScaler$"):
+        estimator.fit(X, y, validation=held_out)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(estimator)
+    estimator.set_params(early_stopping=True)
+    with pytest.warns(ConvergenceWarning, match="in epoch 1, and the weights are t"):
+        estimator.fit(X, y, validation=held_out)
+    assert np.isnan(estimator.validation_scores_).all() and estimator.n_iter_ == 1
+    assert all(np.isfinite(array).all() for array in estimator.coefs_)
+
+
 @pytest.mark.parametrize("form", [np.asarray, csr_array])
 @pytest.mark.parametrize("estimator", [MLPClassifier(), MLPRegressor()])
 def test_features_beyond_float32(estimator: Any, form: Any) -> None:
