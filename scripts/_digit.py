@@ -73,7 +73,9 @@ def read(path: str | os.PathLike[str], *, raw: bool = False) -> Reading:
         raise PictureError("not an image in a format that Pillow reads") from None
     except Image.DecompressionBombError:
         raise PictureError("too many pixels: scale it down") from None
-    except (ValueError, SyntaxError, EOFError) as error:  # what Pillow's decoders raise on bad data
+    except (PictureError, OSError, MemoryError):
+        raise
+    except Exception as error:  # of bad data Pillow's decoders raise errors of many kinds
         raise PictureError(f"damaged image: {error}") from None
     if raw:
         return Reading([np.asarray(np.rint(pixels.mean(axis=2) * 255), np.uint8)], [])

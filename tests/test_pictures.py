@@ -425,6 +425,29 @@ def test_a_doubtful_picture_gets_a_warning(
         assert any(warning.startswith(says) for warning in reading.warnings)
 
 
+# ------------------------------------------------------------ damage
+
+
+@pytest.mark.parametrize(
+    ("suffix", "old", "new"),
+    [
+        ("blp", b"BLP2\1", b"BLP2\7"),  # a NotImplementedError of Pillow's
+        ("png", b"IDAT", b"IDAX"),  # an OSError or a SyntaxError
+    ],
+)
+def test_damage_is_no_picture_whatever_pillow_raises(
+    suffix: str, old: bytes, new: bytes, tmp_path: Path
+) -> None:
+    """Its decoders raise errors of many kinds."""
+    path = tmp_path / f"image.{suffix}"
+    to_image(written(np.eye(40))).convert("P" if suffix == "blp" else "L").save(path)
+    contents = path.read_bytes()
+    assert old in contents
+    path.write_bytes(contents.replace(old, new))
+    with pytest.raises((_digit.PictureError, OSError)):
+        _digit.read(path)
+
+
 # ------------------------------------------------------------ what hangs together
 
 
