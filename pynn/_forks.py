@@ -61,10 +61,11 @@ def _before() -> None:
 
 
 def _after_in_parent() -> None:
-    """Give back what `_before` took."""
+    """Give back what `_before` took, as far as the fork of a signal handler has not."""
     locks = _taken.locks
     while locks:
-        next(map(_release, iter(locks.pop, None)))  # one instruction, see above
+        some = filter(None, [locks])  # none of it, if a handler forks here
+        next(map(_release, map(list.pop, some)), None)  # one instruction, see above
 
 
 def _after_in_child() -> None:

@@ -537,6 +537,29 @@ def test_exception_within_a_fork_leaves_no_lock_held(
         check_free(*models)
 
 
+@pytest.mark.parametrize("name", ["_before", "_after_in_parent"])
+def test_a_handler_may_fork_within_a_fork(name: str) -> None:
+    """Before each instruction of a function that forks call a handler's fork calls both."""
+    models = [build() for _ in range(3)]
+
+    def fork() -> None:
+        _forks._before()
+        _forks._after_in_parent()
+
+    number = 0
+    while True:
+        number += 1
+        if name == "_after_in_parent":
+            _forks._before()
+        with Instructions(fork, number) as instructions:
+            getattr(_forks, name)()
+        _forks._after_in_parent()
+        check_free(*models)
+        if instructions.count < number:
+            break
+    assert number > 20
+
+
 def test_a_model_may_be_made_during_a_fork() -> None:
     """Before each instruction a handler makes a model, while the fork goes through the models."""
     made = [build()]
