@@ -6,6 +6,7 @@ import math
 import numbers
 import operator
 import os
+import sys
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -197,9 +198,18 @@ def weights(name: str, value: object, rows: int) -> npt.NDArray[np.float64]:
 
 
 def path(name: str, value: object) -> str | os.PathLike[str]:
-    """A path, as the functions that take one do not say what else they got."""
-    if not isinstance(value, (str, os.PathLike)):
+    """A path that a file can have, as the functions that take one do not say what they got."""
+    if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
         raise ArgumentTypeError(f"{name} must be a str or a Path, got {describe(value)}")
+    try:
+        possible = b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise ArgumentError(
+            f"{name} must be one that this system can have, without NUL and of characters of"
+            f" {sys.getfilesystemencoding()}, got {describe(os.fspath(value))}"
+        )
     return value
 
 

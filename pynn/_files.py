@@ -152,8 +152,8 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
     if metadata.get("format") != FORMAT or "run" not in metadata:
         what = "a model without a run" if metadata.get("format") == FORMAT else "no checkpoint"
         raise ArgumentError(
-            f"checkpoint must be a file to keep the run in, and {name} is {what}, which would be"
-            " lost: give another name, or remove it"
+            f"checkpoint must be a file to keep the run in, and {_reading.shown(name)} is {what},"
+            " which would be lost: give another name, or remove it"
         )
 
 

@@ -48,20 +48,21 @@ def read_model(path: str) -> Model:
     if _tensors.is_safetensors(start):
         return load(path)
     if start.startswith((_IDX, _GZIP)):
-        raise FileFormatError(f"{path}: begins as an IDX file does, and must be a model")
+        _reading.refuse(path, "begins as an IDX file does, and must be a model")
     if _tensors.is_of_torch(start):
-        raise FileFormatError(
-            f"{path}: begins as files of torch.save do; pynn.formats.pytorch.load reads it, if it"
-            " is told the chain"
+        _reading.refuse(
+            path,
+            "begins as files of torch.save do; pynn.formats.pytorch.load reads it, if it is told"
+            " the chain",
         )
     try:
         return nn_rust.load(path)
     except FileFormatError as error:
-        why = str(error).removeprefix(f"{path}: ")
-        raise FileFormatError(
-            f"{path}: is neither safetensors nor IDX, and as a model of the original Rust library:"
-            f" {why}"
-        ) from None
+        why = str(error).removeprefix(f"{_reading.shown(path)}: ")
+        _reading.refuse(
+            path,
+            f"is neither safetensors nor IDX, and as a model of the original Rust library: {why}",
+        )
 
 
 def _start_of(path: str) -> bytes:

@@ -16,6 +16,9 @@ from typing import Any, BinaryIO, NoReturn
 from pynn import _checks
 from pynn._errors import FileFormatError
 
+LONGEST_PATH = 5000
+"""Characters of one in an error; Linux has no longer ones."""
+
 _NOT_FILES = (
     (stat.S_ISFIFO, "a pipe, not a file: write what comes through it to a file first"),
     (stat.S_ISSOCK, "a socket, not a file"),
@@ -26,7 +29,12 @@ _NOT_FILES = (
 
 def refuse(name: str, why: str) -> NoReturn:
     """Say what is wrong with a file; what that quotes from it may be long, or no text at all."""
-    raise FileFormatError(f"{name}: {_checks.printable(why, 400)}") from None
+    raise FileFormatError(f"{shown(name)}: {_checks.printable(why, 400)}") from None
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """What an error calls a file: its path, of which a terminal obeys nothing."""
+    return _checks.printable(os.fspath(path), LONGEST_PATH)
 
 
 @contextmanager
@@ -36,7 +44,8 @@ def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     A pipe is not even opened: that would wait for its writer, and take away what it writes.
 
     Raises:
-        OSError: It is not there, cannot be read, or is a folder, a pipe, a socket or a device.
+        OSError: It is not there, cannot be read, or is a folder, a pipe, a socket or a device; its
+            filename is the path, also where the caller's reading fails.
         FileFormatError: At the end: another program has changed it in the meantime.
     """
     name = os.fspath(path)
@@ -44,7 +53,12 @@ def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     with open(name, "rb", opener=_open_without_waiting) as file:
         before = os.fstat(file.fileno())
         _check_is_file(name, before.st_mode)  # another may have taken its place since
-        yield file
+        try:
+            yield file
+        except OSError as error:
+            if error.errno is not None and error.filename is None:  # of a read, which has no name
+                error.filename = name
+            raise
         after = os.fstat(file.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         refuse(name, "another program changed it while it was read; read it again")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pynn import _checks
+from pynn import _checks, _reading
 from pynn._boundary import Data, Floats, RunningSums, State, Sums
 from pynn._errors import ArgumentError
 from pynn._history import EpochResult
@@ -113,6 +113,7 @@ class Run:
         Raises:
             ArgumentError: The call is of something else.
         """
+        file = _reading.shown(path)
         for name, ours, theirs in (
             ("batch_size", self.plan.batch_size, plan.batch_size),
             ("shuffle", self.plan.shuffle, plan.shuffle),
@@ -126,25 +127,25 @@ class Run:
                 same = to_dict(ours) == to_dict(theirs)  # a callable of the caller's is any
             if not same:
                 raise ArgumentError(
-                    f"{name} must be {ours}, as in the run that {path} keeps, got {theirs};"
+                    f"{name} must be {ours}, as in the run that {file} keeps, got {theirs};"
                     " to start anew from its parameters, use pynn.load"
                 )
         if plan.fingerprint != self.plan.fingerprint:
             raise ArgumentError(
-                f"features, labels and weights must be those of the run that {path} keeps; they"
+                f"features, labels and weights must be those of the run that {file} keeps; they"
                 " have changed. To start anew from its parameters, use pynn.load"
             )
         results = self.position.results
         if results and (results[0].val_loss is not None) != validated:
             needs, got = ("None", "data") if validated else ("given", "None")
             raise ArgumentError(
-                f"validation must be {needs}, as in the run that {path} keeps, got {got}; to start"
+                f"validation must be {needs}, as in the run that {file} keeps, got {got}; to start"
                 " anew from its parameters, use pynn.load"
             )
         begun = self.epoch + (self.step > 0)
         if plan.epochs < begun:
             raise ArgumentError(
-                f"epochs must be at least {begun}, as many are begun in {path}, got {plan.epochs}"
+                f"epochs must be at least {begun}, as many are begun in {file}, got {plan.epochs}"
             )
         self.plan = plan
         self.id = _new_id()

@@ -8,7 +8,6 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -63,7 +62,7 @@ def read_idx(path: str | os.PathLike[str], *, mapped: bool = False) -> npt.NDArr
         ...     pynn.datasets.read_idx(f"{folder}/squares.gz")
         array([ 0,  1,  4,  9, 16], dtype=int32)
     """
-    path = Path(_checks.path("path", path))
+    path = _checks.path("path", path)
     if not isinstance(mapped, bool):
         raise ArgumentTypeError(f"mapped must be True or False, got {_checks.describe(mapped)}")
     try:
@@ -71,11 +70,12 @@ def read_idx(path: str | os.PathLike[str], *, mapped: bool = False) -> npt.NDArr
             try:
                 return _read(file, mapped=mapped)
             except FileFormatError as error:
-                raise FileFormatError(f"{path}: {error}") from None
+                _reading.refuse(os.fspath(path), str(error))
     except FileNotFoundError:
-        raise DataNotFoundError(f"{path}: no such file") from None
+        raise DataNotFoundError(f"{_reading.shown(path)}: no such file") from None
     except MemoryError:
-        raise OutOfMemoryError(f"{path}: there is no memory for its array") from None
+        name = _reading.shown(path)
+        raise OutOfMemoryError(f"{name}: there is no memory for its array") from None
 
 
 def write_idx(path: str | os.PathLike[str], array: npt.NDArray[Any]) -> None:
@@ -93,7 +93,7 @@ def write_idx(path: str | os.PathLike[str], array: npt.NDArray[Any]) -> None:
         ArgumentError: A dimension does not fit IDX's 32 bits.
         OSError: The file cannot be written.
     """
-    path = Path(_checks.path("path", path))
+    name = os.fspath(_checks.path("path", path))
     array = _checks.plain_array("array", array)
     native = array.dtype.newbyteorder("=")
     codes = {dtype: code for code, dtype in IDX_DTYPES.items()}
@@ -109,9 +109,9 @@ def write_idx(path: str | os.PathLike[str], array: npt.NDArray[Any]) -> None:
     header = bytes([0, 0, codes[native], array.ndim]) + np.array(array.shape, ">u4").tobytes()
     payload = np.asarray(array, dtype=native.newbyteorder(">"), order="C").tobytes()
     content = header + payload
-    if path.suffix == ".gz":
+    if name.endswith(".gz"):
         content = gzip.compress(content, mtime=0)
-    write_atomically(path, content)
+    write_atomically(name, content)
 
 
 def _read(file: BinaryIO, *, mapped: bool) -> npt.NDArray[Any]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks
+from pynn import _checks, _reading
 from pynn._errors import DataNotFoundError, FileFormatError
 from pynn.datasets._idx import read_idx
 
@@ -76,8 +76,8 @@ def load_layout(
     if missing:
         found = f"lacks {', '.join(missing)}" if root.is_dir() else "no such directory"
         raise DataNotFoundError(
-            f"{root}: {found}; a data set is the four files {', '.join(NAMES)}, plain or with .gz"
-            " at the end, also named with a dot as in train-images.idx3-ubyte"
+            f"{_reading.shown(root)}: {found}; a data set is the four files {', '.join(NAMES)},"
+            " plain or with .gz at the end, also named with a dot as in train-images.idx3-ubyte"
         )
     paths = [path for name in NAMES if (path := _find(root, name))]
     train = _read(paths[0], paths[1], classes, mapped=mapped)
@@ -104,28 +104,29 @@ def _find(root: Path, name: str) -> Path | None:
 
 def _read(images_path: Path, labels_path: Path, classes: int | None, *, mapped: bool) -> Dataset:
     """One of the two sets, checked."""
+    images_name, labels_name = _reading.shown(images_path), _reading.shown(labels_path)
     images = read_idx(images_path, mapped=mapped)
     labels = read_idx(labels_path, mapped=mapped)
     if images.dtype != np.uint8 or images.ndim < 2:
         raise FileFormatError(
-            f"{images_path}: images must be uint8 of shape (n, height, width), the file has"
+            f"{images_name}: images must be uint8 of shape (n, height, width), the file has"
             f" {images.dtype} of shape {images.shape}"
         )
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise FileFormatError(
-            f"{labels_path}: labels must be integers of shape (n,), the file has {labels.dtype} of"
+            f"{labels_name}: labels must be integers of shape (n,), the file has {labels.dtype} of"
             f" shape {labels.shape}"
         )
     if len(images) != len(labels):
         raise FileFormatError(
-            f"{labels_path}: {len(labels)} labels for the {len(images)} images of"
-            f" {images_path.name}; the two files do not belong together"
+            f"{labels_name}: {len(labels)} labels for the {len(images)} images of"
+            f" {_reading.shown(images_path.name)}; the two files do not belong together"
         )
     wrong = labels < 0 if classes is None else (labels < 0) | (labels >= classes)
     if wrong.any():
         index = int(np.argmax(wrong))
         needed = "0 or more" if classes is None else f"0 to {classes - 1}"
         raise FileFormatError(
-            f"{labels_path}: label {labels[index]} at index {index}; labels must be {needed}"
+            f"{labels_name}: label {labels[index]} at index {index}; labels must be {needed}"
         )
     return Dataset(images, labels)

@@ -72,7 +72,8 @@ def opened(source: object) -> Iterator[Source]:
         if callable(getattr(source, "state_dict", None)):
             got = f"{type(source).__name__}; pass its .state_dict()"
         raise ArgumentTypeError(f"state_dict must be a path or a mapping of tensors, got {got}")
-    name = os.fspath(source)
+    _checks.path("state_dict", source)
+    name = _reading.shown(source)
     with _reading.opened(source) as file:
         from_torch = is_of_torch(file.read(9))
         if from_torch:

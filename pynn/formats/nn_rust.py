@@ -79,7 +79,7 @@ def load(path: str | os.PathLike[str], *, seed: int = 0) -> Model:
         try:
             return _read(_Reader(file), seed)
         except FileFormatError as error:
-            raise FileFormatError(f"{os.fspath(path)}: {error}") from None
+            _reading.refuse(os.fspath(path), str(error))
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
