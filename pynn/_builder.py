@@ -94,7 +94,7 @@ class LayerBuilder:
         name = f"layer {len(self._layers) + 1}: dense"
         choice: object = init  # which may be anything
         if not isinstance(choice, str) or choice not in ("he", "xavier"):
-            got = _checks.describe(choice) if hasattr(choice, "shape") else repr(choice)
+            got = repr(choice[:60]) if isinstance(choice, str) else _checks.describe(choice)
             raise ArgumentError(f"{name}: init must be 'he' or 'xavier', got {got}")
         return self._add(
             Layer("dense", _checks.integer(name, outputs, least=1, most=MAX_WIDTH), init)

@@ -18,6 +18,8 @@ from pynn._errors import ArgumentError, ArgumentTypeError
 
 MAX_FLOAT32 = float.fromhex("0x1.fffffep127")
 MIN_FLOAT32 = float.fromhex("0x1p-149")
+MOST = 2**62
+"""Of what is counted: files and C have 64 bits for it."""
 _UINT8, _FLOAT32, _FLOAT64 = np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -27,9 +29,11 @@ def describe(value: object) -> str:
         return f"an array of shape {value.shape} and dtype {value.dtype}"
     try:
         text = repr(value)
-    except ValueError:  # Python writes no int of more than some thousand digits
-        return f"{type(value).__name__} of very many digits"
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+    except Exception as error:
+        if isinstance(value, int):  # Python writes none of more than some thousand digits
+            return f"{type(value).__name__} of very many digits"
+        return f"{type(value).__name__}, whose repr raises {type(error).__name__}"
+    return f"{type(value).__name__} {printable(text, 60 if len(text) <= 60 else 57)}"
 
 
 def shown(number: float) -> str:
@@ -54,15 +58,17 @@ def no_others(what: str, entries: Iterable[object], known: Collection[str]) -> N
 
 
 def integer(name: str, value: object, *, least: int, most: int | None = None) -> int:
-    """An integer in [least, most], from any integer type but bool."""
+    """An integer in [least, most], from any integer type but bool; without `most` up to 2^62."""
     if isinstance(value, (bool, np.bool_)):
         raise ArgumentTypeError(f"{name} must be an integer, got {describe(value)}")
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise ArgumentTypeError(f"{name} must be an integer, got {describe(value)}") from None
-    if number < least or (most is not None and number > most):
-        limits = f"at least {least}" if most is None else f"in [{least}, {most}]"
+    if number < least or number > (MOST if most is None else most):
+        limits = f"in [{least}, {most}]"
+        if most is None:
+            limits = f"at least {least}" if number < least else "at most 2^62"
         got = number if -(10**99) < number < 10**99 else describe(number)
         raise ArgumentError(f"{name} must be {limits}, got {got}")
     return number

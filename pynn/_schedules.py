@@ -8,10 +8,7 @@ from typing import Any
 
 from pynn import _checks
 from pynn._arguments import Arguments
-from pynn._errors import ArgumentError, ArgumentTypeError
-
-MOST_STEPS = 2**62
-"""As many as a model counts."""
+from pynn._errors import ArgumentTypeError
 
 
 class Schedule(Arguments):
@@ -71,7 +68,7 @@ class StepDecay(Schedule):
     def __init__(self, rate: float, every: int, factor: float = 0.1) -> None:
         super().__init__(
             rate=_checks.real("rate", rate, above=0.0),
-            every=_count("every", every, least=1),
+            every=_checks.integer("every", every, least=1),
             factor=_checks.real("factor", factor, above=0.0),
         )
 
@@ -109,7 +106,7 @@ class Cosine(Schedule):
     def __init__(self, rate: float, steps: int, least: float = 0.0) -> None:
         super().__init__(
             rate=_checks.real("rate", rate, above=0.0),
-            steps=_count("steps", steps, least=1),
+            steps=_checks.integer("steps", steps, least=1),
             least=_checks.real("least", least, least=0.0),
         )
 
@@ -145,7 +142,7 @@ class OneCycle(Schedule):
     def __init__(self, rate: float, steps: int, rise: float = 0.3) -> None:
         super().__init__(
             rate=_checks.real("rate", rate, above=0.0),
-            steps=_count("steps", steps, least=2),
+            steps=_checks.integer("steps", steps, least=2),
             rise=_checks.real("rise", rise, above=0.0, below=1.0),
         )
 
@@ -182,7 +179,7 @@ class WarmUp(Schedule):
     def __init__(self, schedule: Callable[[int], float] | float, steps: int) -> None:
         super().__init__(
             schedule=check_rate("schedule", schedule) if callable(schedule) else Constant(schedule),
-            steps=_count("steps", steps, least=1),
+            steps=_checks.integer("steps", steps, least=1),
         )
 
     def __call__(self, step: int) -> float:
@@ -237,16 +234,6 @@ def check_rate(name: str, rate: Callable[[int], float]) -> Callable[[int], float
             f" it, as in {rate.__name__}(...)"
         )
     return rate
-
-
-def _count(name: str, value: object, *, least: int) -> int:
-    """A number of steps."""
-    steps = _checks.integer(name, value, least=least)
-    if steps > MOST_STEPS:
-        raise ArgumentError(
-            f"{name} must be at most 2^62, as many as a model counts, got {_checks.describe(steps)}"
-        )
-    return steps
 
 
 def check_value(name: str, value: object) -> float:

@@ -626,7 +626,7 @@ DAMAGED: list[tuple[str, str]] = [
             ("layers.2.outputs", -5, "layer 3: dense must be in [1, 2147483647], got -5"),
             ("layers.2.outputs", "5", "layer 3: dense must be an integer, got str '5'"),
             ("layers.2.init", "zero", "layer 3: dense: init must be 'he' or 'xavier', got 'zero'"),
-            ("layers.2.init", {}, "layer 3: dense: init must be 'he' or 'xavier', got {}"),
+            ("layers.2.init", {}, "layer 3: dense: init must be 'he' or 'xavier', got dict {}"),
             ("layers.1.outputs", 5, "layer relu has unknown entries: outputs"),
             ("layers.0.bias", False, "layer dense has unknown entries: bias"),
             ("extra", 1, "the model has unknown entries: extra; a newer pynn may read them"),

@@ -357,7 +357,7 @@ OPTIONS: dict[str, Mistake] = {
         fit(batch_size=10), VALUE, ("batch_size must be at most the number of examples, 9, got 10",)
     ),
     "a batch beyond all counting": Mistake(
-        fit(batch_size=2**70), VALUE, ("batch_size must be at most", f"9, got {2**70}")
+        fit(batch_size=2**62), VALUE, ("batch_size must be at most", f"9, got {2**62}")
     ),
     "a learning rate as optimizer": Mistake(
         fit(optimizer=0.1), TYPE, ("optimizer must be a pynn.SGD", "got float 0.1")
