@@ -85,6 +85,7 @@ def _check(e: Parameters) -> None:
         flag = getattr(e, name)
         if not isinstance(flag, (bool, np.bool_)):
             raise ArgumentTypeError(f"{name} must be True or False, got {_checks.describe(flag)}")
+    _random_state(e.random_state)
     callbacks(e.callbacks)
 
 
@@ -136,6 +137,16 @@ def validation(value: Any) -> tuple[Any, Any]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ArgumentTypeError(f"validation must be a pair (X, y), got {_checks.describe(value)}")
     return value[0], value[1]
+
+
+def _random_state(value: object) -> None:
+    """What scikit-learn takes: None, its module's or another RandomState, or a seed of those."""
+    if value is None or value is np.random or isinstance(value, np.random.RandomState):
+        return
+    try:
+        _checks.integer("random_state", value, least=0, most=2**32 - 1)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"{error}; it may also be a RandomState or None") from None
 
 
 def _fraction(name: str, value: object) -> None:
