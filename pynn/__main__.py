@@ -242,11 +242,20 @@ def export(options: argparse.Namespace) -> str:
     """Read a model and write it in another format; what there is to say."""
     names = [settings["dest"] for settings in options.form.options.values()]
     keywords = {name: getattr(options, name) for name in names}
+    if _is_same_file(options.model, options.output):
+        raise pynn.ArgumentError(
+            f"{options.output}: is the model itself, which would be lost: give another name"
+        )
     with _inspect.read_model(options.model) as model:
         report = options.form.write(model, options.output, **keywords)
     output = _checks.printable(options.output, LONGEST)
     wrote = f"wrote {output}, {os.path.getsize(options.output):,} bytes"
     return wrote if report is None else f"{wrote}\n{report}"
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    """Whether two names, of which there need not be a file, lead to the same."""
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def reason(error: BaseException) -> str:

@@ -390,6 +390,20 @@ def test_export_to_the_rust_library_and_on(
     assert Path("again.bin").read_bytes() == Path("model.bin").read_bytes()
 
 
+@pytest.mark.parametrize("output", ["model.safetensors", "./link"])
+def test_export_does_not_replace_the_model_it_reads(
+    output: str, model: pynn.Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By whatever name: the new file holds less than the model does."""
+    Path("link").symlink_to("model.safetensors")
+    before = Path("model.safetensors").read_bytes()
+    assert main(["export", "nn_rust", "model.safetensors", output]) == 1
+    assert capsys.readouterr().err == (
+        f"pynn: error: {output}: is the model itself, which would be lost: give another name\n"
+    )
+    assert Path("model.safetensors").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("options", "names"), [([], ["0", "2"]), (["--names", "fc1,head"], ["fc1", "head"])]
 )
