@@ -20,6 +20,10 @@ except ModuleNotFoundError as error:
         raise
     package = "Pillow" if error.name == "PIL" else error.name
     sys.exit(f"predict.py: error: {package} is not installed: pip install '.[scripts]'")
+except ValueError as error:
+    if type(error).__module__ != "pynn":  # whose error is of a setting in the environment
+        raise
+    sys.exit(f"predict.py: error: {error}")
 
 from _program import (
     MODELS,

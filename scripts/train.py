@@ -19,6 +19,10 @@ except ModuleNotFoundError as error:
     if error.name not in ("numpy", "pynn"):
         raise
     sys.exit(f"train.py: error: {error.name} is not installed: pip install '.[scripts]'")
+except ValueError as error:
+    if type(error).__module__ != "pynn":  # whose error is of a setting in the environment
+        raise
+    sys.exit(f"train.py: error: {error}")
 
 from _program import MODELS, ROOT, Failure, Parser, near, printable, run, say, shown
 from _report import Report

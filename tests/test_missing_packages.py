@@ -128,3 +128,19 @@ def run_with(folder: Path, program: str) -> subprocess.CompletedProcess[Any]:
         text=True,
         env={**os.environ, "PYTHONPATH": str(folder)},
     )
+
+
+@pytest.mark.parametrize("program", ["predict.py", "train.py"])
+@pytest.mark.parametrize("variable", ["PYNN_NUM_THREADS", "PYNN_INSTRUCTION_SET"])
+def test_wrong_setting_in_the_environment_is_one_line(program: str, variable: str) -> None:
+    """pynn reads it while it is imported."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / program],
+        env={**os.environ, variable: "many"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{program}: error: the environment variable {variable} must be")
+    assert done.stderr.count("\n") == 1
