@@ -28,6 +28,8 @@ SIZE = 28  # MNIST's images
 BOX = 20  # the box in them that holds the digit
 WORKING = 1024  # longest side on which ink is looked for; a bigger picture is reduced first
 MAX_PIXELS = 100_000_000  # a small file can claim any size; a phone's photo has up to 50 million
+LEAST_INK = 0.005  # of what is painted on a transparent picture, if it is a digit on paper
+RIM = 0.2  # from the most common colour to that of the rim, of 1; more is the rim of ink
 MIN_STROKE = BOX / 10  # in the box; 80 % of MNIST's digits have strokes 1.9 to 3.6 pixels wide
 
 Digit = npt.NDArray[np.uint8]
@@ -140,13 +142,23 @@ def _flatten(rgba: Floats) -> Floats:
     it is ink, the paper is white under dark ink and black under light.
     """
     colour, alpha = rgba[:, :, :3], rgba[:, :, 3:]
-    painted = colour[alpha[:, :, 0] > 0.5]
+    opaque = alpha[:, :, 0] > 0.5
+    painted = colour[opaque]
     if not len(painted):
         raise PictureError("fully transparent: there is no digit to see")
     paper = quantile(painted, 0.5)
-    if np.mean(np.abs(painted - paper).max(axis=1) > 0.5) < 0.05:
+    # Ink may have a rim of other colours, from edges that were smoothed on paper; paper has none.
+    rim = np.abs(quantile(colour[opaque & ~_inside(opaque)], 0.5) - paper).max()
+    if rim > RIM or np.mean(np.abs(painted - paper).max(axis=1) > 0.5) < LEAST_INK:
         paper = np.full(3, np.float32(paper.mean() < 0.5))
     return np.asarray(colour * alpha + paper * (1 - alpha), np.float32)
+
+
+def _inside(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The pixels of a mask whose four neighbours are of it, too; none are beyond it."""
+    wide = np.pad(mask, 1)
+    rows = wide[:-2, 1:-1] & wide[2:, 1:-1]
+    return np.asarray(mask & rows & wide[1:-1, :-2] & wide[1:-1, 2:], bool)
 
 
 def normalize(digit: Floats) -> Digit:

@@ -425,6 +425,41 @@ def test_a_doubtful_picture_gets_a_warning(
         assert any(warning.startswith(says) for warning in reading.warnings)
 
 
+def sticker(ink: Floats) -> Image.Image:
+    """A digit on paper, around which the picture is transparent."""
+    alpha = np.zeros((280, 280))
+    alpha[40:240, 40:240] = 1
+    page = np.full((280, 280), 0.9)
+    page[84:196, 84:196] = written(ink)
+    return Image.merge("RGBA", [*[to_image(page)] * 3, to_image(alpha)])
+
+
+def of_four_colours(ink: Floats) -> Image.Image:
+    """A GIF's kind: paper is transparent, and the rim of the ink is lighter."""
+    few = np.round(np.pad(ink, 84) * 3) / 3
+    return Image.merge("RGBA", [*[to_image(written(few))] * 3, to_image(few > 0)])
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 4, 8, 9])
+@pytest.mark.parametrize("picture", [sticker, of_four_colours])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_transparent_pictures_show_what_is_painted(
+    picture: Callable[[Floats], Image.Image],
+    number: int,
+    inverted: bool,
+    mnist: npt.NDArray[np.uint8],
+    tmp_path: Path,
+) -> None:
+    """Be it ink with a rim of other colours, or a digit that covers little of its paper."""
+    ink = enlarged(mnist[number])
+    image = picture(ink)
+    if inverted:
+        *colours, alpha = image.split()
+        image = Image.merge("RGBA", [*[c.point(lambda v: 255 - v) for c in colours], alpha])
+    plain = read(to_image(written(np.pad(ink, 84))), tmp_path).digits[0]
+    assert apart(read(image, tmp_path).digits[0], plain) < 50
+
+
 # ------------------------------------------------------------ damage
 
 
