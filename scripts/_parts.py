@@ -15,6 +15,8 @@ OVERLAP = 0.25  # of the narrower part's width; so many columns may digits that 
 HEAVY = 0.2  # of the heaviest part's ink; less is a piece of a broken stroke
 GAP = 0.2  # of the larger part's longer side, half of it between parts that are as tall as digits;
 # so far apart are no strokes of one digit
+FLAT = 0.2  # of its width; a stroke so flat can be a line on the paper
+LONG = 1.25  # times the width of the rest; so long is no stroke of the digit beside it
 WIDE = 1.75  # times its height; no digit is so wide
 FULL = 0.5  # of a picture; no digit covers so much of it
 
@@ -60,6 +62,8 @@ def separate(ink: Floats) -> tuple[list[Floats], list[str]]:
         which = "ink" if len(digits) == 1 else "ink of one of them"
         if pieces > 1:
             warnings.append(f"{which} in {pieces} large parts: taken for one digit")
+        elif _has_line(digit):
+            warnings.append(f"{which} has a line above or below: taken for a part of the digit")
         elif width > WIDE * height:
             warnings.append(f"{which} is wider than a digit: several that touch are taken for one")
     return digits, warnings
@@ -135,6 +139,22 @@ def _count_scattered(ink: Floats) -> int:
             near = [g for g in groups if any(_are_near(labels, part, other) for other in g)]
             groups = [g for g in groups if g not in near] + [sum(near, [part])]
     return len(groups)
+
+
+def _has_line(ink: Floats) -> bool:
+    """Whether a flat part is wider than all others together, and stands above or below them."""
+    cell = -(-max(ink.shape) // 64)
+    cells = _cells(ink, cell)
+    parts = _parts(label(cells.max(axis=(1, 3)) > SOLID), cells.sum(axis=(1, 3)))
+    for line in parts:
+        rest = [part for part in parts if part is not line]
+        if rest and line.height < FLAT * line.width:
+            width = max(part.right for part in rest) - min(part.left for part in rest)
+            below = line.top >= max(part.bottom for part in rest)
+            above = line.bottom <= min(part.top for part in rest)
+            if line.width > LONG * width and (below or above):
+                return True
+    return False
 
 
 def _are_near(labels: Labels, one: Part, other: Part) -> bool:

@@ -396,6 +396,19 @@ def touching(page: Floats) -> Floats:
     return written(np.pad(row, 40))
 
 
+def underlined(page: Floats) -> Floats:
+    """By a line that is longer than the digit."""
+    side = len(page)
+    top = np.flatnonzero((page > 0.5).any(axis=1))[-1] + side // 12
+    lined = page.copy()
+    lined[top : top + side // 40, side // 6 : -side // 6] = 1
+    return written(lined)
+
+
+def overlined(page: Floats) -> Floats:
+    return underlined(page[::-1])[::-1]
+
+
 def a_blot(page: Floats) -> Floats:
     y, x = np.indices(page.shape) / len(page) - 0.5
     return written(1.0 * (x**2 + y**2 < 0.23))
@@ -412,6 +425,8 @@ def a_blot(page: Floats) -> Floats:
         (cut_off_at_the_left, "ink touches the border of the picture"),
         (in_a_frame, "ink in 2 large parts: taken for one digit"),
         (one_above_the_other, "ink in 2 large parts: taken for one digit"),
+        (underlined, "ink has a line above or below: taken for a part of the digit"),
+        (overlined, "ink has a line above or below: taken for a part of the digit"),
         (touching, "ink is wider than a digit"),
         (a_blot, "ink fills more than half of the picture"),
     ],
