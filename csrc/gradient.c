@@ -19,9 +19,24 @@ enum { SLICE_ROWS = 256 };
 /* Rows whose dY are added as floats. A sum of many more would be off by so many roundings. */
 enum { ROWS_OF_A_SUM = 256 };
 
+/* sums += column sums of dY, row by row; dY (rows, width), its rows `stride` floats apart. The sums are too
+ * many for the registers: they are read and written once for four rows, which takes 0.6 times as long with
+ * 64 columns as once for each. */
+PYNN_INLINE void add_rows(size_t rows, size_t width, size_t stride, const float *dy, float *restrict sums) {
+    size_t n = 0;
+    for (; n + 4 <= rows; n += 4, dy += 4 * stride) {
+        const float *r0 = dy, *r1 = r0 + stride, *r2 = r1 + stride, *r3 = r2 + stride;
+        for (size_t o = 0; o < width; o++) sums[o] = sums[o] + r0[o] + r1[o] + r2[o] + r3[o];
+    }
+    for (; n < rows; n++, dy += stride) {
+        for (size_t o = 0; o < width; o++) sums[o] += dy[o];
+    }
+}
+
 /* T_b = alpha * (column sums of dY) + beta * T_b; dY (rows, columns), its rows `stride` floats apart. The
  * sums are made apart, so that a bias much larger than its update is rounded once, not N times; many at a
- * time, since memory gives whole rows sooner than a bit of each. */
+ * time, since memory gives whole rows sooner than a bit of each: of 1024 columns sums of 64, which are
+ * registers, took half as long again. */
 PYNN_KERNEL(void, sum_columns,
             (size_t rows, size_t columns, size_t stride, float alpha, const float *dy, float beta,
              float *target),
@@ -31,12 +46,9 @@ PYNN_KERNEL(void, sum_columns,
         size_t width = columns - first < MOST ? columns - first : MOST;
         double totals[MOST] = {0};
         for (size_t begin = 0; begin < rows; begin += ROWS_OF_A_SUM) {
-            size_t end = rows - begin < ROWS_OF_A_SUM ? rows : begin + ROWS_OF_A_SUM;
             float sums[MOST] = {0};
-            for (size_t n = begin; n < end; n++) {
-                const float *row = dy + n * stride + first;
-                for (size_t o = 0; o < width; o++) sums[o] += row[o];
-            }
+            size_t some = pynn_least(ROWS_OF_A_SUM, rows - begin);
+            add_rows(some, width, stride, dy + begin * stride + first, sums);
             for (size_t o = 0; o < width; o++) totals[o] += (double)sums[o];
         }
         for (size_t o = 0; o < width; o++) {

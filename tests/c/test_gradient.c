@@ -11,7 +11,7 @@
 #define TANH {PYNN_TANH, 0, PYNN_INIT_NONE}
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-enum { ROWS = 150, INPUTS = 6, CLASSES = 4, MOST_PARAMETERS = 60000 };
+enum { ROWS = 150, INPUTS = 6, CLASSES = 4, MOST_PARAMETERS = 60000, MOST_SUMMED = 530 };
 
 static pynn_network *create_network(size_t inputs, const pynn_layer *layers, size_t count) {
     pynn_network *network = NULL;
@@ -185,36 +185,52 @@ static void test_gradients(void) {
     check_gradient(3, deep, COUNT_OF(deep), ROWS);
 }
 
-/* The gradient of a bias, of 256 rows as floats and of these sums in double. The first row's part is 1,
- * beside which those of the 255 others, 2^-24 each, are lost. The next 256 rows have as much, the last one
- * three times: 258 * 2^-24 in all, 129 units in the last place. If sums were of a row more or less, it
- * would be 130 or 128: 129.5 and 128.5 go to the even one. */
-static void test_bias_of_many_rows(void) {
-    enum { MANY = 512, OUTPUTS = 16 };
-    static const float zeros[MANY];
-    static float targets[MANY * OUTPUTS], results[2 * OUTPUTS];
-    const float factor = 2.0f / (MANY * OUTPUTS); /* of z - target, and z is 0 */
-    const pynn_layer layer = DENSE(OUTPUTS);
-    for (size_t n = 0; n < MANY; n++) {
-        float part = n == 0 ? 1.0f : n == MANY - 1 ? 0x3p-24f : 0x1p-24f;
-        for (size_t o = 0; o < OUTPUTS; o++) targets[n * OUTPUTS + o] = -part / factor;
+/* ---------------------------------------------------------------- the bias, to the bit */
+
+/* A column's sum: its values one after another as floats, up to 256 of them, and these sums in double. */
+static float plain_sum(size_t rows, size_t stride, const float *dy) {
+    double total = 0;
+    for (size_t begin = 0; begin < rows; begin += 256) {
+        float sum = 0.0f;
+        for (size_t n = begin; n < rows && n < begin + 256; n++) sum += dy[n * stride];
+        total += (double)sum;
     }
-    const pynn_data data = {
-        .features = zeros, .feature_type = PYNN_FEATURES_FLOAT32, .rows = MANY, .targets = targets};
-    pynn_network *network = NULL;
-    CHECK_EQ(
-        pynn_network_create(NULL, 1, &layer, 1, (pynn_loss){.kind = PYNN_MEAN_SQUARED_ERROR}, &network),
-        PYNN_OK);
-    pynn_workspace *workspace = create_workspace(network, MANY);
+    return (float)total;
+}
+
+static void check_bias(size_t width, size_t rows) {
+    const pynn_layer layers[] = {DENSE(width)};
+    const pynn_data data = some_data(INPUTS, PYNN_PATH_DENSE);
+    pynn_network *network = create_network(INPUTS, layers, 1);
+    pynn_workspace *workspace = create_workspace(network, rows);
+    pynn_dense_view view = {0};
     pynn_sums sums = {0};
-    CHECK_EQ(pynn_gradient(workspace, &data, NULL, MANY, zeros, results, &sums), PYNN_OK);
-    for (size_t o = 0; o < OUTPUTS; o++) CHECK_NEAR(results[OUTPUTS + o], 1.0 + 129 * 0x1p-23, 0.0);
+    static uint32_t repeated[MOST_SUMMED];
+    for (size_t n = 0; n < rows; n++) repeated[n] = order[n % ROWS];
+    pynn_random_uniform(7, width, 0, pynn_network_parameter_count(network), -0.5f, 0.5f, parameters);
+    CHECK_EQ(pynn_gradient(workspace, &data, repeated, rows, parameters, gradients, &sums), PYNN_OK);
+    CHECK_EQ(pynn_network_dense(network, 0, &view), PYNN_OK);
+    bool holds = true;
+    for (size_t o = 0; o < width && holds; o++) {
+        float expected = plain_sum(rows, width, workspace->layers[0].deltas + o);
+        holds = CHECK_BYTES(&gradients[view.bias_offset + o], &expected, sizeof expected);
+    }
+    if (!holds) printf("    the bias of %zu outputs, %zu rows\n", width, rows);
     pynn_workspace_destroy(workspace);
     pynn_network_destroy(network);
 }
 
+/* The same sums at each level, however many rows and columns are left over. */
+static void test_bias(void) {
+    static const size_t widths[] = {4, 7, 8, 17, 31, 64, 100, 255, 256, 257, 300};
+    static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 127, 255, 256, 257, 259, 513, MOST_SUMMED};
+    for (size_t w = 0; w < COUNT_OF(widths); w++) {
+        for (size_t b = 0; b < COUNT_OF(batches); b++) check_bias(widths[w], batches[b]);
+    }
+}
+
 int main(void) {
     test_gradients();
-    test_bias_of_many_rows();
+    test_bias();
     return check_failures();
 }
