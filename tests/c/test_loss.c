@@ -175,6 +175,64 @@ static void test_first_width_of_lanes(void) {
     }
 }
 
+/* The correct answers of one row with `classes` logits, and what its label is asked to be. */
+static size_t correct_answers(size_t classes, const float *z, size_t label) {
+    static float deltas[200];
+    const int32_t labels[] = {(int32_t)label};
+    pynn_sums sums;
+    pynn_softmax_cross_entropy(1, classes, z, labels, 0.0f, NULL, 1.0f, deltas, &sums);
+    return sums.correct;
+}
+
+/* The answer is the first of the largest, wherever that is, and NaN is passed over unless it is the first;
+ * also among so many that they are looked at side by side. */
+static void test_answers(void) {
+    enum { MOST = 200 };
+    static const size_t counts[] = {2, 3, 10, 31, 32, 33, 63, 64, 65, 95, 96, 97, 128, 131, MOST};
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        float z[MOST];
+        size_t classes = counts[k], wrong = 0;
+        for (size_t place = 0; place < classes; place++) {
+            for (size_t c = 0; c < classes; c++) z[c] = c < place ? -1.0f - (float)(c % 3) : (float)(c % 2);
+            z[place] = 1.0f; /* every other one behind it is as large */
+            wrong += correct_answers(classes, z, place) != 1;
+            if (place + 2 < classes) wrong += correct_answers(classes, z, place + 2) != 0;
+            if (place > 0) z[place - 1] = NAN;
+            wrong += correct_answers(classes, z, place == 1 ? 0 : place) != 1;
+        }
+        if (!CHECK_EQ(wrong, 0)) printf("    of %zu classes\n", classes);
+    }
+}
+
+/* Each row of many is the same as by itself, to the bit: they are taken some at a time. */
+static void test_rows_apart(void) {
+    enum { MANY_ROWS = 71, MOST = 130 };
+    static const size_t counts[] = {1, 5, 63, 64, MOST};
+    static float z[MANY_ROWS * MOST], deltas[MANY_ROWS * MOST], alone[MOST];
+    float weights[MANY_ROWS];
+    int32_t labels[MANY_ROWS];
+    pynn_random_uniform(2, 0, 0, MANY_ROWS * MOST, -6.0f, 6.0f, z);
+    pynn_random_uniform(2, 1, 0, MANY_ROWS, 0.0f, 2.0f, weights);
+    for (size_t k = 0; k < 2 * sizeof counts / sizeof *counts; k++) {
+        size_t classes = counts[k / 2];
+        const float smoothing = k % 2 ? 0.25f : 0.0f;
+        pynn_sums all, some = {0};
+        for (size_t n = 0; n < MANY_ROWS; n++) labels[n] = (int32_t)(n * n % classes);
+        pynn_softmax_cross_entropy(MANY_ROWS, classes, z, labels, smoothing, weights, 0.5f, deltas, &all);
+        for (size_t n = 0; n < MANY_ROWS; n++) {
+            pynn_sums one;
+            pynn_softmax_cross_entropy(1, classes, z + n * classes, labels + n, smoothing, weights + n,
+                                       0.5f, alone, &one);
+            CHECK_BYTES(deltas + n * classes, alone, classes * sizeof(float));
+            some.loss += one.loss;
+            some.correct += one.correct;
+        }
+        CHECK_NEAR(all.loss, some.loss, 0.0);
+        CHECK_EQ(all.correct, some.correct);
+        CHECK_EQ(all.rows, MANY_ROWS);
+    }
+}
+
 int main(void) {
     test_by_hand();
     test_extremes();
@@ -183,5 +241,7 @@ int main(void) {
     test_many_classes();
     test_widths();
     test_first_width_of_lanes();
+    test_answers();
+    test_rows_apart();
     return check_failures();
 }
