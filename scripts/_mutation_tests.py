@@ -21,7 +21,7 @@ C_TESTS = {
     "activations.c": ("activations", "gradient", "paths"),
     "cut.c": ("cut", "run", "paths"),
     "denormals.h": ("denormals", "team"),
-    "dropout.c": ("gradient", "random", "run"),
+    "dropout.c": ("dropout", "gradient", "random", "run"),
     "finite.c": ("not_finite", "run"),
     "gather.c": ("gather", "paths", "sparse"),
     "gemm_cblas.c": ("gemm", "gradient"),
