@@ -47,9 +47,9 @@ PYNN_INLINE void NAME(sum_narrow)(size_t columns, const pynn_list *list, const f
 }
 
 /* Y for some of its columns: sum_row() for each list. The kinds of sum_row() are inlined here. */
-TARGET static void NAME(sum_columns)(size_t list_count, const pynn_list *lists, size_t apart,
-                                     size_t columns, const float *m, size_t stride, float alpha, float beta,
-                                     float *y, size_t y_stride) {
+TARGET static void NAME(sum_strip)(size_t list_count, const pynn_list *lists, size_t apart, size_t columns,
+                                   const float *m, size_t stride, float alpha, float beta, float *y,
+                                   size_t y_stride) {
     size_t vectors = (columns + LANES - 1) / LANES, overlap = vectors * LANES - columns;
     if (columns < LANES) vectors = 0;
     switch (vectors) {
@@ -93,7 +93,7 @@ static void NAME(sum_lists)(size_t list_count, const pynn_list *lists, size_t ap
     for (; passes > 0; passes--) {
         size_t vectors = columns / LANES / passes + (columns / LANES % passes != 0);
         size_t some = passes == 1 ? columns : vectors * LANES;
-        NAME(sum_columns)(list_count, lists, apart, some, m, stride, alpha, beta, y, y_stride);
+        NAME(sum_strip)(list_count, lists, apart, some, m, stride, alpha, beta, y, y_stride);
         columns -= some;
         m += some;
         y += some;
