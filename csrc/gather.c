@@ -123,15 +123,13 @@ static pynn_entry *list_chunk_of_floats(size_t count, const float *values, size_
     return list_floats(rest, values + count - rest, index + count - rest, entries);
 }
 
-/* List a row; the lists of its strips lie one behind the other and make the row's.
+/* List a row; the lists of its strips lie one behind the other.
  *   bounds  (strips + 1,): where the strips begin, and the last one ends
  * Returns the end. */
 static pynn_entry *list_row(const pynn_batch *batch, const void *values, size_t strips,
                             const size_t *bounds, size_t n, pynn_entry *entries) {
     size_t inputs = bounds[strips], s = 0;
-    pynn_list *row = &batch->workspace->rows[n];
     pynn_list *strip = &batch->workspace->strips[n * PYNN_MAX_STRIPS];
-    row->entries = entries;
     for (size_t first = 0; first < inputs; first += CHUNK) {
         size_t count = inputs - first < CHUNK ? inputs - first : CHUNK;
         group_set set;
@@ -143,7 +141,7 @@ static pynn_entry *list_row(const pynn_batch *batch, const void *values, size_t 
             strip[s].entries = set.begins[set.counts[(bounds[s] - first) / GROUP]];
     }
     for (s = 0; s + 1 < strips; s++) strip[s].end = strip[s + 1].entries;
-    strip[strips - 1].end = row->end = entries;
+    strip[strips - 1].end = entries;
     return entries;
 }
 

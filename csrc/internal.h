@@ -138,7 +138,6 @@ struct pynn_workspace {
     void *arena;                /* all that the pointers below point to */
     float *inputs;              /* (max_batch, I): the gathered batch, or, in the same place, */
     pynn_entry *entries;        /* (max_batch, I): its entries, row by row */
-    pynn_list *rows;            /* (max_batch,): the entries of each row */
     pynn_entry *column_entries; /* (I, PYNN_COLUMN_CAPACITY): entries by column */
     pynn_list *columns;         /* (I,) */
     float *blocks;              /* (max_batch, O) of the first layer: its deltas, block by block */

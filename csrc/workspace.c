@@ -29,7 +29,6 @@ static void lay_out(pynn_workspace *workspace, memory_layout *layout) {
     size_t batch = workspace->max_batch, inputs = network->inputs;
     workspace->entries = take(layout, batch, inputs, sizeof(pynn_entry));
     workspace->inputs = (float *)workspace->entries;
-    workspace->rows = take(layout, batch, 1, sizeof(pynn_list));
     workspace->strips = take(layout, batch, PYNN_MAX_STRIPS, sizeof(pynn_list));
     workspace->blocks = take(layout, batch, network->layers[0].outputs, sizeof(float));
     workspace->column_entries = take(layout, inputs, PYNN_COLUMN_CAPACITY, sizeof(pynn_entry));

@@ -28,12 +28,11 @@ static bool check_value(float actual, float expected) {
 }
 
 /* The lists of row n of the workspace hold what is not zero of row `row` of the data, in order and to the
- * bit; each strip its own columns, one behind the other, and together they are the row's. */
+ * bit; each strip its own columns, one behind the other. */
 static bool check_lists(const pynn_batch *batch, size_t n, size_t row) {
     const pynn_workspace *workspace = batch->workspace;
     size_t inputs = workspace->network->inputs;
-    const pynn_list *list = &workspace->rows[n];
-    const pynn_entry *entry = list->entries;
+    const pynn_entry *entry = workspace->strips[n * PYNN_MAX_STRIPS].entries;
     pynn_grid grid = pynn_cut_strips(inputs, workspace->network->layers[0].outputs);
     for (size_t s = 0; s < pynn_grid_count(&grid); s++) {
         pynn_tile tile = pynn_grid_tile(&grid, s);
@@ -48,7 +47,7 @@ static bool check_lists(const pynn_batch *batch, size_t n, size_t row) {
         }
         if (!CHECK(strip->end == entry)) return false;
     }
-    return CHECK(list->end == entry);
+    return true;
 }
 
 static bool check_floats(const pynn_batch *batch, size_t n, size_t row) {

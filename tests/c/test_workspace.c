@@ -47,9 +47,8 @@ static void test_buffers(size_t max_batch) {
     pynn_network *network = create(7, layers, COUNT_OF(layers));
     pynn_workspace *workspace;
     if (!CHECK_EQ(pynn_workspace_create(NULL, network, NULL, max_batch, &workspace), PYNN_OK)) return;
-    span spans[10 + 2 * COUNT_OF(layers)] = {
+    span spans[9 + 2 * COUNT_OF(layers)] = {
         {workspace->entries, max_batch * 7 * sizeof(pynn_entry)},
-        {workspace->rows, max_batch * sizeof(pynn_list)},
         {workspace->strips, max_batch * PYNN_MAX_STRIPS * sizeof(pynn_list)},
         {workspace->column_entries, 7 * PYNN_COLUMN_CAPACITY * sizeof(pynn_entry)},
         {workspace->columns, 7 * sizeof(pynn_list)},
@@ -59,7 +58,7 @@ static void test_buffers(size_t max_batch) {
         {workspace->parts, max_batch * sizeof(pynn_sums)},
         {workspace->squares, pynn_update_tasks(network) * sizeof *workspace->squares},
     };
-    size_t count = 10, nbytes = 0;
+    size_t count = 9, nbytes = 0;
     CHECK(workspace->inputs == (float *)workspace->entries);
     CHECK((int)PYNN_COLUMN_CAPACITY >= (int)PYNN_SLICE_ROWS);
     for (size_t l = 0; l < COUNT_OF(layers); l++) {
@@ -73,7 +72,7 @@ static void test_buffers(size_t max_batch) {
         if (!CHECK_EQ(buffers->deltas != NULL, l >= 2) || l < 2) continue;
         spans[count++] = (span){buffers->deltas, size};
     }
-    CHECK_EQ(count, 10 + 2 + 2 * 3);
+    CHECK_EQ(count, 9 + 2 + 2 * 3);
     check_apart(spans, count, workspace);
     for (size_t s = 0; s < count; s++) {
         memset(spans[s].begin, 0xFF, spans[s].nbytes);
