@@ -34,28 +34,38 @@ pynn_level pynn_level_in_use(void);
     __attribute__((target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,"                                   \
                           "avx2,fma,bmi,bmi2,f16c,lzcnt,movbe,popcnt")))
 
+/* What stands before the call that gives a kernel's result; C does not return what a void function gives.
+ */
+#define PYNN_GIVE_void
+#define PYNN_GIVE_bool return
+#define PYNN_GIVE_double return
+#define PYNN_GIVE_size_t return
+
 #define PYNN_KERNEL(type, name, parameters, arguments)                                                     \
     PYNN_INLINE type name##_at_any_level parameters;                                                       \
     PYNN_FOR_V4 static type name##_v4 parameters {                                                         \
-        return name##_at_any_level arguments;                                                              \
+        PYNN_GIVE_##type name##_at_any_level arguments;                                                    \
     }                                                                                                      \
     PYNN_FOR_V3 static type name##_v3 parameters {                                                         \
-        return name##_at_any_level arguments;                                                              \
+        PYNN_GIVE_##type name##_at_any_level arguments;                                                    \
     }                                                                                                      \
     PYNN_FOR_V2 static type name##_v2 parameters {                                                         \
-        return name##_at_any_level arguments;                                                              \
+        PYNN_GIVE_##type name##_at_any_level arguments;                                                    \
     }                                                                                                      \
     static type name##_base parameters {                                                                   \
-        return name##_at_any_level arguments;                                                              \
+        PYNN_GIVE_##type name##_at_any_level arguments;                                                    \
     }                                                                                                      \
     static type name parameters {                                                                          \
-        switch (pynn_level_in_use()) {                                                                     \
-        case PYNN_LEVEL_X86_V4: return name##_v4 arguments;                                                \
-        case PYNN_LEVEL_X86_V3: return name##_v3 arguments;                                                \
-        case PYNN_LEVEL_X86_V2: return name##_v2 arguments;                                                \
-        case PYNN_LEVEL_BASE: break;                                                                       \
+        pynn_level level = pynn_level_in_use();                                                            \
+        if (level == PYNN_LEVEL_X86_V4) {                                                                  \
+            PYNN_GIVE_##type name##_v4 arguments;                                                          \
+        } else if (level == PYNN_LEVEL_X86_V3) {                                                           \
+            PYNN_GIVE_##type name##_v3 arguments;                                                          \
+        } else if (level == PYNN_LEVEL_X86_V2) {                                                           \
+            PYNN_GIVE_##type name##_v2 arguments;                                                          \
+        } else {                                                                                           \
+            PYNN_GIVE_##type name##_base arguments;                                                        \
         }                                                                                                  \
-        return name##_base arguments;                                                                      \
     }                                                                                                      \
     PYNN_INLINE type name##_at_any_level parameters
 #else
