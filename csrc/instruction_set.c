@@ -10,7 +10,8 @@
 #include <cpuid.h>
 
 /* The bits of CPUID that the levels are made of, by the names of the x86-64 psABI, "Microarchitecture
- * Levels". Of level 4 the bits of leaf 7 are all. */
+ * Levels". Of level 4 the bits of leaf 7 are all. LAHF and SAHF, a part of level 2, are not asked for,
+ * since vector.h gives the compiler no leave to use them. */
 enum {
     V2_OF_1_ECX = bit_SSE3 | bit_SSSE3 | bit_SSE4_1 | bit_SSE4_2 | bit_POPCNT | bit_CMPXCHG16B,
     V3_OF_1_ECX = bit_AVX | bit_FMA | bit_F16C | bit_MOVBE | bit_OSXSAVE,
@@ -34,7 +35,10 @@ static unsigned read_xcr0(void) {
 }
 
 /* The highest level that the processor and the operating system have. By features, not by models: a new
- * model is not in any list, and a virtual machine may hide a part of what its model has. */
+ * model is not in any list, and a virtual machine may hide a part of what its model has.
+ *
+ * macOS gives a thread the state of AVX-512 when it first uses it, and XCR0 does not show it before: there
+ * level 3 is taken. To go by the processor's bits alone would be wrong on other systems. */
 static pynn_level find_level(void) {
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !has_all(c, V2_OF_1_ECX)) return PYNN_LEVEL_BASE;
