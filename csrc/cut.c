@@ -108,7 +108,7 @@ pynn_blocks pynn_cut_deltas(size_t rows, size_t columns) {
     size_t cuts = divide_up(columns, most_block_columns());
     size_t width = divide_up(divide_up(columns, cuts), GRAIN) * GRAIN;
     size_t height = BLOCK_FLOATS / width / GRAIN * GRAIN;
-    return (pynn_blocks){rows, columns, pynn_least(height, PYNN_SLICE_ROWS), width};
+    return (pynn_blocks){rows, columns, pynn_least(height, PYNN_MOST_LISTED_ROWS), width};
 }
 
 /* The index-th of `cuts` pieces of `length`. */

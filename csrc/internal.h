@@ -91,7 +91,7 @@ typedef struct pynn_list {
 
 /* From lists by row to lists by column, for columns begin .. end - 1.
  *   rows     for each of row_count rows the list of its entries in these columns, PYNN_MAX_STRIPS apart
- *   entries  room for (end - begin, PYNN_COLUMN_CAPACITY); row_count is at most PYNN_SLICE_ROWS
+ *   entries  room for (end - begin, PYNN_COLUMN_CAPACITY); row_count is at most PYNN_MOST_LISTED_ROWS
  *   columns  (end - begin,), overwritten */
 void pynn_list_columns(size_t row_count, const pynn_list *rows, size_t begin, size_t end,
                        pynn_entry *entries, pynn_list *columns);
@@ -108,12 +108,13 @@ bool pynn_lists_are_cheaper(double density, size_t rows, size_t inputs, size_t o
 
 /* ---------------------------------------------------------------- workspace.c */
 
-/* At most so many rows of a batch have their entries listed by column at a time. */
-enum { PYNN_SLICE_ROWS = 256 };
+/* At most so many rows of a batch have their entries listed by column at a time: each of the inputs has
+ * room for as many, 2 kB. */
+enum { PYNN_MOST_LISTED_ROWS = 256 };
 
 /* Room for the entries of a column, a cache line more than needed: at distances of a power of two all
  * columns would fall into the same few sets of the cache. */
-enum { PYNN_COLUMN_CAPACITY = PYNN_SLICE_ROWS + 8 };
+enum { PYNN_COLUMN_CAPACITY = PYNN_MOST_LISTED_ROWS + 8 };
 
 /* A (rows, columns) matrix cut into blocks of at most most_rows by most_columns, each in one piece: all of
  * the first most_rows rows, block by block, then those of the next. */

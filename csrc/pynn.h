@@ -370,8 +370,8 @@ PYNN_API pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data
                                 const pynn_optimizer *optimizer, pynn_state *state, float *parameters,
                                 pynn_sums *sums);
 
-/* Evaluation and prediction take this many rows at a time, or max_batch if that is less. Calls that begin
- * at multiples of it give the same bits as one call. */
+/* Evaluation and prediction take this many rows at a time, or max_batch if that is less: eight blocks of
+ * rows, for as many threads. Calls that begin at multiples of it give the same bits as one call. */
 enum { PYNN_ROWS_AT_A_TIME = 256 };
 
 /* Loss and correct answers over rows first_row <= r < last_row of the data, added to sums.

@@ -208,7 +208,7 @@ static void test_blocks(void) {
         for (size_t rows = 1; rows <= 1000; rows += rows < 20 ? 1 : 61) {
             pynn_blocks blocks = pynn_cut_deltas(rows, columns);
             size_t next = 0;
-            if (!CHECK(blocks.most_rows > 0 && blocks.most_rows <= PYNN_SLICE_ROWS)) return;
+            if (!CHECK(blocks.most_rows > 0 && blocks.most_rows <= PYNN_MOST_LISTED_ROWS)) return;
             CHECK(blocks.most_rows * blocks.most_columns * sizeof(float) <= 32 * 1024);
             for (size_t n = 0; n < rows; n += blocks.most_rows) {
                 for (size_t o = 0; o < columns; o += blocks.most_columns) {

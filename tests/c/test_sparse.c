@@ -125,7 +125,7 @@ static void test_no_lists(void) {
 
 /* ---------------------------------------------------------------- columns */
 
-enum { MOST_ROWS = PYNN_SLICE_ROWS, COLUMNS = 61 };
+enum { MOST_ROWS = PYNN_MOST_LISTED_ROWS, COLUMNS = 61 };
 
 static float x[MOST_ROWS][COLUMNS]; /* the matrix of which only what is not 0 is listed */
 static pynn_entry row_entries[MOST_ROWS][COLUMNS];

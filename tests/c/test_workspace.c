@@ -60,7 +60,7 @@ static void test_buffers(size_t max_batch) {
     };
     size_t count = 9, nbytes = 0;
     CHECK(workspace->inputs == (float *)workspace->entries);
-    CHECK((int)PYNN_COLUMN_CAPACITY >= (int)PYNN_SLICE_ROWS);
+    CHECK((int)PYNN_COLUMN_CAPACITY >= (int)PYNN_MOST_LISTED_ROWS);
     for (size_t l = 0; l < COUNT_OF(layers); l++) {
         const layer_buffers *buffers = &workspace->layers[l];
         const size_t size = max_batch * network->layers[l].outputs * sizeof(float);
