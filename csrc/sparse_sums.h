@@ -9,7 +9,7 @@ typedef float NAME(vector) __attribute__((vector_size(LANES * sizeof(float)), al
 
 /* y = alpha * sum over the entries (k, x) of  x M[k, :]  + beta * y, for `vectors` * LANES - overlap
  * columns: M and y point to the first of them, M has `stride` floats from row to row. Columns that do not
- * fill the last vector have one that begins `overlap` columns earlier, of which only they are kept.
+ * fill the last vector have one that begins `overlap` columns earlier: some get the same sums twice.
  * `vectors` is a constant wherever this is inlined, so that the sums are registers. */
 PYNN_INLINE void NAME(sum_row)(size_t vectors, size_t overlap, const pynn_list *list, const float *m,
                                size_t stride, float alpha, float beta, float *y) {
@@ -23,15 +23,18 @@ PYNN_INLINE void NAME(sum_row)(size_t vectors, size_t overlap, const pynn_list *
         for (size_t v = 0; v + 1 < vectors; v++) sums[v] += x * *(const NAME(vector) *)(row + v * LANES);
         sums[vectors - 1] += x * *(const NAME(vector) *)(row + last);
     }
+    NAME(vector) old = {0}; /* of the last vector, before the one before it overwrites a part of it */
+    if (beta != 0.0f) old = *(const NAME(vector) *)(y + last);
     PYNN_UNROLL
-    for (size_t v = 0; v < vectors; v++) {
-        NAME(vector) *out = (NAME(vector) *)(v + 1 < vectors ? y + v * LANES : y + last);
-        NAME(vector) sum = beta == 0.0f ? alpha * sums[v] : alpha * sums[v] + beta * *out;
-        if (v + 1 < vectors || overlap == 0)
-            *out = sum;
-        else
-            memcpy((float *)out + overlap, (float *)&sum + overlap, (LANES - overlap) * sizeof(float));
+    for (size_t v = 0; v + 1 < vectors; v++) {
+        NAME(vector) *out = (NAME(vector) *)(y + v * LANES);
+        NAME(vector) sum = alpha * sums[v];
+        if (beta != 0.0f) sum += beta * *out;
+        *out = sum;
     }
+    NAME(vector) sum = alpha * sums[vectors - 1];
+    if (beta != 0.0f) sum += beta * old;
+    *(NAME(vector) *)(y + last) = sum;
 }
 
 /* The same for few columns, which fill no vector. */
