@@ -80,7 +80,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
                 " the last"
             ),
         },
-        "sum_columns": {
+        "sum_strip": {
             "switch (vectors) {": "sum_lists() gives it no more than there are registers for"
         },
     },
