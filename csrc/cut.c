@@ -21,7 +21,7 @@ static size_t divide_up(size_t a, size_t b) {
 }
 
 /* How many tasks for work of this size. Soon four, so that four threads have something to do, and more
- * only if they are long, because gemm packs the same operands anew in each. Powers of two, which two and
+ * only if they are long, because a BLAS packs the same operands anew in each. Powers of two, which two and
  * four threads can share evenly. In floating point: the product of three sizes may fit no integer. */
 static size_t count_tasks(size_t rows, size_t columns, size_t depth) {
     double work = (double)rows * (double)columns * (double)depth;

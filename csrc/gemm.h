@@ -1,7 +1,4 @@
-/* gemm.h: the one thing that pynn asks of a BLAS.
- *
- * gemm_cblas.c gives it to cblas; gemm_reference.c is the same in plain C. A build has one of them,
- * which also defines pynn_blas_name(), pynn_blas_config() and pynn_blas_kernel(). */
+/* gemm.h: the product of two matrices, which is the one thing that pynn asks of a BLAS. */
 #ifndef PYNN_GEMM_H
 #define PYNN_GEMM_H
 
@@ -16,5 +13,11 @@
  * neither A nor B. Works on the calling thread alone; several threads may call it at once. */
 void pynn_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
                const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
+
+/* The same, by BLAS. gemm_cblas.c gives it to cblas; gemm_reference.c is the same in plain C. A build has
+ * one of them, which also defines pynn_blas_name(), pynn_blas_config() and pynn_blas_kernel(). */
+void pynn_blas_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
+                    const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
+                    size_t ldc);
 
 #endif

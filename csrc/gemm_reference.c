@@ -15,8 +15,9 @@ const char *pynn_blas_kernel(void) {
 }
 
 /* Every element of C is a sum of k products, taken in order and in double precision. */
-void pynn_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
-               const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc) {
+void pynn_blas_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
+                    const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
+                    size_t ldc) {
     for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < n; j++) {
             double sum = 0.0;

@@ -18,13 +18,6 @@
  * keep the address of the row: twice the instructions. */
 #define PYNN_KEEP_IN_REGISTER(pointer) __asm__("" : "+r"(pointer))
 
-/* Before a loop over the sums, whose number is a constant; a loop that stays one keeps them in memory. */
-#if defined(__clang__)
-#define PYNN_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define PYNN_UNROLL _Pragma("GCC unroll 16")
-#endif
-
 #if defined(PYNN_HAVE_LEVELS)
 #define LANES 16
 #define SUMS 16

@@ -15,6 +15,13 @@
 /* To become part of each version, what a kernel calls has to be inlined. */
 #define PYNN_INLINE static inline __attribute__((always_inline))
 
+/* Before a loop over sums, whose number is a constant: a loop that stays one keeps them in memory. */
+#if defined(__clang__)
+#define PYNN_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define PYNN_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* x86-64's levels as its ABI defines them, from the least to the most; a level has all of those below. */
 typedef enum pynn_level {
     PYNN_LEVEL_BASE,   /* what every processor of the kind has: SSE2, NEON */

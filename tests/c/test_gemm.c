@@ -1,6 +1,6 @@
-/* test_gemm.c: pynn_gemm() against a triple loop in double precision.
+/* test_gemm.c: pynn_gemm() against a triple loop in double precision, at the instruction set in use.
  *
- * Elements are multiples of 1/8 in [-2, 2], so that products and sums up to k = 300 are exact in float
+ * Elements are multiples of 1/8 in [-2, 2], so that products and sums up to k = 2100 are exact in float
  * whatever the order: the results must be equal to the bit. */
 #include "check.h"
 #include "gemm.h"
@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { LARGEST = 300, PADDING = 3, CAPACITY = (LARGEST + PADDING) * LARGEST };
+enum { LARGEST = 2100, PADDING = 3, CAPACITY = (LARGEST + PADDING) * 300 };
 
 static const float SENTINEL = 12345.0f; /* what lies between the rows of C, and must stay */
 
@@ -75,9 +75,38 @@ static void check_problem(problem p, float *a, float *b, float *c) {
 static void test_shapes(float *a, float *b, float *c) {
     /* The edges of kernels (1, odd, powers of two and their neighbours), vectors, and a layer's shapes. */
     static const size_t shapes[][3] = {
-        {1, 1, 1},     {1, 7, 5},     {7, 1, 5},    {7, 5, 1},     {2, 3, 4},     {8, 8, 8},
-        {15, 16, 17},  {33, 31, 9},   {64, 65, 63}, {1, 300, 2},   {300, 1, 100}, {1, 10, 64},
-        {1, 128, 300}, {128, 10, 64}, {96, 48, 7},  {10, 64, 128}, {70, 90, 300},
+        {1, 1, 1},
+        {1, 7, 5},
+        {7, 1, 5},
+        {7, 5, 1},
+        {2, 3, 4},
+        {8, 8, 8},
+        {15, 16, 17},
+        {33, 31, 9},
+        {64, 65, 63},
+        {1, 300, 2},
+        {300, 1, 100},
+        {1, 10, 64},
+        {1, 128, 300},
+        {128, 10, 64},
+        {96, 48, 7},
+        {10, 64, 128},
+        {70, 90, 300},
+        /* Those that are not for BLAS, and their neighbours: rows of 8 and 6 and what is left over, one
+         * column of vectors more, rows of B longer than a slice is deep. */
+        {7, 32, 5},
+        {8, 32, 5},
+        {9, 48, 1},
+        {15, 64, 31},
+        {22, 40, 16},
+        {31, 128, 33},
+        {32, 256, 20},
+        {12, 512, 9},
+        {9, 528, 9},
+        {17, 31, 8},
+        {8, 32, 1024},
+        {11, 48, 1025},
+        {8, 32, 2100},
     };
     static const float scales[][2] = {
         {1.0f, 0.0f}, {1.0f, 1.0f}, {-0.5f, 2.0f}, {0.0f, 1.0f}, {2.0f, 0.0f}};
