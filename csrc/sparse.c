@@ -87,13 +87,13 @@ typedef struct list_costs {
 } list_costs;
 
 /* Fitted to a step of training, both ways, for 13 densities, widths 32 to 2048 and batches 16 to 4096 at
- * each level, with BLAS at the same; benchmarks/run.py --first-layer measures what comes of it. Not
- * measured on ARM. */
+ * each level: on one thread, and for AVX2 and AVX-512 on two as well, on AMD's Zen 4;
+ * benchmarks/run.py --first-layer measures what comes of it. Not measured on ARM. */
 static list_costs costs_in_use(void) {
 #if defined(PYNN_HAVE_LEVELS)
     switch (pynn_level_in_use()) {
-    case PYNN_LEVEL_X86_V4: return (list_costs){20.0, 25.0, 1.78, 400.0, 0.2, 9.4};
-    case PYNN_LEVEL_X86_V3: return (list_costs){11.0, 16.0, 2.2, 56.0, 3.0, 0.9};
+    case PYNN_LEVEL_X86_V4: return (list_costs){13.5, 97.0, 1.72, 162.0, 0.05, 1.5};
+    case PYNN_LEVEL_X86_V3: return (list_costs){20.0, 22.0, 2.04, 143.0, 0.05, 1.9};
     case PYNN_LEVEL_X86_V2: break;
     case PYNN_LEVEL_BASE: break;
     }
