@@ -7,9 +7,11 @@ library's own checks stay on, and their statuses become exceptions in one place,
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,8 +19,31 @@ import numpy.typing as npt
 
 from pynn._errors import ArgumentError, OutOfMemoryError, PynnError
 
+
+@contextlib.contextmanager
+def _blas_without_threads() -> Iterator[None]:
+    """Where our own copy of OpenBLAS is loaded within, it starts no threads.
+
+    It would start one for each core, none of which would ever get work: threads are pynn's. But for
+    their first twenty milliseconds they look for some without a rest, and take the cores from the
+    program. The system's OpenBLAS is shared with others, so that is loaded as the user wants it.
+    """
+    name, file = "OPENBLAS_NUM_THREADS", "libscipy_openblas_pynn.so"
+    before = os.environ.get(name)
+    if os.path.exists(os.path.join(os.path.dirname(__file__), file)):
+        os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
+
+
 try:
-    from pynn._pynn import ffi, lib
+    with _blas_without_threads():
+        from pynn._pynn import ffi, lib
 except ModuleNotFoundError as error:
     if error.name != "pynn._pynn":
         raise

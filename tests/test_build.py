@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import os
 import re
 import runpy
 import subprocess
@@ -70,6 +71,31 @@ def test_our_openblas_is_ours_alone(tmp_path: Path) -> None:
     others = [pool for pool in pools if pool not in ours]
     assert [pool["num_threads"] for pool in ours] == [1]
     assert all(pool["num_threads"] == 2 for pool in others)
+
+
+COUNT_THREADS = """
+import os, sys
+import numpy
+before = len(os.listdir("/proc/self/task"))
+import pynn
+print(len(os.listdir("/proc/self/task")) - before, os.environ.get("OPENBLAS_NUM_THREADS"))
+"""
+
+
+@pytest.mark.skipif(
+    not Path(pynn.__file__).with_name("libscipy_openblas_pynn.so").exists(),
+    reason="pynn is not installed with an OpenBLAS of its own",
+)
+@pytest.mark.parametrize("wish", [None, "2"])
+def test_our_openblas_starts_no_threads(wish: str | None, tmp_path: Path) -> None:
+    """They would have no work, but look for it, without a rest; the user's setting stays."""
+    given = {"OPENBLAS_NUM_THREADS": wish} if wish else {}
+    env = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"} | given
+    command = [sys.executable, "-c", COUNT_THREADS]
+    output = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, cwd=tmp_path, env=env
+    ).stdout
+    assert output.decode().split() == ["0", str(wish)]
 
 
 def test_the_source_folder_says_that_it_is_not_compiled() -> None:
