@@ -1,8 +1,8 @@
 /* gemm.c: the product of two matrices: small ones here, all others by BLAS.
  *
  * A BLAS copies its operands into an order of its own before it multiplies. Where both stay in a core's
- * caches as they lie, that costs more than it gains: of AMD's Zen 4 products of (32, 784) by (784, 256) ran
- * at 118 Gflop/s here, of 120 that the core can do, and at 92 by OpenBLAS. */
+ * caches as they lie, that costs more than it gains. On AMD's Zen 4 products of (32, 784) by (784, 256) run
+ * at 118 Gflop/s here, where a core can do 120, and at 92 by OpenBLAS. */
 #include "gemm.h"
 #include "vector.h"
 
@@ -17,7 +17,8 @@ typedef struct gemm_problem {
     float alpha, beta;
 } gemm_problem;
 
-/* AVX-512 has 32 registers: 16 sums, 2 of a row of B. The values of A are operands in memory. */
+/* AVX-512 has 32 registers: 16 sums and 2 of a row of B. More rows would leave some over of the blocks of
+ * 16 and 32 rows that a batch is cut into. */
 #define LANES 16
 #define ROWS 8
 #define VECTORS 2
@@ -33,11 +34,11 @@ typedef struct gemm_problem {
 #define NAME(x) x##_v3
 #include "gemm_kernel.h"
 
-/* Values that are added up one after another. More rows of B than this would not stay in a cache, and the
- * sum of many more floats would be off by so many roundings. */
+/* The most products that one register adds up, one after another. More rows of B than this would not stay
+ * in a cache, and the sum of many more floats would be off by so many roundings. */
 enum { MOST_DEPTH = 1024 };
 
-/* A function for products of this file. */
+/* multiply_v4() or multiply_v3(). */
 typedef void multiply_function(const gemm_problem *p, const float *a, const float *b, float *c);
 
 /* The function for a product, or NULL where BLAS is as fast or faster. Limits measured on AMD's Zen 4, with
@@ -45,20 +46,25 @@ typedef void multiply_function(const gemm_problem *p, const float *a, const floa
  * columns and 1.1 from 1024 on; with AVX2, 0.83 to 1.0 where B is narrow, and up to 1.7 where it is wide.
  */
 static multiply_function *choose(const gemm_problem *p) {
-    enum { LEAST_ROWS = 8, LEAST_COLUMNS = 32 };
+    enum { LEAST_ROWS = 8, LEAST_COLUMNS = 32, MOST_COLUMNS_V4 = 512 };
+    /* How wide B may be with AVX2, and if A is transposed. */
+    enum { WIDEST_V3 = 256, WIDEST_TRANSPOSED_V3 = 128 };
     if (p->rows < LEAST_ROWS || p->columns < LEAST_COLUMNS) return NULL;
     bool transposed = p->a_next != 1;
     switch (pynn_level_in_use()) {
-    case PYNN_LEVEL_X86_V4: return p->columns % 16 == 0 && p->columns <= 512 ? multiply_v4 : NULL;
+    case PYNN_LEVEL_X86_V4:
+        return p->columns % lanes_v4 == 0 && p->columns <= MOST_COLUMNS_V4 ? multiply_v4 : NULL;
     case PYNN_LEVEL_X86_V3:
-        return p->columns % 8 == 0 && p->ldb <= (transposed ? 128 : 256) ? multiply_v3 : NULL;
+        return p->columns % lanes_v3 == 0 && p->ldb <= (transposed ? WIDEST_TRANSPOSED_V3 : WIDEST_V3)
+                   ? multiply_v3
+                   : NULL;
     case PYNN_LEVEL_X86_V2:
     case PYNN_LEVEL_BASE: break;
     }
     return NULL;
 }
 
-/* Whether it is done here. */
+/* Do it here, if choose() says so; returns whether. */
 static bool multiply(gemm_problem p, const float *a, const float *b, float *c) {
     multiply_function *function = choose(&p);
     if (function == NULL) return false;
@@ -69,7 +75,7 @@ static bool multiply(gemm_problem p, const float *a, const float *b, float *c) {
         a += p.depth * p.a_next;
         b += p.depth * p.ldb;
         depth -= p.depth;
-        p.beta = 1.0f; /* of which a slice is a part */
+        p.beta = 1.0f; /* the products of the next rows of B are added to C */
     } while (depth > 0);
     return true;
 }

@@ -10,7 +10,8 @@
  *   b  op(B) is (k, n): B is (k, n), or (n, k) to be transposed; ldb floats from row to row
  *   c  (m, n); ldc floats from row to row. With beta 0 it need not be initialized: it is not read
  * All sizes and leading dimensions fit int; no leading dimension is smaller than its row. C overlaps
- * neither A nor B. Works on the calling thread alone; several threads may call it at once. */
+ * neither A nor B. With alpha 0, NaN and infinity in A and B may reach C, or not. Works on the calling
+ * thread alone; several threads may call it at once. */
 void pynn_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
                const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
 

@@ -1,7 +1,8 @@
 /* gemm_kernel.h: the products of gemm.c for one width of register, included once for each. LANES are the
- * floats in a register; ROWS and VECTORS say how large a tile of C is that is summed up in registers, ROWS
- * by VECTORS * LANES floats: as many registers as there are, less those for a row of B and a value of A;
- * TARGET is the attribute that allows the instructions; NAME(x) is x with a suffix of this width's own. */
+ * floats in a register; ROWS and VECTORS say how large a tile of C is that is summed up in registers: ROWS
+ * by VECTORS * LANES floats; TARGET is the attribute that allows the instructions; NAME(x) is x with a
+ * suffix of this width's own. The type of a register's floats is as in sparse_sums.h. */
+enum { NAME(lanes) = LANES };
 typedef float NAME(vector) __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
 /* C = alpha op(A) B + beta C for `rows` rows and `vectors` * LANES columns of C; both are constants

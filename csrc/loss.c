@@ -20,8 +20,8 @@ static size_t argmax(size_t count, const float *z) {
     return best;
 }
 
-/* e = z - max z, of many values; returns argmax(). The largest is found in lanes side by side, as many as
- * GCC still makes a loop of, and so vectors; then its place. */
+/* e = z - max z, of many values; returns argmax(). The largest is found in lanes side by side, of
+ * which GCC makes vectors (16 it would unroll before); then its place. */
 PYNN_KERNEL(size_t, subtract_max, (size_t count, const float *z, float *e), (count, z, e)) {
     enum { LANES = 32 };
     float lanes[LANES], max = z[0];
@@ -37,8 +37,8 @@ PYNN_KERNEL(size_t, subtract_max, (size_t count, const float *z, float *e), (cou
     return best < count ? best : 0; /* z[0] is NaN */
 }
 
-/* e = exp(e). Not from one array to another: where these are the same, Clang's code takes the values one by
- * one. */
+/* e = exp(e). In place, since Clang takes the values one by one where the source and the target may be the
+ * same array. */
 PYNN_KERNEL(void, exp_in_place, (size_t count, float *e), (count, e)) {
     for (size_t i = 0; i < count; i++) e[i] = pynn_exp(e[i]);
 }
@@ -188,7 +188,8 @@ PYNN_KERNEL(void, exp_of_magnitudes, (size_t count, const float *z, float *e), (
 /* The loss of a row: the sum over its outputs of
  *     max(z, 0) - z t + log(1 + e)
  * One logarithm is taken of the product of many 1 + e, which are at most 2: their logarithms' sum. Not for
- * several instruction sets: the sum is one after another, and z t must be rounded. */
+ * several instruction sets: the sum is one after another, and levels
+ * with FMA would give other bits than those without. */
 static double binary_loss(size_t outputs, const float *z, const float *targets, const float *e) {
     enum { FACTORS = 512 };
     double loss = 0.0, product = 1.0;

@@ -15,7 +15,7 @@
 /* To become part of each version, what a kernel calls has to be inlined. */
 #define PYNN_INLINE static inline __attribute__((always_inline))
 
-/* Before a loop over sums, whose number is a constant: a loop that stays one keeps them in memory. */
+/* Before a loop over sums, whose number is a constant: a loop that is not unrolled keeps them in memory. */
 #if defined(__clang__)
 #define PYNN_UNROLL _Pragma("clang loop unroll(full)")
 #else

@@ -22,17 +22,22 @@ from pynn._errors import ArgumentError, OutOfMemoryError, PynnError
 
 @contextlib.contextmanager
 def _blas_without_threads() -> Iterator[None]:
-    """Where our own copy of OpenBLAS is loaded within, it starts no threads.
+    """Where an installed pynn's own copy of OpenBLAS is loaded within, it starts no threads.
 
     It would start one for each core, none of which would ever get work: threads are pynn's. But for
     their first twenty milliseconds they look for some without a rest, and take the cores from the
     program. The system's OpenBLAS is shared with others, so that is loaded as the user wants it.
+
+    For this moment all of the process has the setting: another thread that starts a program just
+    then hands it on.
     """
-    name, file = "OPENBLAS_NUM_THREADS", "libscipy_openblas_pynn.so"
+    name, folder = "OPENBLAS_NUM_THREADS", os.path.dirname(__file__)
+    if not os.path.exists(os.path.join(folder, "libscipy_openblas_pynn.so")):
+        yield
+        return
     before = os.environ.get(name)
-    if os.path.exists(os.path.join(os.path.dirname(__file__), file)):
-        os.environ[name] = "1"
     try:
+        os.environ[name] = "1"
         yield
     finally:
         if before is None:

@@ -256,7 +256,7 @@ def c_functions(lines: list[str]) -> list[str]:
     """By the format of our C: what is outside of functions begins in the first column."""
     begins = re.compile(
         r"PYNN_KERNEL\([\w\s*]+, (\w+),"  # csrc/vector.h
-        r"|\w[\w\s*]* NAME\((\w+)\)\("  # csrc/sparse_sums.h
+        r"|\w[\w\s*]* NAME\((\w+)\)\("  # csrc/sparse_sums.h, gemm_kernel.h
         r"|(?!typedef)\w[\w\s*]*?\b(\w+)\("
     )
     functions, function = [], ""

@@ -24,7 +24,10 @@ C_TESTS = {
     "dropout.c": ("dropout", "gradient", "random", "run"),
     "finite.c": ("not_finite", "run"),
     "gather.c": ("gather", "paths", "sparse"),
+    "gemm.c": ("gemm", "gradient", "paths"),
     "gemm_cblas.c": ("gemm", "gradient"),
+    "gemm_kernel.h": ("gemm", "gradient", "paths"),
+    "gemm_reference.c": ("gemm",),
     "gradient.c": ("gradient", "sparse", "paths"),
     "idx.c": ("idx", "fuzz_idx"),
     "instruction_set.c": ("instruction_set", "paths"),
@@ -48,8 +51,8 @@ C_TESTS = {
 # What the library is told to make do with (csrc/vector.h), and the C tests that this can reach.
 LOWER_LEVELS = ("x86-64-v3", "x86-64-v2", "x86-64") if platform.machine() == "x86_64" else ()
 TESTS_OF_LEVELS = (
-    "activations", "gather", "gradient", "loss", "mathematics", "optimizer", "paths", "run",
-    "sparse",
+    "activations", "dropout", "gather", "gemm", "gradient", "loss", "mathematics", "optimizer",
+    "paths", "run", "sparse",
 )  # fmt: skip
 
 # The Python tests that could see what the C tests did not.

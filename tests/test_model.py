@@ -97,7 +97,7 @@ def test_equal_outputs_give_the_first_class() -> None:
 
 
 def test_rows_do_not_depend_on_their_neighbours(rng: np.random.Generator) -> None:
-    """An example gets the same bits alone as it gets in any company of the same block of 256."""
+    """A block of 256 examples gets the same bits alone as it gets in a longer call."""
     model = build()
     x = rng.normal(size=(600, 20)).astype(np.float32)
     np.testing.assert_array_equal(model(x)[256:512], model(x[256:512]))

@@ -35,8 +35,8 @@ static void test_masks(void) {
     static const size_t counts[] = {0, 1, 2, 3, 4, 63, 64, 65, 127, 128, 129, 256, 300, MOST};
     for (size_t i = 0; i < 4 * 4 * sizeof counts / sizeof *counts; i++) {
         uint64_t skip = i % 4, begin = begins[i / 4 % 4] + skip;
-        check_mask(UINT64_C(0x123456789ABCDEF0) + i, i << 33, i % 7, rates[i % 4 ^ i / 4 % 4], begin,
-                   counts[i / 16]);
+        check_mask(UINT64_C(0x123456789ABCDEF0) + i, (uint64_t)i << 33, i % 7, rates[i % 4 ^ i / 4 % 4],
+                   begin, counts[i / 16]);
     }
 }
 

@@ -5,13 +5,16 @@
 #include "check.h"
 #include "gemm.h"
 #include "pynn.h"
+#include "vector.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { LARGEST = 2100, PADDING = 3, CAPACITY = (LARGEST + PADDING) * 300 };
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-static const float SENTINEL = 12345.0f; /* what lies between the rows of C, and must stay */
+enum { PADDING = 3 };
+
+static const float SENTINEL = 12345.0f; /* what lies between the rows of C and behind them, and must stay */
 
 /* The next of a fixed sequence of values (Knuth's MMIX generator). */
 static float next_value(uint64_t *state) {
@@ -33,26 +36,33 @@ typedef struct problem {
     float old;      /* what C holds before */
 } problem;
 
-/* Solve one problem and hold every element of C, and the gaps between its rows, against the loop. */
-static void check_problem(problem p, float *a, float *b, float *c) {
+/* Solve one problem and hold every element of C, the gaps between its rows, and a row behind them against
+ * the loop. Each operand has just the memory that it needs, so that tools see what goes beyond. */
+static void check_problem(problem p) {
     const size_t lda = (p.transpose_a ? p.m : p.k) + p.padding;
     const size_t ldb = (p.transpose_b ? p.k : p.n) + p.padding;
     const size_t ldc = p.n + p.padding;
+    const size_t a_count = lda * (p.transpose_a ? p.k : p.m), b_count = ldb * (p.transpose_b ? p.n : p.k);
+    float *a = malloc(a_count * sizeof *a);
+    float *b = malloc(b_count * sizeof *b);
+    float *c = malloc((p.m + 1) * ldc * sizeof *c);
+    if (!CHECK(a && b && c)) return;
     uint64_t state = p.m * 1000003 + p.n * 1009 + p.k;
-    fill(a, lda * (p.transpose_a ? p.k : p.m), &state);
-    fill(b, ldb * (p.transpose_b ? p.n : p.k), &state);
-    for (size_t i = 0; i < p.m; i++) {
+    fill(a, a_count, &state);
+    fill(b, b_count, &state);
+    for (size_t i = 0; i <= p.m; i++) {
         for (size_t j = 0; j < ldc; j++) {
-            c[i * ldc + j] = j < p.n ? p.old : SENTINEL;
+            c[i * ldc + j] = i < p.m && j < p.n ? p.old : SENTINEL;
         }
     }
 
     pynn_gemm(p.transpose_a, p.transpose_b, p.m, p.n, p.k, p.alpha, a, lda, b, ldb, p.beta, c, ldc);
 
-    for (size_t i = 0; i < p.m; i++) {
-        for (size_t j = 0; j < ldc; j++) {
+    bool holds = true;
+    for (size_t i = 0; holds && i <= p.m; i++) {
+        for (size_t j = 0; holds && j < ldc; j++) {
             double expected = SENTINEL;
-            if (j < p.n) {
+            if (i < p.m && j < p.n) {
                 double sum = 0.0;
                 for (size_t l = 0; l < p.k; l++) {
                     sum += (double)(p.transpose_a ? a[l * lda + i] : a[i * lda + l]) *
@@ -60,19 +70,21 @@ static void check_problem(problem p, float *a, float *b, float *c) {
                 }
                 expected = p.alpha * sum + (p.beta == 0.0f ? 0.0 : (double)(p.beta * p.old));
             }
-            if (!CHECK_NEAR(c[i * ldc + j], expected, 0.0)) {
+            holds = CHECK_NEAR(c[i * ldc + j], expected, 0.0); /* one element tells enough */
+            if (!holds)
                 printf("    op(A) (%zu, %zu)%s, op(B) (%zu, %zu)%s, alpha %g, beta %g, padding %zu, at "
                        "(%zu, %zu)\n",
                        p.m, p.k, p.transpose_a ? " transposed" : "", p.k, p.n,
                        p.transpose_b ? " transposed" : "", (double)p.alpha, (double)p.beta, p.padding, i,
                        j);
-                return; /* one element tells enough */
-            }
         }
     }
+    free(a);
+    free(b);
+    free(c);
 }
 
-static void test_shapes(float *a, float *b, float *c) {
+static void test_shapes(void) {
     /* The edges of kernels (1, odd, powers of two and their neighbours), vectors, and a layer's shapes. */
     static const size_t shapes[][3] = {
         {1, 1, 1},
@@ -93,7 +105,7 @@ static void test_shapes(float *a, float *b, float *c) {
         {10, 64, 128},
         {70, 90, 300},
         /* Those that are not for BLAS, and their neighbours: rows of 8 and 6 and what is left over, one
-         * column of vectors more, rows of B longer than a slice is deep. */
+         * column of vectors more, more rows of B than are added up in one go. */
         {7, 32, 5},
         {8, 32, 5},
         {9, 48, 1},
@@ -114,34 +126,72 @@ static void test_shapes(float *a, float *b, float *c) {
         for (size_t scale = 0; scale < sizeof scales / sizeof *scales; scale++) {
             for (int variant = 0; variant < 8; variant++) {
                 const float beta = scales[scale][1];
-                check_problem(
-                    (problem){
-                        .transpose_a = (variant & 1) != 0,
-                        .transpose_b = (variant & 2) != 0,
-                        .padding = (variant & 4) != 0 ? PADDING : 0,
-                        .m = shapes[shape][0],
-                        .n = shapes[shape][1],
-                        .k = shapes[shape][2],
-                        .alpha = scales[scale][0],
-                        .beta = beta,
-                        /* With beta 0 what C held must not matter. */
-                        .old = beta == 0.0f ? NAN : 0.75f,
-                    },
-                    a, b, c);
+                check_problem((problem){
+                    .transpose_a = (variant & 1) != 0,
+                    .transpose_b = (variant & 2) != 0,
+                    .padding = (variant & 4) != 0 ? PADDING : 0,
+                    .m = shapes[shape][0],
+                    .n = shapes[shape][1],
+                    .k = shapes[shape][2],
+                    .alpha = scales[scale][0],
+                    .beta = beta,
+                    /* With beta 0 what C held must not matter. */
+                    .old = beta == 0.0f ? NAN : 0.75f,
+                });
             }
         }
     }
 }
 
-/* A NaN in an operand must not be lost: row 1 of C sees it, row 0 does not. */
+/* NaN in an operand must not be lost, also opposite to a zero: the row and the column of C that it is in
+ * see it, the others do not. For sizes that are for BLAS and that are not. */
 static void test_nan_spreads(void) {
-    const float a[4] = {1.0f, 2.0f, 3.0f, NAN};
-    const float b[4] = {1.0f, 0.0f, 0.0f, 1.0f};
-    float c[4] = {0};
-    pynn_gemm(false, false, 2, 2, 2, 1.0f, a, 2, b, 2, 0.0f, c, 2);
-    CHECK_NEAR(c[0], 1.0, 0.0);
-    CHECK_NEAR(c[1], 2.0, 0.0);
-    CHECK(isnan(c[3]));
+    static const size_t shapes[][3] = {{2, 2, 2}, {9, 48, 3}, {17, 32, 5}};
+    enum { MOST = 17 * 48 };
+    for (size_t shape = 0; shape < 2 * COUNT_OF(shapes); shape++) {
+        const bool transposed = shape % 2 == 1;
+        const size_t m = shapes[shape / 2][0], n = shapes[shape / 2][1], k = shapes[shape / 2][2];
+        float a[MOST] = {0}, b[MOST] = {0}, c[MOST];
+        a[transposed ? m - 1 : (m - 1) * k] = NAN; /* the last row of op(A), its first value */
+        b[(k - 1) * n] = INFINITY;                 /* the first column of B, its last value */
+        pynn_gemm(transposed, false, m, n, k, 1.0f, a, transposed ? m : k, b, n, 0.0f, c, n);
+        for (size_t i = 0; i < m; i++) {
+            for (size_t j = 0; j < n; j++) CHECK((isnan(c[i * n + j]) != 0) == (i == m - 1 || j == 0));
+        }
+    }
+}
+
+/* Which products are done here can be told where all others are the reference's: a sum of floats loses the
+ * 1 of 2^24 + 1 - 2^24, and one in double does not. */
+static void test_choice(void) {
+    static const struct {
+        bool transposed;
+        size_t m, n, padding; /* of B */
+        bool at_v3, at_v4;    /* done here */
+    } cases[] = {
+        {false, 7, 32, 0, false, false}, {false, 8, 32, 0, true, true},    {false, 8, 24, 0, false, false},
+        {false, 8, 40, 0, true, false},  {false, 8, 256, 0, true, true},   {false, 8, 256, 8, false, true},
+        {true, 8, 128, 0, true, true},   {true, 8, 128, 8, false, true},   {false, 8, 512, 0, false, true},
+        {true, 8, 512, 0, false, true},  {false, 8, 528, 0, false, false},
+    };
+    if (strcmp(pynn_blas_name(), "reference") != 0) return;
+    for (size_t t = 0; t < COUNT_OF(cases); t++) {
+        const size_t m = cases[t].m, n = cases[t].n, ldb = n + cases[t].padding;
+        float a[3 * 8], b[3 * 1024], c[8 * 1024];
+        for (size_t i = 0; i < 3 * ldb; i++) b[i] = 1.0f;
+        for (size_t i = 0; i < m; i++) {
+            static const float terms[] = {0x1p24f, 1.0f, -0x1p24f};
+            for (size_t l = 0; l < 3; l++) a[cases[t].transposed ? l * m + i : i * 3 + l] = terms[l];
+        }
+        pynn_gemm(cases[t].transposed, false, m, n, 3, 1.0f, a, cases[t].transposed ? m : 3, b, ldb, 0.0f,
+                  c, n);
+        bool here = false;
+#if defined(PYNN_HAVE_LEVELS)
+        here = (pynn_level_in_use() == PYNN_LEVEL_X86_V3 && cases[t].at_v3) ||
+               (pynn_level_in_use() == PYNN_LEVEL_X86_V4 && cases[t].at_v4);
+#endif
+        if (!CHECK_NEAR(c[m * n - 1], here ? 0.0 : 1.0, 0.0)) printf("    case %zu\n", t);
+    }
 }
 
 int main(void) {
@@ -151,15 +201,8 @@ int main(void) {
     CHECK((strlen(pynn_blas_kernel()) > 0) == (strstr(EXPECTED_BLAS, "openblas") != NULL));
     CHECK(strstr(pynn_blas_config(), pynn_blas_kernel()) != NULL);
 
-    float *a = malloc(CAPACITY * sizeof *a);
-    float *b = malloc(CAPACITY * sizeof *b);
-    float *c = malloc(CAPACITY * sizeof *c);
-    if (CHECK(a && b && c)) {
-        test_shapes(a, b, c);
-        test_nan_spreads();
-    }
-    free(a);
-    free(b);
-    free(c);
+    test_shapes();
+    test_nan_spreads();
+    test_choice();
     return check_failures();
 }
