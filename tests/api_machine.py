@@ -260,7 +260,9 @@ class ApiMachine(RuleBasedStateMachine):
         if kind == "SGD":
             momentum = st.sampled_from([0.0, 0.5, 0.99])
             options = self.options(data, **shared, momentum=momentum, nesterov=st.booleans())
-            refused = bool(options.get("nesterov")) and not options.get("momentum")
+            # Only where both are good: the truth of junk, such as an array, may be an error.
+            nesterov, momentum = options.get("nesterov"), options.get("momentum")
+            refused = not self.bad and bool(nesterov) and not momentum
         else:
             beta = st.sampled_from([0.0, 0.5, 0.999])
             eps = st.sampled_from([1e-8, 1e-3])
