@@ -31,19 +31,19 @@ def _blas_without_threads() -> Iterator[None]:
     For this moment all of the process has the setting: another thread that starts a program just
     then hands it on.
     """
-    name, folder = "OPENBLAS_NUM_THREADS", os.path.dirname(__file__)
-    if not os.path.exists(os.path.join(folder, "libscipy_openblas_pynn.so")):
-        yield
-        return
+    name = "OPENBLAS_NUM_THREADS"
+    file = os.path.join(os.path.dirname(__file__), "libscipy_openblas_pynn.so")
     before = os.environ.get(name)
+    wanted = "1" if os.path.exists(file) else before
     try:
-        os.environ[name] = "1"
+        if wanted is not None:
+            os.environ[name] = wanted
         yield
     finally:
-        if before is None:
-            os.environ.pop(name, None)
-        else:
+        if before is not None:
             os.environ[name] = before
+        elif wanted is not None:
+            os.environ.pop(name, None)
 
 
 try:

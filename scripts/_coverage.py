@@ -79,6 +79,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
                 "it is inlined for each number of vectors, and where that is 1, none is before"
                 " the last"
             ),
+            "sum += beta * *out": "as above: where there is one vector, none is before the last",
         },
         "sum_strip": {
             "switch (vectors) {": "sum_lists() gives it no more than there are registers for"
@@ -176,6 +177,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     "pynn/datasets/_idx.py": {
         "read_idx": {
             "except MemoryError:": ELSEWHERE,
+            "name = _reading.shown(path)": ELSEWHERE,
             "there is no memory for its array": ELSEWHERE,
         },
         "_array": {"if header.dtype.itemsize > 1 and sys.byteorder": BIG_ENDIAN},
