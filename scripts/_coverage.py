@@ -40,6 +40,8 @@ ELSEWHERE = "tests/test_hostile_files.py has it, in a process of its own that ge
 
 FORCED = "tests/test_instruction_set.py has it, in a process of its own"
 
+NOT_BESIDE = "run where pynn is installed, not in a build folder: test_build.py has it there"
+
 REASONS: dict[str, dict[str, dict[str, str]]] = {
     "pynn/_info.py": {
         "_blas_library": {"return None": "the tests' BLAS is one whose file is known"},
@@ -150,6 +152,13 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     "pynn/sklearn/_training.py": {"": {"from pynn.sklearn._base import BaseMLP": FOR_TYPES}},
     "pynn/_builder.py": {
         "": {"from pynn._model import Model": FOR_TYPES},
+    },
+    "pynn/_boundary.py": {
+        "_blas_without_threads": {
+            "os.environ[name] = wanted": NOT_BESIDE,
+            "os.environ[name] = before": NOT_BESIDE,
+            "os.environ.pop(name, None)": NOT_BESIDE,
+        },
     },
     "pynn/_forks.py": {
         "": {"from pynn._model import Model": FOR_TYPES},
