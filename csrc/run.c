@@ -173,12 +173,11 @@ static size_t rows_at_a_time(const pynn_workspace *workspace) {
  * workspace that holds so many the results are the same. Whether all features, and the sum of losses where
  * there is one, are finite. */
 static bool run_rows(pynn_batch *batch, size_t first_row, size_t last_row, pynn_sums *sums) {
-    size_t most = batch->workspace->max_batch;
+    size_t most = rows_at_a_time(batch->workspace);
     bool finite = true;
-    if (most > PYNN_ROWS_AT_A_TIME) most = PYNN_ROWS_AT_A_TIME;
     for (size_t first = first_row; first < last_row; first += batch->count) {
         batch->first = first;
-        batch->count = last_row - first < most ? last_row - first : most;
+        batch->count = pynn_least(most, last_row - first);
         finite = pynn_run_batch(batch, sums) && finite;
         if (batch->out != NULL) batch->out += batch->count * batch->workspace->network->outputs;
     }

@@ -103,8 +103,7 @@ static list_costs costs_in_use(void) {
 
 bool pynn_lists_are_cheaper(double density, size_t rows, size_t inputs, size_t outputs) {
     const double convert = 3.0, outside_caches = 2e6; /* values of a batch */
-    const double most_dense = 0.7,
-                 least_rows = 16.0; /* the costs were fitted up to there, and from there */
+    const double most_dense = 0.7, least_rows = 16.0; /* where the fit ends, and where it begins */
     list_costs costs = costs_in_use();
     if (density > most_dense) return false;
     double count = fmax((double)rows, least_rows), width = (double)outputs;
