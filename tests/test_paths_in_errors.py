@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import readers
 
 import pynn
 from pynn import _inspect, _reading
@@ -19,13 +20,8 @@ Y = np.arange(9) % 2
 
 CHAIN = pynn.Builder().input(3).dense(2).softmax_cross_entropy()
 
-READERS: dict[str, Callable[[Any], object]] = {
-    "load": pynn.load,
-    "resume": pynn.Model.resume,
-    "read_idx": pynn.datasets.read_idx,
-    "datasets.load": pynn.datasets.load,
-    "mnist": pynn.datasets.mnist,
-    "nn_rust": nn_rust.load,
+READERS = {
+    **readers.READERS,
     "pytorch": lambda path: pytorch.load(path, CHAIN),
 }
 WRITERS: dict[str, Callable[[Any], object]] = {

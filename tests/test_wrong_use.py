@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pytest
+from readers import READERS
 
 import pynn
 from pynn import _threads
@@ -1111,16 +1112,6 @@ def test_writing_where_the_folder_is_gone_names_the_file(name: str, path: str) -
         WRITERS[name](model, path)
     assert Path(caught.value.filename).stem == "model"
     assert str(caught.value).startswith("[Errno 2] the current folder is gone, and a relative path")
-
-
-READERS: dict[str, Callable[[str], object]] = {
-    "load": pynn.load,
-    "resume": pynn.Model.resume,
-    "read_idx": pynn.datasets.read_idx,
-    "datasets.load": pynn.datasets.load,
-    "mnist": pynn.datasets.mnist,
-    "nn_rust": nn_rust.load,
-}
 
 
 @pytest.mark.parametrize("name", READERS)
