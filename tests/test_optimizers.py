@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from parity.record_optimizers import (
     train_with_pytorch,
 )
 from reference import Optimizer, Reference
+from safetensors import safe_open
 
 import pynn
 from pynn import _boundary
@@ -115,6 +117,28 @@ def test_steps_are_those_of_the_reference(kind: str, options: dict[str, Any], sp
         assert np.linalg.norm(got - wanted) < bound
     assert state.step == 10
     assert state.updates == (10 if options or kind != "sgd" else 0)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "moments"),
+    [
+        (pynn.SGD(learning_rate=0.1), set()),
+        (pynn.SGD(learning_rate=0.1, max_gradient_norm=1.0), set()),
+        (pynn.SGD(learning_rate=0.1, momentum=0.9), {"optimizer.first"}),
+        (pynn.Adam(), {"optimizer.first", "optimizer.second"}),
+        (pynn.AdamW(), {"optimizer.first", "optimizer.second"}),
+    ],
+    ids=["sgd", "clipped", "momentum", "adam", "adamw"],
+)
+def test_a_checkpoint_has_the_moments_of_its_optimizer(
+    optimizer: Any, moments: set[str], tmp_path: Path
+) -> None:
+    """As many arrays as it needs, and none besides: each is as large as the model."""
+    x, y = np.zeros((9, 3), np.float32), np.arange(9) % 2
+    model = pynn.Builder().input(3).dense(2).softmax_cross_entropy().build()
+    model.fit(x, y, epochs=1, optimizer=optimizer, checkpoint=tmp_path / "run")
+    with safe_open(tmp_path / "run", "np") as file:
+        assert set(file.keys()) - {"dense1.weight", "dense1.bias"} == moments
 
 
 def test_momentum_by_hand() -> None:
