@@ -58,8 +58,8 @@ TESTS_OF_LEVELS = (
 # The Python tests that could see what the C tests did not.
 TESTS_OF_C = (
     "gradients", "losses", "optimizers", "dropout", "random", "parity", "model", "fit",
-    "divergence", "training_options", "idx", "datasets", "memory_faults", "threads", "processes",
-    "wrong_use", "random_calls",
+    "divergence", "training_options", "idx", "datasets", "memory_faults", "threads",
+    "processes", "wrong_use", "random_calls",
 )  # fmt: skip
 
 # Tests that run pynn in processes of their own, where nothing is recorded; they come last.

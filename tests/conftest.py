@@ -1,7 +1,10 @@
 """Test the installed package, not the source folder of the same name; fixtures that tests share."""
 
 import gc
+import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,36 @@ def examples() -> Examples:
     images = np.clip(patterns[labels] + noise, 0, 255).astype(np.uint8)
     images.flags.writeable = labels.flags.writeable = False
     return images, labels
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file in a folder of its own; it does not exist yet."""
+    return tmp_path / "file"
+
+
+@pytest.fixture
+def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the disk; that files reach it is tested in test_crash.py."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def threads_as_before() -> Iterator[None]:
+    """Restore pynn's number of threads, which belongs to the process, after the test."""
+    import pynn  # here, as the path is set above
+
+    before = pynn.get_num_threads()
+    yield
+    pynn.set_num_threads(before)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also in a background job, which would ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

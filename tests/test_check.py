@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import _coverage
+import _leaks
 import pytest
-
-SCRIPTS = Path(__file__).parent.parent / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-import _coverage  # noqa: E402
-import _leaks  # noqa: E402
 
 # ------------------------------------------------------------ leaks
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
+import _mutants
+import _mutants_c
+import _mutants_python
+import _mutate
+import _mutation_tests
 import pytest
-
-SCRIPTS = Path(__file__).parent.parent / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-import _mutants  # noqa: E402
-import _mutants_c  # noqa: E402
-import _mutants_python  # noqa: E402
-import _mutate  # noqa: E402
-import _mutation_tests  # noqa: E402
 
 C = """/* a < b */
 #define LESS(a, b) ((a) < (b))

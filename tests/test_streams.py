@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import predict
 import pytest
+import train
 
 import pynn
 from pynn.__main__ import main as command_line
@@ -18,10 +20,6 @@ from pynn.__main__ import main as command_line
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "scripts"
 SEVEN = ROOT / "data" / "digits" / "seven.png"
-sys.path.insert(0, str(SCRIPTS))
-
-import predict  # noqa: E402
-import train  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -16,13 +16,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import train
 
 import pynn
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-import train  # noqa: E402
 
 SMALL = ["--hidden", "8", "--batch-size", "50", "--epochs", "2"]
 
