@@ -1,4 +1,4 @@
-"""The original Rust library's files: read, written back as the same bytes, and never trusted."""
+"""What the original Rust library's files cannot hold, and files of it that are not sound."""
 
 from __future__ import annotations
 
@@ -13,35 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nn_rust_bytes import CHAINS, DIMS, FIRST, LAYERS, LOSS_AT, RELU_AT, SMALL, build, with_bytes
 
 import pynn
 from pynn.formats import nn_rust
 
-DENSE, SIGMOID, RELU, LOSS = b"\0", b"\1", b"\2", b"\3"
+pytestmark = pytest.mark.usefixtures("unflushed")
 
-# A network of 2 inputs, 3 units with ReLU and 2 classes, by hand. It has four layers: dense, relu,
-# dense, loss; so five dims: the widths 2, 3, 3, 2 that go into each, and the 2 that come out.
-SMALL = bytes.fromhex(
-    "05000000"  # number of dims
-    " 02000000 03000000 03000000 02000000 02000000"
-    " 04000000"  # number of layers
-    " 00"  # dense
-    " 02000000 03000000 03000000"  # 2 inputs, 3 outputs, a bias of 3
-    # As float32 1 is 3f800000, 2 is 40000000, and a minus sets the first bit: -1 is bf800000.
-    " 0000803f 00000040 000080bf"  # what input 0 adds: 1, 2, -1
-    " 00000000 0000803f 00000040"  # input 1: 0, 1, 2
-    " 000080bf 00000000 0000803f"  # bias: -1, 0, 1
-    " 02"  # relu
-    " 00"  # dense
-    " 03000000 02000000 02000000"  # 3 inputs, 2 outputs, a bias of 2
-    " 0000803f 00000000"  # unit 0: 1, 0
-    " 00000000 0000803f"  # unit 1: 0, 1
-    " 00000040 000080bf"  # unit 2: 2, -1
-    " 00000000 0000803f"  # bias: 0, 1
-    " 03"  # softmax cross-entropy
-)
-# Where things stand in it, from the sizes above.
-DIMS, LAYERS, FIRST, RELU_AT, SECOND, LOSS_AT = 4, 24, 28, 77, 78, 123
+DENSE, SIGMOID, RELU, LOSS = b"\0", b"\1", b"\2", b"\3"
 
 FUZZING = settings(
     derandomize=True,
@@ -52,22 +31,10 @@ FUZZING = settings(
 )
 
 
-@pytest.fixture(autouse=True)
-def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thousands of files are written here; that they reach the disk is test_crash.py's matter."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
-
-
 def write_anew(path: Path, content: bytes) -> None:
     """Some file systems wait for the disk where a file is overwritten or replaced."""
     path.unlink(missing_ok=True)
     path.write_bytes(content)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A file in a folder of its own."""
-    return tmp_path / "model"
 
 
 def refusal(path: Path, content: bytes) -> str:
@@ -83,127 +50,6 @@ def refusal(path: Path, content: bytes) -> str:
 def u32(*numbers: int) -> bytes:
     """As they stand in a file."""
     return struct.pack(f"<{len(numbers)}I", *numbers)
-
-
-def with_bytes(at: int, new: bytes, content: bytes = SMALL) -> bytes:
-    """A file with some bytes overwritten."""
-    return content[:at] + new + content[at + len(new) :]
-
-
-def build(chain: pynn.LayerBuilder, seed: int = 4) -> pynn.Model:
-    """A model whose biases are not all zero."""
-    model = chain.softmax_cross_entropy().build(seed=seed)
-    rng = np.random.default_rng(seed)
-    for name, array in model.parameters.items():
-        if name.endswith("bias"):
-            array[...] = rng.normal(size=array.shape)
-    return model
-
-
-# ------------------------------------------------------------ there and back
-
-
-def test_a_file_made_by_hand(path: Path) -> None:
-    """Its chain, its weights and its answer are those of the comments."""
-    path.write_bytes(SMALL)
-    model = nn_rust.load(path, seed=7)
-    chain = "2 -> dense(3, he) -> relu -> dense(2, he) -> softmax_cross_entropy"
-    assert repr(model) == f"Model({chain}; 17 parameters)"
-    assert (model.seed, model.epochs_trained) == (7, 0)
-    parameters = {name: array.tolist() for name, array in model.parameters.items()}
-    assert parameters == {
-        "dense1.weight": [[1, 2, -1], [0, 1, 2]],
-        "dense1.bias": [-1, 0, 1],
-        "dense2.weight": [[1, 0], [0, 1], [2, -1]],
-        "dense2.bias": [0, 1],
-    }
-    # (3, 1) gives (3 - 1, 6 + 1 + 0, -3 + 2 + 1) = (2, 7, 0), which ReLU leaves as it is;
-    # then (2 + 0 + 0, 0 + 7 + 0) + (0, 1) = (2, 8).
-    assert model(np.array([[3, 1]], np.float32)).tolist() == [[2, 8]]
-    # (-2, 3): (-2 - 1, -4 + 3, 2 + 6 + 1) = (-3, -1, 9), after ReLU (0, 0, 9); (18, -9) + (0, 1).
-    assert model(np.array([[-2, 3]], np.float32)).tolist() == [[18, -8]]
-
-
-def test_a_file_made_by_hand_is_written_again(path: Path) -> None:
-    """Byte for byte."""
-    path.write_bytes(SMALL)
-    nn_rust.save(nn_rust.load(path), path)
-    assert path.read_bytes() == SMALL
-
-
-CHAINS = {
-    "one dense": pynn.Builder().input(3).dense(2),
-    "a class": pynn.Builder().input(1).dense(1),
-    "sigmoid": pynn.Builder().input(5).dense(4, init="xavier").sigmoid().dense(3),
-    "no activation": pynn.Builder().input(3).dense(4).dense(2),
-    "activations at the ends": pynn.Builder().input(3).relu().dense(4, init="xavier").sigmoid(),
-    "two in a row": pynn.Builder().input(6).dense(5).relu().relu().dense(2),
-    "the original's": pynn.Builder().input(784).dense(256).relu().dense(64).relu().dense(10),
-}
-
-
-@pytest.mark.parametrize("name", CHAINS)
-def test_models_there_and_back(path: Path, name: str) -> None:
-    """The same chain, parameters to the bit, and the second file is the first."""
-    model = build(CHAINS[name])
-    nn_rust.save(model, path)
-    first = path.read_bytes()
-    loaded = nn_rust.load(path)
-    assert repr(loaded) == repr(model)
-    for key, array in model.parameters.items():
-        np.testing.assert_array_equal(array, loaded.parameters[key])
-    nn_rust.save(loaded, path)
-    assert path.read_bytes() == first
-    assert os.listdir(path.parent) == [path.name]
-
-
-@pytest.mark.parametrize("value", [-0.0, 1e-45, -3.4028235e38])
-def test_odd_numbers_keep_their_bits(path: Path, value: float) -> None:
-    """The sign of zero, and the ends of float32."""
-    content = with_bytes(FIRST + 13, struct.pack("<f", value))
-    path.write_bytes(content)
-    nn_rust.save(nn_rust.load(path), path)
-    assert path.read_bytes() == content
-
-
-@pytest.mark.parametrize(
-    ("chain", "inits"),
-    [
-        (pynn.Builder().input(2).dense(2).sigmoid().dense(2), ["xavier", "he"]),
-        (pynn.Builder().input(2).dense(2, init="xavier").relu().dense(2), ["he", "he"]),
-        (pynn.Builder().input(2).dense(2).dense(2).sigmoid(), ["he", "xavier"]),
-    ],
-)
-def test_init_follows_from_the_activation(
-    path: Path, chain: pynn.LayerBuilder, inits: list[str]
-) -> None:
-    """It is not in the file, so it is what suits the layer that follows."""
-    nn_rust.save(build(chain), path)
-    loaded = nn_rust.load(path)
-    assert [layer.init for layer in loaded._spec.layers if layer.kind == "dense"] == inits
-
-
-def test_dropout_is_left_out(path: Path) -> None:
-    """What is read does in use what was written did; the file is that of the chain without it."""
-    chain = pynn.Builder().input(3)
-    model = build(chain.dropout(0.2).dense(4).relu().dropout(0.5).dense(2))
-    nn_rust.save(model, path)
-    loaded = nn_rust.load(path)
-    assert repr(loaded) == repr(build(chain.dense(4).relu().dense(2)))
-    x = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
-    np.testing.assert_array_equal(loaded(x), model(x))
-
-
-def test_a_loaded_model_trains_on(path: Path) -> None:
-    """As one that was built does, in the order of its seed."""
-    x = np.random.default_rng(2).normal(size=(30, 2)).astype(np.float32)
-    y = (x[:, 0] > 0).astype(np.uint8)
-    path.write_bytes(SMALL)
-    model = nn_rust.load(path, seed=3)
-    before = model.evaluate(x, y).loss
-    model.fit(x, y, epochs=5, batch_size=5)
-    assert model.evaluate(x, y).loss < before / 2
-    assert model.epochs_trained == 5
 
 
 # ------------------------------------------------------------ what the format cannot say
