@@ -1,0 +1,121 @@
+"""The picture of the worst mistakes: the examples with the largest losses, in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from plotted import CHAIN, overlaps, partly_wrong_model, pixels
+
+import pynn
+from pynn import plots
+
+pytest.importorskip("matplotlib")
+
+model = pytest.fixture(partly_wrong_model)
+
+
+def captioned(figure: Any, height: int, width: int) -> list[tuple[npt.NDArray[Any], str]]:
+    """The images of a figure with the words above them."""
+    [axes] = figure.axes
+    [image] = axes.get_images()
+    found = []
+    for text in axes.texts:
+        middle, bottom = text.get_position()
+        top, left = round(bottom + 0.6), round(middle - (width - 1) / 2)
+        found.append((pixels(image)[top : top + height, left : left + width], text.get_text()))
+    return found
+
+
+def test_worst_mistakes_are_the_worst(
+    model: pynn.Model, examples: tuple[npt.NDArray[Any], npt.NDArray[Any]]
+) -> None:
+    """In the order of their losses, with true class, answer and the answer's probability."""
+    images, labels = examples
+    probabilities = model.predict_proba(images).astype(np.float64)
+    answers = probabilities.argmax(axis=1)
+    losses = -np.log(probabilities[np.arange(len(labels)), labels])
+    wrong = [int(k) for k in np.argsort(-losses) if answers[k] != labels[k]]
+    assert len(wrong) > 9
+    figure = plots.worst_mistakes(model, images, labels, count=9)
+    for (tile, words), index in zip(captioned(figure, 4, 5), wrong, strict=False):
+        np.testing.assert_array_equal(tile, images[index])
+        share = f"{probabilities[index, answers[index]]:.0%}"
+        assert words == f"{labels[index]} → {answers[index]}  {share}"
+    assert len(captioned(figure, 4, 5)) == 9
+    assert figure.get_suptitle().startswith(f"the 9 worst of {len(wrong)} mistakes in 300\n")
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 25, 100])
+def test_worst_mistakes_can_be_read(
+    count: int, examples: tuple[npt.NDArray[Any], npt.NDArray[Any]]
+) -> None:
+    """However many there are."""
+    images, labels = examples
+    figure = plots.worst_mistakes(CHAIN.build(seed=1), images, labels, count=count)
+    assert len(captioned(figure, 4, 5)) == count
+    assert overlaps(figure) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 20), (20, 1), (2, 10)])
+def test_worst_mistakes_of_any_shape(
+    shape: tuple[int, int], examples: tuple[npt.NDArray[Any], npt.NDArray[Any]]
+) -> None:
+    """Also of images that are lines."""
+    images, labels = examples
+    images = images.reshape(-1, *shape)
+    figure = plots.worst_mistakes(CHAIN.build(seed=1), images, labels)
+    assert len(captioned(figure, *shape)) == 25
+    assert overlaps(figure) == []
+
+
+def test_losses_beyond_float32_are_in_order() -> None:
+    """Where all probabilities of the right class are 0 as float32."""
+    model = pynn.Builder().input(4).dense(2).softmax_cross_entropy().build()
+    model.parameters["dense1.weight"][...] = 0
+    model.parameters["dense1.weight"][:, 0] = [1, 10, 100, 1000]
+    images = np.eye(4, dtype=np.float32).reshape(4, 2, 2) * 1000
+    figure = plots.worst_mistakes(model, images, np.ones(4, np.int64))
+    assert [int(tile.argmax()) for tile, _ in captioned(figure, 2, 2)] == [3, 2, 1, 0]
+
+
+def test_no_mistakes() -> None:
+    """Is a figure that says so; also of no examples."""
+    model = CHAIN.build()
+    images = np.zeros((5, 4, 5), np.uint8)
+    for count in (5, 0):
+        figure = plots.worst_mistakes(model, images[:count], model.predict(images)[:count])
+        assert figure.get_suptitle() == f"0 mistakes in {count}"
+        assert figure.axes == [] and overlaps(figure) == []
+
+
+REGRESSION = pynn.Builder().input(20).dense(3).mean_squared_error()
+
+
+@pytest.mark.parametrize(
+    ("chain", "images", "labels", "words"),
+    [
+        (CHAIN, np.zeros((2, 20), np.uint8), [0, 1], r"\(n, height, width\), got \(2, 20\)"),
+        (CHAIN, np.zeros((2, 4, 5), np.uint8), [0], r"labels must have shape \(2,\)"),
+        (CHAIN, np.zeros((2, 4, 5), np.uint8), [0, 3], r"labels must be in \[0, 3\)"),
+        (CHAIN, np.zeros((2, 4, 4), np.uint8), [0, 1], r"features must have shape \(n, 20\)"),
+        (REGRESSION, np.zeros((2, 4, 5), np.uint8), [0, 1], "it has mean_squared_error"),
+    ],
+)
+def test_worst_mistakes_refuses(
+    chain: pynn.FinishedBuilder, images: npt.NDArray[Any], labels: list[int], words: str
+) -> None:
+    """What the model cannot be wrong about."""
+    with pytest.raises(pynn.ArgumentError, match=words):
+        plots.worst_mistakes(chain.build(), images, np.array(labels))
+
+
+def test_worst_mistakes_needs_a_model_and_a_count() -> None:
+    """A count that can be drawn."""
+    images = np.zeros((2, 4, 5), np.uint8)
+    with pytest.raises(pynn.ArgumentTypeError, match=r"model must be a pynn\.Model"):
+        plots.worst_mistakes(None, images, np.zeros(2, int))  # type: ignore[arg-type]
+    with pytest.raises(pynn.ArgumentError, match=r"count must be in \[1, 400\], got 401"):
+        plots.worst_mistakes(CHAIN.build(), images, np.zeros(2, int), count=401)
