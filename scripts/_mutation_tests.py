@@ -68,14 +68,14 @@ ELSEWHERE = {
     "pynn/__main__.py": ("command_line",),
     "pynn/_atomic.py": ("crash",),
     "pynn/_checks.py": ("command_line",),
-    "pynn/_drawing.py": ("command_line", "predict_program"),
+    "pynn/_drawing.py": ("command_line", "predict_output"),
     "pynn/_forks.py": ("processes", "threads"),
     "pynn/_history.py": ("train_program",),
     "pynn/_inspect.py": ("command_line",),
     "pynn/_model.py": ("processes", "threads", "train_program"),
     "pynn/_threads.py": ("processes", "threads"),
     "pynn/_training.py": ("interrupt", "train_program"),
-    "pynn/datasets/_mnist.py": ("train_program", "predict_program"),
+    "pynn/datasets/_mnist.py": ("train_program", "predict_output"),
 }
 
 # What the first tests take, and those after them. Of a line that hundreds of tests run the others
