@@ -62,16 +62,20 @@ TESTS_OF_C = (
     "processes", "wrong_use", "random_calls",
 )  # fmt: skip
 
+COMMAND_LINE = (
+    "command_line", "command_line_export", "command_line_info", "command_line_inspect",
+)  # fmt: skip
+
 # Tests that run pynn in processes of their own, where nothing is recorded; they come last.
 ELSEWHERE = {
-    "pynn/__init__.py": ("api", "command_line", "typing"),
-    "pynn/__main__.py": ("command_line",),
+    "pynn/__init__.py": ("api", *COMMAND_LINE, "typing"),
+    "pynn/__main__.py": COMMAND_LINE,
     "pynn/_atomic.py": ("crash",),
-    "pynn/_checks.py": ("command_line",),
-    "pynn/_drawing.py": ("command_line", "predict_output"),
+    "pynn/_checks.py": COMMAND_LINE,
+    "pynn/_drawing.py": (*COMMAND_LINE, "predict_output"),
     "pynn/_forks.py": ("processes", "threads"),
     "pynn/_history.py": ("train_program",),
-    "pynn/_inspect.py": ("command_line",),
+    "pynn/_inspect.py": COMMAND_LINE,
     "pynn/_model.py": ("processes", "threads", "train_program"),
     "pynn/_threads.py": ("processes", "threads"),
     "pynn/_training.py": ("interrupt", "train_program"),
