@@ -59,7 +59,7 @@ TESTS_OF_LEVELS = (
 TESTS_OF_C = (
     "gradients", "losses", "optimizers", "dropout", "random", "parity", "model", "fit",
     "divergence", "training_options", "idx", "datasets", "memory_faults", "threads",
-    "processes", "wrong_use", "random_calls",
+    "processes", "shared_models", "wrong_use", "random_calls",
 )  # fmt: skip
 
 COMMAND_LINE = (
