@@ -58,9 +58,9 @@ TESTS_OF_LEVELS = (
 # The Python tests that could see what the C tests did not.
 TESTS_OF_C = (
     "gradients", "losses", "optimizers", "dropout", "random", "parity", "model", "fit",
-    "fit_interruptions", "fit_refusals", "fit_reports", "divergence", "training_options",
-    "idx", "datasets", "memory_faults", "threads", "processes", "shared_models", "wrong_use",
-    "random_calls",
+    "fit_interruptions", "fit_refusals", "fit_reports", "divergence", "bad_features",
+    "bad_parameters", "training_options", "idx", "datasets", "memory_faults", "threads",
+    "processes", "shared_models", "wrong_use", "random_calls",
 )  # fmt: skip
 
 COMMAND_LINE = (
