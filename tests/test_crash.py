@@ -1,7 +1,7 @@
 """Saving is atomic: whenever it is killed, and when there is no room, the file is old or new.
 
 Nothing here can cut the power: that bytes are on the disk before they get their name is for
-test_bytes_are_on_disk_before_the_name in test_files.py.
+test_bytes_are_on_disk_before_the_name in test_files_saving.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files made to do harm: they are read or refused with an error of ours, at no cost in memory.
 
 What is damaged in one known way, and what the message then says, is in test_idx.py and
-test_files.py. Here files are damaged in any way, and what is bounded is what that may lead to.
+test_files_refusals.py. Here files are damaged in any way, and what is bounded is what that may lead to.
 """
 
 from __future__ import annotations
