@@ -59,7 +59,8 @@ TESTS_OF_LEVELS = (
 TESTS_OF_C = (
     "gradients", "losses", "optimizers", "dropout", "random", "parity", "model", "fit",
     "fit_interruptions", "fit_refusals", "fit_reports", "divergence", "bad_features",
-    "bad_parameters", "training_options", "idx", "datasets", "memory_faults", "threads",
+    "bad_parameters", "training_goes_on", "training_resumed", "training_weights",
+    "training_stopping", "class_figures", "idx", "datasets", "memory_faults", "threads",
     "processes", "shared_models", "wrong_use", "random_calls",
 )  # fmt: skip
 
