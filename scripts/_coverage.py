@@ -36,7 +36,7 @@ WITHOUT_SKLEARN = "tests/test_sklearn.py has it, in a process that does not find
 IN_PROGRAM = "tests/test_command_line.py or test_streams.py has it, in a process of its own"
 BIG_ENDIAN = "the machines that run the tests have the other order of bytes"
 SHORTENED = "tests/test_reading.py has it, in a process of its own, as others would be killed"
-ELSEWHERE = "tests/test_hostile_files.py has it, in a process of its own that gets little memory"
+ELSEWHERE = "tests/test_hostile_sizes.py has it, in a process of its own that gets little memory"
 
 FORCED = "tests/test_instruction_set.py has it, in a process of its own"
 

@@ -1,6 +1,6 @@
 """Write the seeds of the fuzz targets, which are kept: python tests/fuzz/make_corpus.py
 
-A file's name says what is in it. tests/test_hostile_files.py compares the two.
+A file's name says what is in it. tests/test_hostile_idx.py compares the two.
 """
 
 from __future__ import annotations
