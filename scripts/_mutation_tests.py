@@ -80,7 +80,7 @@ ELSEWHERE = {
     "pynn/_inspect.py": COMMAND_LINE,
     "pynn/_model.py": ("processes", "threads", "train_program"),
     "pynn/_threads.py": ("processes", "threads"),
-    "pynn/_training.py": ("interrupt", "train_program"),
+    "pynn/_training.py": ("interrupt_kill", "interrupt_program", "train_program"),
     "pynn/datasets/_mnist.py": ("train_program", "predict_output"),
 }
 
