@@ -61,7 +61,7 @@ TESTS_OF_C = (
     "fit_interruptions", "fit_refusals", "fit_reports", "divergence", "bad_features",
     "bad_parameters", "training_goes_on", "training_resumed", "training_weights",
     "training_stopping", "class_figures", "idx", "datasets", "memory_faults", "threads",
-    "processes", "shared_models", "wrong_use", "random_calls",
+    "processes", "shared_models", "wrong_use", "unusual_use", "folder_gone", "random_calls",
 )  # fmt: skip
 
 COMMAND_LINE = (

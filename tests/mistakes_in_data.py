@@ -1,0 +1,271 @@
+"""Mistakes in features, in labels and in files of data sets."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from mistakes import FLOATS, FORMAT, TYPE, VALUE, Array, Bench, DataFrame, Mistake, X, Y, fit
+
+import pynn
+
+NO_DATA = (pynn.DataNotFoundError, FileNotFoundError)
+
+
+class Tensor(DataFrame):
+    """As torch's looks to pynn: it has a shape and a dtype as well."""
+
+    shape, dtype, ndim = (9, 20), "torch.float32", 2
+
+
+class Sparse:
+    """As SciPy's sparse arrays look to pynn: NumPy does not make an array of it."""
+
+    shape = (9, 20)
+
+    def toarray(self) -> Array:
+        """The array that it stands for."""
+        return FLOATS.reshape(9, 20)
+
+
+def with_value(array: Array, value: Any, at: int = 7) -> Array:
+    """A copy of one array with another value at some place."""
+    array = array.copy()
+    array.flat[at] = value
+    return array
+
+
+def predict(value: Any) -> Callable[[Bench], object]:
+    """To predict from a value."""
+    return lambda bench: bench.model.predict(value)
+
+
+def data_set(name: str, content: Array | bytes) -> Callable[[Bench], object]:
+    """To load a data set of which one file holds something else."""
+    return lambda bench: pynn.datasets.load(bench.data(name, content))
+
+
+SHAPE = ("features must have shape (n, 20), or (n, ...) with 20 values a row",)
+DTYPE = ("features must be uint8 (read as value / 255) or float32",)
+NO_ARRAY = ("features must be a NumPy array", "convert with np.asarray")
+COUNT = ("labels must have shape (9,), one label for each example",)
+RANGE = ("labels must be in [0, 3), as the network has 3 outputs",)
+INTEGERS = ("labels must be integers in [0, 3)",)
+
+FEATURES: dict[str, Mistake] = {
+    "a single number": Mistake(predict(np.array(0, np.uint8)), VALUE, (*SHAPE, "got shape ()")),
+    "a number to train on": Mistake(fit(np.array(0, np.uint8), Y), VALUE, (*SHAPE, "got shape ()")),
+    "one example": Mistake(
+        predict(X[0].ravel()), VALUE, (*SHAPE, "got shape (20,)", "example is features[None]")
+    ),
+    "one image": Mistake(
+        predict(X[0]), VALUE, (*SHAPE, "got shape (4, 5)", "example is features[None]")
+    ),
+    "one column missing": Mistake(
+        predict(X.reshape(9, 20)[:, 1:]), VALUE, (*SHAPE, "got shape (9, 19)")
+    ),
+    "one column more": Mistake(
+        predict(np.zeros((9, 21), np.uint8)), VALUE, (*SHAPE, "got shape (9, 21)")
+    ),
+    "images of another size": Mistake(
+        predict(np.zeros((9, 28, 28), np.uint8)), VALUE, (*SHAPE, "got shape (9, 28, 28)")
+    ),
+    "transposed": Mistake(predict(FLOATS.reshape(9, 20).T), VALUE, (*SHAPE, "got shape (20, 9)")),
+    "rows without values": Mistake(
+        predict(np.zeros((9, 0), np.float32)), VALUE, (*SHAPE, "got shape (9, 0)")
+    ),
+    "int64": Mistake(
+        predict(X.astype(np.int64)),
+        TYPE,
+        (*DTYPE, "got dtype int64", "convert with features.astype(np.float32)"),
+    ),
+    "int8": Mistake(predict(X.view(np.int8)), TYPE, (*DTYPE, "got dtype int8")),
+    "uint16": Mistake(predict(X.astype(np.uint16)), TYPE, (*DTYPE, "got dtype uint16")),
+    "float16": Mistake(predict(FLOATS.astype(np.float16)), TYPE, (*DTYPE, "got dtype float16")),
+    "bool": Mistake(predict(X > 127), TYPE, (*DTYPE, "got dtype bool")),
+    "complex": Mistake(predict(FLOATS + 0j), TYPE, (*DTYPE, "got dtype complex64")),
+    "another byte order": Mistake(predict(FLOATS.astype(">f4")), TYPE, (*DTYPE, "got dtype >f4")),
+    "objects": Mistake(predict(FLOATS.astype(object)), TYPE, (*DTYPE, "got dtype object")),
+    "strings": Mistake(predict(X.astype("U3")), TYPE, (*DTYPE, "got dtype <U3")),
+    "dates": Mistake(predict(X.astype("M8[s]")), TYPE, (*DTYPE, "got dtype datetime64[s]")),
+    "structured": Mistake(predict(np.zeros((9, 20), [("pixel", "f4")])), TYPE, (*DTYPE, "'pixel'")),
+    "a list": Mistake(predict(X.tolist()), TYPE, (*NO_ARRAY, "got list")),
+    "nothing": Mistake(predict(None), TYPE, (*NO_ARRAY, "got NoneType")),
+    "a file's name": Mistake(predict("digits.npy"), TYPE, (*NO_ARRAY, "got str")),
+    "bytes": Mistake(predict(X.tobytes()), TYPE, (*NO_ARRAY, "got bytes")),
+    "a memoryview": Mistake(predict(memoryview(X)), TYPE, (*NO_ARRAY, "got memoryview")),
+    "a generator": Mistake(predict(row for row in X), TYPE, (*NO_ARRAY, "got generator")),
+    "a NumPy number": Mistake(predict(np.float32(1)), TYPE, (*NO_ARRAY, "got float32")),
+    "a data frame": Mistake(predict(DataFrame()), TYPE, (*NO_ARRAY, "got DataFrame")),
+    "a tensor": Mistake(predict(Tensor()), TYPE, (*NO_ARRAY, "got Tensor")),
+    "a sparse matrix": Mistake(
+        predict(Sparse()),
+        TYPE,
+        ("features must be a NumPy array", "got Sparse", "convert with features.toarray()"),
+    ),
+    "a data set instead of its images": Mistake(
+        predict(pynn.datasets.Dataset(X, Y)),
+        TYPE,
+        (
+            "features must be a NumPy array",
+            "got Dataset",
+            "pass one of its parts, as in features[0]",
+        ),
+    ),
+    "masked": Mistake(
+        predict(np.ma.masked_greater(X, 250)),
+        TYPE,
+        ("features must be a NumPy array", "got a masked one", "features.filled(...)"),
+    ),
+    "masked, to fit": Mistake(
+        fit(np.ma.masked_greater(FLOATS, 0.9)),
+        TYPE,
+        ("features must be a NumPy array", "got a masked one", "features.filled(...)"),
+    ),
+    "float64 that float32 does not hold": Mistake(
+        predict(with_value(FLOATS.astype(np.float64), 1e39)),
+        VALUE,
+        ("features must be finite as float32", "up to 3.4e+38", "got float64 values beyond"),
+    ),
+    "NaN": Mistake(predict(with_value(FLOATS, np.nan, 47)), VALUE, ("features[2] holds nan",)),
+    "no example, to fit": Mistake(
+        fit(X[:0], Y[:0]), VALUE, ("features must have at least one example", "got (0, 4, 5)")
+    ),
+    "no example, to evaluate": Mistake(
+        lambda bench: bench.model.evaluate(X[:0], Y[:0]),
+        VALUE,
+        ("features must have at least one example", "got (0, 4, 5)"),
+    ),
+    "labels in the place of features": Mistake(fit(Y, X), VALUE, (*SHAPE, "got shape (9,)")),
+}
+
+LABELS: dict[str, Mistake] = {
+    "one too few": Mistake(fit(X, Y[:8]), VALUE, (*COUNT, "got (8,)")),
+    "one too many": Mistake(fit(X[:8], Y), VALUE, ("labels must have shape (8,)", "got (9,)")),
+    "none at all": Mistake(fit(X, Y[:0]), VALUE, (*COUNT, "got (0,)")),
+    "a single number": Mistake(fit(X, np.array(1)), VALUE, (*COUNT, "got ()")),
+    "a column": Mistake(fit(X, Y[:, None]), VALUE, (*COUNT, "got (9, 1)")),
+    "one-hot": Mistake(
+        fit(X, np.eye(3, dtype=np.uint8)[Y]),
+        VALUE,
+        (*COUNT, "got (9, 3)", "of one-hot labels take labels.argmax(axis=1)"),
+    ),
+    "one-hot floats": Mistake(
+        fit(X, np.eye(3)[Y]),
+        TYPE,
+        (*INTEGERS, "got dtype float64", "of one-hot labels take labels.argmax(axis=1)"),
+    ),
+    "floats": Mistake(
+        fit(X, Y.astype(np.float32)),
+        TYPE,
+        (*INTEGERS, "got dtype float32", "convert with labels.astype(np.int64)"),
+    ),
+    "bools": Mistake(fit(X, Y > 0), TYPE, (*INTEGERS, "got dtype bool")),
+    "names": Mistake(fit(X, np.array(["cat", "dog", "cow"] * 3)), TYPE, (*INTEGERS, "dtype <U3")),
+    "objects": Mistake(fit(X, Y.astype(object)), TYPE, (*INTEGERS, "got dtype object")),
+    "a list": Mistake(
+        fit(X, Y.tolist()), TYPE, ("labels must be a NumPy array", "got list", "np.asarray")
+    ),
+    "nothing": Mistake(fit(X, None), TYPE, ("labels must be a NumPy array", "got NoneType")),
+    "masked": Mistake(
+        fit(X, np.ma.masked_equal(Y, 2)),
+        TYPE,
+        ("labels must be a NumPy array", "got a masked one", "labels.filled(...)"),
+    ),
+    "counted from 1": Mistake(fit(X, Y + 1), VALUE, (*RANGE, "got 3 at index 2")),
+    "negative": Mistake(
+        fit(X, with_value(Y.astype(np.int8), -1)), VALUE, (*RANGE, "got -1 at index 7")
+    ),
+    "a negative one in unsigned": Mistake(
+        fit(X, with_value(Y, 255)), VALUE, (*RANGE, "got 255 at index 7")
+    ),
+    "zero in the lower 32 bits": Mistake(
+        fit(X, with_value(Y.astype(np.int64), 2**32)), VALUE, (*RANGE, "got 4294967296 at index 7")
+    ),
+    "out of range, to evaluate": Mistake(
+        lambda bench: bench.model.evaluate(X, Y + 1), VALUE, (*RANGE, "got 3 at index 2")
+    ),
+}
+
+IMAGES, IMAGE_LABELS = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+DATA_SETS: dict[str, Mistake] = {
+    "a folder that there is not": Mistake(
+        lambda bench: pynn.datasets.load(bench.folder / "no"),
+        NO_DATA,
+        ("{folder}/no: no such directory", IMAGES, "with .gz"),
+    ),
+    "a folder without the files": Mistake(
+        lambda bench: pynn.datasets.load(bench.folder), NO_DATA, ("{folder}: lacks", IMAGES)
+    ),
+    "a file instead of the folder": Mistake(
+        lambda bench: pynn.datasets.mnist(bench.file("mnist.zip")),
+        NO_DATA,
+        ("{folder}/mnist.zip: no such directory", IMAGES),
+    ),
+    "a number as folder": Mistake(
+        lambda bench: pynn.datasets.load(5), TYPE, ("root must be a str or a Path, got int 5",)
+    ),
+    "labels in the file for images": Mistake(
+        data_set(IMAGES, Y),
+        FORMAT,
+        (f"{IMAGES}: images must be uint8 of shape (n, height, width)", "uint8 of shape (9,)"),
+    ),
+    "images of floats": Mistake(
+        data_set(IMAGES, FLOATS), FORMAT, (f"{IMAGES}: images must be uint8", "float32 of shape")
+    ),
+    "images in the file for labels": Mistake(
+        data_set(IMAGE_LABELS, X),
+        FORMAT,
+        (f"{IMAGE_LABELS}: labels must be integers of shape (n,)", "shape (9, 4, 5)"),
+    ),
+    "labels of other images": Mistake(
+        data_set(IMAGE_LABELS, Y[:8]), FORMAT, (f"{IMAGE_LABELS}: 8 labels for the 9 images",)
+    ),
+    "labels below 0": Mistake(
+        data_set(IMAGE_LABELS, with_value(Y.astype(np.int8), -4)),
+        FORMAT,
+        (f"{IMAGE_LABELS}: label -4 at index 7; labels must be 0 or more",),
+    ),
+    "labels that MNIST does not have": Mistake(
+        lambda bench: pynn.datasets.mnist(bench.data(IMAGE_LABELS, Y + 8)),
+        FORMAT,
+        (f"{IMAGE_LABELS}: label 10 at index 2; labels must be 0 to 9",),
+    ),
+    "a file cut short": Mistake(
+        data_set(IMAGE_LABELS, b"\0\0\x08\1\0\0\0\x09" + bytes(8)),
+        FORMAT,
+        (f"{IMAGE_LABELS}: truncated: the header says 9 uint8", "the file has 8"),
+    ),
+    "a picture": Mistake(
+        data_set(IMAGES, b"\x89PNG\r\n\x1a\n"),
+        FORMAT,
+        (f"{IMAGES}: not an IDX file: it begins with the bytes 89 50",),
+    ),
+    "half a .gz": Mistake(
+        data_set(IMAGES, gzip.compress(bytes(1000))[:15]),
+        FORMAT,
+        (f"{IMAGES}: damaged gzip file", "fetch or write it again"),
+    ),
+    "an IDX file that is not there": Mistake(
+        lambda bench: pynn.datasets.read_idx(bench.folder / "no"),
+        NO_DATA,
+        ("{folder}/no: no such file",),
+    ),
+    "a list to write": Mistake(
+        lambda bench: pynn.datasets.write_idx(bench.folder / "no", [1, 2]),  # type: ignore[arg-type]
+        TYPE,
+        ("array must be a NumPy array", "got list"),
+    ),
+    "int64 to write": Mistake(
+        lambda bench: pynn.datasets.write_idx(bench.folder / "no", np.arange(3)),
+        TYPE,
+        ("array has dtype int64", "int32", "convert it with array.astype"),
+    ),
+    "a masked array to write": Mistake(
+        lambda bench: pynn.datasets.write_idx(bench.folder / "no", np.ma.masked_equal(Y, 2)),
+        TYPE,
+        ("array must be a NumPy array", "got a masked one", "array.filled(...)"),
+    ),
+}
