@@ -32,7 +32,9 @@ MORE_BEFORE = "the network, which is there, took more bytes than this"
 
 FOR_TYPES = "for type checkers only"
 IN_CHILD = "tests/test_processes.py has it, in a forked child, which is not counted"
-WITHOUT_SKLEARN = "tests/test_sklearn.py has it, in a process that does not find scikit-learn"
+WITHOUT_SKLEARN = (
+    "tests/test_sklearn_checks.py has it, in a process that does not find scikit-learn"
+)
 IN_PROGRAM = "tests/test_command_line.py or test_streams.py has it, in a process of its own"
 BIG_ENDIAN = "the machines that run the tests have the other order of bytes"
 SHORTENED = "tests/test_reading.py has it, in a process of its own, as others would be killed"
