@@ -10,25 +10,44 @@ Then `model.fit(images, labels, epochs=5)`, `model.evaluate`, `model.predict`, `
 
 from typing import TYPE_CHECKING
 
-from pynn import _boundary, _info, _threads
-from pynn._builder import Builder, FinishedBuilder, LayerBuilder
-from pynn._errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    ChainError,
-    ClosedError,
-    DataNotFoundError,
-    DivergenceError,
-    FileFormatError,
-    OutOfMemoryError,
-    PynnError,
-)
-from pynn._history import ClassEvaluation, EpochResult, Evaluation, History, Progress
-from pynn._info import BuildInfo, build_info
-from pynn._model import Model, load
-from pynn._optimizers import SGD, Adam, AdamW
-from pynn._stopping import EarlyStopping
-from pynn._threads import get_num_threads, set_num_threads
+try:
+    from pynn import _boundary
+except ModuleNotFoundError as error:
+    if error.name != "pynn._pynn":
+        raise
+    _compiled = False
+else:
+    _compiled = True
+
+if not _compiled:  # This is the source folder, in front of the installed package on the path.
+    from pynn import _source_folder
+
+    _source_folder.use_installed()
+else:
+    from pynn import _info, _threads
+    from pynn._builder import Builder, FinishedBuilder, LayerBuilder
+    from pynn._errors import (
+        ArgumentError,
+        ArgumentTypeError,
+        ChainError,
+        ClosedError,
+        DataNotFoundError,
+        DivergenceError,
+        FileFormatError,
+        OutOfMemoryError,
+        PynnError,
+    )
+    from pynn._history import ClassEvaluation, EpochResult, Evaluation, History, Progress
+    from pynn._info import BuildInfo, build_info
+    from pynn._model import Model, load
+    from pynn._optimizers import SGD, Adam, AdamW
+    from pynn._stopping import EarlyStopping
+    from pynn._threads import get_num_threads, set_num_threads
+
+    __version__ = _boundary.version()
+
+    _info.check_instruction_set()
+    _threads.set_default_num_threads()
 
 if TYPE_CHECKING:
     from pynn import datasets as datasets
@@ -68,11 +87,6 @@ __all__ = [
     "schedules",
     "set_num_threads",
 ]
-
-__version__ = _boundary.version()
-
-_info.check_instruction_set()
-_threads.set_default_num_threads()
 
 
 def __getattr__(name: str) -> object:

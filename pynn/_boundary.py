@@ -46,16 +46,8 @@ def _blas_without_threads() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-try:
-    with _blas_without_threads():
-        from pynn._pynn import ffi, lib
-except ModuleNotFoundError as error:
-    if error.name != "pynn._pynn":
-        raise
-    raise ImportError(
-        f"{__file__} is pynn's source, without its compiled part. Install pynn (pip install .), and"
-        " start Python in another folder or with -I, so that it takes the installed package"
-    ) from None
+with _blas_without_threads():
+    from pynn._pynn import ffi, lib
 
 LayerKind = Literal["dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh", "dropout"]
 Init = Literal["he", "xavier"]

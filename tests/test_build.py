@@ -7,13 +7,11 @@ import importlib.util
 import json
 import os
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy
 import pytest
 
 import pynn
@@ -75,7 +73,6 @@ def test_our_openblas_is_ours_alone(tmp_path: Path) -> None:
 
 COUNT_THREADS = """
 import os, sys
-import numpy
 before = len(os.listdir("/proc/self/task"))
 import pynn
 print(len(os.listdir("/proc/self/task")) - before, os.environ.get("OPENBLAS_NUM_THREADS"))
@@ -96,38 +93,3 @@ def test_our_openblas_starts_no_threads(wish: str | None, tmp_path: Path) -> Non
         command, check=True, stdout=subprocess.PIPE, cwd=tmp_path, env=env
     ).stdout
     assert output.decode().split() == ["0", str(wish)]
-
-
-def test_the_source_folder_says_that_it_is_not_compiled() -> None:
-    """Who starts Python in the clone without -I is told what to do."""
-    command = [sys.executable, "-S", "-c", "import sys; sys.path.insert(0, '.'); import pynn"]
-    packages = {"PYTHONPATH": str(Path(numpy.__file__).parent.parent)}
-    result = subprocess.run(command, cwd=ROOT, env=packages, capture_output=True, text=True)
-    assert result.returncode == 1
-    assert "source, without its compiled part" in result.stderr
-    assert "pip install ." in result.stderr
-
-
-class Missing:
-    """An importer to which the extension is not there, or a module that it needs."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def find_spec(self, name: str, *rest: object) -> None:
-        if name == "pynn._pynn":
-            raise ModuleNotFoundError(f"no {self.name}", name=self.name)
-
-
-@pytest.mark.parametrize(
-    ("missing", "message"),
-    [("pynn._pynn", "source, without its compiled part"), ("_cffi_backend", "no _cffi_backend")],
-)
-def test_what_is_missing_is_named(
-    monkeypatch: pytest.MonkeyPatch, missing: str, message: str
-) -> None:
-    """The advice for the source folder is not given where it is cffi that is not installed."""
-    monkeypatch.delitem(sys.modules, "pynn._pynn")
-    monkeypatch.setattr(sys, "meta_path", [Missing(missing), *sys.meta_path])
-    with pytest.raises(ImportError, match=message):
-        runpy.run_path(str(Path(pynn.__file__).parent / "_boundary.py"))
