@@ -11,7 +11,7 @@ Then `model.fit(images, labels, epochs=5)`, `model.evaluate`, `model.predict`, `
 from typing import TYPE_CHECKING
 
 try:
-    from pynn import _boundary
+    from pynn._native import library
 except ModuleNotFoundError as error:
     if error.name != "pynn._pynn":
         raise
@@ -24,9 +24,8 @@ if not _compiled:  # This is the source folder, in front of the installed packag
 
     _source_folder.use_installed()
 else:
-    from pynn import _info, _threads
-    from pynn._builder import Builder, FinishedBuilder, LayerBuilder
-    from pynn._errors import (
+    from pynn import _info
+    from pynn._base.errors import (
         ArgumentError,
         ArgumentTypeError,
         ChainError,
@@ -37,17 +36,19 @@ else:
         OutOfMemoryError,
         PynnError,
     )
-    from pynn._history import ClassEvaluation, EpochResult, Evaluation, History, Progress
+    from pynn._builder import Builder, FinishedBuilder, LayerBuilder
     from pynn._info import BuildInfo, build_info
     from pynn._model import Model, load
-    from pynn._optimizers import SGD, Adam, AdamW
-    from pynn._stopping import EarlyStopping
-    from pynn._threads import get_num_threads, set_num_threads
+    from pynn._native import threads
+    from pynn._native.threads import get_num_threads, set_num_threads
+    from pynn._training.history import ClassEvaluation, EpochResult, Evaluation, History, Progress
+    from pynn._training.optimizers import SGD, Adam, AdamW
+    from pynn._training.stopping import EarlyStopping
 
-    __version__ = _boundary.version()
+    __version__ = library.version()
 
     _info.check_instruction_set()
-    _threads.set_default_num_threads()
+    threads.set_default_num_threads()
 
 if TYPE_CHECKING:
     from pynn import datasets as datasets

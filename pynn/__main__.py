@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 import pynn
-from pynn import _checks, _info, _inspect
+from pynn import _info, _inspect
+from pynn._base import checks
 
 DESCRIPTION = """\
 Look at the files of pynn, export models to other formats, say what runs here.
@@ -159,7 +160,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         _complain(self.format_usage().rstrip("\n"))
-        _complain(f"{self.prog}: error: {_checks.printable(message, LONGEST)}")
+        _complain(f"{self.prog}: error: {checks.printable(message, LONGEST)}")
         sys.exit(2)
 
     def _print_message(self, message: str, file: object = None) -> None:
@@ -248,7 +249,7 @@ def export(options: argparse.Namespace) -> str:
         )
     with _inspect.read_model(options.model) as model:
         report = options.form.write(model, options.output, **keywords)
-    output = _checks.printable(options.output, LONGEST)
+    output = checks.printable(options.output, LONGEST)
     wrote = f"wrote {output}, {os.path.getsize(options.output):,} bytes"
     return wrote if report is None else f"{wrote}\n{report}"
 
@@ -265,7 +266,7 @@ def reason(error: BaseException) -> str:
         text = error.strerror
         if error.filename is not None:
             text = f"{os.fsdecode(error.filename)}: {text}"
-    return _checks.printable(text.strip() or type(error).__name__, LONGEST)
+    return checks.printable(text.strip() or type(error).__name__, LONGEST)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from pynn import _checks
-from pynn._boundary import Init, Layer, LayerKind, Loss
-from pynn._errors import ArgumentError, ChainError
+from pynn._base import checks
+from pynn._base.errors import ArgumentError, ChainError
+from pynn._native.network import Init, Layer, LayerKind, Loss
 from pynn._spec import MAX_LAYERS, MAX_WIDTH, Spec
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Builder:
             ArgumentTypeError: It is no integer.
             ArgumentError: It is out of range.
         """
-        return LayerBuilder(_checks.integer("input", features, least=1, most=MAX_WIDTH), ())
+        return LayerBuilder(checks.integer("input", features, least=1, most=MAX_WIDTH), ())
 
     def __repr__(self) -> str:
         return "Builder()"
@@ -94,10 +94,10 @@ class LayerBuilder:
         name = f"layer {len(self._layers) + 1}: dense"
         choice: object = init  # which may be anything
         if not isinstance(choice, str) or choice not in ("he", "xavier"):
-            got = repr(choice[:60]) if isinstance(choice, str) else _checks.describe(choice)
+            got = repr(choice[:60]) if isinstance(choice, str) else checks.describe(choice)
             raise ArgumentError(f"{name}: init must be 'he' or 'xavier', got {got}")
         return self._add(
-            Layer("dense", _checks.integer(name, outputs, least=1, most=MAX_WIDTH), init)
+            Layer("dense", checks.integer(name, outputs, least=1, most=MAX_WIDTH), init)
         )
 
     def relu(self) -> LayerBuilder:
@@ -115,7 +115,7 @@ class LayerBuilder:
             ArgumentError: It is out of range.
         """
         name = f"layer {len(self._layers) + 1}: leaky_relu slope"
-        return self._add(Layer("leaky_relu", slope=_checks.real(name, slope, least=0.0)))
+        return self._add(Layer("leaky_relu", slope=checks.real(name, slope, least=0.0)))
 
     def gelu(self) -> LayerBuilder:
         """Add y = x Phi(x), with Phi the normal distribution (Hendrycks and Gimpel 2016)."""
@@ -143,7 +143,7 @@ class LayerBuilder:
         """
         name = f"layer {len(self._layers) + 1}: dropout rate"
         below = 1.0 - 2.0**-24  # a float32 has nothing between it and 1
-        return self._add(Layer("dropout", rate=_checks.real(name, rate, least=0.0, below=below)))
+        return self._add(Layer("dropout", rate=checks.real(name, rate, least=0.0, below=below)))
 
     def softmax_cross_entropy(self, *, label_smoothing: float = 0.0) -> FinishedBuilder:
         """End the chain with -log softmax(logits)[label], averaged over a batch.
@@ -160,7 +160,7 @@ class LayerBuilder:
             ArgumentError: It is out of range.
         """
         below = 1.0 - 2.0**-24
-        smoothing = _checks.real("label_smoothing", label_smoothing, least=0.0, below=below)
+        smoothing = checks.real("label_smoothing", label_smoothing, least=0.0, below=below)
         return self._finish("softmax_cross_entropy", smoothing)
 
     def mean_squared_error(self) -> FinishedBuilder:
@@ -234,7 +234,7 @@ class FinishedBuilder:
         """
         from pynn._model import Model
 
-        seed = _checks.integer("seed", seed, least=0, most=2**64 - 1)
+        seed = checks.integer("seed", seed, least=0, most=2**64 - 1)
         self._spec.check_size()
         return Model._create(self._spec, seed)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks
-from pynn._atomic import write_atomically
-from pynn._errors import ArgumentError
+from pynn._base import checks
+from pynn._base.atomic import write_atomically
+from pynn._base.errors import ArgumentError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
     """The figure, written to a file if there is a path: whole or not at all."""
     if path is None:
         return figure
-    suffix = os.path.splitext(os.fspath(_checks.path("path", path)))[1]
+    suffix = os.path.splitext(os.fspath(checks.path("path", path)))[1]
     known = figure.canvas.get_supported_filetypes()
     if suffix[1:].lower() not in known:
         raise ArgumentError(

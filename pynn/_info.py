@@ -6,16 +6,16 @@ import os
 import sys
 from typing import Any, TypedDict
 
-from pynn import _boundary, _threads
-from pynn._checks import printable
-from pynn._errors import ArgumentError
+from pynn._base.checks import printable
+from pynn._base.errors import ArgumentError
+from pynn._native import library, threads
 
 REQUIRED = ("cffi", "numpy", "safetensors")
 OPTIONAL = ("matplotlib", "onnx", "pillow", "pooch", "scikit-learn", "torch", "tqdm")
 LONGEST = 500  # of a value that is printed
 
 # What the number of threads comes from, by its name in BuildInfo.
-ORIGINS: dict[_threads.Origin, str] = {
+ORIGINS: dict[threads.Origin, str] = {
     "set_num_threads": "pynn.set_num_threads",
     "PYNN_NUM_THREADS": "PYNN_NUM_THREADS in the environment",
     "quota": "the CPU quota of the container",
@@ -33,7 +33,7 @@ def check_instruction_set() -> None:
     Raises:
         ArgumentError: `PYNN_INSTRUCTION_SET` is set to one that this processor does not have.
     """
-    wish, best = os.environ.get("PYNN_INSTRUCTION_SET", ""), _boundary.instruction_set()
+    wish, best = os.environ.get("PYNN_INSTRUCTION_SET", ""), library.instruction_set()
     if wish in ("", best):
         return
     choices = LEVELS[: LEVELS.index(best) + 1] if best in LEVELS else (best,)
@@ -61,7 +61,7 @@ class BuildInfo(TypedDict):
     """The file of that BLAS; None where it is not known."""
     threads: int
     """How many threads calculate."""
-    threads_from: _threads.Origin
+    threads_from: threads.Origin
     """What that number comes from: "set_num_threads", "PYNN_NUM_THREADS" (the environment),
     "quota" (of a container), "affinity" (of this process) or "cores" (of the machine)."""
     package: str
@@ -87,18 +87,18 @@ def build_info() -> BuildInfo:
         version instruction_set blas blas_kernel blas_config blas_library threads threads_from \
 package extension
     """
-    blas = _boundary.blas_name()
+    blas = library.blas_name()
     return {
-        "version": _boundary.version(),
-        "instruction_set": _boundary.instruction_set(),
+        "version": library.version(),
+        "instruction_set": library.instruction_set(),
         "blas": blas,
-        "blas_kernel": _boundary.blas_kernel(),
-        "blas_config": _boundary.blas_config(),
+        "blas_kernel": library.blas_kernel(),
+        "blas_config": library.blas_config(),
         "blas_library": _blas_library(blas),
-        "threads": _threads.get_num_threads(),
-        "threads_from": _threads.get_origin(),
+        "threads": threads.get_num_threads(),
+        "threads_from": threads.get_origin(),
         "package": os.path.dirname(__file__),
-        "extension": _boundary.extension(),
+        "extension": library.extension(),
     }
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks, _files, _reading
-from pynn._errors import FileFormatError
+from pynn._base import checks, reading
+from pynn._base.errors import FileFormatError
+from pynn._files import model_file
 from pynn._model import Model, load
 from pynn.datasets import read_idx
 from pynn.formats import _tensors, nn_rust
@@ -31,7 +32,7 @@ def inspect(path: str) -> str:
         OutOfMemoryError: There is no memory for what it holds.
     """
     start = _start_of(path)
-    shown = _checks.printable(path, 2000)
+    shown = checks.printable(path, 2000)
     facts = {"file": f"{shown}, {os.path.getsize(path):,} bytes"}
     own = _tensors.is_safetensors(start)
     if not own and start.startswith((_IDX, _GZIP)):
@@ -48,9 +49,9 @@ def read_model(path: str) -> Model:
     if _tensors.is_safetensors(start):
         return load(path)
     if start.startswith((_IDX, _GZIP)):
-        _reading.refuse(path, "begins as an IDX file does, and must be a model")
+        reading.refuse(path, "begins as an IDX file does, and must be a model")
     if _tensors.is_of_torch(start):
-        _reading.refuse(
+        reading.refuse(
             path,
             "begins as files of torch.save do; pynn.formats.pytorch.load reads it, if it is told"
             " the chain",
@@ -58,15 +59,15 @@ def read_model(path: str) -> Model:
     try:
         return nn_rust.load(path)
     except FileFormatError as error:
-        why = str(error).removeprefix(f"{_reading.shown(path)}: ")
-        _reading.refuse(
+        why = str(error).removeprefix(f"{reading.shown(path)}: ")
+        reading.refuse(
             path,
             f"is neither safetensors nor IDX, and as a model of the original Rust library: {why}",
         )
 
 
 def _start_of(path: str) -> bytes:
-    with _reading.opened(path) as file:
+    with reading.opened(path) as file:
         return file.read(9)
 
 
@@ -76,7 +77,7 @@ def _facts_of(model: Model, path: str, *, own: bool) -> dict[str, str]:
     if not own:
         return {"kind": "model of the original Rust library", **chain}
     kind = {"kind": "model of pynn"}
-    if _files.load(path).run is not None:
+    if model_file.load(path).run is not None:
         kind = _facts_of_run(path)
     return {**kind, **chain, "seed": str(model.seed), "epochs": f"{model.epochs_trained:,}"}
 

@@ -11,36 +11,33 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks, _fit_arguments, _forks
-from pynn._boundary import (
-    ROWS_AT_A_TIME,
-    Data,
-    Floats,
-    Network,
-    NotFinite,
-    RunningSums,
-    State,
-    Sums,
-)
-from pynn._errors import (
+from pynn._base import arrays, checks
+from pynn._base.arrays import Floats
+from pynn._base.errors import (
     ArgumentError,
     ChainError,
     ClosedError,
     DivergenceError,
     PynnError,
 )
-from pynn._examples import MOST_ROWS, make_data, make_examples
-from pynn._history import ClassEvaluation, Evaluation, History
-from pynn._optimizers import Optimizer
-from pynn._reading import refuse
-from pynn._run import Plan, Run, check_finite, fingerprint
+from pynn._base.reading import refuse
+from pynn._native.data import Data
+from pynn._native.library import NotFinite
+from pynn._native.network import Network
+from pynn._native.state import State
+from pynn._native.workspace import ROWS_AT_A_TIME, RunningSums, Sums
 from pynn._spec import Spec
-from pynn._stopping import EarlyStopping
-from pynn._training import OnEpoch, OnProgress, Trainer, diagnose, explain, paced
-from pynn._workspaces import Workspaces
+from pynn._training import fit_arguments, forks
+from pynn._training.examples import MOST_ROWS, make_data, make_examples
+from pynn._training.history import ClassEvaluation, Evaluation, History
+from pynn._training.optimizers import Optimizer
+from pynn._training.run import Plan, Run, check_finite, fingerprint
+from pynn._training.stopping import EarlyStopping
+from pynn._training.trainer import OnEpoch, OnProgress, Trainer, diagnose, explain, paced
+from pynn._training.workspaces import Workspaces
 
 if TYPE_CHECKING:
-    from pynn._files import Saved
+    from pynn._files.model_file import Saved
     from pynn.formats.c import Footprint
 
 Copied = TypeVar("Copied")
@@ -86,7 +83,7 @@ class Model:
         self._fit_lock = threading.RLock()  # held by the one call that trains
         self._training_call = "fit"  # which one that is, where the lock is held
         self._resumed: tuple[Run, str] | None = None  # what the next `fit` goes on with
-        _forks.register(self)
+        forks.register(self)
 
     def _forget_threads(self) -> None:
         """After a fork: what other threads held when it happened, nobody will give back.
@@ -181,25 +178,25 @@ class Model:
         examples = make_examples(
             self._spec, self._seed, data, validation, sample_weight, class_weight
         )
-        kept = _fit_arguments.checkpoint(checkpoint, every)
+        kept = fit_arguments.checkpoint(checkpoint, every)
         may_be_resumed = kept is not None or self._resumed is not None
         plan = Plan(
-            epochs=_checks.integer("epochs", epochs, least=1),
-            batch_size=_fit_arguments.batch_size(batch_size, examples.size),
-            optimizer=_fit_arguments.optimizer(optimizer),
+            epochs=checks.integer("epochs", epochs, least=1),
+            batch_size=fit_arguments.batch_size(batch_size, examples.size),
+            optimizer=fit_arguments.optimizer(optimizer),
             rows=examples.size,
-            shuffle=_fit_arguments.shuffle(shuffle),
+            shuffle=fit_arguments.shuffle(shuffle),
             fraction=examples.fraction,
-            early_stopping=_fit_arguments.early_stopping(
+            early_stopping=fit_arguments.early_stopping(
                 early_stopping,
                 has_validation=examples.held_out is not None,
                 has_accuracy=self._spec.answers > 0,
             ),
             fingerprint=fingerprint(examples.data) if may_be_resumed else 0,
         )
-        callbacks = _fit_arguments.on_epoch(on_epoch)
+        callbacks = fit_arguments.on_epoch(on_epoch)
         if on_progress is not None:
-            _fit_arguments.check_callable("on_progress", on_progress)
+            fit_arguments.check_callable("on_progress", on_progress)
         with self._lock_of_only_fit("fit"):
             self._training_call = "fit"
             run = self._start(plan, validated=examples.held_out is not None)
@@ -249,11 +246,11 @@ class Model:
         """
         data = self._data("", features, labels)
         data = make_examples(self._spec, self._seed, data, None, sample_weight, None).data
-        size = _fit_arguments.DEFAULT_BATCH_SIZE
+        size = fit_arguments.DEFAULT_BATCH_SIZE
         if batch_size is not None:
-            size = _checks.integer("batch_size", batch_size, least=1)
+            size = checks.integer("batch_size", batch_size, least=1)
         size = min(size, data.rows)
-        used = _fit_arguments.optimizer(optimizer)
+        used = fit_arguments.optimizer(optimizer)
         sums, steps = RunningSums(Sums()), -(-data.rows // size)
         with self._lock_of_only_fit("partial_fit"):
             self._training_call = "partial_fit"
@@ -305,10 +302,10 @@ class Model:
             >>> again.fit(x, y, epochs=5, checkpoint="run.checkpoint").epochs
             5
         """
-        from pynn import _files
+        from pynn._files import model_file
 
-        _checks.path("path", path)
-        saved = _files.load(path)
+        checks.path("path", path)
+        saved = model_file.load(path)
         name = os.fspath(path)
         model = cls(*saved[:6])
         run, model._state = _run_of(saved, name)
@@ -450,7 +447,7 @@ class Model:
     def _predict(self, features: npt.NDArray[Any], *, probabilities: bool) -> Floats:
         workspaces = self._open()
         network = workspaces.network
-        data = Data(_checks.features("features", features, network.inputs))
+        data = Data(arrays.features("features", features, network.inputs))
         out = np.empty((data.rows, network.outputs), np.float32)
         try:
             for first, last in paced(0, data.rows, ROWS_AT_A_TIME):
@@ -485,7 +482,7 @@ class Model:
         Raises:
             ClosedError: The model is closed.
         """
-        from pynn._files import name_parameters
+        from pynn._files.model_file import name_parameters
 
         return name_parameters(self._open_network().dense_views, self._parameter_array)
 
@@ -565,14 +562,14 @@ class Model:
             OSError: The file cannot be written.
             ClosedError: The model is closed.
         """
-        self._save(_checks.path("path", path), None)
+        self._save(checks.path("path", path), None)
 
     def _save(self, path: str | os.PathLike[str], run: Run | None) -> None:
         """Write the model, and where its run stands, if that is what the file is for."""
-        from pynn import _files
+        from pynn._files import model_file
 
-        def copy() -> _files.Saved:
-            saved = _files.Saved(
+        def copy() -> model_file.Saved:
+            saved = model_file.Saved(
                 self._spec,
                 self._open_network(),
                 self._parameter_array.copy(),
@@ -585,7 +582,7 @@ class Model:
             entry, arrays = run.keep(self._state)
             return saved._replace(epochs_trained=run.epochs_trained, run=entry, arrays=arrays)
 
-        _files.save(path, self._at_one_moment(copy))  # no lock while the disk works: forks wait
+        model_file.save(path, self._at_one_moment(copy))  # no lock while the disk works: forks wait
 
     def _go_back_to(self, path: str | os.PathLike[str], run_id: str) -> str:
         """Take parameters and epochs from a checkpoint; where that stands, in words.
@@ -594,9 +591,9 @@ class Model:
             OSError: The file cannot be read.
             FileFormatError: It is damaged, or of another call of `fit` than the one with this id.
         """
-        from pynn import _files
+        from pynn._files import model_file
 
-        saved, name = _files.load(path), os.fspath(path)
+        saved, name = model_file.load(path), os.fspath(path)
         run, state = _run_of(saved, name)
         if run.id != run_id:
             refuse(name, "no longer of this run: another call of fit has written it")
@@ -825,10 +822,10 @@ def load(path: str | os.PathLike[str]) -> Model:
         OSError: The file is not there or cannot be read.
         FileFormatError: It is no model of pynn, of an unknown version, or damaged.
     """
-    from pynn import _files
+    from pynn._files import model_file
 
-    _checks.path("path", path)
-    saved = _files.load(path)
+    checks.path("path", path)
+    saved = model_file.load(path)
     if saved.run is not None:
         _run_of(saved, os.fspath(path))  # no damage to it goes unnoticed
     return Model(*saved[:6])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-from pynn._boundary import Layer, Loss
-from pynn._checks import shown
-from pynn._errors import ArgumentError
+from pynn._base.checks import shown
+from pynn._base.errors import ArgumentError
+from pynn._native.network import Layer, Loss
 
 MAX_WIDTH = 2**31 - 1
 """The widest that a layer may be: BLAS counts in int."""

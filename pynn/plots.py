@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks, _drawing
-from pynn._errors import ArgumentError, ArgumentTypeError, DivergenceError
-from pynn._history import History
+from pynn import _drawing
+from pynn._base import arrays, checks
+from pynn._base.errors import ArgumentError, ArgumentTypeError, DivergenceError
 from pynn._model import Model
+from pynn._training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +49,7 @@ def history(history: History, path: _Path | None = None) -> Figure:
         OSError: The file cannot be written.
     """
     if not isinstance(history, History):
-        raise ArgumentTypeError(f"history must be a pynn.History, got {_checks.describe(history)}")
+        raise ArgumentTypeError(f"history must be a pynn.History, got {checks.describe(history)}")
     if history.epochs == 0:
         raise ArgumentError("history must have an epoch at least, got History(0 epochs)")
     parts = [("loss", history.loss, history.val_loss)]
@@ -118,8 +119,8 @@ def weights(
         OSError: The file cannot be written.
     """
     if not isinstance(model, Model):
-        raise ArgumentTypeError(f"model must be a pynn.Model, got {_checks.describe(model)}")
-    count = _checks.integer("count", count, least=1)
+        raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
+    count = checks.integer("count", count, least=1)
     matrix = model.parameters["dense1.weight"].copy()
     if not np.isfinite(matrix).all():
         raise DivergenceError("dense1.weight is not finite, so it has no colours; build it anew")
@@ -164,18 +165,18 @@ def worst_mistakes(
         OSError: The file cannot be written.
     """
     if not isinstance(model, Model):
-        raise ArgumentTypeError(f"model must be a pynn.Model, got {_checks.describe(model)}")
-    count = _checks.integer("count", count, least=1, most=400)
+        raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
+    count = checks.integer("count", count, least=1, most=400)
     loss = model._spec.loss
     if loss != "softmax_cross_entropy":
         raise ArgumentError(f"model must have softmax_cross_entropy, to be wrong; it has {loss}")
-    images = _checks.plain_array("images", images)
+    images = arrays.plain_array("images", images)
     if images.ndim != 3:
         raise ArgumentError(
             f"images must have shape (n, height, width), got {images.shape}; with images of 28 x 28"
             " that is images.reshape(-1, 28, 28)"
         )
-    truth = _checks.labels("labels", labels, len(images), model.outputs)
+    truth = arrays.labels("labels", labels, len(images), model.outputs)
     mistakes = _mistakes(model(images), truth)
     drawn = mistakes[:count]
     few = f"the {len(drawn)} worst of " if len(drawn) < len(mistakes) else ""
@@ -216,7 +217,7 @@ def _mistakes(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int32]) -> 
 
 def _counts(matrix: object) -> npt.NDArray[np.int64]:
     """The matrix of a confusion."""
-    array = _checks.plain_array("matrix", matrix)
+    array = arrays.plain_array("matrix", matrix)
     if array.dtype.kind not in "iu":
         raise ArgumentTypeError(f"matrix must be of integers, got dtype {array.dtype}")
     if array.ndim != 2 or array.shape[0] != array.shape[1] or array.size == 0:
@@ -231,7 +232,7 @@ def _names(labels: object, classes: int) -> list[str]:
     if labels is None:
         return [str(k) for k in range(classes)]
     if not isinstance(labels, (list, tuple, np.ndarray)):
-        raise ArgumentTypeError(f"labels must be a list of names, got {_checks.describe(labels)}")
+        raise ArgumentTypeError(f"labels must be a list of names, got {checks.describe(labels)}")
     if len(labels) != classes:
         raise ArgumentError(f"labels must be {classes}, one for each class, got {len(labels)}")
     return [str(label) for label in labels]
@@ -240,8 +241,8 @@ def _names(labels: object, classes: int) -> list[str]:
 def _shape(shape: object, inputs: int) -> tuple[int, int]:
     """Height and width of an image with as many pixels as there are inputs."""
     if not isinstance(shape, (tuple, list)) or len(shape) != 2:
-        raise ArgumentTypeError(f"shape must be (height, width), got {_checks.describe(shape)}")
-    height, width = (_checks.integer("shape", side, least=1) for side in shape)
+        raise ArgumentTypeError(f"shape must be (height, width), got {checks.describe(shape)}")
+    height, width = (checks.integer("shape", side, least=1) for side in shape)
     if height * width != inputs:
         raise ArgumentError(
             f"shape must be that of an image of {inputs} pixels, as the model has {inputs} inputs,"

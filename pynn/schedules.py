@@ -10,6 +10,6 @@ arguments, so that a run that is resumed, or continued by a second `fit`, goes o
 [0.001, 0.1, 0.1, 0.05, 0.0]
 """
 
-from pynn._schedules import Constant, Cosine, OneCycle, Schedule, StepDecay, WarmUp
+from pynn._training.schedules import Constant, Cosine, OneCycle, Schedule, StepDecay, WarmUp
 
 __all__ = ["Constant", "Cosine", "OneCycle", "Schedule", "StepDecay", "WarmUp"]

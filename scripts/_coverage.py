@@ -136,7 +136,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
             "from matplotlib.figure import Figure": FOR_TYPES,
         },
     },
-    "pynn/_history.py": {"": {"from matplotlib.figure import Figure": FOR_TYPES}},
+    "pynn/_training/history.py": {"": {"from matplotlib.figure import Figure": FOR_TYPES}},
     "pynn/plots.py": {"": {"from matplotlib.figure import Figure": FOR_TYPES}},
     "pynn/formats/_chain.py": {"": {"from pynn._model import Model": FOR_TYPES}},
     "pynn/formats/c.py": {"": {"from pynn._model import Model": FOR_TYPES}},
@@ -155,14 +155,14 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     "pynn/_builder.py": {
         "": {"from pynn._model import Model": FOR_TYPES},
     },
-    "pynn/_boundary.py": {
+    "pynn/_native/library.py": {
         "_blas_without_threads": {
             "os.environ[name] = wanted": NOT_BESIDE,
             "os.environ[name] = before": NOT_BESIDE,
             "os.environ.pop(name, None)": NOT_BESIDE,
         },
     },
-    "pynn/_forks.py": {
+    "pynn/_training/forks.py": {
         "": {"from pynn._model import Model": FOR_TYPES},
         "_after_in_child": {
             "_after_in_parent()": IN_CHILD,
@@ -172,7 +172,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     },
     "pynn/_model.py": {
         "": {
-            "from pynn._files import Saved": FOR_TYPES,
+            "from pynn._files.model_file import Saved": FOR_TYPES,
             "from pynn.formats.c import Footprint": FOR_TYPES,
         },
         "Model._forget_threads": {
@@ -182,23 +182,23 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
             "self._fit_lock = threading.RLock()": IN_CHILD,
         },
     },
-    "pynn/_training.py": {
+    "pynn/_training/trainer.py": {
         "": {"from pynn._model import Model": FOR_TYPES},
     },
     "pynn/datasets/_idx.py": {
         "read_idx": {
             "except MemoryError:": ELSEWHERE,
-            "name = _reading.shown(path)": ELSEWHERE,
+            "name = reading.shown(path)": ELSEWHERE,
             "there is no memory for its array": ELSEWHERE,
         },
         "_array": {"if header.dtype.itemsize > 1 and sys.byteorder": BIG_ENDIAN},
     },
-    "pynn/_safetensors.py": {
+    "pynn/_files/safetensors.py": {
         "Reader.__init__": {"nested too deeply": "the limit of JSON's items comes first here"},
         "_read_header": {"it became shorter while it was read": SHORTENED},
         "Reader.read_into": {
             "except FileFormatError as error:": SHORTENED,
-            "_reading.refuse(self.name, str(error))": SHORTENED,
+            "reading.refuse(self.name, str(error))": SHORTENED,
             'if sys.byteorder == "big":': BIG_ENDIAN,
             "array.byteswap(inplace=True)": BIG_ENDIAN,
         },

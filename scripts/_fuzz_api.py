@@ -23,13 +23,15 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import pynn
-from pynn import _boundary
+from pynn._native.data import Data
+from pynn._native.network import Network
+from pynn._native.workspace import Workspace
 
 CALLS = 30  # a sequence
 SEQUENCES = 20  # a round, after which memory is looked at
 HANGS = 300.0  # seconds for a round, which takes some seconds
 GROWTH = 16.0  # megabytes that memory may differ by between the middle and the end
-LEFT_OVER = (pynn.Model, _boundary.Network, _boundary.Workspace, _boundary.Data)
+LEFT_OVER = (pynn.Model, Network, Workspace, Data)
 
 
 def megabytes() -> float:

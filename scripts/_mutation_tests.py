@@ -72,15 +72,15 @@ COMMAND_LINE = (
 ELSEWHERE = {
     "pynn/__init__.py": ("api", *COMMAND_LINE, "typing"),
     "pynn/__main__.py": COMMAND_LINE,
-    "pynn/_atomic.py": ("crash",),
-    "pynn/_checks.py": COMMAND_LINE,
+    "pynn/_base/atomic.py": ("crash",),
+    "pynn/_base/checks.py": COMMAND_LINE,
     "pynn/_drawing.py": (*COMMAND_LINE, "predict_output"),
-    "pynn/_forks.py": ("processes", "threads"),
-    "pynn/_history.py": ("train_program",),
+    "pynn/_training/forks.py": ("processes", "threads"),
+    "pynn/_training/history.py": ("train_program",),
     "pynn/_inspect.py": COMMAND_LINE,
     "pynn/_model.py": ("processes", "threads", "train_program"),
-    "pynn/_threads.py": ("processes", "threads"),
-    "pynn/_training.py": ("interrupt_kill", "interrupt_program", "train_program"),
+    "pynn/_native/threads.py": ("processes", "threads"),
+    "pynn/_training/trainer.py": ("interrupt_kill", "interrupt_program", "train_program"),
     "pynn/datasets/_mnist.py": ("train_program", "predict_output"),
 }
 

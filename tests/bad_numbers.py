@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import pynn
-from pynn import _boundary
+from pynn._native import library
 
 Array = npt.NDArray[Any]
 
@@ -44,7 +44,7 @@ def examples(rng: np.random.Generator, density: float = 1.0) -> tuple[Array, Arr
 
 def order_of(epoch: int) -> list[int]:
     """In which order a model of seed 5 sees the examples in an epoch, counted from 1."""
-    return [int(row) for row in _boundary.permutation(5, FIRST_ORDER + epoch - 1, ROWS)]
+    return [int(row) for row in library.permutation(5, FIRST_ORDER + epoch - 1, ROWS)]
 
 
 def step_of(row: int, epoch: int = 1) -> int:

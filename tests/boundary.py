@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _boundary
+from pynn._native.data import Data
+from pynn._native.state import State, Update
+from pynn._native.workspace import Sums, Workspace
 
 
 def train(
-    workspace: _boundary.Workspace,
-    data: _boundary.Data,
+    workspace: Workspace,
+    data: Data,
     order: npt.NDArray[np.uint32] | None,
     batch_size: int,
     first: int,
@@ -20,11 +22,11 @@ def train(
     learning_rate: float,
     parameters: npt.NDArray[np.float32],
     *,
-    state: _boundary.State | None = None,
+    state: State | None = None,
     **options: Any,
-) -> _boundary.Sums:
+) -> Sums:
     """Steps of plain SGD, or of what the options say, with the same learning rate."""
     kind = options.pop("kind", "sgd")
-    update = _boundary.Update(kind, np.full(last - first, learning_rate), **options)
-    state = _boundary.State(0) if state is None else state
+    update = Update(kind, np.full(last - first, learning_rate), **options)
+    state = State(0) if state is None else state
     return workspace.train(data, order, batch_size, first, last, update, state, parameters)

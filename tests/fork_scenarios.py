@@ -20,7 +20,8 @@ import pytest
 from threaded_models import MINUTE, X, Y, build, fit, flat
 
 import pynn
-from pynn import _boundary, _forks
+from pynn._native.workspace import Workspace
+from pynn._training import forks
 
 # What a child does with its parent's model; the model need not be the same afterwards.
 USES: dict[str, Callable[[pynn.Model, Path], Any]] = {
@@ -119,7 +120,7 @@ def fork_in_the_middle_of_a_call(folder: Path) -> None:
     The call lasts so long that a fork that does not wait comes in the middle of it.
     """
     model, working, begun = trained(folder), [], threading.Event()
-    predict = _boundary.Workspace.predict
+    predict = Workspace.predict
 
     def slow(self: Any, *args: Any, **options: Any) -> None:
         working.append(self)
@@ -132,20 +133,20 @@ def fork_in_the_middle_of_a_call(folder: Path) -> None:
         assert not working
         model.evaluate(X, Y)
 
-    _boundary.Workspace.predict = slow  # type: ignore[method-assign]
+    Workspace.predict = slow  # type: ignore[method-assign]
     other = threading.Thread(target=model.predict, args=(X,))
     other.start()
     assert begun.wait(MINUTE)
     assert in_child(look) == 0
     other.join(MINUTE)
-    _boundary.Workspace.predict = predict  # type: ignore[method-assign]
+    Workspace.predict = predict  # type: ignore[method-assign]
     check_free(model)
 
 
 def fork_while_a_lock_is_held(folder: Path) -> None:
     """A fork does not wait for ever, and in the child the lock is a new one."""
     model, other = trained(folder), build(5)
-    _forks.PATIENCE = 0.05
+    forks.PATIENCE = 0.05
     held, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -173,17 +174,17 @@ def fork_within_a_call(folder: Path) -> None:
     def check() -> None:
         assert not others_can_take(model._lock)
 
-    evaluate = _boundary.Workspace.evaluate
+    evaluate = Workspace.evaluate
 
     def forking(self: Any, *args: Any) -> Any:
         sums = evaluate(self, *args)
-        _boundary.Workspace.evaluate = evaluate  # type: ignore[method-assign]
+        Workspace.evaluate = evaluate  # type: ignore[method-assign]
         check_uses(model, folder)
         assert in_child(check) == 0
         return sums
 
     expected = model.evaluate(X, Y)
-    _boundary.Workspace.evaluate = forking  # type: ignore[method-assign]
+    Workspace.evaluate = forking  # type: ignore[method-assign]
     assert model.evaluate(X, Y) == expected
     check_free(model)
 
@@ -321,8 +322,8 @@ class SlowModels(weakref.WeakValueDictionary[int, Any]):
 def fork_while_a_model_is_made(folder: Path) -> None:
     """Another thread is about to tell forks of its model: in the child models can be made."""
     model = trained(folder)
-    _forks.PATIENCE = 0.05
-    _forks._models = SlowModels(_forks._models)
+    forks.PATIENCE = 0.05
+    forks._models = SlowModels(forks._models)
     making = threading.Thread(target=build, args=(5,), name="slow", daemon=True)
     making.start()
     assert SlowModels.adding.wait(MINUTE)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import _training
+from pynn._training import trainer
 
 MINUTE = 60  # no test waits longer for what should come at once
 
@@ -66,13 +66,13 @@ def step_by_step(
 
 def run_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of steps is one step."""
-    monkeypatch.setattr(_training, "paced", step_by_step)
+    monkeypatch.setattr(trainer, "paced", step_by_step)
 
 
 def undisturbed_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, list[str]]:
     """What a run comes to that nothing stops, and the parameters before and after each step."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_training, "paced", step_by_step)
+        patch.setattr(trainer, "paced", step_by_step)
         model = build()
         states = [digest(model)]
         history = fit(model, on_progress=lambda _: states.append(digest(model)))

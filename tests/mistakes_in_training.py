@@ -10,7 +10,7 @@ import pytest
 from mistakes import TYPE, VALUE, Bench, Mistake, X, Y, fit
 
 import pynn
-from pynn import _threads
+from pynn._native.threads import set_default_num_threads
 
 
 def rate(value: Any) -> Callable[[Bench], object]:
@@ -29,7 +29,7 @@ def from_environment(value: str) -> Callable[[Bench], object]:
     def does(bench: Bench) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYNN_NUM_THREADS", value)
-            _threads.set_default_num_threads()
+            set_default_num_threads()
 
     return does
 

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import _boundary
+from pynn._native import workspace
+from pynn._native.library import ffi, lib
 
 MINUTE = 60  # no test waits longer for what should come at once
 PACKAGE = os.path.dirname(pynn.__file__)
@@ -130,7 +131,7 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        self._lib = _boundary.lib
+        self._lib = lib
         self.freed: dict[int, Any] = {}
         self.created = 0
         self.ended = False
@@ -160,7 +161,7 @@ class Watch:
         if self.ended:
             self._lib.pynn_workspace_destroy(handle)
             return
-        if handle == _boundary.ffi.NULL:
+        if handle == ffi.NULL:
             return
         if address(handle) in self.freed:
             self.wrong.append("a workspace is freed twice")
@@ -175,13 +176,13 @@ class Watch:
 
 def address(handle: Any) -> int:
     """Where a handle points to."""
-    return int(_boundary.ffi.cast("uintptr_t", handle))
+    return int(ffi.cast("uintptr_t", handle))
 
 
 def watched_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     """Takes the library's place; in the end, none of the workspaces was freed wrongly."""
     watch = Watch()
-    monkeypatch.setattr(_boundary, "lib", watch)
+    monkeypatch.setattr(workspace, "lib", watch)
     yield watch
     monkeypatch.undo()
     watch.free()

@@ -17,11 +17,14 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import _boundary, _errors, _threads, datasets
+from pynn import datasets
+from pynn._base import errors
+from pynn._native import library, threads
+from pynn._native.library import NotFinite, lib
 
 PACKAGE = Path(pynn.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-ERRORS = [error for error in vars(_errors).values() if inspect.isclass(error)]
+ERRORS = [error for error in vars(errors).values() if inspect.isclass(error)]
 
 
 def run_python(code: str, folder: Path) -> str:
@@ -33,7 +36,7 @@ def run_python(code: str, folder: Path) -> str:
 # ------------------------------------------------------------ names
 
 
-@pytest.mark.parametrize("module", [pynn, datasets, pynn.schedules, _errors])
+@pytest.mark.parametrize("module", [pynn, datasets, pynn.schedules, errors])
 def test_all_is_what_is_public(module: ModuleType) -> None:
     """Every name without an underscore that is no module is in __all__, and the other way round."""
     allowed = {"TYPE_CHECKING", "__version__"}  # the first is typing's, the second a custom
@@ -163,9 +166,9 @@ def test_public_function_is_typed(name: str) -> None:
 
 def test_error_tree_is_as_drawn() -> None:
     """The docstring's drawing has every error with its two parents, and no other."""
-    drawn = re.findall(r"── (\w+) +\((\w+)\) +\S", _errors.__doc__ or "")
+    drawn = re.findall(r"── (\w+) +\((\w+)\) +\S", errors.__doc__ or "")
     assert sorted((error.__name__, error.__bases__[1].__name__) for error in ERRORS[1:]) == drawn
-    assert re.search(r"^ *PynnError$", _errors.__doc__ or "", re.MULTILINE)
+    assert re.search(r"^ *PynnError$", errors.__doc__ or "", re.MULTILINE)
     assert ERRORS[0] is pynn.PynnError
     assert {error.__bases__[0] for error in ERRORS[1:]} == {pynn.PynnError}
     assert all(issubclass(error.__bases__[1], Exception) for error in ERRORS[1:])
@@ -192,10 +195,13 @@ def imports(source: Path) -> set[str]:
     return names
 
 
-def test_only_the_boundary_imports_the_extension() -> None:
-    """All calls of C are in one place."""
+def test_only_the_native_folder_calls_c() -> None:
+    """One module imports the extension, and only those beside it take it from there."""
     importers = [source.stem for source in SOURCES if "pynn._pynn" in imports(source)]
-    assert importers == ["_boundary", "_boundary_idx"]
+    assert importers == ["library"]
+    handles = {"pynn._native.library.ffi", "pynn._native.library.lib"}
+    folders = {source.parent.name for source in SOURCES if handles & imports(source)}
+    assert folders == {"_native"}
 
 
 @pytest.mark.parametrize(
@@ -204,7 +210,7 @@ def test_only_the_boundary_imports_the_extension() -> None:
         ("PYNN_OUT_OF_MEMORY", pynn.OutOfMemoryError, "out of memory"),
         ("PYNN_INVALID_ARGUMENT", pynn.ArgumentError, "invalid argument"),
         ("PYNN_SIZE_OVERFLOW", pynn.ArgumentError, "a size is too large"),
-        ("PYNN_NOT_FINITE", _boundary.NotFinite, "not finite"),
+        ("PYNN_NOT_FINITE", NotFinite, "not finite"),
         (2, pynn.PynnError, "unknown status"),
     ],
 )
@@ -212,11 +218,11 @@ def test_a_status_of_c_is_an_exception(
     status: str | int, error: type[Exception], message: str
 ) -> None:
     """Of its own kind, with C's words; also one that this Python does not know."""
-    value = status if isinstance(status, int) else getattr(_boundary.lib, status)
+    value = status if isinstance(status, int) else getattr(lib, status)
     with pytest.raises(error, match=message) as raised:
-        _boundary.check(value)
+        library.check(value)
     assert raised.type is error
-    _boundary.check(_boundary.lib.PYNN_OK)
+    library.check(lib.PYNN_OK)
 
 
 def test_equal_optimizers_are_one_key() -> None:
@@ -307,10 +313,10 @@ def test_build_info_tells_what_one_got() -> None:
 
 def test_build_info_says_why_so_many_threads() -> None:
     """After a call it is the call, whatever it was before."""
-    origin, before = _threads.get_origin(), pynn.get_num_threads()
+    origin, before = threads.get_origin(), pynn.get_num_threads()
     try:
         pynn.set_num_threads(3)
         info = pynn.build_info()
         assert (info["threads"], info["threads_from"]) == (3, "set_num_threads")
     finally:
-        _threads._set(before, origin)
+        threads._set(before, origin)

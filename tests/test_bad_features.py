@@ -30,7 +30,7 @@ from bad_numbers import (
 )
 
 import pynn
-from pynn import _training
+from pynn._training import trainer
 
 
 @pytest.mark.parametrize("cut", [step_by_step, all_at_once])
@@ -48,7 +48,7 @@ def test_bad_feature_is_found_in_the_step_that_sees_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The error names epoch, step, row, column and value, also where a sigmoid would hide it."""
-    monkeypatch.setattr(_training, "paced", cut)
+    monkeypatch.setattr(trainer, "paced", cut)
     density, width = PATHS[path]
     x, y = examples(rng, density)
     row = order_of(1)[place]
@@ -75,7 +75,7 @@ def test_activation_before_the_first_dense_layer_hides_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The step that sees the feature is refused; the model is that of the steps before it."""
-    monkeypatch.setattr(_training, "paced", cut)
+    monkeypatch.setattr(trainer, "paced", cut)
     x, y = examples(rng)
     model, other = first_activation(activation), first_activation(activation)
     row = order_of(1)[3 * BATCH]

@@ -24,7 +24,7 @@ needs_own_openblas = pytest.mark.skipif(
 
 
 def test_every_module_is_installed() -> None:
-    """pynn/meson.build lists the modules one by one; none is forgotten."""
+    """The modules of all folders, also of one that is new."""
     files = [path.relative_to(ROOT) for path in (ROOT / "pynn").rglob("*.py")]
     modules = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files]
     assert "pynn" in modules
@@ -69,6 +69,15 @@ def test_our_openblas_is_ours_alone(tmp_path: Path) -> None:
     others = [pool for pool in pools if pool not in ours]
     assert [pool["num_threads"] for pool in ours] == [1]
     assert all(pool["num_threads"] == 2 for pool in others)
+
+
+def test_no_bytecode_is_installed() -> None:
+    """pynn/meson.build installs all that is in a folder but what Python leaves there."""
+    text = (ROOT / "pynn/meson.build").read_text()
+    left_out = set(re.findall("'(.*)__pycache__'", text))
+    modules = (ROOT / "pynn").rglob("*.py")
+    folders = {module.parent.relative_to(ROOT / "pynn") for module in modules}
+    assert left_out == {"" if folder == Path() else f"{folder}/" for folder in folders}
 
 
 COUNT_THREADS = """

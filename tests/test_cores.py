@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pynn import _cores, _threads
-from pynn._cores import Cores, quota, usable
+from pynn._native import cores, threads
+from pynn._native.cores import Cores, quota, usable
 
 V1 = "/sys/fs/cgroup/cpu,cpuacct"
 V2 = "/sys/fs/cgroup"
@@ -251,7 +251,7 @@ def test_what_may_not_be_read(v2: Machine, monkeypatch: pytest.MonkeyPatch) -> N
 
     v2.write(f"{V2}/a/b/c/cpu.max", "200000 100000\n")
     assert v2.quota == 2
-    monkeypatch.setattr(_cores, "open", refuse, raising=False)
+    monkeypatch.setattr(cores, "open", refuse, raising=False)
     assert v2.quota is None
 
 
@@ -308,16 +308,16 @@ def test_fewest_counts(
 
 def test_quota_gives_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default is what was found; PYNN_NUM_THREADS and set_num_threads go before it."""
-    before, origin = _threads.get_num_threads(), _threads.get_origin()
-    monkeypatch.setattr(_cores, "usable", lambda: Cores(3, "quota"))
+    before, origin = threads.get_num_threads(), threads.get_origin()
+    monkeypatch.setattr(cores, "usable", lambda: Cores(3, "quota"))
     monkeypatch.delenv("PYNN_NUM_THREADS", raising=False)
     try:
-        _threads.set_default_num_threads()
-        assert (_threads.get_num_threads(), _threads.get_origin()) == (3, "quota")
+        threads.set_default_num_threads()
+        assert (threads.get_num_threads(), threads.get_origin()) == (3, "quota")
         monkeypatch.setenv("PYNN_NUM_THREADS", "5")
-        _threads.set_default_num_threads()
-        assert (_threads.get_num_threads(), _threads.get_origin()) == (5, "PYNN_NUM_THREADS")
-        _threads.set_num_threads(2)
-        assert (_threads.get_num_threads(), _threads.get_origin()) == (2, "set_num_threads")
+        threads.set_default_num_threads()
+        assert (threads.get_num_threads(), threads.get_origin()) == (5, "PYNN_NUM_THREADS")
+        threads.set_num_threads(2)
+        assert (threads.get_num_threads(), threads.get_origin()) == (2, "set_num_threads")
     finally:
-        _threads._set(before, origin)
+        threads._set(before, origin)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import _checks
+from pynn._base import checks
 
 X = np.random.default_rng(5).normal(size=(9, 3)).astype(np.float32)
 Y = np.arange(9) % 2
@@ -44,7 +44,7 @@ class Loud:
 )
 def test_any_value_can_be_described(value: object, words: str) -> None:
     """In words for an error, on one line."""
-    described = _checks.describe(value)
+    described = checks.describe(value)
     assert described.startswith(words)
     assert described.isprintable()
     assert len(described) < 80

@@ -26,7 +26,8 @@ from bad_numbers import (
 )
 
 import pynn
-from pynn import _boundary, _training
+from pynn._native.data import Data
+from pynn._training import trainer
 
 
 def diverging_step(width: int, x: Array, y: Array, rate: float) -> tuple[int, int]:
@@ -38,7 +39,7 @@ def diverging_step(width: int, x: Array, y: Array, rate: float) -> tuple[int, in
         seen.append((now.epoch, now.step))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_training, "paced", step_by_step)
+        patch.setattr(trainer, "paced", step_by_step)
         with pytest.raises(pynn.DivergenceError):
             fit(
                 build(width),
@@ -52,7 +53,7 @@ def diverging_step(width: int, x: Array, y: Array, rate: float) -> tuple[int, in
     return (epoch, step + 1) if step < STEPS else (epoch + 1, 1)
 
 
-@pytest.mark.parametrize("cut", [step_by_step, all_at_once, _training.paced])
+@pytest.mark.parametrize("cut", [step_by_step, all_at_once, trainer.paced])
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("rate", [1e3, 1e8, 1e15, 1e30, 3e38])
 def test_high_rate_is_told_where_it_shows(
@@ -63,7 +64,7 @@ def test_high_rate_is_told_where_it_shows(
     x, y = examples(rng, density)
     x *= 1000
     epoch, step = diverging_step(width, x, y, rate)
-    monkeypatch.setattr(_training, "paced", cut)
+    monkeypatch.setattr(trainer, "paced", cut)
     message = refused(
         DIVERGED,
         lambda: fit(build(width), x, y, epochs=40, optimizer=pynn.SGD(learning_rate=rate)),
@@ -186,7 +187,7 @@ def test_ctrl_c_while_the_fault_is_looked_for_leaves_good_parameters(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(_boundary.Data, "find_not_finite", press)
+        patch.setattr(Data, "find_not_finite", press)
         fit(model, x, y, on_epoch=spoil, checkpoint=path)
     assert_same(model, pynn.load(path))
     assert all(np.isfinite(array).all() for array in model.parameters.values())
@@ -248,7 +249,7 @@ def test_best_parameters_are_looked_at_when_they_are_kept(
     model = build()
     evaluate = model._evaluate
 
-    def spoil(data: _boundary.Data) -> pynn.Evaluation:
+    def spoil(data: Data) -> pynn.Evaluation:
         figures = evaluate(data)
         model.parameters["dense1.weight"][0, 0] = np.nan
         return figures

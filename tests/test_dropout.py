@@ -12,9 +12,13 @@ from boundary import train
 from reference import Reference
 
 import pynn
-from pynn import _boundary
+from pynn._native.data import Data
+from pynn._native.library import ffi, lib
+from pynn._native.network import Layer, Network
+from pynn._native.state import State
+from pynn._native.workspace import Workspace
 
-ffi, lib = _boundary.ffi, _boundary.lib
+ffi, lib = ffi, lib
 SEED = 2**63 + 12345
 
 
@@ -77,24 +81,24 @@ def test_gradient_with_dropped_values(layers: list[int | str], rows: int) -> Non
     """A step at rate 1 is the reference's gradient with the same factors."""
     inputs = 150
     specs = [
-        _boundary.Layer("dense", layer, "he")
+        Layer("dense", layer, "he")
         if isinstance(layer, int)
-        else _boundary.Layer(
+        else Layer(
             layer,  # type: ignore[arg-type]
             slope=0.0625 if layer == "leaky_relu" else 0.0,
             rate=0.4 if layer == "dropout" else 0.0,
         )
         for layer in layers
     ]
-    network = _boundary.Network(inputs, specs, "softmax_cross_entropy")
+    network = Network(inputs, specs, "softmax_cross_entropy")
     reference = Reference(inputs, layers)
     rng = np.random.default_rng(3)
     x = rng.normal(size=(rows, inputs)).astype(np.float32)
     labels = rng.integers(0, 3, rows, np.int32)
     before = reference.draw_parameters(rng)
-    parameters, state = before.copy(), _boundary.State(SEED, 11)
-    workspace = _boundary.Workspace(network, rows)
-    data = _boundary.Data(x, labels)
+    parameters, state = before.copy(), State(SEED, 11)
+    workspace = Workspace(network, rows)
+    data = Data(x, labels)
     sums = train(workspace, data, None, rows, 0, 1, 1.0, parameters, state=state)
     assert state.step == 12
 

@@ -18,7 +18,7 @@ import pytest
 from random_networks import ACTIVATIONS, LOSSES, kinds_in, random_inputs, random_network
 
 import pynn
-from pynn._boundary import Layer
+from pynn._native.network import Layer
 from pynn.formats import _c_files, _c_layers
 from pynn.formats.c import Footprint
 

@@ -12,7 +12,7 @@ import pytest
 from random_networks import ACTIVATIONS, LOSSES, kinds_in, random_inputs, random_network
 
 import pynn
-from pynn._boundary import Layer
+from pynn._native.network import Layer
 from pynn.formats import onnx as exporter
 
 onnx: Any = pytest.importorskip("onnx")

@@ -13,7 +13,9 @@ import pytest
 from pattern_models import Examples, assert_same_parameters, build, flat
 
 import pynn
-from pynn import _boundary, _model, _training
+from pynn import _model
+from pynn._native import library
+from pynn._training import trainer
 
 
 def test_training_learns(examples: Examples) -> None:
@@ -55,7 +57,7 @@ def test_one_epoch_is_plain_sgd(batch_size: int, examples: Examples) -> None:
     history = model.fit(
         images, labels, epochs=1, batch_size=batch_size, optimizer=pynn.SGD(learning_rate=0.05)
     )
-    order = _boundary.permutation(5, 1 << 32, 300)
+    order = library.permutation(5, 1 << 32, 300)
     assert sorted(order) == list(range(300))
     assert order.tolist() != sorted(order)
     losses, correct = 0.0, 0
@@ -191,7 +193,7 @@ def test_cuts_change_no_bit(
         return paced(first, total, grain)
 
     monkeypatch.setattr(_model, "paced", cut)
-    monkeypatch.setattr(_training, "paced", cut)
+    monkeypatch.setattr(trainer, "paced", cut)
     assert figures(build()) == expected
     assert set(calls) == {(53, 1), (900, 256)}
 
@@ -206,7 +208,7 @@ def test_runs_cover_all_once(
     clock = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     runs = []
-    for run in _training.paced(0, total, grain):
+    for run in trainer.paced(0, total, grain):
         runs.append(run)
         clock[0] += pause
     assert [first for first, _ in runs] == [0, *(last for _, last in runs)][: len(runs)]

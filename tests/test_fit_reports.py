@@ -11,7 +11,7 @@ import pytest
 from pattern_models import Examples, assert_same_parameters, build
 
 import pynn
-from pynn import _training
+from pynn._training import trainer
 
 
 def halves(examples: Examples) -> tuple[Examples, Examples]:
@@ -45,8 +45,8 @@ def test_seconds_are_those_of_the_steps(
     """By a clock that goes on by a second each time it is looked at: once a step, and between."""
     ticks = itertools.count()
     clock = SimpleNamespace(perf_counter=lambda: float(next(ticks)))
-    monkeypatch.setattr(_training, "time", clock)
-    monkeypatch.setattr(_training, "paced", lambda first, total: itertools.pairwise(range(4)))
+    monkeypatch.setattr(trainer, "time", clock)
+    monkeypatch.setattr(trainer, "paced", lambda first, total: itertools.pairwise(range(4)))
     history = build().fit(*examples, epochs=2, batch_size=100)
     assert history.seconds == [3.0, 3.0]
 

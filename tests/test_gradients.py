@@ -12,7 +12,9 @@ import pytest
 from boundary import train
 from reference import ACTIVATIONS, SLOPE, Reference, as_floats, sgd
 
-from pynn import _boundary
+from pynn._native.data import Data
+from pynn._native.network import Layer, Network
+from pynn._native.workspace import Workspace
 
 # A float32 is rounded by up to 6e-8 of itself. Over sums of a hundred terms and three layers that
 # becomes 1e-7 of a tensor's norm, typically, and 1.5e-6 in the worst, where terms cancel.
@@ -24,28 +26,28 @@ KINK_DISTANCE = 1e-5
 class Example(NamedTuple):
     """A network in C and its reference, parameters, and rows to compute on."""
 
-    network: _boundary.Network
+    network: Network
     reference: Reference
     parameters: npt.NDArray[np.float32]
     features: npt.NDArray[Any]  # (n, I), uint8 or float32
     labels: npt.NDArray[np.int32]
 
     @property
-    def data(self) -> _boundary.Data:
+    def data(self) -> Data:
         """The features and labels, for C."""
-        return _boundary.Data(self.features, self.labels)
+        return Data(self.features, self.labels)
 
 
-def make_network(inputs: int, layers: Sequence[int | str]) -> _boundary.Network:
+def make_network(inputs: int, layers: Sequence[int | str]) -> Network:
     """The network in C for a list of layers as the reference takes them."""
     specs = []
     for layer in layers:
         if isinstance(layer, int):
-            specs.append(_boundary.Layer("dense", layer, "he"))
+            specs.append(Layer("dense", layer, "he"))
         else:
             slope = SLOPE if layer == "leaky_relu" else 0.0
-            specs.append(_boundary.Layer(layer, slope=slope))  # type: ignore[arg-type]
-    return _boundary.Network(inputs, specs, "softmax_cross_entropy")
+            specs.append(Layer(layer, slope=slope))  # type: ignore[arg-type]
+    return Network(inputs, specs, "softmax_cross_entropy")
 
 
 def draw_example(
@@ -83,7 +85,7 @@ def assert_gradient_is_reference(
     example: Example, rows: npt.NDArray[np.uint32] | None, count: int
 ) -> None:
     """Gradient, loss and correct answers over some rows are the reference's."""
-    workspace = _boundary.Workspace(example.network, count)
+    workspace = Workspace(example.network, count)
     gradients, sums = workspace.gradient(example.data, rows, count, example.parameters)
     chosen = np.arange(count) if rows is None else rows
     x, labels = as_floats(example.features)[chosen], example.labels[chosen]
@@ -161,8 +163,8 @@ def test_gradient_by_hand() -> None:
     network = make_network(2, [2])
     parameters = np.array([1, 0, 0, 0.5, 0, 0], np.float32)
     x = np.array([[1, 2], [np.log(3), 0]], np.float32)
-    data = _boundary.Data(x, np.array([0, 1], np.int32))
-    gradients, sums = _boundary.Workspace(network, 2).gradient(data, None, 2, parameters)
+    data = Data(x, np.array([0, 1], np.int32))
+    gradients, sums = Workspace(network, 2).gradient(data, None, 2, parameters)
     expected = [0.161979608, -0.161979608, -0.5, 0.5, 0.125, -0.125]
     np.testing.assert_allclose(gradients, expected, rtol=0, atol=2e-7)
     assert sums.loss == pytest.approx(np.log(8), abs=5e-7)
@@ -174,8 +176,8 @@ def test_sgd_step_by_hand() -> None:
     network = make_network(2, [2])
     parameters = np.array([1, 0, 0, 0.5, 0, 0], np.float32)
     x = np.array([[1, 2], [np.log(3), 0]], np.float32)
-    data = _boundary.Data(x, np.array([0, 1], np.int32))
-    sums = train(_boundary.Workspace(network, 2), data, None, 2, 0, 1, 0.5, parameters)
+    data = Data(x, np.array([0, 1], np.int32))
+    sums = train(Workspace(network, 2), data, None, 2, 0, 1, 0.5, parameters)
     expected = [0.919010196, 0.080989804, 0.25, 0.25, -0.0625, 0.0625]
     np.testing.assert_allclose(parameters, expected, rtol=0, atol=2e-7)
     assert sums.loss == pytest.approx(np.log(8), abs=5e-7)
@@ -203,8 +205,8 @@ def test_extreme_logits(logits: tuple[float, ...], label: int) -> None:
     network, reference = make_network(1, [3]), Reference(1, [3])
     parameters = np.array([*logits, 0, 0, 0], np.float32)
     x, labels = np.ones((1, 1), np.float32), np.array([label], np.int32)
-    workspace = _boundary.Workspace(network, 1)
-    data = _boundary.Data(x, labels)
+    workspace = Workspace(network, 1)
+    data = Data(x, labels)
     gradients, sums = workspace.gradient(data, None, 1, parameters)
     wide = parameters.astype(np.float64)
     expected = reference.gradient(wide, x.astype(np.float64), labels)
@@ -218,7 +220,7 @@ def test_extreme_logits(logits: tuple[float, ...], label: int) -> None:
 def test_one_class_has_no_gradient() -> None:
     """With a single class softmax is 1: no loss, no gradient, every answer right."""
     example = draw_example(3, [4, "tanh", 1], 7)
-    workspace = _boundary.Workspace(example.network, 7)
+    workspace = Workspace(example.network, 7)
     gradients, sums = workspace.gradient(example.data, None, 7, example.parameters)
     assert not gradients.any()
     assert sums == (0.0, 7, 7)
@@ -229,8 +231,8 @@ def test_saturated_activations_stay_finite() -> None:
     for activation in ("sigmoid", "tanh"):
         network = make_network(1, [2, activation, 3])
         parameters = np.array([1e4, -1e4, 0, 0, 1, 2, 3, 4, 5, 6, 0, 0, 0], np.float32)
-        data = _boundary.Data(np.ones((1, 1), np.float32), np.zeros(1, np.int32))
-        gradients, sums = _boundary.Workspace(network, 1).gradient(data, None, 1, parameters)
+        data = Data(np.ones((1, 1), np.float32), np.zeros(1, np.int32))
+        gradients, sums = Workspace(network, 1).gradient(data, None, 1, parameters)
         assert np.isfinite(gradients).all()
         assert np.isfinite(sums.loss)
         assert not gradients[:4].any()
@@ -241,8 +243,8 @@ def test_relu_has_no_gradient_at_zero() -> None:
     """At its kink ReLU has slope 0, as everywhere in the field."""
     network = make_network(1, [1, "relu", 2])
     parameters = np.array([0, 0, 1, -1, 0, 0], np.float32)
-    data = _boundary.Data(np.ones((1, 1), np.float32), np.zeros(1, np.int32))
-    gradients, _ = _boundary.Workspace(network, 1).gradient(data, None, 1, parameters)
+    data = Data(np.ones((1, 1), np.float32), np.zeros(1, np.int32))
+    gradients, _ = Workspace(network, 1).gradient(data, None, 1, parameters)
     np.testing.assert_array_equal(gradients, [0, 0, 0, 0, -0.5, 0.5])
 
 
@@ -250,20 +252,18 @@ def test_uint8_is_read_as_fractions() -> None:
     """Bytes give the gradient that float32 features of value / 255 give."""
     example = draw_example(17, [10, "sigmoid", 3], 20, "uint8")
     fractions = (example.features / 255.0).astype(np.float32)
-    workspace = _boundary.Workspace(example.network, 20)
+    workspace = Workspace(example.network, 20)
     bytes_, _ = workspace.gradient(example.data, None, 20, example.parameters)
-    floats, _ = workspace.gradient(
-        _boundary.Data(fractions, example.labels), None, 20, example.parameters
-    )
+    floats, _ = workspace.gradient(Data(fractions, example.labels), None, 20, example.parameters)
     np.testing.assert_allclose(bytes_, floats, rtol=0, atol=1e-6 * np.linalg.norm(floats))
 
 
 def test_gradient_depends_on_its_arguments_alone() -> None:
     """Earlier batches, room to spare and how rows are named leave no trace in the bits."""
     example = draw_example(17, [64, "relu", 10, "tanh", 3], 64, seed=5)
-    exact = _boundary.Workspace(example.network, 7)
+    exact = Workspace(example.network, 7)
     first, first_sums = exact.gradient(example.data, None, 7, example.parameters)
-    roomy = _boundary.Workspace(example.network, 64)
+    roomy = Workspace(example.network, 64)
     roomy.gradient(example.data, None, 64, example.parameters)
     for rows in (None, np.arange(7, dtype=np.uint32)):
         again, sums = roomy.gradient(example.data, rows, 7, example.parameters)
@@ -279,7 +279,7 @@ def test_epoch_is_reference_training(batch_size: int, dtype: str) -> None:
     order = np.random.default_rng(7).permutation(21).astype(np.uint32)
     steps = -(-21 // batch_size)
     parameters = example.parameters.copy()
-    workspace = _boundary.Workspace(example.network, batch_size)
+    workspace = Workspace(example.network, batch_size)
     sums = train(workspace, example.data, order, batch_size, 0, steps, 0.1, parameters)
     start = example.parameters.astype(np.float64)
     expected = list(
@@ -302,7 +302,7 @@ def test_last_partial_batch_is_a_mean_over_its_rows() -> None:
     """Step 2 of ten rows in batches of four moves the parameters by the gradient of two rows."""
     example = draw_example(10, [17, "relu", 3], 10, seed=8)
     order = np.random.default_rng(9).permutation(10).astype(np.uint32)
-    workspace = _boundary.Workspace(example.network, 4)
+    workspace = Workspace(example.network, 4)
     gradients, gradient_sums = workspace.gradient(example.data, order[8:], 2, example.parameters)
     parameters = example.parameters.copy()
     sums = train(workspace, example.data, order, 4, 2, 3, 0.25, parameters)
@@ -317,7 +317,7 @@ def test_many_steps_are_step_by_step() -> None:
     """One call for an epoch, a call a step, and a cut in between give the same bits and sums."""
     example = draw_example(17, [64, "relu", 10, "tanh", 3], 50, "uint8", seed=10)
     order = np.random.default_rng(11).permutation(50).astype(np.uint32)
-    workspace = _boundary.Workspace(example.network, 8)
+    workspace = Workspace(example.network, 8)
     results = []
     for cuts in ([0, 7], [0, 1, 2, 3, 4, 5, 6, 7], [0, 3, 3, 7]):
         parameters = example.parameters.copy()
@@ -338,7 +338,7 @@ def test_many_steps_are_step_by_step() -> None:
 def test_order_none_is_ascending() -> None:
     """Without an order rows are taken as they come."""
     example = draw_example(10, [17, "relu", 3], 10, seed=12)
-    workspace = _boundary.Workspace(example.network, 4)
+    workspace = Workspace(example.network, 4)
     plain, ordered = example.parameters.copy(), example.parameters.copy()
     plain_sums = train(workspace, example.data, None, 4, 0, 3, 0.1, plain)
     order = np.arange(10, dtype=np.uint32)
@@ -351,7 +351,7 @@ def test_order_none_is_ascending() -> None:
 def test_evaluate_and_predict(max_batch: int, dtype: str) -> None:
     """Losses, answers, logits and probabilities of rows 3 to 31, in parts of any size."""
     example = draw_example(10, [17, "relu", 10], 33, dtype, seed=13)
-    workspace = _boundary.Workspace(example.network, max_batch)
+    workspace = Workspace(example.network, max_batch)
     parameters = example.parameters.astype(np.float64)
     x, labels = as_floats(example.features)[3:31], example.labels[3:31]
     logits = example.reference.forward(parameters, x)[-1]
@@ -371,9 +371,9 @@ def test_evaluate_and_predict(max_batch: int, dtype: str) -> None:
 def test_bias_gradient_of_a_huge_batch(outputs: int) -> None:
     """The mean of so many equal values: as floats added one by one it would be off by 1e-3."""
     rows = 1 << 17
-    network = _boundary.Network(1, [_boundary.Layer("dense", outputs, "he")], "mean_squared_error")
+    network = Network(1, [Layer("dense", outputs, "he")], "mean_squared_error")
     targets = np.full((rows, outputs), -0.05, np.float32)
-    data = _boundary.Data(np.zeros((rows, 1), np.float32), targets)
-    workspace = _boundary.Workspace(network, rows)
+    data = Data(np.zeros((rows, 1), np.float32), targets)
+    workspace = Workspace(network, rows)
     gradients, _ = workspace.gradient(data, None, rows, network.new_parameters())
     np.testing.assert_allclose(gradients[outputs:], 0.1 / outputs, rtol=256 * 2**-24)

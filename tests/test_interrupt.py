@@ -32,7 +32,8 @@ from interrupted import (
 )
 
 import pynn
-from pynn import _boundary, _training
+from pynn._native.workspace import Workspace
+from pynn._training import trainer
 
 pytestmark = pytest.mark.usefixtures("threads_as_before", "ctrl_c", "unflushed")
 
@@ -93,8 +94,8 @@ def test_stopped_after_any_epoch_a_run_goes_on(
 
 
 PLACES: dict[str, tuple[object, str, int]] = {  # and how often it is called, at least
-    "steps": (_boundary.Workspace, "train", EPOCHS * STEPS),
-    "validation": (_boundary.Workspace, "evaluate", EPOCHS),
+    "steps": (Workspace, "train", EPOCHS * STEPS),
+    "validation": (Workspace, "evaluate", EPOCHS),
     "saving": (pynn.Model, "_save", 1 + EPOCHS),
     "flushing": (os, "fsync", 1 + EPOCHS),
     "renaming": (os, "replace", 1 + EPOCHS),
@@ -178,7 +179,7 @@ class Line:
 def lines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """`every`, and how many lines of Python a whole run of it takes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_training, "paced", step_by_step)
+        patch.setattr(trainer, "paced", step_by_step)
         path = tmp_path_factory.mktemp("lines") / "run"
         fit(build(), checkpoint=path, every=request.param)  # imports what is imported late
         path.unlink()

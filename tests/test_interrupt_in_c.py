@@ -28,7 +28,9 @@ from interrupted import (
 )
 
 import pynn
-from pynn import _boundary, _model, _training
+from pynn import _model
+from pynn._native.workspace import Workspace
+from pynn._training import trainer
 
 pytestmark = pytest.mark.usefixtures("threads_as_before", "ctrl_c", "unflushed")
 
@@ -41,7 +43,7 @@ def pressing_in_c(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> list
     When that call returns, the signal has arrived; the list has an entry for each call begun.
     """
     begun: list[Any] = []
-    original = getattr(_boundary.Workspace, name)
+    original = getattr(Workspace, name)
     working, sent = threading.Event(), threading.Event()
 
     def press() -> None:
@@ -59,7 +61,7 @@ def pressing_in_c(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> list
             assert sent.wait(MINUTE)
         return result
 
-    monkeypatch.setattr(_boundary.Workspace, name, method)
+    monkeypatch.setattr(Workspace, name, method)
     return begun
 
 
@@ -120,7 +122,7 @@ def test_a_run_is_short(cost: float, grain: int, monkeypatch: pytest.MonkeyPatch
     clock = 0.0
     monkeypatch.setattr(time, "perf_counter", lambda: clock)
     longest = 0.0
-    for first, last in _training.paced(0, 10_000_000 if cost < 1e-3 else 10_000, grain):
+    for first, last in trainer.paced(0, 10_000_000 if cost < 1e-3 else 10_000, grain):
         clock += (last - first) * cost
         longest = max(longest, (last - first) * cost)
     assert longest <= max(0.05, grain * cost) * 1.001

@@ -11,7 +11,9 @@ import pytest
 from reference import SMOOTHING, Reference
 
 import pynn
-from pynn import _boundary
+from pynn._native.data import Data
+from pynn._native.network import Layer, Network
+from pynn._native.workspace import Workspace
 
 ROWS, INPUTS = 45, 9  # rows in several blocks
 NAMES = ("smoothed_cross_entropy", "mean_squared_error", "binary_cross_entropy")
@@ -19,17 +21,15 @@ NAMES = ("smoothed_cross_entropy", "mean_squared_error", "binary_cross_entropy")
 
 def make(
     loss: str, layers: list[int | str], seed: int = 0
-) -> tuple[_boundary.Network, Reference, Any, Any, Any]:
+) -> tuple[Network, Reference, Any, Any, Any]:
     """A network and its reference; parameters, features and answers."""
     specs = [
-        _boundary.Layer("dense", layer, "xavier")
-        if isinstance(layer, int)
-        else _boundary.Layer(layer)  # type: ignore[arg-type]
+        Layer("dense", layer, "xavier") if isinstance(layer, int) else Layer(layer)  # type: ignore[arg-type]
         for layer in layers
     ]
     smoothing = SMOOTHING if loss == "smoothed_cross_entropy" else 0.0
     kind: Any = "softmax_cross_entropy" if smoothing else loss
-    network = _boundary.Network(INPUTS, specs, kind, smoothing)
+    network = Network(INPUTS, specs, kind, smoothing)
     reference = Reference(INPUTS, layers, loss)
     rng = np.random.default_rng(seed)
     parameters = reference.draw_parameters(rng)
@@ -52,8 +52,8 @@ def test_gradient_and_sums(loss: str, layers: list[int | str], weighted: bool) -
     if weighted:
         weights = np.random.default_rng(5).random(ROWS).astype(np.float32) * 3
         weights[7] = 0
-    data = _boundary.Data(x, answers, weights)
-    gradients, sums = _boundary.Workspace(network, ROWS).gradient(data, None, ROWS, parameters)
+    data = Data(x, answers, weights)
+    gradients, sums = Workspace(network, ROWS).gradient(data, None, ROWS, parameters)
     wide, inputs = parameters.astype(np.float64), x.astype(np.float64)
     expected = reference.gradient(
         wide, inputs, answers, weights=None if weights is None else weights.astype(np.float64)
@@ -107,22 +107,20 @@ def test_binary_cross_entropy_by_hand(
     logit: float, target: float, loss: float, gradient: float
 ) -> None:
     """-t log s(z) - (1 - t) log(1 - s(z)) and s(z) - t, where nothing overflows or is lost."""
-    network = _boundary.Network(1, [_boundary.Layer("dense", 1, "he")], "binary_cross_entropy")
-    data = _boundary.Data(np.zeros((1, 1), np.float32), np.array([[target]], np.float32))
+    network = Network(1, [Layer("dense", 1, "he")], "binary_cross_entropy")
+    data = Data(np.zeros((1, 1), np.float32), np.array([[target]], np.float32))
     parameters = np.array([0.0, logit], np.float32)
-    gradients, sums = _boundary.Workspace(network, 1).gradient(data, None, 1, parameters)
+    gradients, sums = Workspace(network, 1).gradient(data, None, 1, parameters)
     assert sums.loss == pytest.approx(loss, rel=1e-6)
     assert gradients[1] == pytest.approx(gradient, rel=1e-6)
 
 
 def test_smoothing_of_a_sure_answer() -> None:
     """Logits (1e4, 0), label 0, a share 0.5: the loss is half of half of 1e4, the slope 1/4."""
-    network = _boundary.Network(
-        1, [_boundary.Layer("dense", 2, "he")], "softmax_cross_entropy", 0.5
-    )
-    data = _boundary.Data(np.zeros((1, 1), np.float32), np.zeros(1, np.int32))
+    network = Network(1, [Layer("dense", 2, "he")], "softmax_cross_entropy", 0.5)
+    data = Data(np.zeros((1, 1), np.float32), np.zeros(1, np.int32))
     parameters = np.array([0, 0, 1e4, 0], np.float32)
-    gradients, sums = _boundary.Workspace(network, 1).gradient(data, None, 1, parameters)
+    gradients, sums = Workspace(network, 1).gradient(data, None, 1, parameters)
     assert sums.loss == pytest.approx(2500.0)
     np.testing.assert_allclose(gradients[2:], [0.25, -0.25], rtol=1e-6)
 

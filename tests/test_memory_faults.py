@@ -20,7 +20,11 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import _boundary
+from pynn._native import library, threads
+from pynn._native.library import ffi, lib
+from pynn._native.network import Layer, Network
+from pynn._native.state import State
+from pynn._native.workspace import Workspace
 
 # 100 rows in batches of 40: several tasks a step, for the team's threads; a smaller one at the end.
 X = np.random.default_rng(5).integers(0, 256, (100, 20), np.uint8)
@@ -41,7 +45,6 @@ class Ledger:
             ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)(self._allocate),
             ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(self._release),
         )
-        ffi = _boundary.ffi
         allocate, release = (
             ctypes.cast(function, ctypes.c_void_p).value for function in self._functions
         )
@@ -80,12 +83,12 @@ class Ledger:
 def ledger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """Takes the place of malloc(), also for a team of threads that is this test's own."""
     ledger = Ledger()
-    monkeypatch.setattr(_boundary, "_allocator", ledger.pointer)
-    team = _boundary._create_team(1)
-    monkeypatch.setattr(_boundary, "_team", team)
+    monkeypatch.setattr(library, "allocator", ledger.pointer)
+    team = threads.create_team(1)
+    monkeypatch.setattr(threads, "team", team)
     yield ledger
     gc.collect()
-    _boundary.lib.pynn_team_destroy(team)
+    lib.pynn_team_destroy(team)
     assert not ledger.held, "some memory was not released"
     assert not ledger.wrong_releases
 
@@ -197,9 +200,9 @@ def test_refused_request_during_fit_with_checkpoint(
 
 def test_workspace_says_what_it_holds(ledger: Ledger) -> None:
     """Its bytes are those that it asked for, but for what alignment takes of its two blocks."""
-    network = _boundary.Network(5, [_boundary.Layer("dense", 3, "he")], "softmax_cross_entropy")
+    network = Network(5, [Layer("dense", 3, "he")], "softmax_cross_entropy")
     before = set(ledger.held)
-    workspace = _boundary.Workspace(network, 50)
+    workspace = Workspace(network, 50)
     asked = sum(len(ledger.held[address]) for address in ledger.held.keys() - before)
     assert asked - 2 * 128 <= workspace.nbytes <= asked
     workspace.close()
@@ -227,7 +230,7 @@ def test_workspace_is_complete_before_training(ledger: Ledger) -> None:
 
 def test_no_memory_for_moments() -> None:
     """It is an error of ours, and the state is as it was."""
-    state = _boundary.State(0, 5)
+    state = State(0, 5)
     with pytest.raises(pynn.OutOfMemoryError, match="for the optimizer's"):
         state.prepare("adam", 3, 2**60)
     assert (state.step, state.kind, state.moments) == (5, None, [])
@@ -237,5 +240,5 @@ def test_refused_team(ledger: Ledger) -> None:
     """A team that there is no memory for is a MemoryError, too."""
     ledger.refuse(range(1))
     with pytest.raises(MemoryError, match="out of memory"):
-        _boundary._create_team(2)
+        threads.create_team(2)
     assert len(ledger.held) == 1

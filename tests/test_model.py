@@ -16,7 +16,8 @@ import pytest
 from reference import normal
 
 import pynn
-from pynn import _boundary, _checks
+from pynn._base import arrays
+from pynn._native.workspace import Workspace
 
 Floats = npt.NDArray[np.float64]
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
@@ -175,10 +176,10 @@ def test_unaligned_floats_are_copied_for_c() -> None:
     x[:, ::9] = np.random.default_rng(9).normal(size=(90, 4))
     y, odd = np.arange(90) % 4, unaligned(x)
     assert not odd.flags.aligned
-    lent = _checks.features("features", odd, 30)
+    lent = arrays.features("features", odd, 30)
     assert lent.ctypes.data % 4 == 0
     np.testing.assert_array_equal(lent, x)
-    assert _checks.features("features", x, 30) is x
+    assert arrays.features("features", x, 30) is x
     chain = pynn.Builder().input(30).dense(64).relu().dense(4).softmax_cross_entropy()
     model, other = chain.build(), chain.build()
     model.fit(odd, y, epochs=2, batch_size=32)
@@ -398,21 +399,21 @@ def test_memory_that_is_free_is_not_used(closing: bool, monkeypatch: pytest.Monk
     """Ctrl-C just when a workspace was freed, by close() or for a larger one, leaves none there."""
     model = build()
     expected = model(X[:1])
-    freed: list[_boundary.Workspace] = []
-    free, predict = _boundary.Workspace.close, _boundary.Workspace.predict
+    freed: list[Workspace] = []
+    free, predict = Workspace.close, Workspace.predict
 
-    def pressed(workspace: _boundary.Workspace) -> None:
+    def pressed(workspace: Workspace) -> None:
         free(workspace)
         freed.append(workspace)
         raise KeyboardInterrupt
 
-    def checked(workspace: _boundary.Workspace, *arguments: Any, **options: Any) -> None:
+    def checked(workspace: Workspace, *arguments: Any, **options: Any) -> None:
         assert workspace not in freed
         predict(workspace, *arguments, **options)
 
-    monkeypatch.setattr(_boundary.Workspace, "predict", checked)
+    monkeypatch.setattr(Workspace, "predict", checked)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(_boundary.Workspace, "close", pressed)
+        patch.setattr(Workspace, "close", pressed)
         if closing:
             model.close()
         else:

@@ -120,7 +120,7 @@ def test_c_in_strings_is_broken_too() -> None:
 
 def test_every_mutant_of_python_can_be_compiled(root: Path) -> None:
     """An edit is of a whole expression or statement."""
-    file = "pynn/_schedules.py"
+    file = "pynn/_training/schedules.py"
     text = (root / file).read_text()
     mutants = _mutants.of_file(root, file)
     assert len(mutants) > 50 and len({mutant.key for mutant in mutants}) == len(mutants)

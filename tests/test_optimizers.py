@@ -34,7 +34,10 @@ from reference import Optimizer, Reference
 from safetensors import safe_open
 
 import pynn
-from pynn import _boundary
+from pynn._native.data import Data
+from pynn._native.network import Layer, Network
+from pynn._native.state import State
+from pynn._native.workspace import Workspace
 
 TOLERANCE = 1e-6  # relative, of a loss and of the norm of a tensor after 100 steps
 
@@ -73,12 +76,12 @@ def test_steps_are_those_of_the_reference(kind: str, options: dict[str, Any], sp
     """Ten steps of each optimizer, on both paths; with more parameters than one task updates."""
     layers = [500, "tanh", 3]
     reference = Reference(40, layers)
-    network = _boundary.Network(
+    network = Network(
         40,
         [
-            _boundary.Layer("dense", 500, "he"),
-            _boundary.Layer("tanh"),
-            _boundary.Layer("dense", 3, "he"),
+            Layer("dense", 500, "he"),
+            Layer("tanh"),
+            Layer("dense", 3, "he"),
         ],
         "softmax_cross_entropy",
     )
@@ -91,9 +94,9 @@ def test_steps_are_those_of_the_reference(kind: str, options: dict[str, Any], sp
     parameters = reference.draw_parameters(rng)
     expected = parameters.astype(np.float64)
     optimizer = Optimizer(kind, is_weight(reference), **options)
-    state = _boundary.State(0)
-    workspace = _boundary.Workspace(network, 10)
-    data = _boundary.Data(x, labels)
+    state = State(0)
+    workspace = Workspace(network, 10)
+    data = Data(x, labels)
     moved = parameters.astype(np.float64)
     for step in range(10):
         rows = slice(10 * (step % 2), 10 * (step % 2) + 10)
@@ -147,14 +150,14 @@ def test_momentum_by_hand() -> None:
     With targets t = -1/2, and the one output y = w x, x = 1 and w far from 0 the gradient changes,
     so the example is an output whose error is kept at 1/2 by a target that moves along.
     """
-    network = _boundary.Network(1, [_boundary.Layer("dense", 1, "he")], "mean_squared_error")
-    workspace = _boundary.Workspace(network, 1)
+    network = Network(1, [Layer("dense", 1, "he")], "mean_squared_error")
+    workspace = Workspace(network, 1)
     parameters = np.zeros(2, np.float32)
-    state = _boundary.State(0)
+    state = State(0)
     seen = []
     for _ in range(3):
         target = np.array([[parameters.sum() - 0.5]], np.float32)
-        data = _boundary.Data(np.ones((1, 1), np.float32), target)
+        data = Data(np.ones((1, 1), np.float32), target)
         train(workspace, data, None, 1, 0, 1, 0.1, parameters, state=state, momentum=0.5)
         seen.append(parameters[0])
     np.testing.assert_allclose(seen, [-0.1, -0.25, -0.425], rtol=0, atol=1e-6)

@@ -26,7 +26,9 @@ from parity.record_pytorch import (
 )
 from reference import Reference, as_floats, sgd
 
-from pynn import _boundary
+from pynn._native.data import Data
+from pynn._native.network import Layer, Network
+from pynn._native.workspace import Workspace
 
 TOLERANCE = 1e-5  # absolute for a mean loss; relative for the norm of a tensor of parameters
 
@@ -42,14 +44,14 @@ def chain(recipe: Recipe) -> list[int | str]:
 def train_with_pynn(recipe: Recipe) -> dict[str, Any]:
     """What train_with_pytorch() gives, from the C library."""
     layers = [
-        _boundary.Layer("dense", layer, "he") if isinstance(layer, int) else _boundary.Layer(layer)  # type: ignore[arg-type]
+        Layer("dense", layer, "he") if isinstance(layer, int) else Layer(layer)  # type: ignore[arg-type]
         for layer in chain(recipe)
     ]
-    network = _boundary.Network(WIDTHS[0], layers, "softmax_cross_entropy")
-    workspace = _boundary.Workspace(network, BATCH_SIZE)
+    network = Network(WIDTHS[0], layers, "softmax_cross_entropy")
+    workspace = Workspace(network, BATCH_SIZE)
     parameters = network.new_parameters()
     parameters[:] = np.concatenate([tensor.ravel() for tensor in initial_parameters()])
-    data = _boundary.Data(*examples())
+    data = Data(*examples())
     sums = [
         train(workspace, data, None, BATCH_SIZE, s, s + 1, recipe.learning_rate, parameters)
         for s in range(STEPS)

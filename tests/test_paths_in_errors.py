@@ -12,7 +12,8 @@ import pytest
 import readers
 
 import pynn
-from pynn import _inspect, _reading
+from pynn import _inspect
+from pynn._base import reading
 from pynn.formats import nn_rust, pytorch
 
 X = np.random.default_rng(5).normal(size=(9, 3)).astype(np.float32)
@@ -70,6 +71,6 @@ def test_error_of_a_read_has_the_files_name(tmp_path: Path) -> None:
     """The system's error for a disk that fails, as for the memory of a process, has none."""
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"1")
-    with pytest.raises(OSError, match="model") as caught, _reading.opened(path):
+    with pytest.raises(OSError, match="model") as caught, reading.opened(path):
         raise OSError(errno.EIO, "Input/output error")
     assert caught.value.filename == str(path)

@@ -22,7 +22,7 @@ from fork_scenarios import SCENARIOS
 from threaded_models import MINUTE, build, flat
 
 import pynn
-from pynn import _forks
+from pynn._training import forks
 
 SCENARIO_PROGRAM = Path(__file__).with_name("fork_scenarios.py")
 
@@ -55,7 +55,7 @@ def test_model_survives_a_fork(name: str, tmp_path: Path) -> None:
 
 def test_fork_takes_the_locks_that_it_gets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two models that of the second, as another thread has the first; it gives it back."""
-    monkeypatch.setattr(_forks, "PATIENCE", 0.01)
+    monkeypatch.setattr(forks, "PATIENCE", 0.01)
     models = build(5), build(5)
     held, go_on = threading.Event(), threading.Event()
 
@@ -75,12 +75,12 @@ def test_fork_takes_the_locks_that_it_gets(monkeypatch: pytest.MonkeyPatch) -> N
         holding = pool.submit(hold)
         try:
             assert held.wait(MINUTE)
-            _forks._before()
+            forks._before()
             assert [pool.submit(free, model).result(MINUTE) for model in models] == [False, False]
-            _forks._after_in_parent()
+            forks._after_in_parent()
             assert [pool.submit(free, model).result(MINUTE) for model in models] == [False, True]
         finally:
-            _forks._after_in_parent()
+            forks._after_in_parent()
             go_on.set()
         holding.result(MINUTE)
         assert [pool.submit(free, model).result(MINUTE) for model in models] == [True, True]

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pynn import _boundary
+from pynn._native import library
+from pynn._native.network import Layer, Network
 
 Words = npt.NDArray[np.uint64]
 MASK = np.uint64(0xFFFFFFFF)
@@ -61,9 +62,9 @@ def permutation(seed: int, stream: int, count: int) -> tuple[list[int], int]:
 
 def initialize(init: Any, seed: int) -> list[npt.NDArray[np.float32]]:
     """W and b of a 30-17-4 network as the C library draws them."""
-    layers = [_boundary.Layer("dense", 17, init), _boundary.Layer("relu")]
-    layers.append(_boundary.Layer("dense", 4, init))
-    network = _boundary.Network(30, layers, "softmax_cross_entropy")
+    layers = [Layer("dense", 17, init), Layer("relu")]
+    layers.append(Layer("dense", 4, init))
+    network = Network(30, layers, "softmax_cross_entropy")
     flat = network.initialize(seed)
     tensors = []
     for view in network.dense_views:
@@ -111,7 +112,7 @@ def test_permutation(seed: int, count: int) -> None:
     """Permutations are those of the definition, on streams of 64 bits."""
     for stream in (0, 2**40 + 3):
         expected, _ = permutation(seed, stream, count)
-        assert _boundary.permutation(seed, stream, count).tolist() == expected
+        assert library.permutation(seed, stream, count).tolist() == expected
         assert sorted(expected) == list(range(count))
 
 
@@ -119,4 +120,4 @@ def test_permutation_with_rejections() -> None:
     """An epoch of 60,000 whose words include ones that would bias an index."""
     expected, rejected = permutation(0, 0, 60000)
     assert rejected > 0
-    assert _boundary.permutation(0, 0, 60000).tolist() == expected
+    assert library.permutation(0, 0, 60000).tolist() == expected

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn import _reading
+from pynn._base import reading
 from pynn.formats import nn_rust, pytorch
 
 MINUTE = 60
@@ -162,7 +162,7 @@ def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(
 
     build().save(path)
     with monkeypatch.context() as patch, pytest.raises(OSError, match="is a pipe, not a file"):
-        patch.setattr(_reading.os, "stat", replaced)
+        patch.setattr(reading.os, "stat", replaced)
         pynn.load(path)
 
 
@@ -205,7 +205,8 @@ def test_output_that_goes_to_a_pipe_is_no_file(tmp_path: Path) -> None:
 CUT = """
 import os, sys
 import numpy as np, pynn
-from pynn import _boundary
+from pynn._native import library
+from pynn._native.network import Network
 from pynn.datasets import _idx
 from pynn.formats import nn_rust, pytorch
 
@@ -230,9 +231,9 @@ read = {
     "mapped numbers": lambda path: pynn.datasets.read_idx(path, mapped=True),
 }[reader]
 if reader == "pytorch":
-    cutting(_boundary.Network, "initialize")
+    cutting(Network, "initialize")
 elif reader in ("load", "resume", "nn_rust"):
-    cutting(_boundary.Network, "new_parameters")
+    cutting(Network, "new_parameters")
 else:
     cutting(_idx, "check_length")
 try:
@@ -282,7 +283,7 @@ def test_file_that_is_written_over_while_it_is_read_is_refused(
     build().save(path)
     new.parameters["dense1.weight"][...] = 1.0
     new.save(tmp_path / "new")
-    network = pynn._boundary.Network
+    network = pynn._native.network.Network
     original = network.new_parameters
 
     def overwrite(self: Any) -> Any:
@@ -334,9 +335,9 @@ def test_limits_of_json_are_to_the_one(name: str, objects: int, items: int) -> N
     limits = {"most_objects": has_objects - objects, "most_items": has_items - items}
     if objects or items:
         with pytest.raises(ValueError, match=f"its {len(text)} bytes of JSON hold more entries"):
-            _reading.parse_json(text.encode(), **limits)
+            reading.parse_json(text.encode(), **limits)
     else:
-        assert _reading.parse_json(text.encode(), **limits) == json.loads(text)
+        assert reading.parse_json(text.encode(), **limits) == json.loads(text)
 
 
 @pytest.mark.parametrize(("strings", "words"), [(33, None), (34, "more entries than")])
@@ -345,10 +346,10 @@ def test_most_strings_of_an_object(strings: int, words: str | None) -> None:
     text = "[" + ", ".join(['"{"'] * strings) + "]"
     limits = {"most_objects": 1, "most_items": 1000}
     if words is None:
-        assert len(_reading.parse_json(text.encode(), **limits)) == strings
+        assert len(reading.parse_json(text.encode(), **limits)) == strings
     else:
         with pytest.raises(ValueError, match=words):
-            _reading.parse_json(text.encode(), **limits)
+            reading.parse_json(text.encode(), **limits)
 
 
 @pytest.mark.parametrize(("strings", "words"), [(5, "Extra data"), (6, "more entries than")])
@@ -356,4 +357,4 @@ def test_most_strings_of_an_item(strings: int, words: str) -> None:
     """Each item has two at most, and one may stand alone: beyond that none are told apart."""
     text = '"{{{"' * strings
     with pytest.raises(ValueError, match=words):
-        _reading.parse_json(text.encode(), most_objects=2, most_items=2)
+        reading.parse_json(text.encode(), most_objects=2, most_items=2)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from signal_handlers import MINUTE, Instructions, Stop, build, check_free, stop
 
-from pynn import _forks
+from pynn._training import forks
 
 pytestmark = pytest.mark.usefixtures("threads_as_before", "unflushed")
 
@@ -20,7 +20,7 @@ def give_back() -> None:
     """What happens after a fork: the functions are called twice."""
     for _ in range(2):
         with contextlib.suppress(Stop):
-            _forks._after_in_parent()
+            forks._after_in_parent()
 
 
 @pytest.mark.parametrize("part", ["_before", "_after_in_parent"])
@@ -29,11 +29,11 @@ def test_exception_within_a_fork_leaves_no_lock_held(
 ) -> None:
     """Before whichever instruction of the functions that forks call a handler raises."""
     models = build(), build()
-    monkeypatch.setattr(_forks, "_living", lambda: models)
+    monkeypatch.setattr(forks, "_living", lambda: models)
 
     def both(number: int, place: str) -> int:
         counts = {}
-        for name, function in (("_before", _forks._before), ("_after_in_parent", give_back)):
+        for name, function in (("_before", forks._before), ("_after_in_parent", give_back)):
             instructions = Instructions(stop, number if name == place else 0)
             with instructions, contextlib.suppress(Stop):
                 function()
@@ -53,17 +53,17 @@ def test_a_handler_may_fork_within_a_fork(name: str) -> None:
     models = [build() for _ in range(3)]
 
     def fork() -> None:
-        _forks._before()
-        _forks._after_in_parent()
+        forks._before()
+        forks._after_in_parent()
 
     number = 0
     while True:
         number += 1
         if name == "_after_in_parent":
-            _forks._before()
+            forks._before()
         with Instructions(fork, number) as instructions:
-            getattr(_forks, name)()
-        _forks._after_in_parent()
+            getattr(forks, name)()
+        forks._after_in_parent()
         check_free(*models)
         if instructions.count < number:
             break
@@ -74,8 +74,8 @@ def test_a_model_may_be_made_during_a_fork() -> None:
     """Before each instruction a handler makes a model, while the fork goes through the models."""
     made = [build()]
     with Instructions(lambda: made.append(build())):
-        _forks._before()
-    _forks._after_in_parent()
+        forks._before()
+    forks._after_in_parent()
     check_free(*made)
     assert len(made) > 20
 
@@ -106,7 +106,7 @@ INTERRUPTED_FORK = """if True:
             ready.set()
             go_on.wait(60)
 
-    pynn._forks.PATIENCE = 0.05
+    pynn._training.forks.PATIENCE = 0.05
     threading.Thread(target=hold, daemon=True).start()
     ready.wait(60)
     child = os.fork()
@@ -115,7 +115,7 @@ INTERRUPTED_FORK = """if True:
     thread.start()
     thread.join()
     seen = free, raised
-    right = seen == ([True, True], [(KeyboardInterrupt, "pynn._forks")])
+    right = seen == ([True, True], [(KeyboardInterrupt, "pynn._training.forks")])
     if child == 0:
         os._exit(0 if right else 1)
     print(right or seen, os.waitpid(child, 0)[1])

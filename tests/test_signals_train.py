@@ -26,7 +26,7 @@ from signal_handlers import (
 )
 
 import pynn
-from pynn import _boundary
+from pynn._native.workspace import Workspace
 from pynn.formats import nn_rust, pytorch
 
 pytestmark = pytest.mark.usefixtures("threads_as_before", "unflushed")
@@ -42,7 +42,7 @@ def test_training_within_training_is_refused(
     """From a handler as from a callback; the error names both calls, and the outer one goes on."""
     model, other = build(), build()
     expected = TRAINING[outer](other)
-    train = _boundary.Workspace.train
+    train = Workspace.train
     refused: list[str] = []
 
     def handle(*_: object) -> None:
@@ -54,7 +54,7 @@ def test_training_within_training_is_refused(
         signal.raise_signal(signal.SIGUSR1)
         return train(*arguments)
 
-    monkeypatch.setattr(_boundary.Workspace, "train", interrupted)
+    monkeypatch.setattr(Workspace, "train", interrupted)
     before = signal.signal(signal.SIGUSR1, handle)
     try:
         assert TRAINING[outer](model) == expected

@@ -25,7 +25,7 @@ from signal_handlers import (
 )
 
 import pynn
-from pynn import _boundary
+from pynn._native.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("threads_as_before", "unflushed")
 
@@ -94,8 +94,8 @@ def test_a_handler_that_a_signal_calls(handler: str, monkeypatch: pytest.MonkeyP
 
     nested = False
     for name in ("train", "evaluate", "predict"):
-        method = interrupted(getattr(_boundary.Workspace, name))
-        monkeypatch.setattr(_boundary.Workspace, name, method)
+        method = interrupted(getattr(Workspace, name))
+        monkeypatch.setattr(Workspace, name, method)
     before = signal.signal(signal.SIGUSR1, handle)
     try:
         assert [USES[use](model) for use in USES] == expected

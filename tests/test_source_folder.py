@@ -91,7 +91,7 @@ def clone(tmp_path: Path) -> Clone:
         "import pynn; assert pynn.Builder is pynn._builder.Builder; pynn.datasets",
         "import pynn.datasets",
         "from pynn.formats import nn_rust",
-        "from pynn._errors import PynnError; import pynn; assert pynn.PynnError is PynnError",
+        "from pynn._base.errors import PynnError; import pynn; assert pynn.PynnError is PynnError",
     ],
 )
 def test_all_modules_are_the_installed_ones(clone: Clone, code: str) -> None:

@@ -17,7 +17,8 @@ import numpy.typing as npt
 import pytest
 
 import pynn
-from pynn import _cores, _threads
+from pynn._native import cores
+from pynn._native.threads import set_default_num_threads
 
 MINUTE = 60  # no test waits longer for what should come at once
 
@@ -179,8 +180,8 @@ def test_default_is_all_cores_where_nobody_says_which_may_be_used(
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.delenv("PYNN_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: counted)
-    monkeypatch.setattr(_cores, "quota", lambda root: None)
-    _threads.set_default_num_threads()
+    monkeypatch.setattr(cores, "quota", lambda root: None)
+    set_default_num_threads()
     assert pynn.get_num_threads() == threads
 
 

@@ -11,7 +11,7 @@ import pytest
 from random_training import Stop, X, Y, build
 
 import pynn
-from pynn._history import EpochResult
+from pynn._training.history import EpochResult
 
 
 def results(*figures: float) -> list[EpochResult]:

@@ -9,7 +9,7 @@ import pytest
 from random_training import X, Y, build, digest, rng
 
 import pynn
-from pynn._examples import divide, make_data
+from pynn._training.examples import divide, make_data
 
 # ------------------------------------------------------------ weights
 

@@ -9,14 +9,18 @@ import numpy as np
 
 import pynn
 from peers import common
-from pynn import _boundary
-from pynn._boundary import Data, Layer, Network, State, Update, Workspace
+from pynn._native import library
+from pynn._native.data import Data
+from pynn._native.library import lib
+from pynn._native.network import Layer, Network
+from pynn._native.state import State, Update
+from pynn._native.workspace import Workspace
 
 ROWS = 16_384
 WAYS = {
-    "auto": _boundary.lib.PYNN_PATH_AUTO,
-    "dense": _boundary.lib.PYNN_PATH_DENSE,
-    "sparse": _boundary.lib.PYNN_PATH_SPARSE,
+    "auto": lib.PYNN_PATH_AUTO,
+    "dense": lib.PYNN_PATH_DENSE,
+    "sparse": lib.PYNN_PATH_SPARSE,
 }
 LEARNING_RATE = 1e-3  # the labels are random: there is nothing to learn, and nothing may diverge
 
@@ -52,7 +56,7 @@ class Peer(common.Peer):
         features[rng.random(features.shape, np.float32) >= density] = 0
         labels = rng.integers(0, common.CLASSES, ROWS).astype(np.int32)
         self.data = Data(features, labels)
-        self.order = _boundary.permutation(0, 0, ROWS)
+        self.order = library.permutation(0, 0, ROWS)
         self.density = density
 
     def steps(self, way: str, count: int) -> dict[str, float]:

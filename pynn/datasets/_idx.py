@@ -13,16 +13,16 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks, _reading
-from pynn._atomic import write_atomically
-from pynn._boundary_idx import IDX_DTYPES, IdxHeader, check_length, claim_of, parse_idx
-from pynn._errors import (
+from pynn._base import arrays, checks, reading
+from pynn._base.atomic import write_atomically
+from pynn._base.errors import (
     ArgumentError,
     ArgumentTypeError,
     DataNotFoundError,
     FileFormatError,
     OutOfMemoryError,
 )
+from pynn._native.idx import IDX_DTYPES, IdxHeader, check_length, claim_of, parse_idx
 
 GZIP_MAGIC = b"\x1f\x8b"  # an IDX file begins with two zeros, so the content tells them apart
 LONGEST_HEADER = 4 + 4 * 255
@@ -62,19 +62,19 @@ def read_idx(path: str | os.PathLike[str], *, mapped: bool = False) -> npt.NDArr
         ...     pynn.datasets.read_idx(f"{folder}/squares.gz")
         array([ 0,  1,  4,  9, 16], dtype=int32)
     """
-    path = _checks.path("path", path)
+    path = checks.path("path", path)
     if not isinstance(mapped, bool):
-        raise ArgumentTypeError(f"mapped must be True or False, got {_checks.describe(mapped)}")
+        raise ArgumentTypeError(f"mapped must be True or False, got {checks.describe(mapped)}")
     try:
-        with _reading.opened(path) as file:
+        with reading.opened(path) as file:
             try:
                 return _read(file, mapped=mapped)
             except FileFormatError as error:
-                _reading.refuse(os.fspath(path), str(error))
+                reading.refuse(os.fspath(path), str(error))
     except FileNotFoundError:
-        raise DataNotFoundError(f"{_reading.shown(path)}: no such file") from None
+        raise DataNotFoundError(f"{reading.shown(path)}: no such file") from None
     except MemoryError:
-        name = _reading.shown(path)
+        name = reading.shown(path)
         raise OutOfMemoryError(f"{name}: there is no memory for its array") from None
 
 
@@ -93,8 +93,8 @@ def write_idx(path: str | os.PathLike[str], array: npt.NDArray[Any]) -> None:
         ArgumentError: A dimension does not fit IDX's 32 bits.
         OSError: The file cannot be written.
     """
-    name = os.fspath(_checks.path("path", path))
-    array = _checks.plain_array("array", array)
+    name = os.fspath(checks.path("path", path))
+    array = arrays.plain_array("array", array)
     native = array.dtype.newbyteorder("=")
     codes = {dtype: code for code, dtype in IDX_DTYPES.items()}
     if native not in codes:
@@ -126,7 +126,7 @@ def _read(file: BinaryIO, *, mapped: bool) -> npt.NDArray[Any]:
         return _array(header, data)
     payload = np.empty(header.payload_nbytes, np.uint8)
     file.seek(header.payload_offset)
-    _reading.fill(file, payload)
+    reading.fill(file, payload)
     return _array(header, payload)
 
 

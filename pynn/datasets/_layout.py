@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks, _reading
-from pynn._errors import DataNotFoundError, FileFormatError
+from pynn._base import checks, reading
+from pynn._base.errors import DataNotFoundError, FileFormatError
 from pynn.datasets._idx import read_idx
 
 NAMES = (
@@ -65,7 +65,7 @@ def load(root: str | os.PathLike[str], *, mapped: bool = False) -> tuple[Dataset
         >>> test
         Dataset(images=uint8 (10000, 28, 28), labels=uint8 (10000,))
     """
-    return load_layout(Path(_checks.path("root", root)), mapped=mapped)
+    return load_layout(Path(checks.path("root", root)), mapped=mapped)
 
 
 def load_layout(
@@ -76,7 +76,7 @@ def load_layout(
     if missing:
         found = f"lacks {', '.join(missing)}" if root.is_dir() else "no such directory"
         raise DataNotFoundError(
-            f"{_reading.shown(root)}: {found}; a data set is the four files {', '.join(NAMES)},"
+            f"{reading.shown(root)}: {found}; a data set is the four files {', '.join(NAMES)},"
             " plain or with .gz at the end, also named with a dot as in train-images.idx3-ubyte"
         )
     paths = [path for name in NAMES if (path := _find(root, name))]
@@ -104,7 +104,7 @@ def _find(root: Path, name: str) -> Path | None:
 
 def _read(images_path: Path, labels_path: Path, classes: int | None, *, mapped: bool) -> Dataset:
     """One of the two sets, checked."""
-    images_name, labels_name = _reading.shown(images_path), _reading.shown(labels_path)
+    images_name, labels_name = reading.shown(images_path), reading.shown(labels_path)
     images = read_idx(images_path, mapped=mapped)
     labels = read_idx(labels_path, mapped=mapped)
     if images.dtype != np.uint8 or images.ndim < 2:
@@ -120,7 +120,7 @@ def _read(images_path: Path, labels_path: Path, classes: int | None, *, mapped: 
     if len(images) != len(labels):
         raise FileFormatError(
             f"{labels_name}: {len(labels)} labels for the {len(images)} images of"
-            f" {_reading.shown(images_path.name)}; the two files do not belong together"
+            f" {reading.shown(images_path.name)}; the two files do not belong together"
         )
     wrong = labels < 0 if classes is None else (labels < 0) | (labels >= classes)
     if wrong.any():

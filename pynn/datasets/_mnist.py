@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pynn import _checks
-from pynn._errors import DataNotFoundError
+from pynn._base import checks
+from pynn._base.errors import DataNotFoundError
 from pynn.datasets._layout import Dataset, load_layout, missing_files
 
 CLASSES = 10
@@ -58,7 +58,7 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Dataset, Dataset]
         ((60000, 28, 28), [5, 0, 4, 1, 9])
     """
     return load_layout(
-        _locate() if root is None else Path(_checks.path("root", root)), classes=CLASSES
+        _locate() if root is None else Path(checks.path("root", root)), classes=CLASSES
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pynn._errors import ArgumentError
+from pynn._base.errors import ArgumentError
 from pynn.formats._c_layers import LAYERS
 from pynn.formats._chain import Snapshot, Step
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pynn._boundary import Floats, Layer
-from pynn._errors import DivergenceError
+from pynn._base.arrays import Floats
+from pynn._base.errors import DivergenceError
+from pynn._native.network import Layer
 from pynn._spec import Spec
 
 if TYPE_CHECKING:

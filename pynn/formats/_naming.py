@@ -6,9 +6,9 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
-from pynn import _checks
-from pynn._boundary import Layer
-from pynn._errors import ArgumentError, ArgumentTypeError
+from pynn._base import checks
+from pynn._base.errors import ArgumentError, ArgumentTypeError
+from pynn._native.network import Layer
 from pynn._spec import Spec
 from pynn.formats._tensors import Source
 
@@ -27,7 +27,7 @@ def checked(names: object, layers: Sequence[Layer]) -> list[str]:
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise ArgumentTypeError(
             "names must be a list of str, one for each dense layer, as in ['fc1', 'fc2'], got"
-            f" {_checks.describe(names)}"
+            f" {checks.describe(names)}"
         )
     count = sum(layer.kind == "dense" for layer in layers)
     if len(names) != count:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pynn import _checks
+from pynn._base import checks
 
 _MOST_SHOWN = 4
 _MOST_CONTAINERS = 10_000  # looked into, of a file that may hold any number
@@ -71,7 +71,7 @@ def _state_dicts(content: object) -> Iterator[str]:
 
 
 def _index(key: object) -> str:
-    return f"[{_checks.printable(repr(key), 100)}]"
+    return f"[{checks.printable(repr(key), 100)}]"
 
 
 def _entries(container: Any) -> Iterable[tuple[Any, Any]]:

@@ -12,10 +12,11 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks, _files, _reading
-from pynn._errors import ArgumentError, ArgumentTypeError, FileFormatError, PynnError
-from pynn._reading import refuse
-from pynn._safetensors import Reader
+from pynn._base import arrays, checks, reading
+from pynn._base.errors import ArgumentError, ArgumentTypeError, FileFormatError, PynnError
+from pynn._base.reading import refuse
+from pynn._files import model_file
+from pynn._files.safetensors import Reader
 from pynn.formats import _nested
 
 # What safetensors calls the types that a weight may have.
@@ -68,19 +69,19 @@ def opened(source: object) -> Iterator[Source]:
         yield Source("state_dict: ", ArgumentError, _of_mapping(source, "state_dict"), True)
         return
     if not isinstance(source, (str, os.PathLike)):
-        got = _checks.describe(source)
+        got = checks.describe(source)
         if callable(getattr(source, "state_dict", None)):
             got = f"{type(source).__name__}; pass its .state_dict()"
         raise ArgumentTypeError(f"state_dict must be a path or a mapping of tensors, got {got}")
-    _checks.path("state_dict", source)
-    name = _reading.shown(source)
-    with _reading.opened(source) as file:
+    checks.path("state_dict", source)
+    name = reading.shown(source)
+    with reading.opened(source) as file:
         from_torch = is_of_torch(file.read(9))
         if from_torch:
             try:
                 tensors = _of_mapping(_load_with_torch(name, file), _LOAD)
             except ArgumentTypeError as error:
-                raise FileFormatError(f"{name}: {_checks.printable(str(error), 1000)}") from None
+                raise FileFormatError(f"{name}: {checks.printable(str(error), 1000)}") from None
         else:
             tensors = _of_safetensors(Reader(name, file))
         # A safetensors file's tensors are sorted.
@@ -101,7 +102,7 @@ def is_of_torch(start: bytes) -> bool:
 
 
 def _of_safetensors(file: Reader) -> dict[str, Tensor]:
-    if file.metadata.get("format") == _files.FORMAT:
+    if file.metadata.get("format") == model_file.FORMAT:
         raise FileFormatError(
             f"{file.name}: a model of pynn's own, whose weights are (inputs, outputs); use"
             " pynn.load"
@@ -140,7 +141,7 @@ def _add_aliases(name: str, tensors: dict[str, Tensor], metadata: Mapping[str, s
             other = aliases.get(end)
             if other is None or other in passed:
                 steps = list(passed) if other is None else [*passed, other]
-                words = " is ".join(_checks.printable(key, 60) for key in steps[:_SHOWN])
+                words = " is ".join(checks.printable(key, 60) for key in steps[:_SHOWN])
                 missing = "there is no such tensor" if other is None else "that is a circle"
                 refuse(name, f"by its metadata {words}, and {missing}")
             end = other
@@ -191,9 +192,9 @@ def _why_refused(error: Exception) -> str:
         return "it is an archive of TorchScript: pass torch.jit.load(path).state_dict()"
     if "Weights only load failed" not in text:
         first = (text.splitlines() or [type(error).__name__])[0]
-        return _checks.printable(_TERMINAL_CODE.sub("", first), 300)
+        return checks.printable(_TERMINAL_CODE.sub("", first), 300)
     found = _FORBIDDEN.search(text)
-    kind = "objects that are no tensors" if found is None else _checks.printable(found[1], 100)
+    kind = "objects that are no tensors" if found is None else checks.printable(found[1], 100)
     return (
         f"it holds more than tensors and plain values: {kind}. To load that may run any code of"
         " the file's. Where the module is, save torch.save(module.state_dict(), path). Or, if you"
@@ -212,7 +213,7 @@ def _of_mapping(mapping: Mapping[Any, Any], expression: str) -> dict[str, Tensor
                 f"{_what_is_wrong(key, value)}{_nested.way_out(mapping, expression)}"
             )
         if isinstance(value, np.ndarray):
-            array = _checks.plain_array(key, value)
+            array = arrays.plain_array(key, value)
             tensors[key] = Tensor(array.dtype.name, array.shape, functools.partial(_same, array))
         else:
             dtype = str(value.dtype).removeprefix("torch.")
@@ -224,11 +225,11 @@ def _of_mapping(mapping: Mapping[Any, Any], expression: str) -> dict[str, Tensor
 def _what_is_wrong(key: object, value: object) -> str:
     """Of an entry that is not a tensor by its name."""
     if not isinstance(key, str):
-        return f"names of tensors must be str, got {_checks.describe(key)}"
-    name = _checks.printable(repr(key), 100)
+        return f"names of tensors must be str, got {checks.describe(key)}"
+    name = checks.printable(repr(key), 100)
     if isinstance(value, Mapping):
         return f"{name} holds no tensor but a {type(value).__name__}"
-    return f"{name} must be a tensor or a NumPy array, got {_checks.describe(value)}"
+    return f"{name} must be a tensor or a NumPy array, got {checks.describe(value)}"
 
 
 def _same(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks, _reading
-from pynn._atomic import write_atomically
-from pynn._boundary import Floats, version
-from pynn._errors import ArgumentError, ArgumentTypeError
+from pynn._base import checks, reading
+from pynn._base.arrays import Floats
+from pynn._base.atomic import write_atomically
+from pynn._base.errors import ArgumentError, ArgumentTypeError
+from pynn._native.library import version
 from pynn.formats import _c_files, _c_layers
 from pynn.formats._c_forward import Forward, number
 from pynn.formats._chain import Snapshot, snapshot
@@ -65,7 +66,7 @@ def export(
     model: Model, path: str | os.PathLike[str], *, name: str | None = None, libc: bool = True
 ) -> Footprint:
     """Write a model as C source. `Model.export_c` is this function, and documents it."""
-    source = Path(_checks.path("path", path))
+    source = Path(checks.path("path", path))
     if not re.fullmatch(r'[^"\\?]+\.c', source.name) or not source.name.isprintable():
         raise ArgumentError(
             f'path must end in ".c", without quotes, question marks or backslashes in the name, as'
@@ -104,7 +105,7 @@ def _check_header(header: Path) -> None:
             " a compiler could take for the system's; give another, as in 'model.c'"
         )
     try:
-        with _reading.opened(header) as file:
+        with reading.opened(header) as file:
             start = file.read(1 << 12)
     except OSError:  # there is none; or to write it says what is wrong
         return
@@ -119,7 +120,7 @@ def _identifier(name: object, source: Path) -> str:
     """The name that the functions begin with: what was asked for, or that of the file."""
     wanted = source.stem if name is None else name
     if not isinstance(wanted, str):
-        raise ArgumentTypeError(f"name must be a str, got {_checks.describe(wanted)}")
+        raise ArgumentTypeError(f"name must be a str, got {checks.describe(wanted)}")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", wanted, re.ASCII):
         raise ArgumentError(
             "name must be letters of ASCII, digits and _, first a letter, as C's functions begin"

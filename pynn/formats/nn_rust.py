@@ -29,12 +29,13 @@ from typing import BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 
-from pynn import _checks, _reading
-from pynn._atomic import write_atomically
-from pynn._boundary import Floats, Network
+from pynn._base import checks, reading
+from pynn._base.arrays import Floats
+from pynn._base.atomic import write_atomically
+from pynn._base.errors import ArgumentError, ArgumentTypeError, DivergenceError, FileFormatError
 from pynn._builder import Builder, LayerBuilder
-from pynn._errors import ArgumentError, ArgumentTypeError, DivergenceError, FileFormatError
 from pynn._model import Model
+from pynn._native.network import Network
 from pynn._spec import MAX_LAYERS, MAX_WIDTH, Spec
 
 __all__ = ["load", "save"]
@@ -73,13 +74,13 @@ def load(path: str | os.PathLike[str], *, seed: int = 0) -> Model:
         >>> nn_rust.load("digits.bin").parameter_count
         50890
     """
-    _checks.path("path", path)
-    seed = _checks.integer("seed", seed, least=0, most=2**64 - 1)
-    with _reading.opened(path) as file:
+    checks.path("path", path)
+    seed = checks.integer("seed", seed, least=0, most=2**64 - 1)
+    with reading.opened(path) as file:
         try:
             return _read(_Reader(file), seed)
         except FileFormatError as error:
-            _reading.refuse(os.fspath(path), str(error))
+            reading.refuse(os.fspath(path), str(error))
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -101,8 +102,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         ClosedError: The model is closed.
     """
     if not isinstance(model, Model):
-        raise ArgumentTypeError(f"model must be a pynn.Model, got {_checks.describe(model)}")
-    _checks.path("path", path)
+        raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
+    checks.path("path", path)
     _check_expressible(model._spec)
     write_atomically(path, model._at_one_moment(lambda: _contents(model)))
 
@@ -192,7 +193,7 @@ class _Reader:
     def fill(self, begin: int, array: Floats) -> None:
         """Read the numbers at an offset into all of an array."""
         self.file.seek(begin)
-        _reading.fill(self.file, array)
+        reading.fill(self.file, array)
         array[...] = array.view("<f4")  # swaps the bytes where the machine has another order
 
     def read_u32(self, what: str, count: int = 1) -> tuple[int, ...]:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pynn import _checks
-from pynn._atomic import write_atomically
-from pynn._boundary import version
-from pynn._errors import ArgumentError
+from pynn._base import checks
+from pynn._base.atomic import write_atomically
+from pynn._base.errors import ArgumentError
+from pynn._native.library import version
 from pynn.formats._chain import Snapshot, Step, snapshot
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _LAST = {"softmax_cross_entropy": "Softmax", "binary_cross_entropy": "Sigmoid"}
 
 def export(model: Model, path: str | os.PathLike[str], *, probabilities: bool = False) -> None:
     """Write a model as an ONNX file. `Model.export_onnx` is this function, and documents it."""
-    path = _checks.path("path", path)
+    path = checks.path("path", path)
     try:
         import onnx
     except ModuleNotFoundError as error:

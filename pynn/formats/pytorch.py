@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks
-from pynn._atomic import write_atomically
+from pynn._base import checks
+from pynn._base.atomic import write_atomically
+from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._builder import FinishedBuilder
-from pynn._errors import ArgumentError, ArgumentTypeError
 from pynn._model import Model
 from pynn.formats import _naming, _tensors
 from pynn.formats._naming import KINDS, in_order, key_of, listed, shown
@@ -81,7 +81,7 @@ def load(
         raise ArgumentTypeError(
             "chain must end in its loss and not be built, as"
             " pynn.Builder().input(784).dense(10).softmax_cross_entropy() does, got"
-            f" {_checks.describe(chain)}"
+            f" {checks.describe(chain)}"
         )
     spec = chain._spec
     order = None if names is None else _naming.checked(names, spec.layers)
@@ -128,7 +128,7 @@ def save(model: Model, path: str | os.PathLike[str], *, names: Sequence[str] | N
     from safetensors.numpy import save as to_bytes
 
     arrays = _arrays(model, names)
-    suffix = os.path.splitext(os.fspath(_checks.path("path", path)))[1]
+    suffix = os.path.splitext(os.fspath(checks.path("path", path)))[1]
     if suffix in (".pt", ".pth"):
         raise ArgumentError(
             f"path must not end in {suffix}, since what is written is not what torch.save writes;"
@@ -169,7 +169,7 @@ def state_dict(model: Model, *, names: Sequence[str] | None = None) -> dict[str,
 def _arrays(model: object, names: object) -> dict[str, npt.NDArray[np.float32]]:
     """Copies of the parameters in PyTorch's form, contiguous as safetensors needs them."""
     if not isinstance(model, Model):
-        raise ArgumentTypeError(f"model must be a pynn.Model, got {_checks.describe(model)}")
+        raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
     layers = model._spec.layers
     order = _naming.in_sequential(layers) if names is None else _naming.checked(names, layers)
     parameters = model.parameters
@@ -220,5 +220,5 @@ def _read(source: Source, name: str) -> npt.NDArray[np.float32]:
         except FloatingPointError:
             raise source.error(
                 f"{source.label}{shown(name)} holds values beyond float32, which goes up to"
-                f" {_checks.MAX_FLOAT32:.2g}"
+                f" {checks.MAX_FLOAT32:.2g}"
             ) from None

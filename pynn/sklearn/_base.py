@@ -14,8 +14,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pynn._boundary import Floats
-from pynn._errors import ArgumentError
+from pynn._base.arrays import Floats
+from pynn._base.errors import ArgumentError
 from pynn._model import Model
 from pynn.sklearn import _networks, _parameters
 from pynn.sklearn._examples import Examples, Weights, check_range, check_weights

@@ -12,8 +12,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from pynn._boundary import Floats
-from pynn._errors import ArgumentError
+from pynn._base.arrays import Floats
+from pynn._base.errors import ArgumentError
 from pynn.sklearn._base import BaseMLP
 from pynn.sklearn._examples import Examples, Weights, class_factors
 from pynn.sklearn._parameters import has_partial_fit

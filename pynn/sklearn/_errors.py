@@ -1,6 +1,6 @@
 """Errors that are ValueErrors, too: scikit-learn's own estimators raise such where these are."""
 
-from pynn._errors import ArgumentTypeError, DivergenceError
+from pynn._base.errors import ArgumentTypeError, DivergenceError
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need"

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
-from pynn import _checks
-from pynn._boundary import Floats
-from pynn._errors import ArgumentError, ArgumentTypeError
+from pynn._base import checks
+from pynn._base.arrays import Floats
+from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn.sklearn._errors import NOT_FINITE
 
 Weights = npt.NDArray[np.float64]
@@ -95,10 +95,10 @@ def check_range(X: Any) -> None:
     if values.dtype.kind not in "fiu":  # X is wrong in another way
         return
     largest = np.abs(values).max(initial=0)
-    if _checks.MAX_FLOAT32 < largest < np.inf:
+    if checks.MAX_FLOAT32 < largest < np.inf:
         raise ArgumentError(
             f"{NOT_FINITE}: X goes up to {largest:.2g}, and as float32, in which it is trained on,"
-            f" numbers go up to {_checks.MAX_FLOAT32:.2g}; scale it, as with StandardScaler"
+            f" numbers go up to {checks.MAX_FLOAT32:.2g}; scale it, as with StandardScaler"
         )
 
 
@@ -165,11 +165,11 @@ def class_factors(
             if len(index) != 1:
                 known = ", ".join(map(str, classes[:10]))
                 raise ArgumentError(f"class_weight: {label!r} is none of the classes: {known}")
-            factors[index] = _checks.real(f"class_weight[{label!r}]", weight, least=0.0)
+            factors[index] = checks.real(f"class_weight[{label!r}]", weight, least=0.0)
     else:
         raise ArgumentTypeError(
             "class_weight must be None, 'balanced' or a dict of weights by class, got"
-            f" {_checks.describe(class_weight)}"
+            f" {checks.describe(class_weight)}"
         )
     weights: Weights = factors[examples.targets]
     if not weights.any():

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from sklearn.base import is_classifier
 
-from pynn._boundary import Floats
-from pynn._errors import DivergenceError
-from pynn._history import EpochResult
+from pynn._base.arrays import Floats
+from pynn._base.errors import DivergenceError
+from pynn._training.history import EpochResult
 from pynn.sklearn._examples import Examples
 from pynn.sklearn._losses import LOSSES
 

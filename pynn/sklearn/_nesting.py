@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from pynn._errors import PynnError
+from pynn._base.errors import PynnError
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import erf, expit
 
-from pynn._boundary import Floats
+from pynn._base.arrays import Floats
+from pynn._base.errors import ArgumentError
 from pynn._builder import Builder, LayerBuilder
-from pynn._errors import ArgumentError
 from pynn._model import Model
 from pynn.sklearn._losses import LOSSES
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pynn import _checks
-from pynn._errors import ArgumentError, ArgumentTypeError
+from pynn._base import checks
+from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn.sklearn._errors import ParameterTypeError
 
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "leaky_relu", "gelu")
@@ -68,23 +68,23 @@ def _check(e: Parameters) -> None:
     if isinstance(e.batch_size, str):
         choice("batch_size, where it is no integer,", e.batch_size, ("auto",))
     else:
-        _checks.integer("batch_size", e.batch_size, least=1)
-    _checks.integer("max_iter", e.max_iter, least=1)
-    _checks.integer("max_fun", e.max_fun, least=1)
+        checks.integer("batch_size", e.batch_size, least=1)
+    checks.integer("max_iter", e.max_iter, least=1)
+    checks.integer("max_fun", e.max_fun, least=1)
     if not isinstance(e.verbose, (bool, np.bool_)):
-        _checks.integer("verbose", e.verbose, least=0)
+        checks.integer("verbose", e.verbose, least=0)
     if not (isinstance(e.n_iter_no_change, numbers.Real) and e.n_iter_no_change == math.inf):
-        _checks.integer("n_iter_no_change", e.n_iter_no_change, least=1)
+        checks.integer("n_iter_no_change", e.n_iter_no_change, least=1)
     for name in ("learning_rate_init", "epsilon"):
-        _checks.real(name, getattr(e, name), above=0.0)
+        checks.real(name, getattr(e, name), above=0.0)
     for name in ("alpha", "power_t", "tol"):
-        _checks.real(name, getattr(e, name), least=0.0)
+        checks.real(name, getattr(e, name), least=0.0)
     for name in ("momentum", "beta_1", "beta_2", "validation_fraction", "dropout"):
         _fraction(name, getattr(e, name))
     for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
         flag = getattr(e, name)
         if not isinstance(flag, (bool, np.bool_)):
-            raise ArgumentTypeError(f"{name} must be True or False, got {_checks.describe(flag)}")
+            raise ArgumentTypeError(f"{name} must be True or False, got {checks.describe(flag)}")
     _random_state(e.random_state)
     callbacks(e.callbacks)
 
@@ -109,7 +109,7 @@ def choice(name: str, value: object, allowed: Sequence[str], *, only_theirs: str
             f"{name}={value!r} is not pynn's: take {words}, or scikit-learn's own"
             " sklearn.neural_network, whose parameters are the same"
         )
-    raise ArgumentError(f"{name} must be {words}, got {_checks.describe(value)}")
+    raise ArgumentError(f"{name} must be {words}, got {checks.describe(value)}")
 
 
 def hidden_sizes(sizes: Any) -> list[int]:
@@ -117,7 +117,7 @@ def hidden_sizes(sizes: Any) -> list[int]:
     several = isinstance(sizes, Collection) and not isinstance(sizes, (str, bytes, dict))
     if not several or getattr(sizes, "ndim", 1) == 0:  # an array of no dimension is a number
         sizes = [sizes]
-    return [_checks.integer("hidden_layer_sizes", size, least=1) for size in sizes]
+    return [checks.integer("hidden_layer_sizes", size, least=1) for size in sizes]
 
 
 def callbacks(value: Any) -> list[Callable[..., object]]:
@@ -127,7 +127,7 @@ def callbacks(value: Any) -> list[Callable[..., object]]:
     several = [value] if callable(value) else value
     if not isinstance(several, (list, tuple)) or not all(map(callable, several)):
         raise ArgumentTypeError(
-            f"callbacks must be a callable or a list of them, got {_checks.describe(value)}"
+            f"callbacks must be a callable or a list of them, got {checks.describe(value)}"
         )
     return list(several)
 
@@ -135,7 +135,7 @@ def callbacks(value: Any) -> list[Callable[..., object]]:
 def validation(value: Any) -> tuple[Any, Any]:
     """The (X, y) that `fit` is given to validate on."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ArgumentTypeError(f"validation must be a pair (X, y), got {_checks.describe(value)}")
+        raise ArgumentTypeError(f"validation must be a pair (X, y), got {checks.describe(value)}")
     return value[0], value[1]
 
 
@@ -144,11 +144,11 @@ def _random_state(value: object) -> None:
     if value is None or value is np.random or isinstance(value, np.random.RandomState):
         return
     try:
-        _checks.integer("random_state", value, least=0, most=2**32 - 1)
+        checks.integer("random_state", value, least=0, most=2**32 - 1)
     except ArgumentTypeError as error:
         raise ArgumentTypeError(f"{error}; it may also be a RandomState or None") from None
 
 
 def _fraction(name: str, value: object) -> None:
-    if _checks.real(name, value, least=0.0) >= 1:
+    if checks.real(name, value, least=0.0) >= 1:
         raise ArgumentError(f"{name} must be in [0, 1), got {value}")

@@ -11,9 +11,9 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
-from pynn import _checks
-from pynn._boundary import Floats
-from pynn._errors import ArgumentError
+from pynn._base import checks
+from pynn._base.arrays import Floats
+from pynn._base.errors import ArgumentError
 from pynn.sklearn._base import BaseMLP
 from pynn.sklearn._examples import Examples
 from pynn.sklearn._parameters import choice, has_partial_fit
@@ -133,7 +133,7 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
             targets: npt.NDArray[np.float32] = np.ascontiguousarray(y, np.float32)
         if not np.isfinite(targets).all():
             raise ArgumentError(
-                f"y must be finite as float32, up to {_checks.MAX_FLOAT32:.2g}; scale it, for"
+                f"y must be finite as float32, up to {checks.MAX_FLOAT32:.2g}; scale it, for"
                 " instance with sklearn.compose.TransformedTargetRegressor"
             )
         return targets

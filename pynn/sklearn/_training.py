@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from pynn._boundary import Update
-from pynn._checks import shown
-from pynn._errors import DivergenceError
-from pynn._optimizers import SGD, Adam
+from pynn._base.checks import shown
+from pynn._base.errors import DivergenceError
+from pynn._native.state import Update
+from pynn._training.optimizers import SGD, Adam
 from pynn.sklearn import _parameters
 from pynn.sklearn._errors import NOT_FINITE, SolverError
 from pynn.sklearn._examples import Examples

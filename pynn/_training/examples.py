@@ -8,13 +8,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _boundary, _checks
-from pynn._boundary import Answers, Data, Floats
-from pynn._errors import ArgumentError, ArgumentTypeError
+from pynn._base import arrays, checks
+from pynn._base.arrays import Answers, Floats
+from pynn._base.errors import ArgumentError, ArgumentTypeError
+from pynn._native import library
+from pynn._native.data import Data
 from pynn._spec import Spec
 
 VALIDATION_STREAM = 1 << 33
-"""Random stream of what a validation fraction draws; see `_training` for those below."""
+"""Random stream of what a validation fraction draws; see `trainer` for those below."""
 
 Rows = npt.NDArray[np.uint32]
 MOST_ROWS = 2**32 - 1
@@ -46,14 +48,14 @@ def make_data(
 
     There may be `most` examples, or any number.
     """
-    x = _checks.features(f"{prefix}features", features, spec.inputs, most)
+    x = arrays.features(f"{prefix}features", features, spec.inputs, most)
     if len(x) == 0:
         raise ArgumentError(f"{prefix}features must have at least one example, got {x.shape}")
     name = f"{prefix}labels"
     if spec.loss == "softmax_cross_entropy":
-        return Data(x, _checks.labels(name, labels, len(x), spec.outputs))
+        return Data(x, arrays.labels(name, labels, len(x), spec.outputs))
     shares = spec.loss == "binary_cross_entropy"
-    return Data(x, _checks.targets(name, labels, len(x), spec.outputs, shares=shares))
+    return Data(x, arrays.targets(name, labels, len(x), spec.outputs, shares=shares))
 
 
 def make_examples(
@@ -70,7 +72,7 @@ def make_examples(
     held: Rows | None = None
     fraction = 0.0
     if isinstance(validation, (float, np.floating)):
-        fraction = _checks.real("validation", validation, above=0.0, below=1.0)
+        fraction = checks.real("validation", validation, above=0.0, below=1.0)
         rows, held = divide(spec, seed, data, fraction)
         assert data.answers is not None
         held_out = Data(data.features[held], data.answers[held])
@@ -87,7 +89,7 @@ def _pair(validation: object) -> tuple[object, object]:
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise ArgumentTypeError(
             "validation must be a pair (features, labels), or a fraction such as 0.1, got"
-            f" {_checks.describe(validation)}"
+            f" {checks.describe(validation)}"
         )
     return validation[0], validation[1]
 
@@ -98,12 +100,12 @@ def divide(spec: Spec, seed: int, data: Data, fraction: float) -> tuple[Rows, Ro
     At random, but the same for the same seed and number of examples.
     """
     count = data.rows
-    order = _boundary.permutation(seed, VALIDATION_STREAM, count)
+    order = library.permutation(seed, VALIDATION_STREAM, count)
     held_count = round(fraction * count)
     if not 0 < held_count < count:
         raise ArgumentError(
             f"validation must leave examples to train on and to validate with, got"
-            f" {_checks.shown(fraction)} of {count}"
+            f" {checks.shown(fraction)} of {count}"
         )
     if spec.loss == "softmax_cross_entropy":
         assert data.answers is not None
@@ -139,7 +141,7 @@ def _weigh(
     weights = np.ones(data.rows if rows is None else len(rows))
     with np.errstate(under="ignore"):  # what is 0 beside the largest
         if sample_weight is not None:
-            weights = _to_size(_checks.weights("sample_weight", sample_weight, data.rows)[chosen])
+            weights = _to_size(arrays.weights("sample_weight", sample_weight, data.rows)[chosen])
         if class_weight is not None:
             if spec.loss != "softmax_cross_entropy":
                 raise ArgumentError(f"class_weight needs classes, and {spec.loss} has none")
@@ -171,10 +173,10 @@ def _of_classes(class_weight: object, labels: Answers, classes: int) -> npt.NDAr
     if not isinstance(class_weight, Mapping):
         raise ArgumentTypeError(
             "class_weight must be 'balanced' or a dict from class to weight, got"
-            f" {_checks.describe(class_weight)}"
+            f" {checks.describe(class_weight)}"
         )
     weights = np.ones(classes)
     for label, weight in class_weight.items():
-        number = _checks.integer("class_weight: a class", label, least=0, most=classes - 1)
-        weights[number] = _checks.real(f"class_weight[{number}]", weight, least=0.0)
+        number = checks.integer("class_weight: a class", label, least=0, most=classes - 1)
+        weights[number] = checks.real(f"class_weight[{number}]", weight, least=0.0)
     return weights

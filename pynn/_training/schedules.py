@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from pynn import _checks
-from pynn._arguments import Arguments
-from pynn._errors import ArgumentTypeError
+from pynn._base import checks
+from pynn._base.arguments import Arguments
+from pynn._base.errors import ArgumentTypeError
 
 
 class Schedule(Arguments):
@@ -37,7 +37,7 @@ class Constant(Schedule):
     rate: float
 
     def __init__(self, rate: float) -> None:
-        super().__init__(rate=_checks.real("rate", rate, above=0.0))
+        super().__init__(rate=checks.real("rate", rate, above=0.0))
 
     def __call__(self, step: int) -> float:
         """The learning rate of a step."""
@@ -67,9 +67,9 @@ class StepDecay(Schedule):
 
     def __init__(self, rate: float, every: int, factor: float = 0.1) -> None:
         super().__init__(
-            rate=_checks.real("rate", rate, above=0.0),
-            every=_checks.integer("every", every, least=1),
-            factor=_checks.real("factor", factor, above=0.0),
+            rate=checks.real("rate", rate, above=0.0),
+            every=checks.integer("every", every, least=1),
+            factor=checks.real("factor", factor, above=0.0),
         )
 
     def __call__(self, step: int) -> float:
@@ -105,9 +105,9 @@ class Cosine(Schedule):
 
     def __init__(self, rate: float, steps: int, least: float = 0.0) -> None:
         super().__init__(
-            rate=_checks.real("rate", rate, above=0.0),
-            steps=_checks.integer("steps", steps, least=1),
-            least=_checks.real("least", least, least=0.0),
+            rate=checks.real("rate", rate, above=0.0),
+            steps=checks.integer("steps", steps, least=1),
+            least=checks.real("least", least, least=0.0),
         )
 
     def __call__(self, step: int) -> float:
@@ -141,9 +141,9 @@ class OneCycle(Schedule):
 
     def __init__(self, rate: float, steps: int, rise: float = 0.3) -> None:
         super().__init__(
-            rate=_checks.real("rate", rate, above=0.0),
-            steps=_checks.integer("steps", steps, least=2),
-            rise=_checks.real("rise", rise, above=0.0, below=1.0),
+            rate=checks.real("rate", rate, above=0.0),
+            steps=checks.integer("steps", steps, least=2),
+            rise=checks.real("rise", rise, above=0.0, below=1.0),
         )
 
     def __call__(self, step: int) -> float:
@@ -179,7 +179,7 @@ class WarmUp(Schedule):
     def __init__(self, schedule: Callable[[int], float] | float, steps: int) -> None:
         super().__init__(
             schedule=check_rate("schedule", schedule) if callable(schedule) else Constant(schedule),
-            steps=_checks.integer("steps", steps, least=1),
+            steps=checks.integer("steps", steps, least=1),
         )
 
     def __call__(self, step: int) -> float:
@@ -222,7 +222,7 @@ def from_entry(entry: Any) -> Any:
     if entry["kind"] == "callable" and not arguments:
         return _Unknown()
     if entry["kind"] not in _KINDS:
-        raise ValueError(f"unknown schedule {_checks.describe(entry['kind'])}")
+        raise ValueError(f"unknown schedule {checks.describe(entry['kind'])}")
     return _KINDS[entry["kind"]](**arguments)
 
 
@@ -238,6 +238,6 @@ def check_rate(name: str, rate: Callable[[int], float]) -> Callable[[int], float
 
 def check_value(name: str, value: object) -> float:
     """What a schedule gives, as it may be a callable of the caller's: a number that is a rate."""
-    if isinstance(value, float) and 0.0 < value < _checks.MIN_FLOAT32:
+    if isinstance(value, float) and 0.0 < value < checks.MIN_FLOAT32:
         return 0.0  # what it is as a float32, where a schedule has all but ended
-    return _checks.real(name, value, least=0.0)
+    return checks.real(name, value, least=0.0)

@@ -21,8 +21,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _reading
-from pynn._errors import FileFormatError
+from pynn._base import reading
+from pynn._base.errors import FileFormatError
 
 MAX_HEADER_NBYTES = 100_000_000  # as the library has it
 MAX_ITEMS = 1_000_000  # of a header's JSON, where a tensor has about eight
@@ -54,7 +54,7 @@ class Reader:
 
     Args:
         name: What errors call the file.
-        file: The file, from `_reading.opened`; it stays the caller's.
+        file: The file, from `reading.opened`; it stays the caller's.
 
     Raises:
         FileFormatError: It is no safetensors file, or damaged.
@@ -69,9 +69,9 @@ class Reader:
             self.tensors = {key: _entry(key, value) for key, value in header.items()}
             _check_offsets(self.tensors, os.fstat(file.fileno()).st_size - self._data)
         except RecursionError:
-            _reading.refuse(name, "not a safetensors file: its header is nested too deeply")
+            reading.refuse(name, "not a safetensors file: its header is nested too deeply")
         except ValueError as error:
-            _reading.refuse(name, f"not a safetensors file: {error}")
+            reading.refuse(name, f"not a safetensors file: {error}")
 
     def read_into(self, key: str, array: npt.NDArray[Any]) -> None:
         """Read a tensor into an array of its type and shape, contiguous and in our byte order.
@@ -81,9 +81,9 @@ class Reader:
         """
         self._file.seek(self._data + self.tensors[key].begin)
         try:
-            _reading.fill(self._file, array.reshape(-1))
+            reading.fill(self._file, array.reshape(-1))
         except FileFormatError as error:
-            _reading.refuse(self.name, str(error))
+            reading.refuse(self.name, str(error))
         if sys.byteorder == "big":
             array.byteswap(inplace=True)
 
@@ -117,7 +117,7 @@ def _read_header(file: BinaryIO) -> tuple[int, dict[str, Any]]:
         raise ValueError("it became shorter while it was read")
     if not text.startswith(b"{"):
         raise ValueError("its header is no JSON object")
-    header = _reading.parse_json(
+    header = reading.parse_json(
         text,
         most_objects=length // ENTRY_NBYTES + 16,
         most_items=min(length // ITEM_NBYTES + 64, MAX_ITEMS),

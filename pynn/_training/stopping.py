@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from pynn import _checks
-from pynn._arguments import Arguments
-from pynn._errors import ArgumentError, ArgumentTypeError
-from pynn._history import EpochResult
+from pynn._base import checks
+from pynn._base.arguments import Arguments
+from pynn._base.errors import ArgumentError, ArgumentTypeError
+from pynn._training.history import EpochResult
 
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 _MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
@@ -56,16 +56,16 @@ class EarlyStopping(Arguments):
         if not isinstance(choice, str) or choice not in _MONITORS:
             raise ArgumentError(
                 f"monitor must be one of {', '.join(map(repr, _MONITORS))}, got"
-                f" {_checks.describe(monitor)}"
+                f" {checks.describe(monitor)}"
             )
         if not isinstance(restore_best, bool):
             raise ArgumentTypeError(
-                f"restore_best must be True or False, got {_checks.describe(restore_best)}"
+                f"restore_best must be True or False, got {checks.describe(restore_best)}"
             )
         super().__init__(
-            patience=_checks.integer("patience", patience, least=1),
+            patience=checks.integer("patience", patience, least=1),
             monitor=monitor,
-            min_delta=_checks.real("min_delta", min_delta, least=0.0),
+            min_delta=checks.real("min_delta", min_delta, least=0.0),
             restore_best=restore_best,
         )
 

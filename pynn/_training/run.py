@@ -16,12 +16,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pynn import _checks, _reading
-from pynn._boundary import Data, Floats, RunningSums, State, Sums
-from pynn._errors import ArgumentError
-from pynn._history import EpochResult
-from pynn._optimizers import Optimizer, from_dict, to_dict
-from pynn._stopping import EarlyStopping, from_entry, to_entry
+from pynn._base import checks, reading
+from pynn._base.arrays import Floats
+from pynn._base.errors import ArgumentError
+from pynn._native.data import Data
+from pynn._native.state import State
+from pynn._native.workspace import RunningSums, Sums
+from pynn._training.history import EpochResult
+from pynn._training.optimizers import Optimizer, from_dict, to_dict
+from pynn._training.stopping import EarlyStopping, from_entry, to_entry
 
 MOMENTS = ("optimizer.first", "optimizer.second")
 """The names that a checkpoint keeps an optimizer's moments by."""
@@ -113,7 +116,7 @@ class Run:
         Raises:
             ArgumentError: The call is of something else.
         """
-        file = _reading.shown(path)
+        file = reading.shown(path)
         for name, ours, theirs in (
             ("batch_size", self.plan.batch_size, plan.batch_size),
             ("shuffle", self.plan.shuffle, plan.shuffle),
@@ -172,15 +175,15 @@ class Run:
 
         has_accuracy: whether the model's loss has one.
         """
-        _checks.no_others("the run", run, _ENTRIES)
+        checks.no_others("the run", run, _ENTRIES)
         whole = {
-            name: _checks.integer(name, run[name], least=least, most=2**62)
+            name: checks.integer(name, run[name], least=least, most=2**62)
             for name, least in (("epochs", 1), ("batch_size", 1), ("rows", 1), ("first_epoch", 0))
         }
         first_epoch = whole.pop("first_epoch")
-        fingerprint = _checks.integer("fingerprint", run["fingerprint"], least=0, most=2**32 - 1)
+        fingerprint = checks.integer("fingerprint", run["fingerprint"], least=0, most=2**32 - 1)
         if not isinstance(run["shuffle"], bool):
-            raise ValueError(f"shuffle must be a bool, got {_checks.describe(run['shuffle'])}")
+            raise ValueError(f"shuffle must be a bool, got {checks.describe(run['shuffle'])}")
         plan = Plan(
             optimizer=from_dict(run["optimizer"]),
             shuffle=run["shuffle"],
@@ -192,8 +195,8 @@ class Run:
         results = tuple(map(_result, run["results"]))
         _check_figures(results, has_accuracy=has_accuracy)
         loss, correct, rows = run["sums"]
-        correct = _checks.integer("sums", correct, least=0, most=2**62)
-        rows = _checks.integer("sums", rows, least=0, most=plan.rows)
+        correct = checks.integer("sums", correct, least=0, most=2**62)
+        rows = checks.integer("sums", rows, least=0, most=plan.rows)
         if rows % plan.batch_size and rows != plan.rows:
             raise ValueError(f"{rows} examples are no whole steps of {plan.batch_size}")
         if len(results) > plan.epochs or (len(results) == plan.epochs and rows):
@@ -224,13 +227,13 @@ class Run:
         """Bring a state to where keep() found it; errors as from_dict()."""
         kept = entry["state"]
         if not isinstance(kept, dict):
-            raise ValueError(f"state must be an object, got {_checks.describe(kept)}")
-        _checks.no_others("state", kept, ("kind", "updates", "moments"))
+            raise ValueError(f"state must be an object, got {checks.describe(kept)}")
+        checks.no_others("state", kept, ("kind", "updates", "moments"))
         kind = kept["kind"]
-        updates = _checks.integer("updates", kept["updates"], least=0, most=2**62)
+        updates = checks.integer("updates", kept["updates"], least=0, most=2**62)
         if kind not in (None, "sgd", "adam", "adamw"):
-            raise ValueError(f"unknown optimizer {_checks.describe(kind)}")
-        count = _checks.integer("moments", kept["moments"], least=0, most=len(MOMENTS))
+            raise ValueError(f"unknown optimizer {checks.describe(kind)}")
+        count = checks.integer("moments", kept["moments"], least=0, most=len(MOMENTS))
         if extra := [name for name in MOMENTS[count:] if name in arrays]:
             raise ValueError(f"its optimizer has no {extra[0]}, which is among the tensors")
         moments = [arrays[name].copy() for name in MOMENTS[:count]]
@@ -250,7 +253,7 @@ def _new_id() -> str:
 def _id(entry: Any) -> str:
     """What _new_id() gave; as `Run.from_dict` if it is damaged."""
     if not isinstance(entry, str) or not re.fullmatch("[0-9a-f]{32}", entry):
-        raise ValueError(f"id must be 32 hexadecimal digits, got {_checks.describe(entry)}")
+        raise ValueError(f"id must be 32 hexadecimal digits, got {checks.describe(entry)}")
     return entry
 
 
@@ -258,8 +261,8 @@ def _result(entry: Any) -> EpochResult:
     """The figures of an epoch that to_dict() gave; as `Run.from_dict` if they are damaged."""
     epoch, epochs, loss, accuracy, val_loss, val_accuracy, seconds = entry
     return EpochResult(
-        _checks.integer("epoch", epoch, least=1),
-        _checks.integer("epochs", epochs, least=1),
+        checks.integer("epoch", epoch, least=1),
+        checks.integer("epochs", epochs, least=1),
         _finite(loss),
         math.nan if accuracy is None else _finite(accuracy),
         None if val_loss is None else _finite(val_loss),
@@ -294,7 +297,7 @@ def _kept(figure: Any) -> Any:
 def _finite(figure: Any) -> float:
     """A figure, as no other is ever kept; as `Run.from_dict` if it is damaged."""
     if type(figure) not in (int, float) or not -sys.float_info.max <= figure <= sys.float_info.max:
-        raise ValueError(f"a figure must be a finite number, got {_checks.describe(figure)}")
+        raise ValueError(f"a figure must be a finite number, got {checks.describe(figure)}")
     return float(figure)
 
 

@@ -20,19 +20,20 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pynn import _checks, _reading
-from pynn._atomic import write_atomically
-from pynn._boundary import DenseView, Floats, Network
-from pynn._builder import Builder, LayerBuilder
-from pynn._errors import (
+from pynn._base import checks, reading
+from pynn._base.arrays import Floats
+from pynn._base.atomic import write_atomically
+from pynn._base.errors import (
     ArgumentError,
     ArgumentTypeError,
     FileFormatError,
     OutOfMemoryError,
     PynnError,
 )
-from pynn._reading import refuse
-from pynn._safetensors import Reader
+from pynn._base.reading import refuse
+from pynn._builder import Builder, LayerBuilder
+from pynn._files.safetensors import Reader
+from pynn._native.network import DenseView, Network
 from pynn._spec import MAX_LAYERS, Spec
 
 FORMAT = "pynn"
@@ -129,7 +130,7 @@ def load(path: str | os.PathLike[str]) -> Saved:
         OSError: It is not there, is no ordinary file, or cannot be read.
         FileFormatError: It is no model file of a version that this pynn knows, or damaged.
     """
-    with _reading.opened(path) as file:
+    with reading.opened(path) as file:
         return _read(Reader(os.fspath(path), file))
 
 
@@ -141,7 +142,7 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
     """
     name = os.fspath(path)
     try:
-        with _reading.opened(path) as file:
+        with reading.opened(path) as file:
             if not file.read(1):
                 return
             metadata = Reader(name, file).metadata
@@ -152,7 +153,7 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
     if metadata.get("format") != FORMAT or "run" not in metadata:
         what = "a model without a run" if metadata.get("format") == FORMAT else "no checkpoint"
         raise ArgumentError(
-            f"checkpoint must be a file to keep the run in, and {_reading.shown(name)} is {what},"
+            f"checkpoint must be a file to keep the run in, and {reading.shown(name)} is {what},"
             " which would be lost: give another name, or remove it"
         )
 
@@ -170,7 +171,7 @@ def _read(file: Reader) -> Saved:
             " A newer pynn may read it",
         )
     try:
-        _checks.no_others("its metadata", metadata, ENTRIES)
+        checks.no_others("its metadata", metadata, ENTRIES)
         spec, seed, epochs_trained, steps_trained = _parse(metadata.get("model", ""))
         run = _parse_run(metadata["run"]) if "run" in metadata else None
         network = Network(*spec)
@@ -211,17 +212,17 @@ def _compare(file: Reader, network: Network, *, is_checkpoint: bool) -> None:
 
 def _parse(text: str) -> tuple[Spec, int, int, int]:
     """Read the JSON of the metadata by building the chain anew, so that the builder checks it."""
-    model: dict[str, Any] = _reading.parse_json(
+    model: dict[str, Any] = reading.parse_json(
         text.encode(), most_objects=MAX_MODEL_ITEMS, most_items=MAX_MODEL_ITEMS
     )
     if not isinstance(model, dict):
-        raise ValueError(f"expected an object, got {_checks.describe(model)}")
-    _checks.no_others("the model", model, _MODEL_ENTRIES)
+        raise ValueError(f"expected an object, got {checks.describe(model)}")
+    checks.no_others("the model", model, _MODEL_ENTRIES)
     chain: LayerBuilder = Builder().input(model["input"])
     for layer in model["layers"]:
         arguments = dict(layer)
         chain = _STEPS[_known("layer kind", arguments.pop("kind"), _STEPS)](chain, arguments)
-        _checks.no_others(f"layer {layer['kind']}", arguments, ())
+        checks.no_others(f"layer {layer['kind']}", arguments, ())
     loss = _known("loss", model["loss"], _LOSSES)
     if loss == "softmax_cross_entropy":
         smoothing = model.get("label_smoothing", 0.0)
@@ -230,22 +231,22 @@ def _parse(text: str) -> tuple[Spec, int, int, int]:
         if "label_smoothing" in model:
             raise ValueError(f"label_smoothing is of softmax_cross_entropy, not of {loss}")
         finished = getattr(chain, loss)()
-    seed = _checks.integer("seed", model["seed"], least=0, most=2**64 - 1)
-    epochs_trained = _checks.integer("epochs_trained", model["epochs_trained"], least=0, most=2**62)
+    seed = checks.integer("seed", model["seed"], least=0, most=2**64 - 1)
+    epochs_trained = checks.integer("epochs_trained", model["epochs_trained"], least=0, most=2**62)
     steps = model.get("steps_trained", 0)  # older files have none
-    steps_trained = _checks.integer("steps_trained", steps, least=0, most=2**62)
+    steps_trained = checks.integer("steps_trained", steps, least=0, most=2**62)
     return finished._spec, seed, epochs_trained, steps_trained
 
 
 def _parse_run(text: str) -> dict[str, Any]:
     """Read the JSON of a run, which `Run.from_dict` checks."""
-    run: dict[str, Any] = _reading.parse_json(
+    run: dict[str, Any] = reading.parse_json(
         text.encode(),
         most_objects=MAX_RUN_OBJECTS,
         most_items=len(text) // RUN_ITEM_NBYTES + 1000,
     )
     if not isinstance(run, dict):
-        raise ValueError(f"a run must be an object, got {_checks.describe(run)}")
+        raise ValueError(f"a run must be an object, got {checks.describe(run)}")
     return run
 
 

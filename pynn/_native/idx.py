@@ -1,4 +1,4 @@
-"""The IDX parser's side of the boundary to C."""
+"""The header of an IDX file, as the C library reads it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pynn._errors import FileFormatError
-from pynn._pynn import ffi, lib
+from pynn._base.errors import FileFormatError
+from pynn._native.library import ffi, lib
 
 # The element types of IDX by the byte that stands for them in a file.
 IDX_DTYPES: dict[int, np.dtype[Any]] = {

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks
-from pynn._errors import OutOfMemoryError
+from pynn._base import checks
+from pynn._base.errors import OutOfMemoryError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -204,9 +204,9 @@ class History:
             1,0.5,0.75,,,
             2,0.25,1.0,,,
         """
-        from pynn._atomic import write_atomically
+        from pynn._base.atomic import write_atomically
 
-        _checks.path("path", path)
+        checks.path("path", path)
         names = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
         rows = zip_longest(*(getattr(self, name) for name in names))
         lines = [",".join(("epoch", *names))]

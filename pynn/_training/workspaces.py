@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from pynn._boundary import Network, Workspace
-from pynn._errors import OutOfMemoryError
+from pynn._base.errors import OutOfMemoryError
+from pynn._native.network import Network
+from pynn._native.workspace import Workspace
 
 
 class Workspaces:

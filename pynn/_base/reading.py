@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NoReturn
 
-from pynn import _checks
-from pynn._errors import FileFormatError
+from pynn._base import checks
+from pynn._base.errors import FileFormatError
 
 LONGEST_PATH = 5000
 """Characters of one in an error; Linux has no longer ones."""
@@ -29,12 +29,12 @@ _NOT_FILES = (
 
 def refuse(name: str, why: str) -> NoReturn:
     """Say what is wrong with a file; what that quotes from it may be long, or no text at all."""
-    raise FileFormatError(f"{shown(name)}: {_checks.printable(why, 400)}") from None
+    raise FileFormatError(f"{shown(name)}: {checks.printable(why, 400)}") from None
 
 
 def shown(path: str | os.PathLike[str]) -> str:
     """What an error calls a file: its path, of which a terminal obeys nothing."""
-    return _checks.printable(os.fspath(path), LONGEST_PATH)
+    return checks.printable(os.fspath(path), LONGEST_PATH)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The steps of one call of `fit`, its checkpoints, and how it ends early.
 
-A run is at a boundary between two steps whenever Python can look: see `_run` for where it stands.
+A run is at a boundary between two steps whenever Python can look: see `run` for where it stands.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _boundary
-from pynn._boundary import Data, NotFinite, RunningSums, Sums
-from pynn._errors import ArgumentError, DivergenceError, FileFormatError, PynnError
-from pynn._examples import Examples
-from pynn._history import EpochResult, Evaluation, History, Progress
-from pynn._optimizers import Optimizer
-from pynn._run import Position, Run
+from pynn._base.errors import ArgumentError, DivergenceError, FileFormatError, PynnError
+from pynn._native import library
+from pynn._native.data import Data
+from pynn._native.library import NotFinite
+from pynn._native.workspace import RunningSums, Sums
+from pynn._training.examples import Examples
+from pynn._training.history import EpochResult, Evaluation, History, Progress
+from pynn._training.optimizers import Optimizer
+from pynn._training.run import Position, Run
 
 if TYPE_CHECKING:
     from pynn._model import Model
@@ -113,7 +115,7 @@ class Trainer:
         self.order = np.arange(plan.rows, dtype=np.uint32)
         if plan.shuffle:
             stream = SHUFFLE_STREAMS + run.epochs_trained
-            self.order = _boundary.permutation(self.model.seed, stream, plan.rows)
+            self.order = library.permutation(self.model.seed, stream, plan.rows)
         if rows is not None:
             self.order = rows[self.order]
         every = 0 if self.checkpoint is None else self.checkpoint.every

@@ -1,17 +1,31 @@
-"""How many threads the arithmetic uses."""
+"""The team of threads that the arithmetic uses, and how many they are."""
 
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Any, Literal
 
-from pynn import _boundary, _checks, _cores
-from pynn._boundary import MAX_THREADS
-from pynn._errors import ArgumentError
+from pynn._base import checks
+from pynn._base.errors import ArgumentError
+from pynn._native import cores, library
+from pynn._native.library import check, ffi, lib
 
-Origin = Literal["set_num_threads", "PYNN_NUM_THREADS"] | _cores.Origin
+Origin = Literal["set_num_threads", "PYNN_NUM_THREADS"] | cores.Origin
+
+MAX_THREADS = int(lib.PYNN_MAX_THREADS)
 
 _origin: Origin = "cores"
+
+
+def create_team(threads: int) -> Any:
+    """A team of so many threads, which nobody destroys."""
+    out = ffi.new("pynn_team **")
+    check(lib.pynn_team_create(library.allocator, threads, out))
+    return out[0]
+
+
+# One team for all models, as long as the process lives.
+team = create_team(1)
 
 
 def set_num_threads(threads: int) -> None:
@@ -37,12 +51,12 @@ def set_num_threads(threads: int) -> None:
         2
         >>> pynn.set_num_threads(before)
     """
-    _set(_checks.integer("threads", threads, least=1, most=MAX_THREADS), "set_num_threads")
+    _set(checks.integer("threads", threads, least=1, most=MAX_THREADS), "set_num_threads")
 
 
 def get_num_threads() -> int:
     """How many threads all models share for their arithmetic; see `set_num_threads`."""
-    return _boundary.get_num_threads()
+    return int(lib.pynn_team_threads(team))
 
 
 def get_origin() -> Origin:
@@ -58,11 +72,11 @@ def set_default_num_threads() -> None:
     """
     wish = os.environ.get("PYNN_NUM_THREADS", "").strip()
     if not wish:
-        cores = _cores.usable()
-        _set(min(cores.number, MAX_THREADS), cores.origin)
+        usable = cores.usable()
+        _set(min(usable.number, MAX_THREADS), usable.origin)
         return
     try:
-        _set(_checks.integer("threads", int(wish), least=1, most=MAX_THREADS), "PYNN_NUM_THREADS")
+        _set(checks.integer("threads", int(wish), least=1, most=MAX_THREADS), "PYNN_NUM_THREADS")
     except ValueError:
         raise ArgumentError(
             f"the environment variable PYNN_NUM_THREADS must be a number from 1 to {MAX_THREADS},"
@@ -73,5 +87,5 @@ def set_default_num_threads() -> None:
 def _set(threads: int, origin: Origin) -> None:
     """Give C so many threads, and remember why."""
     global _origin
-    _boundary.set_num_threads(threads)
+    check(lib.pynn_team_resize(team, threads))  # waits for work that is under way
     _origin = origin

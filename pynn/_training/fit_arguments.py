@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from pynn import _checks
-from pynn._atomic import absolute
-from pynn._errors import ArgumentError, ArgumentTypeError
-from pynn._optimizers import SGD, Optimizer
-from pynn._stopping import EarlyStopping
-from pynn._training import Checkpoint, OnEpoch
+from pynn._base import checks
+from pynn._base.atomic import absolute
+from pynn._base.errors import ArgumentError, ArgumentTypeError
+from pynn._training.optimizers import SGD, Optimizer
+from pynn._training.stopping import EarlyStopping
+from pynn._training.trainer import Checkpoint, OnEpoch
 
 DEFAULT_BATCH_SIZE = 128
 
@@ -22,7 +22,7 @@ def batch_size(value: object, count: int) -> int:
     """Examples a step, of `count`."""
     if value is None:
         return min(DEFAULT_BATCH_SIZE, count)
-    size = _checks.integer("batch_size", value, least=1)
+    size = checks.integer("batch_size", value, least=1)
     if size > count:
         raise ArgumentError(
             f"batch_size must be at most the number of examples, {count}, got {size}"
@@ -37,7 +37,7 @@ def optimizer(value: object) -> Optimizer:
     if not isinstance(value, Optimizer):
         raise ArgumentTypeError(
             "optimizer must be a pynn.SGD, pynn.Adam or pynn.AdamW, as in"
-            f" pynn.SGD(learning_rate=0.1), got {_checks.describe(value)}"
+            f" pynn.SGD(learning_rate=0.1), got {checks.describe(value)}"
         )
     return value
 
@@ -45,7 +45,7 @@ def optimizer(value: object) -> Optimizer:
 def shuffle(value: object) -> bool:
     """Whether to shuffle."""
     if not isinstance(value, bool):
-        raise ArgumentTypeError(f"shuffle must be True or False, got {_checks.describe(value)}")
+        raise ArgumentTypeError(f"shuffle must be True or False, got {checks.describe(value)}")
     return value
 
 
@@ -58,7 +58,7 @@ def early_stopping(
     if not isinstance(value, EarlyStopping):
         raise ArgumentTypeError(
             "early_stopping must be a pynn.EarlyStopping, as in pynn.EarlyStopping(patience=5),"
-            f" got {_checks.describe(value)}"
+            f" got {checks.describe(value)}"
         )
     value._check(has_validation=has_validation, has_accuracy=has_accuracy)
     return value
@@ -77,7 +77,7 @@ def on_epoch(value: object) -> Sequence[OnEpoch]:
 def check_callable(name: str, value: object) -> None:
     """That it can be called."""
     if not callable(value):
-        raise ArgumentTypeError(f"{name} must be callable, got {_checks.describe(value)}")
+        raise ArgumentTypeError(f"{name} must be callable, got {checks.describe(value)}")
 
 
 def checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkpoint | None:
@@ -89,10 +89,10 @@ def checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkp
                 " checkpoint=None"
             )
         return None
-    steps = 0 if every is None else _checks.integer("every", every, least=1)
-    from pynn import _files
+    steps = 0 if every is None else checks.integer("every", every, least=1)
+    from pynn._files import model_file
 
     # Of now: a callback may change the current folder.
-    whole = absolute(_checks.path("checkpoint", path))
-    _files.check_replaceable(whole)
+    whole = absolute(checks.path("checkpoint", path))
+    model_file.check_replaceable(whole)
     return Checkpoint(whole, steps)

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from pynn import _checks
-from pynn._arguments import Arguments
-from pynn._boundary import OptimizerKind, Update
-from pynn._errors import ArgumentError, ArgumentTypeError
+from pynn._base import checks
+from pynn._base.arguments import Arguments
+from pynn._base.errors import ArgumentError, ArgumentTypeError
+from pynn._native.state import OptimizerKind, Update
 
 LearningRate = float | Callable[[int], float]
 
@@ -30,25 +30,25 @@ class Optimizer(Arguments):
     ) -> None:
         rate = learning_rate
         if callable(rate):
-            from pynn import _schedules
+            from pynn._training import schedules
 
-            rate = _schedules.check_rate("learning_rate", rate)
+            rate = schedules.check_rate("learning_rate", rate)
         else:
-            rate = _checks.real("learning_rate", rate, above=0.0)
+            rate = checks.real("learning_rate", rate, above=0.0)
         super().__init__(
             learning_rate=rate,
             **rest,
-            weight_decay=_checks.real("weight_decay", weight_decay, least=0.0),
+            weight_decay=checks.real("weight_decay", weight_decay, least=0.0),
             max_gradient_norm=None
             if max_norm is None
-            else _checks.real("max_gradient_norm", max_norm, above=0.0),
+            else checks.real("max_gradient_norm", max_norm, above=0.0),
         )
 
     def _rates(self, first: int, last: int) -> npt.NDArray[np.float64]:
         """The learning rates of steps first <= s < last."""
         if not callable(self.learning_rate):
             return np.full(last - first, self.learning_rate)
-        from pynn._schedules import check_value
+        from pynn._training.schedules import check_value
 
         rates = np.empty(last - first)
         for step in range(first, last):
@@ -59,7 +59,7 @@ class Optimizer(Arguments):
     def _rate_in_words(self) -> str:
         """For an error: the learning rate as the caller gave it."""
         rate = self.learning_rate
-        return "that of the schedule" if callable(rate) else _checks.shown(rate)
+        return "that of the schedule" if callable(rate) else checks.shown(rate)
 
     def _update(self, first: int, last: int) -> Update:
         """For the C library: what steps first <= s < last do."""
@@ -116,10 +116,10 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         max_gradient_norm: float | None = None,
     ) -> None:
-        momentum = _checks.real("momentum", momentum, least=0.0, below=1.0)
+        momentum = checks.real("momentum", momentum, least=0.0, below=1.0)
         if not isinstance(nesterov, bool):
             raise ArgumentTypeError(
-                f"nesterov must be True or False, got {_checks.describe(nesterov)}"
+                f"nesterov must be True or False, got {checks.describe(nesterov)}"
             )
         if nesterov and momentum == 0.0:
             raise ArgumentError("nesterov needs a momentum greater than 0, got momentum=0.0")
@@ -176,9 +176,9 @@ class Adam(Optimizer):
             learning_rate,
             weight_decay,
             max_gradient_norm,
-            beta1=_checks.real("beta1", beta1, least=0.0, below=1.0),
-            beta2=_checks.real("beta2", beta2, least=0.0, below=1.0),
-            eps=_checks.real("eps", eps, above=0.0),
+            beta1=checks.real("beta1", beta1, least=0.0, below=1.0),
+            beta2=checks.real("beta2", beta2, least=0.0, below=1.0),
+            eps=checks.real("eps", eps, above=0.0),
         )
 
 
@@ -232,19 +232,19 @@ _OPTIMIZERS: dict[str, type[SGD | Adam]] = {kind._kind: kind for kind in (SGD, A
 
 def to_dict(optimizer: Optimizer) -> dict[str, Any]:
     """What a checkpoint keeps of an optimizer."""
-    from pynn import _schedules
+    from pynn._training import schedules
 
     arguments = vars(optimizer)
-    rate = _schedules.to_entry(optimizer.learning_rate)
+    rate = schedules.to_entry(optimizer.learning_rate)
     return {"kind": optimizer._kind, **arguments, "learning_rate": rate}
 
 
 def from_dict(entry: dict[str, Any]) -> Optimizer:
     """The optimizer that to_dict() gave; ValueError, TypeError or LookupError if it is damaged."""
-    from pynn import _schedules
+    from pynn._training import schedules
 
     if entry["kind"] not in _OPTIMIZERS:
-        raise ValueError(f"unknown optimizer {_checks.describe(entry['kind'])}")
+        raise ValueError(f"unknown optimizer {checks.describe(entry['kind'])}")
     arguments = {name: value for name, value in entry.items() if name != "kind"}
-    arguments["learning_rate"] = _schedules.from_entry(entry["learning_rate"])
+    arguments["learning_rate"] = schedules.from_entry(entry["learning_rate"])
     return _OPTIMIZERS[entry["kind"]](**arguments)

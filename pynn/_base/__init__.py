@@ -1,0 +1,1 @@
+"""What all modules stand on: arrays, checks, errors, files; nothing of networks or of C."""

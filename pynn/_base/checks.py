@@ -1,0 +1,112 @@
+"""Checks of what callers pass, and the words that errors say it in."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+import os
+import sys
+from collections.abc import Collection, Iterable
+
+import numpy as np
+
+from pynn._base.errors import ArgumentError, ArgumentTypeError
+
+MAX_FLOAT32 = float.fromhex("0x1.fffffep127")
+MIN_FLOAT32 = float.fromhex("0x1p-149")
+MOST = 2**62
+"""Of what is counted: files and C have 64 bits for it."""
+
+
+def describe(value: object) -> str:
+    """What an error calls a value: an array by shape and dtype, the rest by type and repr."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    try:
+        text = repr(value)
+    except Exception as error:
+        if isinstance(value, int):  # Python writes none of more than some thousand digits
+            return f"{type(value).__name__} of very many digits"
+        return f"{type(value).__name__}, whose repr raises {type(error).__name__}"
+    return f"{type(value).__name__} {printable(text, 60 if len(text) <= 60 else 57)}"
+
+
+def shown(number: float) -> str:
+    """A number as one writes it: 1000 and not 1000.0, but with all the digits that it has."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number).removesuffix(".0")
+
+
+def printable(text: str, longest: int) -> str:
+    """Text that may be long, or no text at all, for an error: a terminal obeys nothing in it."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
+    return shown if len(text) <= longest else f"{shown}..."
+
+
+def no_others(what: str, entries: Iterable[object], known: Collection[str]) -> None:
+    """ValueError for an entry of a file that is not known: it may change what the file means."""
+    others = sorted(str(entry) for entry in entries if entry not in known)
+    if others:
+        raise ValueError(
+            f"{what} has unknown entries: {', '.join(others)}; a newer pynn may read them"
+        )
+
+
+def integer(name: str, value: object, *, least: int, most: int | None = None) -> int:
+    """An integer in [least, most], from any integer type but bool; without `most` up to 2^62."""
+    if isinstance(value, (bool, np.bool_)):
+        raise ArgumentTypeError(f"{name} must be an integer, got {describe(value)}")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ArgumentTypeError(f"{name} must be an integer, got {describe(value)}") from None
+    if number < least or number > (MOST if most is None else most):
+        limits = f"in [{least}, {most}]"
+        if most is None:
+            limits = f"at least {least}" if number < least else "at most 2^62"
+        got = number if -(10**99) < number < 10**99 else describe(number)
+        raise ArgumentError(f"{name} must be {limits}, got {got}")
+    return number
+
+
+def real(
+    name: str,
+    value: object,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float = math.inf,
+) -> float:
+    """A number in a range and finite as a float32, from any real type but bool."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ArgumentTypeError(f"{name} must be a number, got {describe(value)}")
+    try:
+        number = float(value)
+    except OverflowError:  # an int
+        number = math.inf
+    inside = (above is None or number > above) and (least is None or number >= least)
+    tiny = 0 < abs(number) < MIN_FLOAT32
+    if not inside or tiny or not -MAX_FLOAT32 <= number <= MAX_FLOAT32 or not number < below:
+        limit = f"greater than {shown(above or 0)}" if least is None else f"at least {shown(least)}"
+        upper = "finite as a float32" if below == math.inf else f"less than {shown(below)}"
+        if tiny and inside:
+            upper += f", and 0 or at least {MIN_FLOAT32:.2g}"
+        raise ArgumentError(f"{name} must be {limit} and {upper}, got {describe(value)}")
+    return number
+
+
+def path(name: str, value: object) -> str | os.PathLike[str]:
+    """A path that a file can have, as the functions that take one do not say what they got."""
+    if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
+        raise ArgumentTypeError(f"{name} must be a str or a Path, got {describe(value)}")
+    try:
+        possible = b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise ArgumentError(
+            f"{name} must be one that this system can have, without NUL and of characters of"
+            f" {sys.getfilesystemencoding()}, got {describe(os.fspath(value))}"
+        )
+    return value

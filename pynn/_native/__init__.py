@@ -1,0 +1,1 @@
+"""The C library for Python: array to pointer, status to exception. Only here C is called."""

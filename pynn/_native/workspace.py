@@ -1,0 +1,200 @@
+"""The calls of the C library that calculate: gradients, training, evaluation, prediction."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pynn._base.arrays import Floats
+from pynn._native import library, threads
+from pynn._native.data import Data
+from pynn._native.library import check, create, ffi, floats, lib
+from pynn._native.network import Network
+from pynn._native.state import State, Update
+
+ROWS_AT_A_TIME = int(lib.PYNN_ROWS_AT_A_TIME)
+_PROBABILITIES, _LOGITS = lib.PYNN_PROBABILITIES, lib.PYNN_LOGITS
+
+
+class Sums(NamedTuple):
+    """Sums over examples: of their losses, of correct answers, of themselves."""
+
+    loss: float = 0.0
+    correct: int = 0
+    rows: int = 0
+
+    def mean(self, answers: int = 1) -> tuple[float, float]:
+        """Mean loss and accuracy, where each example has so many answers; nan where it has none."""
+        accuracy = self.correct / (self.rows * answers) if answers else math.nan
+        return self.loss / self.rows, accuracy
+
+
+NO_SUMS = Sums()
+
+
+class RunningSums:
+    """Sums that C adds to; what it has added shows whatever happens to the call that it was."""
+
+    def __init__(self, sums: Sums) -> None:
+        self.pointer = ffi.new("pynn_sums *", tuple(sums))
+
+    def read(self) -> Sums:
+        """Their values now."""
+        return Sums(self.pointer.loss, self.pointer.correct, self.pointer.rows)
+
+
+class Workspace:
+    """The memory for steps of at most `max_batch` rows. For one call at a time.
+
+    Args:
+        network: The network whose steps it is for; kept alive.
+        max_batch: The largest batch, at least 1.
+
+    Raises:
+        ArgumentError: The sizes are too large to be counted.
+        OutOfMemoryError: There is no memory for it.
+    """
+
+    def __init__(self, network: Network, max_batch: int) -> None:
+        self.network = network
+        self.max_batch = max_batch
+        size = library.allocator, network.handle, threads.team, max_batch
+        self.handle = create(
+            "pynn_workspace", lib.pynn_workspace_create, lib.pynn_workspace_destroy, *size
+        )
+        self._sums = ffi.new("pynn_sums *")
+        self._pointed_to: tuple[Floats | None, Any] = None, None
+
+    @property
+    def nbytes(self) -> int:
+        """The memory it holds."""
+        return int(lib.pynn_workspace_nbytes(self.handle))
+
+    def close(self) -> None:
+        """Free it now rather than when it is collected. No call may be using it, in any thread."""
+        ffi.release(self.handle)
+
+    def gradient(
+        self,
+        data: Data,
+        rows: npt.NDArray[np.uint32] | None,
+        count: int,
+        parameters: Floats,
+        sums: Sums = NO_SUMS,
+    ) -> tuple[Floats, Sums]:
+        """The gradient of the mean loss over `count` rows, (parameter_count,), and the new sums."""
+        assert rows is None or len(rows) >= count
+        gradients = np.empty(self.network.parameter_count, np.float32)
+        size = self.network.parameter_count
+        check(
+            lib.pynn_gradient(
+                self.handle,
+                data.handle,
+                ffi.NULL if rows is None else ffi.from_buffer("uint32_t[]", rows),
+                count,
+                floats(parameters, size),
+                floats(gradients, size, writable=True),
+                self._write_sums(sums),
+            )
+        )
+        return gradients, self._read_sums()
+
+    def train(
+        self,
+        data: Data,
+        order: npt.NDArray[np.uint32] | None,
+        batch_size: int,
+        first_step: int,
+        last_step: int,
+        update: Update,
+        state: State,
+        parameters: Floats,
+        sums: RunningSums | None = None,
+    ) -> Sums:
+        """Run steps first_step <= s < last_step of an epoch; parameters change in place.
+
+        An epoch is of all data, or of the rows that `order` names. Adds to `sums`, or to zero, and
+        returns what they are then. NotFinite is raised in the first step whose loss or features
+        are not finite, before its update; and after the last one for parameters or moments.
+        """
+        sums = RunningSums(NO_SUMS) if sums is None else sums
+        assert order is None or (order.dtype == np.uint32 and order.flags.c_contiguous)
+        optimizer, kept = update.to_c(last_step - first_step)
+        state.prepare(
+            update.kind, int(lib.pynn_optimizer_needs(optimizer)), self.network.parameter_count
+        )
+        check(
+            lib.pynn_train(
+                self.handle,
+                data.handle,
+                ffi.NULL if order is None else ffi.from_buffer("uint32_t[]", order),
+                data.rows if order is None else len(order),
+                batch_size,
+                first_step,
+                last_step,
+                optimizer,
+                state.handle,
+                floats(parameters, self.network.parameter_count, writable=True),
+                sums.pointer,
+            )
+        )
+        del kept
+        return sums.read()
+
+    def evaluate(
+        self,
+        data: Data,
+        first_row: int,
+        last_row: int,
+        parameters: Floats,
+        sums: Sums = NO_SUMS,
+    ) -> Sums:
+        """`sums` with those of rows first_row <= r < last_row added."""
+        pointer = floats(parameters, self.network.parameter_count)
+        check(
+            lib.pynn_evaluate(
+                self.handle, data.handle, first_row, last_row, pointer, self._write_sums(sums)
+            )
+        )
+        return self._read_sums()
+
+    def predict(
+        self,
+        data: Data,
+        first_row: int,
+        last_row: int,
+        parameters: Floats,
+        out: Floats,
+        *,
+        probabilities: bool,
+    ) -> None:
+        """Write logits or probabilities of rows first_row <= r < last_row, (rows, C), to out."""
+        check(
+            lib.pynn_predict(
+                self.handle,
+                data.handle,
+                first_row,
+                last_row,
+                self._point_to(parameters),
+                _PROBABILITIES if probabilities else _LOGITS,
+                floats(out, (last_row - first_row) * self.network.outputs, writable=True),
+            )
+        )
+
+    def _point_to(self, parameters: Floats) -> Any:
+        """A pointer to the parameters, kept for the next call: it shows where there is one row."""
+        array, pointer = self._pointed_to
+        if array is not parameters:
+            pointer = floats(parameters, self.network.parameter_count)
+            self._pointed_to = parameters, pointer  # at once, whenever Ctrl-C comes
+        return pointer
+
+    def _write_sums(self, sums: Sums) -> Any:
+        self._sums.loss, self._sums.correct, self._sums.rows = sums
+        return self._sums
+
+    def _read_sums(self) -> Sums:
+        return Sums(self._sums.loss, self._sums.correct, self._sums.rows)
