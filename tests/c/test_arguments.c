@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "pynn.h"
 
 enum { ROWS = 10, INPUTS = 3, CLASSES = 2, MAX_BATCH = 4, PARAMETERS = INPUTS * CLASSES + CLASSES };
@@ -252,11 +252,11 @@ static void test_optimizer(void) {
 
 /* Another loss needs targets, not labels; values are no probabilities; dropout needs a state. */
 static void test_other_losses(void) {
-    const pynn_layer layers[] = {{PYNN_DENSE, CLASSES, PYNN_INIT_HE}, {.kind = PYNN_DROPOUT, .rate = 0.5f}};
+    const pynn_layer layers[] = {HE(CLASSES), DROPOUT(0.5f)};
     static const float targets[ROWS * CLASSES] = {0};
     pynn_workspace *usual = workspace;
     for (int kind = PYNN_MEAN_SQUARED_ERROR; kind <= PYNN_BINARY_CROSS_ENTROPY; kind++) {
-        const pynn_loss loss = {.kind = (pynn_loss_kind)kind};
+        const pynn_loss loss = LOSS((pynn_loss_kind)kind);
         pynn_network *network = NULL;
         if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 2, loss, &network), PYNN_OK) ||
             !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, MAX_BATCH, &workspace), PYNN_OK))
@@ -321,11 +321,9 @@ static void test_predict(void) {
 }
 
 int main(void) {
-    const pynn_layer layer = {PYNN_DENSE, CLASSES, PYNN_INIT_HE};
+    const pynn_layer layer = HE(CLASSES);
     pynn_network *network = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1,
-                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
-                  PYNN_OK) ||
+    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK) ||
         !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, MAX_BATCH, &workspace), PYNN_OK))
         return check_failures();
     CHECK_EQ(pynn_network_parameter_count(network), PARAMETERS);

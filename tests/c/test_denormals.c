@@ -3,8 +3,8 @@
 #include <float.h>
 #include <stdatomic.h>
 
-#include "check.h"
 #include "denormals.h"
+#include "helpers.h"
 #include "internal.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
@@ -36,8 +36,8 @@ enum { INPUTS = 40, OUTPUTS = 3, PARAMETERS = INPUTS * OUTPUTS + OUTPUTS };
 static void test_decay(const pynn_optimizer *optimizer) {
     static float features[INPUTS], gradients[PARAMETERS], first[PARAMETERS], second[PARAMETERS];
     const int32_t label = 0;
-    const pynn_layer layer = {PYNN_DENSE, OUTPUTS, PYNN_INIT_HE};
-    const pynn_loss loss = {.kind = PYNN_SOFTMAX_CROSS_ENTROPY};
+    const pynn_layer layer = HE(OUTPUTS);
+    const pynn_loss loss = SOFTMAX_CROSS_ENTROPY;
     const pynn_data data = {
         .features = features, .feature_type = PYNN_FEATURES_FLOAT32, .rows = 1, .labels = &label};
     pynn_state state = {.gradients = gradients, .first = first, .second = second};
@@ -67,8 +67,8 @@ static void test_decay(const pynn_optimizer *optimizer) {
 /* Outputs that would be denormal are 0. */
 static void test_outputs(void) {
     static float features[INPUTS];
-    const pynn_layer layer = {PYNN_DENSE, OUTPUTS, PYNN_INIT_HE};
-    const pynn_loss loss = {.kind = PYNN_MEAN_SQUARED_ERROR};
+    const pynn_layer layer = HE(OUTPUTS);
+    const pynn_loss loss = MEAN_SQUARED_ERROR;
     const pynn_data data = {.features = features, .feature_type = PYNN_FEATURES_FLOAT32, .rows = 1};
     float parameters[PARAMETERS] = {0}, outputs[OUTPUTS] = {1, 1, 1};
     pynn_network *network = NULL;

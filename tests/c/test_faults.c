@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "helpers.h"
 #include "team_tasks.h"
 
 enum { INPUTS = 20, HIDDEN = 33, CLASSES = 10, ROWS = 45, BATCH = 40, THREADS = 3 };
@@ -76,14 +77,11 @@ typedef struct outcome {
 
 /* Create the handles that are not there yet, up to the first that there is no memory for. */
 static pynn_status create_missing(const pynn_allocator *allocator, handles *made) {
-    static const pynn_layer layers[] = {{PYNN_DENSE, HIDDEN, PYNN_INIT_HE},
-                                        {PYNN_TANH, 0, PYNN_INIT_NONE},
-                                        {PYNN_DENSE, CLASSES, PYNN_INIT_XAVIER}};
+    static const pynn_layer layers[] = {HE(HIDDEN), TANH, XAVIER(CLASSES)};
     pynn_status status = PYNN_OK;
     if (made->team == NULL) status = pynn_team_create(allocator, THREADS, &made->team);
     if (status == PYNN_OK && made->network == NULL)
-        status = pynn_network_create(allocator, INPUTS, layers, 3,
-                                     (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &made->network);
+        status = pynn_network_create(allocator, INPUTS, layers, 3, SOFTMAX_CROSS_ENTROPY, &made->network);
     if (status == PYNN_OK && made->workspace == NULL)
         status = pynn_workspace_create(allocator, made->network, made->team, BATCH, &made->workspace);
     return status;

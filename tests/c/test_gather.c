@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
@@ -60,11 +60,10 @@ static bool check_floats(const pynn_batch *batch, size_t n, size_t row) {
 }
 
 static pynn_workspace *create_workspace(size_t inputs) {
-    const pynn_layer layer = {PYNN_DENSE, 2, PYNN_INIT_HE};
+    const pynn_layer layer = HE(2);
     pynn_network *network;
     pynn_workspace *workspace;
-    if (pynn_network_create(NULL, inputs, &layer, 1, (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY},
-                            &network) != PYNN_OK ||
+    if (pynn_network_create(NULL, inputs, &layer, 1, SOFTMAX_CROSS_ENTROPY, &network) != PYNN_OK ||
         pynn_workspace_create(NULL, network, NULL, BATCH, &workspace) != PYNN_OK)
         exit(1);
     return workspace;

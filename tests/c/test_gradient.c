@@ -2,22 +2,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
 
-#define DENSE(outputs) {PYNN_DENSE, outputs, PYNN_INIT_XAVIER}
-#define RELU {PYNN_RELU, 0, PYNN_INIT_NONE}
-#define SIGMOID {PYNN_SIGMOID, 0, PYNN_INIT_NONE}
-#define TANH {PYNN_TANH, 0, PYNN_INIT_NONE}
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 enum { ROWS = 150, INPUTS = 6, CLASSES = 4, MOST_PARAMETERS = 60000, MOST_SUMMED = 530 };
 
 static pynn_network *create_network(size_t inputs, const pynn_layer *layers, size_t count) {
     pynn_network *network = NULL;
-    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count,
-                                 (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
-             PYNN_OK);
+    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK);
     return network;
 }
 
@@ -55,7 +49,7 @@ static void naive_example(naive *state, const pynn_layer *layers, size_t layer_c
     size_t widths[MOST_LAYERS + 1] = {inputs}, offsets[MOST_LAYERS + 1] = {0};
     for (size_t l = 0; l < layer_count; l++) {
         const bool dense = layers[l].kind == PYNN_DENSE;
-        const size_t in = widths[l], outs = dense ? layers[l].outputs : in;
+        const size_t in = widths[l], outs = dense ? width_of(&layers[l]) : in;
         const float *w = parameters + offsets[l], *b = w + in * outs;
         widths[l + 1] = outs;
         offsets[l + 1] = offsets[l] + (dense ? in * outs + outs : 0);
@@ -132,10 +126,9 @@ static void check_path(size_t inputs, const pynn_layer *layers, size_t layer_cou
                       1.0 / (double)count);
     }
     for (size_t d = 0; d < pynn_network_dense_count(network); d++) {
-        pynn_dense_view view = {0};
-        CHECK_EQ(pynn_network_dense(network, d, &view), PYNN_OK);
+        const dense_place at = place_of_dense(network, d);
         double norm = 0, error = 0;
-        for (size_t p = view.weights_offset; p < view.bias_offset + view.outputs; p++) {
+        for (size_t p = at.weights; p < at.bias + at.outputs; p++) {
             norm += state->gradients[p] * state->gradients[p];
             error = fmax(error, fabs((double)gradients[p] - state->gradients[p]));
         }
@@ -162,14 +155,14 @@ static void test_gradients(void) {
         pynn_layer layers[MOST_LAYERS];
         size_t count;
     } networks[] = {
-        {{DENSE(CLASSES)}, 1},
-        {{DENSE(5), RELU, DENSE(CLASSES)}, 3},
-        {{DENSE(9), SIGMOID, DENSE(7), TANH, DENSE(CLASSES)}, 5},
-        {{DENSE(9), DENSE(70), DENSE(CLASSES)}, 3},           /* nothing between */
-        {{DENSE(9), TANH, RELU, SIGMOID, DENSE(CLASSES)}, 5}, /* several in a row */
-        {{TANH, SIGMOID, DENSE(5), TANH, DENSE(CLASSES)}, 5}, /* before the first */
-        {{RELU, DENSE(CLASSES), TANH}, 3},                    /* after the last */
-        {{TANH, DENSE(8), RELU, TANH, DENSE(CLASSES), SIGMOID, TANH, TANH}, 8},
+        {{XAVIER(CLASSES)}, 1},
+        {{XAVIER(5), RELU, XAVIER(CLASSES)}, 3},
+        {{XAVIER(9), SIGMOID, XAVIER(7), TANH, XAVIER(CLASSES)}, 5},
+        {{XAVIER(9), XAVIER(70), XAVIER(CLASSES)}, 3},          /* nothing between */
+        {{XAVIER(9), TANH, RELU, SIGMOID, XAVIER(CLASSES)}, 5}, /* several in a row */
+        {{TANH, SIGMOID, XAVIER(5), TANH, XAVIER(CLASSES)}, 5}, /* before the first */
+        {{RELU, XAVIER(CLASSES), TANH}, 3},                     /* after the last */
+        {{TANH, XAVIER(8), RELU, TANH, XAVIER(CLASSES), SIGMOID, TANH, TANH}, 8},
     };
     static const size_t batches[] = {1, 2, 15, 16, 17, 33, 64, 101, 127, 128, 129, ROWS};
     for (size_t k = 0; k < COUNT_OF(networks); k++) {
@@ -178,10 +171,10 @@ static void test_gradients(void) {
         }
     }
     /* Wide enough for tiles of the first layer, and of the second and what goes back through it. */
-    const pynn_layer wide[] = {DENSE(100), TANH, DENSE(CLASSES)};
+    const pynn_layer wide[] = {XAVIER(100), TANH, XAVIER(CLASSES)};
     check_gradient(511, wide, COUNT_OF(wide), ROWS);
     check_gradient(1, wide, COUNT_OF(wide), 33);
-    const pynn_layer deep[] = {DENSE(203), TANH, DENSE(165), SIGMOID, DENSE(CLASSES)};
+    const pynn_layer deep[] = {XAVIER(203), TANH, XAVIER(165), SIGMOID, XAVIER(CLASSES)};
     check_gradient(3, deep, COUNT_OF(deep), ROWS);
 }
 
@@ -199,21 +192,20 @@ static float plain_sum(size_t rows, size_t stride, const float *dy) {
 }
 
 static void check_bias(size_t width, size_t rows) {
-    const pynn_layer layers[] = {DENSE(width)};
+    const pynn_layer layers[] = {XAVIER(width)};
     const pynn_data data = some_data(INPUTS, PYNN_PATH_DENSE);
     pynn_network *network = create_network(INPUTS, layers, 1);
     pynn_workspace *workspace = create_workspace(network, rows);
-    pynn_dense_view view = {0};
     pynn_sums sums = {0};
     static uint32_t repeated[MOST_SUMMED];
     for (size_t n = 0; n < rows; n++) repeated[n] = order[n % ROWS];
     pynn_random_uniform(7, width, 0, pynn_network_parameter_count(network), -0.5f, 0.5f, parameters);
     CHECK_EQ(pynn_gradient(workspace, &data, repeated, rows, parameters, gradients, &sums), PYNN_OK);
-    CHECK_EQ(pynn_network_dense(network, 0, &view), PYNN_OK);
+    const size_t bias = place_of_dense(network, 0).bias;
     bool holds = true;
     for (size_t o = 0; o < width && holds; o++) {
         float expected = plain_sum(rows, width, workspace->layers[0].deltas + o);
-        holds = CHECK_BYTES(&gradients[view.bias_offset + o], &expected, sizeof expected);
+        holds = CHECK_BYTES(&gradients[bias + o], &expected, sizeof expected);
     }
     if (!holds) printf("    the bias of %zu outputs, %zu rows\n", width, rows);
     pynn_workspace_destroy(workspace);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
 
 enum { MOST_BLOCKS = 64, GUARD_NBYTES = 16, NEVER = 1000 };
@@ -144,8 +144,7 @@ static void test_default_allocator(void) {
 
 /* ---------------------------------------------------------------- handles */
 
-static const pynn_layer layers[] = {
-    {PYNN_DENSE, 5, PYNN_INIT_HE}, {PYNN_TANH, 0, PYNN_INIT_NONE}, {PYNN_DENSE, 3, PYNN_INIT_HE}};
+static const pynn_layer layers[] = {HE(5), TANH, HE(3)};
 
 typedef pynn_status make_handle(const pynn_allocator *allocator, void **out);
 typedef void destroy_handle(void *handle);
@@ -154,8 +153,8 @@ static pynn_network *some_network; /* for the workspaces; made by malloc() */
 
 static pynn_status make_network(const pynn_allocator *allocator, void **out) {
     pynn_network *network = (void *)out;
-    const pynn_status status = pynn_network_create(
-        allocator, 4, layers, 3, (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network);
+    const pynn_status status =
+        pynn_network_create(allocator, 4, layers, 3, SOFTMAX_CROSS_ENTROPY, &network);
     *out = network;
     return status;
 }
@@ -216,10 +215,9 @@ static void test_handle(make_handle *make, destroy_handle *destroy) {
 static void test_refused_network(void) {
     ledger book = {.refused = NEVER};
     const pynn_allocator allocator = ledger_allocator(&book);
-    const pynn_layer relu = {PYNN_RELU, 0, PYNN_INIT_NONE};
+    const pynn_layer relu = RELU;
     pynn_network *network;
-    CHECK_EQ(pynn_network_create(&allocator, 4, &relu, 1, (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY},
-                                 &network),
+    CHECK_EQ(pynn_network_create(&allocator, 4, &relu, 1, SOFTMAX_CROSS_ENTROPY, &network),
              PYNN_NO_DENSE_LAYER);
     CHECK_EQ(blocks_held(&book), 0);
 }

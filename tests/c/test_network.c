@@ -3,22 +3,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
 
-#define HE(outputs) {PYNN_DENSE, outputs, PYNN_INIT_HE}
-#define XAVIER(outputs) {PYNN_DENSE, outputs, PYNN_INIT_XAVIER}
-#define RELU {PYNN_RELU, 0, PYNN_INIT_NONE}
-#define TANH {PYNN_TANH, 0, PYNN_INIT_NONE}
-#define GELU {PYNN_GELU, 0, PYNN_INIT_NONE}
-#define LEAKY(slope) {PYNN_LEAKY_RELU, 0, PYNN_INIT_NONE, slope}
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 /* `out` starts as rubbish, so that it shows who sets it. */
 static pynn_status create(size_t inputs, const pynn_layer *layers, size_t count, pynn_network **out) {
     *out = (pynn_network *)out;
-    return pynn_network_create(NULL, inputs, layers, count, (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY},
-                               out);
+    return pynn_network_create(NULL, inputs, layers, count, SOFTMAX_CROSS_ENTROPY, out);
 }
 
 /* 6 -> 4 -> 3 -> 2: weights and biases one behind the other, from 0.
@@ -53,7 +46,8 @@ static void test_places(void) {
 /* Activations before the first dense layer keep the width; only one right behind a dense layer may
  * overwrite its inputs. */
 static void test_activations_anywhere(void) {
-    static const pynn_layer layers[] = {RELU, TANH, HE(5), RELU, TANH, HE(2), LEAKY(0.5f), HE(2), GELU};
+    static const pynn_layer layers[] = {RELU,  TANH, HE(5), RELU, TANH, HE(2), LEAKY_RELU(0.5f),
+                                        HE(2), GELU};
     static const bool in_place[] = {false, false, false, true, false, false, true, false, false};
     static const size_t widths[] = {3, 3, 5, 5, 5, 2, 2, 2, 2};
     pynn_network *network;
@@ -85,6 +79,26 @@ static void refuses_layer(pynn_layer layer, pynn_status expected) {
     refuses(3, (const pynn_layer[]){HE(2), layer, HE(2)}, 3, expected);
 }
 
+/* Fields that a layer's kind has no use for are 0. */
+static void test_fields_without_use(void) {
+    const pynn_layer layers[] = {
+        {PYNN_RELU, 2, PYNN_INIT_NONE},
+        {PYNN_SIGMOID, 0, PYNN_INIT_HE},
+        {PYNN_GELU, 2, PYNN_INIT_NONE},
+        {PYNN_GELU, 0, PYNN_INIT_NONE, 0.1f},
+        {PYNN_DENSE, 2, PYNN_INIT_HE, 0.1f},
+        {PYNN_LEAKY_RELU, 2, PYNN_INIT_NONE, 0.1f},
+        {PYNN_LEAKY_RELU, 0, PYNN_INIT_HE, 0.1f},
+        {PYNN_LEAKY_RELU, .slope = 0.1f, .rate = 0.1f},
+        {PYNN_DENSE, 2, PYNN_INIT_HE, .rate = 0.1f},
+        {PYNN_RELU, .rate = 0.1f},
+        {PYNN_DROPOUT, 2, .rate = 0.1f},
+        {PYNN_DROPOUT, .init = PYNN_INIT_HE, .rate = 0.1f},
+        {PYNN_DROPOUT, .slope = 0.1f, .rate = 0.1f},
+    };
+    for (size_t k = 0; k < COUNT_OF(layers); k++) refuses_layer(layers[k], PYNN_INVALID_ARGUMENT);
+}
+
 static void test_refusals(void) {
     const pynn_layer dense = HE(2);
     refuses(0, &dense, 1, PYNN_INVALID_ARGUMENT);
@@ -93,32 +107,19 @@ static void test_refusals(void) {
     refuses(3, (const pynn_layer[]){RELU, TANH}, 2, PYNN_NO_DENSE_LAYER);
     refuses((size_t)INT_MAX + 1, &dense, 1, PYNN_SIZE_OVERFLOW);
 
-    refuses_layer((pynn_layer){0, 2, PYNN_INIT_HE}, PYNN_UNKNOWN_LAYER);
-    refuses_layer((pynn_layer){8, 0, PYNN_INIT_NONE}, PYNN_UNKNOWN_LAYER);
-    refuses_layer((pynn_layer){PYNN_DENSE, 2, PYNN_INIT_NONE}, PYNN_UNKNOWN_LAYER);
-    refuses_layer((pynn_layer){PYNN_DENSE, 2, 3}, PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer)ACTIVATION(0), PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer)ACTIVATION(8), PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer)DENSE(2, PYNN_INIT_NONE), PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer)DENSE(2, 3), PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer)HE(0), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)HE((size_t)INT_MAX + 1), PYNN_SIZE_OVERFLOW);
     refuses_layer((pynn_layer)HE(SIZE_MAX), PYNN_SIZE_OVERFLOW);
-    refuses_layer((pynn_layer){PYNN_RELU, 2, PYNN_INIT_NONE}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_SIGMOID, 0, PYNN_INIT_HE}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_GELU, 2, PYNN_INIT_NONE}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_GELU, 0, PYNN_INIT_NONE, 0.1f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_DENSE, 2, PYNN_INIT_HE, 0.1f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_LEAKY_RELU, 2, PYNN_INIT_NONE, 0.1f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_LEAKY_RELU, 0, PYNN_INIT_HE, 0.1f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer)LEAKY(-0.1f), PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer)LEAKY(INFINITY), PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer)LEAKY(NAN), PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_LEAKY_RELU, .slope = 0.1f, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_DENSE, 2, PYNN_INIT_HE, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_RELU, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_DROPOUT, 2, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_DROPOUT, .init = PYNN_INIT_HE, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_DROPOUT, .slope = 0.1f, .rate = 0.1f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_DROPOUT, .rate = 1.0f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_DROPOUT, .rate = -0.1f}, PYNN_INVALID_ARGUMENT);
-    refuses_layer((pynn_layer){PYNN_DROPOUT, .rate = NAN}, PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)LEAKY_RELU(-0.1f), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)LEAKY_RELU(INFINITY), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)LEAKY_RELU(NAN), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)DROPOUT(1.0f), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)DROPOUT(-0.1f), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)DROPOUT(NAN), PYNN_INVALID_ARGUMENT);
 
     /* On 64 bits a layer of (2^31 - 1)^2 weights has 2^62 - 2^31 parameters. The bytes of two do not fit;
      * of five the number itself does not, and what is left of it would fit again. */
@@ -130,9 +131,8 @@ static void test_refusals(void) {
     refuses(INT_MAX, full, 5, PYNN_SIZE_OVERFLOW);
 
     const pynn_loss losses[] = {
-        {PYNN_SOFTMAX_CROSS_ENTROPY, 1.0f}, {PYNN_SOFTMAX_CROSS_ENTROPY, -0.1f},
-        {PYNN_SOFTMAX_CROSS_ENTROPY, NAN},  {PYNN_MEAN_SQUARED_ERROR, 0.1f},
-        {PYNN_BINARY_CROSS_ENTROPY, 0.1f},
+        SMOOTHED_CROSS_ENTROPY(1.0f),    SMOOTHED_CROSS_ENTROPY(-0.1f),     SMOOTHED_CROSS_ENTROPY(NAN),
+        {PYNN_MEAN_SQUARED_ERROR, 0.1f}, {PYNN_BINARY_CROSS_ENTROPY, 0.1f},
     };
     for (size_t k = 0; k < COUNT_OF(losses); k++) {
         pynn_network *refused = (pynn_network *)&refused;
@@ -147,10 +147,9 @@ static void test_refusals(void) {
     refuses(3, &dense, SIZE_MAX / layer_nbytes, PYNN_SIZE_OVERFLOW);
 
     pynn_network *network = (pynn_network *)&network;
-    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, (pynn_loss){.kind = 4}, &network), PYNN_UNKNOWN_LAYER);
+    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, LOSS(4), &network), PYNN_UNKNOWN_LAYER);
     CHECK(network == NULL);
-    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, NULL),
-             PYNN_INVALID_ARGUMENT);
+    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, SOFTMAX_CROSS_ENTROPY, NULL), PYNN_INVALID_ARGUMENT);
 }
 
 /* A description costs no memory for its weights, so the widest matrix of all is fine. */
@@ -194,13 +193,12 @@ static void test_initial_weights(void) {
         }
         CHECK_EQ(pynn_network_initialize(network, 7, p), PYNN_OK);
         for (size_t d = 0; d < 2; d++) {
-            pynn_dense_view view;
-            CHECK_EQ(pynn_network_dense(network, d, &view), PYNN_OK);
-            const size_t n = view.inputs * view.outputs;
-            const double limit = sqrt(6.0 / (double)(view.inputs + view.outputs));
-            const double variance = d == 0 ? 2.0 / (double)view.inputs : limit * limit / 3;
+            const dense_place at = place_of_dense(network, d);
+            const size_t n = at.inputs * at.outputs;
+            const double limit = sqrt(6.0 / (double)(at.inputs + at.outputs));
+            const double variance = d == 0 ? 2.0 / (double)at.inputs : limit * limit / 3;
             double mean, square, largest;
-            moments(p + view.weights_offset, n, &mean, &square, &largest);
+            moments(p + at.weights, n, &mean, &square, &largest);
             CHECK_NEAR(mean, 0.0, 5 * sqrt(variance / (double)n));
             CHECK_NEAR(square, variance, 5 * variance * sqrt(2.0 / (double)n));
             if (d == 0) {
@@ -208,8 +206,8 @@ static void test_initial_weights(void) {
             } else {
                 CHECK(largest <= limit * (1 + 1e-7) && largest > 0.99 * limit);
             }
-            for (size_t o = 0; o < view.outputs; o++) {
-                CHECK_NEAR(p[view.bias_offset + o], 0.0, 0.0);
+            for (size_t o = 0; o < at.outputs; o++) {
+                CHECK_NEAR(p[at.bias + o], 0.0, 0.0);
             }
         }
         CHECK_EQ(pynn_network_initialize(network, 7, again), PYNN_OK);
@@ -250,6 +248,7 @@ static void test_streams(void) {
 int main(void) {
     test_places();
     test_activations_anywhere();
+    test_fields_without_use();
     test_refusals();
     test_largest();
     test_initial_weights();

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
 
 enum { ROWS = 10, INPUTS = 3, CLASSES = 2, BATCH = 4, PARAMETERS = INPUTS * CLASSES + CLASSES };
@@ -102,17 +102,14 @@ static void test_parameters(float bad) {
 
 /* relu makes 0 of minus infinity, so that all outputs are finite: the features are looked at, too. */
 static void test_hidden(void) {
-    const pynn_layer layers[] = {
-        {PYNN_DENSE, 1, PYNN_INIT_HE}, {PYNN_RELU, 0, PYNN_INIT_NONE}, {PYNN_DENSE, CLASSES, PYNN_INIT_HE}};
+    const pynn_layer layers[] = {HE(1), RELU, HE(CLASSES)};
     const float parameters[INPUTS + 1 + 2 * CLASSES] = {1.0f, 1.0f, 1.0f, 0.5f, 1.0f, 2.0f};
     const pynn_data data = examples(-INFINITY, PYNN_PATH_AUTO);
     float out[ROWS * CLASSES];
     pynn_sums sums = {0};
     pynn_network *network = NULL;
     pynn_workspace *own = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 3,
-                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
-                  PYNN_OK) ||
+    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 3, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK) ||
         !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, BATCH, &own), PYNN_OK))
         return;
     CHECK_EQ(pynn_evaluate(own, &data, 0, ROWS, parameters, &sums), PYNN_NOT_FINITE);
@@ -131,7 +128,7 @@ static void test_hidden(void) {
  * train on it. Adam counts no update, and its moments stay. */
 static void test_hidden_by_first_layer(float bad) {
     enum { COUNT = INPUTS * CLASSES + CLASSES };
-    const pynn_layer layers[] = {{PYNN_TANH, 0, PYNN_INIT_NONE}, {PYNN_DENSE, CLASSES, PYNN_INIT_HE}};
+    const pynn_layer layers[] = {TANH, HE(CLASSES)};
     const pynn_optimizer adam = {
         .kind = PYNN_ADAM, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8};
     const pynn_data data = examples(bad, PYNN_PATH_AUTO);
@@ -140,9 +137,7 @@ static void test_hidden_by_first_layer(float bad) {
     pynn_sums sums = {0};
     pynn_network *network = NULL;
     pynn_workspace *own = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 2,
-                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
-                  PYNN_OK) ||
+    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 2, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK) ||
         !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, ROWS, &own), PYNN_OK))
         return;
     memcpy(parameters, start, sizeof start);
@@ -201,8 +196,7 @@ static pynn_workspace *create_workspace(size_t inputs, const pynn_layer *layers,
                                         size_t batch) {
     pynn_network *network = NULL;
     pynn_workspace *own = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, inputs, layers, count,
-                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
+    if (!CHECK_EQ(pynn_network_create(NULL, inputs, layers, count, SOFTMAX_CROSS_ENTROPY, &network),
                   PYNN_OK) ||
         !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, batch, &own), PYNN_OK))
         exit(1);
@@ -219,7 +213,7 @@ static void destroy(pynn_workspace *own) {
  * comes before it and after it. tanh hides the infinity from the loss. */
 static void test_blocks(void) {
     enum { BLOCKS = 4, BLOCK = 16, ALL = BLOCKS * BLOCK };
-    const pynn_layer layers[] = {{PYNN_TANH, 0, PYNN_INIT_NONE}, {PYNN_DENSE, CLASSES, PYNN_INIT_HE}};
+    const pynn_layer layers[] = {TANH, HE(CLASSES)};
     static const int32_t all_labels[ALL];
     pynn_workspace *own = create_workspace(INPUTS, layers, 2, ALL);
     CHECK_EQ(pynn_cut_rows(ALL).row_cuts, BLOCKS);
@@ -241,7 +235,7 @@ static void test_blocks(void) {
 /* The same for the parts in which parameters, and second moments, are looked at after the last step. */
 static void test_parts(void) {
     enum { IN = 400, OUT = 100, COUNT = IN * OUT + OUT, PART = 16 * 1024, PARTS = 3 };
-    const pynn_layer layer = {PYNN_DENSE, OUT, PYNN_INIT_HE};
+    const pynn_layer layer = HE(OUT);
     const pynn_optimizer adam = {
         .kind = PYNN_ADAM, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8};
     static float values[COUNT], sound[COUNT], first[COUNT], gradients[COUNT];
@@ -266,12 +260,10 @@ static void test_parts(void) {
 }
 
 int main(void) {
-    const pynn_layer layer = {PYNN_DENSE, CLASSES, PYNN_INIT_HE};
+    const pynn_layer layer = HE(CLASSES);
     const float bad[] = {NAN, INFINITY, -INFINITY};
     pynn_network *network = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1,
-                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
-                  PYNN_OK) ||
+    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK) ||
         !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, BATCH, &workspace), PYNN_OK))
         return check_failures();
     for (size_t b = 0; b < 3; b++) {

@@ -2,7 +2,7 @@
  * inputs; label smoothing and a wide binary cross-entropy against their definitions. */
 #include <stdlib.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
@@ -47,9 +47,8 @@ static void expect_step(const pynn_optimizer *o, double t) {
 
 /* Three steps, each at half the rate of the one before. */
 static void test_steps(pynn_optimizer optimizer, pynn_team *team) {
-    const pynn_layer layers[] = {
-        {PYNN_DENSE, HIDDEN, PYNN_INIT_HE}, {.kind = PYNN_RELU}, {PYNN_DENSE, CLASSES, PYNN_INIT_HE}};
-    const pynn_loss loss = {.kind = PYNN_SOFTMAX_CROSS_ENTROPY, .label_smoothing = 0.2f};
+    const pynn_layer layers[] = {HE(HIDDEN), RELU, HE(CLASSES)};
+    const pynn_loss loss = SMOOTHED_CROSS_ENTROPY(0.2f);
     const pynn_data data = {.features = features,
                             .feature_type = PYNN_FEATURES_FLOAT32,
                             .rows = ROWS,
@@ -115,7 +114,7 @@ static void test_optimizers(void) {
  * gives w = -m; more inputs than are drawn at once. */
 static void test_dropped_inputs(void) {
     enum { WIDTH = 100 };
-    const pynn_layer layers[] = {{.kind = PYNN_DROPOUT, .rate = 0.5f}, {PYNN_DENSE, 1, PYNN_INIT_HE}};
+    const pynn_layer layers[] = {DROPOUT(0.5f), HE(1)};
     const pynn_optimizer sgd = {.kind = PYNN_SGD, .learning_rate = 1.0};
     const float target = -0.5f;
     float x[WIDTH], w[WIDTH + 1] = {0}, mask[WIDTH];
@@ -125,7 +124,7 @@ static void test_dropped_inputs(void) {
     pynn_state state = {.seed = 9, .step = 4};
     pynn_network *network = NULL;
     pynn_workspace *workspace = NULL;
-    const pynn_loss loss = {.kind = PYNN_MEAN_SQUARED_ERROR};
+    const pynn_loss loss = MEAN_SQUARED_ERROR;
     if (!CHECK_EQ(pynn_network_create(NULL, WIDTH, layers, 2, loss, &network), PYNN_OK) ||
         !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, 1, &workspace), PYNN_OK))
         return;
@@ -177,8 +176,8 @@ static void test_product_of_factors(void) {
 /* A gradient as short as 1e-6 is halved by max_norm = 1e-6: that much is added to its norm. One that is
  * zero stays so. */
 static void test_clip_of_short_gradient(void) {
-    const pynn_layer layer = {PYNN_DENSE, 1, PYNN_INIT_HE};
-    const pynn_loss loss = {.kind = PYNN_MEAN_SQUARED_ERROR};
+    const pynn_layer layer = HE(1);
+    const pynn_loss loss = MEAN_SQUARED_ERROR;
     const pynn_optimizer sgd = {.kind = PYNN_SGD, .learning_rate = 1.0, .max_norm = 1e-6};
     const float lengths[] = {1e-6f, 0.0f};
     pynn_network *network = NULL;

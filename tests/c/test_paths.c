@@ -5,12 +5,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
 
-#define DENSE(outputs) {PYNN_DENSE, outputs, PYNN_INIT_XAVIER}
-#define SIGMOID {PYNN_SIGMOID, 0, PYNN_INIT_NONE}
-#define TANH {PYNN_TANH, 0, PYNN_INIT_NONE}
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 enum { ROWS = 600, MOST_INPUTS = 4000, MOST_PARAMETERS = 900000, MOST_CLASSES = 20 };
@@ -69,7 +66,7 @@ static void run(const setup *with, pynn_path path, outcome *out) {
     pynn_workspace *workspace;
     size_t batch = with->batch_size, steps = (with->rows + batch - 1) / batch;
     if (!CHECK_EQ(pynn_network_create(NULL, with->inputs, with->layers, with->layer_count,
-                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
+                                      SOFTMAX_CROSS_ENTROPY, &network),
                   PYNN_OK) ||
         !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, batch, &workspace), PYNN_OK))
         exit(1);
@@ -127,7 +124,7 @@ static void check_setup(const setup *with) {
                  check_sums(&a->evaluate_sums, &b->evaluate_sums, with->rows);
     if (!holds)
         printf("    %zu inputs, %zu layers, first of %zu outputs, %zu rows, batches of %zu\n", with->inputs,
-               with->layer_count, with->layers[0].outputs, with->rows, with->batch_size);
+               with->layer_count, width_of(&with->layers[0]), with->rows, with->batch_size);
 }
 
 /* ---------------------------------------------------------------- one as the other */
@@ -137,11 +134,11 @@ static const struct {
     size_t layer_count;
     size_t inputs;
 } networks[] = {
-    {{DENSE(3)}, 1, 65},
-    {{DENSE(1), TANH, DENSE(2)}, 3, 7},
-    {{DENSE(7), SIGMOID, DENSE(5)}, 3, 1},
-    {{DENSE(33), TANH, SIGMOID, DENSE(5)}, 4, 129},
-    {{DENSE(150), TANH, DENSE(17), SIGMOID, DENSE(4)}, 5, 40},
+    {{XAVIER(3)}, 1, 65},
+    {{XAVIER(1), TANH, XAVIER(2)}, 3, 7},
+    {{XAVIER(7), SIGMOID, XAVIER(5)}, 3, 1},
+    {{XAVIER(33), TANH, SIGMOID, XAVIER(5)}, 4, 129},
+    {{XAVIER(150), TANH, XAVIER(17), SIGMOID, XAVIER(4)}, 5, 40},
 };
 
 /* Batches of up to 600 rows, which is more than two slices for the gradient. */
@@ -164,7 +161,7 @@ static void test_paths(void) {
 
 /* A W of more than half a million floats: too large for the cache of one core, so cut into tiles. */
 static void test_large(void) {
-    const setup with = {{DENSE(201), TANH, DENSE(4)}, 3, MOST_INPUTS, 9, 8, PYNN_FEATURES_UINT8, 5.0f};
+    const setup with = {{XAVIER(201), TANH, XAVIER(4)}, 3, MOST_INPUTS, 9, 8, PYNN_FEATURES_UINT8, 5.0f};
     check_setup(&with);
 }
 
@@ -177,7 +174,7 @@ static bool is_same(const outcome *a, const outcome *b) {
 /* By the density of the data and the width of the layer, in all calls alike; the three outcomes are
  * compared to the bit, and the two ways differ in some. */
 static void check_choice(float percent, size_t width, pynn_feature_type type, const outcome *expected) {
-    const setup with = {{DENSE(width), TANH, DENSE(4)}, 3, 129, 200, 64, type, percent};
+    const setup with = {{XAVIER(width), TANH, XAVIER(4)}, 3, 129, 200, 64, type, percent};
     run(&with, PYNN_PATH_DENSE, &by_gemm);
     run(&with, PYNN_PATH_SPARSE, &by_lists);
     run(&with, PYNN_PATH_AUTO, &by_itself);
@@ -201,7 +198,7 @@ static void test_choice(void) {
 
 /* An activation before the first dense layer gives no zeros to rely on: there is one way only. */
 static void test_activation_first(void) {
-    setup with = {{SIGMOID, DENSE(9), TANH, DENSE(4)}, 4, 30, 200, 64, PYNN_FEATURES_UINT8, 20.0f};
+    setup with = {{SIGMOID, XAVIER(9), TANH, XAVIER(4)}, 4, 30, 200, 64, PYNN_FEATURES_UINT8, 20.0f};
     run(&with, PYNN_PATH_DENSE, &by_gemm);
     run(&with, PYNN_PATH_SPARSE, &by_lists);
     run(&with, PYNN_PATH_AUTO, &by_itself);
@@ -215,8 +212,8 @@ static void test_pieces(void) {
     enum { MANY = 8 * PYNN_ROWS_AT_A_TIME, WIDE = 784, CLASSES = 10 };
     static uint8_t pixels[MANY * WIDE];
     static float drawn[MANY * WIDE], whole[MANY * CLASSES], pieces[MANY * CLASSES];
-    const pynn_layer layers[] = {DENSE(32), TANH, DENSE(CLASSES)};
-    const pynn_loss loss = {.kind = PYNN_SOFTMAX_CROSS_ENTROPY};
+    const pynn_layer layers[] = {XAVIER(32), TANH, XAVIER(CLASSES)};
+    const pynn_loss loss = SOFTMAX_CROSS_ENTROPY;
     const pynn_data data = {.features = pixels, .feature_type = PYNN_FEATURES_UINT8, .rows = MANY};
     pynn_network *network = NULL;
     pynn_workspace *workspace = NULL;

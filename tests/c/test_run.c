@@ -4,13 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
 
-#define DENSE(outputs) {PYNN_DENSE, outputs, PYNN_INIT_XAVIER}
-#define RELU {PYNN_RELU, 0, PYNN_INIT_NONE}
-#define SIGMOID {PYNN_SIGMOID, 0, PYNN_INIT_NONE}
-#define TANH {PYNN_TANH, 0, PYNN_INIT_NONE}
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 enum {
@@ -22,9 +18,7 @@ enum {
 
 static pynn_network *create_network(size_t inputs, const pynn_layer *layers, size_t count) {
     pynn_network *network = NULL;
-    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count,
-                                 (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
-             PYNN_OK);
+    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK);
     return network;
 }
 
@@ -51,7 +45,7 @@ static void destroy(pynn_workspace *workspace, pynn_network *network) {
 static const double hand_gradient[6] = {-0.25, 0.25, -0.45, 0.45, -0.575, 0.575};
 
 static void test_by_hand(pynn_path path) {
-    const pynn_layer layer = DENSE(2);
+    const pynn_layer layer = XAVIER(2);
     const float a = logf(3.0f), features[4] = {2, 0, 0, 1};
     const float start[6] = {a, 0, 0, a, 0, a};
     const int32_t labels[2] = {0, 0};
@@ -108,7 +102,7 @@ static void test_by_hand(pynn_path path) {
  * that of the update, 1/2 * 1e-4 / 8192 = 6e-9, is lost if it is added to 1 by itself. */
 static void test_large_batch(pynn_path path) {
     enum { N = 8192 };
-    const pynn_layer layer = DENSE(2);
+    const pynn_layer layer = XAVIER(2);
     static float features[N];
     static int32_t labels[N];
     const pynn_data data = {features, PYNN_FEATURES_FLOAT32, N, labels, path};
@@ -142,7 +136,7 @@ static pynn_data some_data(pynn_path path) {
 
 /* ---------------------------------------------------------------- one thing in two ways */
 
-static const pynn_layer deep[] = {DENSE(40), RELU, TANH, DENSE(30), SIGMOID, DENSE(CLASSES)};
+static const pynn_layer deep[] = {XAVIER(40), RELU, TANH, XAVIER(30), SIGMOID, XAVIER(CLASSES)};
 
 /* What becomes of training: everything that must be equal to the bit. */
 typedef struct outcome {
@@ -244,7 +238,7 @@ static void test_steps_are_gradients(pynn_path path) {
 /* uint8 is read as v / 255, to the bit, for all 256 of them. */
 static void test_uint8(void) {
     enum { COUNT = 256 };
-    const pynn_layer layer = DENSE(CLASSES);
+    const pynn_layer layer = XAVIER(CLASSES);
     uint8_t bytes[COUNT];
     float floats[COUNT], out[2][CLASSES];
     int32_t label = 2;

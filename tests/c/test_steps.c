@@ -3,13 +3,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
-
-#define DENSE(outputs) {PYNN_DENSE, outputs, PYNN_INIT_HE}
-#define RELU {PYNN_RELU, 0, PYNN_INIT_NONE}
-#define SIGMOID {PYNN_SIGMOID, 0, PYNN_INIT_NONE}
-#define TANH {PYNN_TANH, 0, PYNN_INIT_NONE}
 
 enum { CLASSES = 10, MOST_ROWS = 428, MOST_FEATURES = 428 * 784, MOST_PARAMETERS = 1100000 };
 
@@ -102,7 +97,7 @@ static handles create(const setup *with) {
     handles made = {0};
     if (!CHECK_EQ(pynn_team_create(&counting, with->threads, &made.team), PYNN_OK) ||
         !CHECK_EQ(pynn_network_create(&counting, with->inputs, with->layers, with->layer_count,
-                                      (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &made.network),
+                                      SOFTMAX_CROSS_ENTROPY, &made.network),
                   PYNN_OK) ||
         !CHECK_EQ(
             pynn_workspace_create(&counting, made.network, made.team, with->batch_size, &made.workspace),
@@ -150,7 +145,7 @@ static void check_threads(setup with) {
         destroy(made);
         CHECK(isfinite(out->sums[0].loss) && out->sums[0].loss > 0);
         CHECK_EQ(out->sums[0].rows, with.rows);
-        CHECK(out->gradients[0] != 0 || out->gradients[with.inputs * with.layers[0].outputs] != 0);
+        CHECK(out->gradients[0] != 0 || out->gradients[with.inputs * width_of(&with.layers[0])] != 0);
         if (with.threads > 1 && !(CHECK_BYTES(&one, out, sizeof one)))
             printf("    %zu inputs, batches of %zu, path %d, %zu threads\n", with.inputs, with.batch_size,
                    (int)with.path, with.threads);
@@ -167,15 +162,15 @@ static void check_paths(setup with) {
 /* All of it in blocks of rows; wide enough for tiles of some layers; and, with a BLAS that makes it
  * bearable, of all. */
 static void test_threads(void) {
-    const setup narrow = {{DENSE(40), RELU, DENSE(23), TANH, DENSE(CLASSES)}, 5, 65, 300, 128, 0, 0};
-    const setup wide = {{DENSE(205), RELU, DENSE(180), SIGMOID, DENSE(CLASSES)}, 5, 301, 90, 64, 0, 0};
+    const setup narrow = {{HE(40), RELU, HE(23), TANH, HE(CLASSES)}, 5, 65, 300, 128, 0, 0};
+    const setup wide = {{HE(205), RELU, HE(180), SIGMOID, HE(CLASSES)}, 5, 301, 90, 64, 0, 0};
     check_paths(narrow);
     check_paths(wide);
     /* A first W of more than half a million floats is cut into tiles for lists, too. */
-    setup large = {{DENSE(201), TANH, DENSE(CLASSES)}, 3, 4001, 41, 40, PYNN_PATH_SPARSE, 0};
+    setup large = {{HE(201), TANH, HE(CLASSES)}, 3, 4001, 41, 40, PYNN_PATH_SPARSE, 0};
     check_threads(large);
     if (strcmp(pynn_blas_name(), "reference") == 0) return;
-    setup widest = {{DENSE(512), RELU, DENSE(256), RELU, DENSE(CLASSES)}, 5, 784, 428, 128, 0, 0};
+    setup widest = {{HE(512), RELU, HE(256), RELU, HE(CLASSES)}, 5, 784, 428, 128, 0, 0};
     check_paths(widest);
     widest.batch_size = 300;
     check_paths(widest);
@@ -201,7 +196,7 @@ static void check_allocations(setup with) {
 }
 
 static void test_allocations(void) {
-    setup with = {{DENSE(180), RELU, DENSE(183), SIGMOID, DENSE(CLASSES)}, 5, 65, 40, 25, 0, 0};
+    setup with = {{HE(180), RELU, HE(183), SIGMOID, HE(CLASSES)}, 5, 65, 40, 25, 0, 0};
     for (with.threads = 1; with.threads <= 3; with.threads += 2) {
         for (int path = PYNN_PATH_AUTO; path <= PYNN_PATH_SPARSE; path++) {
             with.path = (pynn_path)path;

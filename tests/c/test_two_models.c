@@ -3,17 +3,15 @@
  * ThreadSanitizer it also shows that nobody writes what is shared. */
 #include <stdlib.h>
 
+#include "helpers.h"
 #include "team_tasks.h"
-
-#define DENSE(outputs) {PYNN_DENSE, outputs, PYNN_INIT_HE}
 
 /* A W of (260, 130) is large enough to be cut into tiles, the others leave it at blocks of rows. */
 enum { ROWS = 100, INPUTS = 260, CLASSES = 5, BATCH = 64, EPOCHS = 2, ROUNDS = 2, CALLERS = 8 };
 enum { MOST_PARAMETERS = INPUTS * 130 + 130 + 130 * 65 + 65 + 65 * CLASSES + CLASSES };
 
-static const pynn_layer wide[] = {
-    DENSE(130), {PYNN_RELU, 0, 0}, DENSE(65), {PYNN_TANH, 0, 0}, DENSE(CLASSES)};
-static const pynn_layer narrow[] = {DENSE(30), {PYNN_SIGMOID, 0, 0}, DENSE(CLASSES)};
+static const pynn_layer wide[] = {HE(130), RELU, HE(65), TANH, HE(CLASSES)};
+static const pynn_layer narrow[] = {HE(30), SIGMOID, HE(CLASSES)};
 
 static uint8_t features[ROWS * INPUTS];
 static int32_t labels[ROWS];
@@ -35,9 +33,7 @@ static pynn_data examples(pynn_path path) {
 
 static pynn_network *create_network(const pynn_layer *layers, size_t count) {
     pynn_network *network = NULL;
-    CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, count,
-                                 (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
-             PYNN_OK);
+    CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, count, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK);
     CHECK(pynn_network_parameter_count(network) <= MOST_PARAMETERS);
     return network;
 }

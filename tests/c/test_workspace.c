@@ -3,18 +3,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
 
-#define DENSE(outputs) {PYNN_DENSE, outputs, PYNN_INIT_HE}
-#define RELU {PYNN_RELU, 0, PYNN_INIT_NONE}
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 static pynn_network *create(size_t inputs, const pynn_layer *layers, size_t count) {
     pynn_network *network;
-    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count,
-                                 (pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY}, &network),
-             PYNN_OK);
+    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK);
     return network;
 }
 
@@ -43,7 +39,7 @@ static void check_apart(const span *spans, size_t count, const pynn_workspace *w
  * their gradient; a layer that works in place shares both with the one below. All of it may be written
  * (ASan sees to the ends). */
 static void test_buffers(size_t max_batch) {
-    static const pynn_layer layers[] = {RELU, RELU, DENSE(5), RELU, RELU, DENSE(3), RELU};
+    static const pynn_layer layers[] = {RELU, RELU, HE(5), RELU, RELU, HE(3), RELU};
     pynn_network *network = create(7, layers, COUNT_OF(layers));
     pynn_workspace *workspace;
     if (!CHECK_EQ(pynn_workspace_create(NULL, network, NULL, max_batch, &workspace), PYNN_OK)) return;
@@ -91,7 +87,7 @@ static void refuses(const pynn_network *network, size_t max_batch, pynn_status e
 }
 
 static void test_refusals(void) {
-    const pynn_layer dense = DENSE(2);
+    const pynn_layer dense = HE(2);
     pynn_network *network = create(3, &dense, 1);
     refuses(NULL, 1, PYNN_INVALID_ARGUMENT);
     refuses(network, 0, PYNN_INVALID_ARGUMENT);
@@ -120,8 +116,8 @@ static void release(void *context, void *memory) {
  */
 static void test_size_overflow(void) {
     if (sizeof(size_t) != 8) return;
-    const pynn_layer wide = DENSE(INT_MAX);
-    const pynn_layer five[] = {RELU, RELU, DENSE(1), DENSE(INT_MAX)};
+    const pynn_layer wide = HE(INT_MAX);
+    const pynn_layer five[] = {RELU, RELU, HE(1), HE(INT_MAX)};
     const size_t fits = ((size_t)1 << 31) / 5 - (1 << 17);
     size_t largest = 0;
     const pynn_allocator allocator = {refuse_memory, release, &largest};
@@ -140,7 +136,7 @@ static void test_size_overflow(void) {
     pynn_network_destroy(network);
 
     /* 2^30 + 1 inputs and 2 (2^30 - 1) rows: their entries take 2^64 - 16 bytes, whole lines of 64 more. */
-    const pynn_layer narrow = DENSE(1);
+    const pynn_layer narrow = HE(1);
     network = create(((size_t)1 << 30) + 1, &narrow, 1);
     refuses(network, ((size_t)1 << 31) - 2, PYNN_SIZE_OVERFLOW);
     pynn_network_destroy(network);
