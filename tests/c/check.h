@@ -20,6 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
 static int check_count;
 static int check_failed;
 

@@ -1,8 +1,12 @@
-/* helpers.h: networks for the C tests: how to describe them, make them and find their parameters.
+/* helpers.h: what the C tests share: names for layers, losses and optimizers, and functions that make
+ * handles and examples.
  *
- * Tests write layers and losses by these names alone, so that the structs can change here. */
+ * Tests write layers, losses and plain optimizers by these names alone, so that the structs can change
+ * here. */
 #ifndef PYNN_HELPERS_H
 #define PYNN_HELPERS_H
+
+#include <stdlib.h>
 
 #include "check.h"
 #include "pynn.h"
@@ -32,6 +36,57 @@ static inline size_t width_of(const pynn_layer *dense) {
 #define SMOOTHED_CROSS_ENTROPY(e) ((pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY, .label_smoothing = (e)})
 #define MEAN_SQUARED_ERROR LOSS(PYNN_MEAN_SQUARED_ERROR)
 #define BINARY_CROSS_ENTROPY LOSS(PYNN_BINARY_CROSS_ENTROPY)
+
+/* Of an optimizer: plain descent. */
+#define SGD(rate) {.kind = PYNN_SGD, .learning_rate = (rate)}
+
+/* ---------------------------------------------------------------- handles */
+
+/* They are made, or the test ends. */
+static inline pynn_network *create_network(size_t inputs, const pynn_layer *layers, size_t layer_count,
+                                           pynn_loss loss) {
+    pynn_network *network = (pynn_network *)&network; /* rubbish, so that it shows who sets it */
+    if (!CHECK_EQ(pynn_network_create(NULL, inputs, layers, layer_count, loss, &network), PYNN_OK))
+        exit(check_failures());
+    return network;
+}
+
+static inline pynn_workspace *create_workspace(const pynn_network *network, pynn_team *team,
+                                               size_t max_batch) {
+    pynn_workspace *workspace = (pynn_workspace *)&workspace;
+    if (!CHECK_EQ(pynn_workspace_create(NULL, network, team, max_batch, &workspace), PYNN_OK))
+        exit(check_failures());
+    return workspace;
+}
+
+static inline pynn_team *create_team(size_t threads) {
+    pynn_team *team = (pynn_team *)&team;
+    if (!CHECK_EQ(pynn_team_create(NULL, threads, &team), PYNN_OK)) exit(check_failures());
+    return team;
+}
+
+static inline void destroy(pynn_workspace *workspace, pynn_network *network) {
+    pynn_workspace_destroy(workspace);
+    pynn_network_destroy(network);
+}
+
+/* For allocators that take memory from malloc(); one function of them is mostly the test's own. */
+static inline void *plain_allocate(void *context, size_t nbytes) {
+    (void)context;
+    return malloc(nbytes);
+}
+
+static inline void plain_release(void *context, void *memory) {
+    (void)context;
+    free(memory);
+}
+
+/* ---------------------------------------------------------------- examples */
+
+/* Labels of all classes, in no simple order. */
+static inline void fill_labels(size_t rows, size_t classes, int32_t *labels) {
+    for (size_t n = 0; n < rows; n++) labels[n] = (int32_t)((n * n + n / 7) % classes);
+}
 
 /* ---------------------------------------------------------------- parameters */
 

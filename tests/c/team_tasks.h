@@ -12,16 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
 
 enum { MOST_TASKS = 1000, HANG_SECONDS = 120 };
-
-static inline pynn_team *create(size_t threads) {
-    pynn_team *team = (pynn_team *)&team;
-    CHECK_EQ(pynn_team_create(NULL, threads, &team), PYNN_OK);
-    return team;
-}
 
 /* Long enough for waiting threads to stop spinning and sleep, mostly. Nothing depends on it but which
  * path is taken. */

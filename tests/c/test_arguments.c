@@ -1,6 +1,5 @@
 /* test_arguments.c: what the calls of run.c refuse: the exact status, and nothing written. */
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "helpers.h"
 #include "pynn.h"
@@ -40,7 +39,7 @@ static arguments valid(void) {
         .batch_size = MAX_BATCH,
         .first = 0,
         .last = 3,
-        .optimizer = {.kind = PYNN_SGD, .learning_rate = 0.1f},
+        .optimizer = SGD(0.1f),
         .parameters = parameters,
         .gradients = gradients,
         .out = out,
@@ -257,10 +256,8 @@ static void test_other_losses(void) {
     pynn_workspace *usual = workspace;
     for (int kind = PYNN_MEAN_SQUARED_ERROR; kind <= PYNN_BINARY_CROSS_ENTROPY; kind++) {
         const pynn_loss loss = LOSS((pynn_loss_kind)kind);
-        pynn_network *network = NULL;
-        if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 2, loss, &network), PYNN_OK) ||
-            !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, MAX_BATCH, &workspace), PYNN_OK))
-            return;
+        pynn_network *network = create_network(INPUTS, layers, 2, loss);
+        workspace = create_workspace(network, NULL, MAX_BATCH);
         CALL(train, (void)a, PYNN_INVALID_ARGUMENT);
         CALL(train, a.data.targets = targets, PYNN_OK);
         CALL(train, (a.data.targets = targets, a.data.labels = NULL), PYNN_OK);
@@ -275,8 +272,7 @@ static void test_other_losses(void) {
         const pynn_status status = kind == PYNN_MEAN_SQUARED_ERROR ? PYNN_INVALID_ARGUMENT : PYNN_OK;
         memset(out, 0, sizeof out);
         CALL(predict, a.output = PYNN_PROBABILITIES, status);
-        pynn_workspace_destroy(workspace);
-        pynn_network_destroy(network);
+        destroy(workspace, network);
     }
     workspace = usual;
 }
@@ -322,10 +318,8 @@ static void test_predict(void) {
 
 int main(void) {
     const pynn_layer layer = HE(CLASSES);
-    pynn_network *network = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, MAX_BATCH, &workspace), PYNN_OK))
-        return check_failures();
+    pynn_network *network = create_network(INPUTS, &layer, 1, SOFTMAX_CROSS_ENTROPY);
+    workspace = create_workspace(network, NULL, MAX_BATCH);
     CHECK_EQ(pynn_network_parameter_count(network), PARAMETERS);
     CHECK_EQ(pynn_network_initialize(network, 1, parameters), PYNN_OK);
     test_gradient();
@@ -335,7 +329,6 @@ int main(void) {
     test_other_losses();
     test_evaluate();
     test_predict();
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
     return check_failures();
 }

@@ -7,8 +7,6 @@
 #include "check.h"
 #include "internal.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
 enum { GRAIN = 16 };
 
 static size_t grains(size_t length) {

@@ -7,8 +7,6 @@
 #include "helpers.h"
 #include "internal.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
 /* What this thread makes of a product that is denormal, about 1e-40. */
 static float small_product(void) {
     volatile float a = 1e-20f, b = 1e-20f;
@@ -42,11 +40,8 @@ static void test_decay(const pynn_optimizer *optimizer) {
         .features = features, .feature_type = PYNN_FEATURES_FLOAT32, .rows = 1, .labels = &label};
     pynn_state state = {.gradients = gradients, .first = first, .second = second};
     float parameters[PARAMETERS];
-    pynn_network *network = NULL;
-    pynn_workspace *workspace = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1, loss, &network), PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, 1, &workspace), PYNN_OK))
-        return;
+    pynn_network *network = create_network(INPUTS, &layer, 1, loss);
+    pynn_workspace *workspace = create_workspace(network, NULL, 1);
     for (size_t i = 0; i < PARAMETERS; i++) {
         parameters[i] = 3e-38f;
         first[i] = second[i] = 0.0f;
@@ -60,8 +55,7 @@ static void test_decay(const pynn_optimizer *optimizer) {
         denormal += parameters[i] != 0.0f && fabsf(parameters[i]) < FLT_MIN;
     if (PYNN_FLUSHES_DENORMALS) CHECK_EQ(denormal, 0);
     CHECK(small_product() > 0.0f);
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
 }
 
 /* Outputs that would be denormal are 0. */
@@ -71,18 +65,14 @@ static void test_outputs(void) {
     const pynn_loss loss = MEAN_SQUARED_ERROR;
     const pynn_data data = {.features = features, .feature_type = PYNN_FEATURES_FLOAT32, .rows = 1};
     float parameters[PARAMETERS] = {0}, outputs[OUTPUTS] = {1, 1, 1};
-    pynn_network *network = NULL;
-    pynn_workspace *workspace = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1, loss, &network), PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, 1, &workspace), PYNN_OK))
-        return;
+    pynn_network *network = create_network(INPUTS, &layer, 1, loss);
+    pynn_workspace *workspace = create_workspace(network, NULL, 1);
     features[0] = 1e-20f;
     for (size_t o = 0; o < OUTPUTS; o++) parameters[o] = 1e-20f;
     CHECK_EQ(pynn_predict(workspace, &data, 0, 1, parameters, PYNN_LOGITS, outputs), PYNN_OK);
     for (size_t o = 0; o < OUTPUTS; o++) CHECK_EQ(outputs[o] == 0.0f, PYNN_FLUSHES_DENORMALS);
     CHECK(small_product() > 0.0f);
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
 }
 
 /* Two tasks that meet are done by two threads. */
@@ -100,8 +90,7 @@ static void meet(void *context, size_t index) {
 
 /* The calling thread has its own choice, the team's other thread flushes. */
 static void test_team(void) {
-    pynn_team *team = NULL;
-    if (!CHECK_EQ(pynn_team_create(NULL, 2, &team), PYNN_OK)) return;
+    pynn_team *team = create_team(2);
     meeting all = {0};
     pynn_team_run(team, 2, meet, &all);
     int zeros = (all.products[0] == 0.0f) + (all.products[1] == 0.0f);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "helpers.h"
 #include "team_tasks.h"
 
 enum { INPUTS = 20, HIDDEN = 33, CLASSES = 10, ROWS = 45, BATCH = 40, THREADS = 3 };
@@ -93,9 +92,9 @@ static void use(const handles *made, outcome *out) {
     static uint8_t features[ROWS * INPUTS];
     static int32_t labels[ROWS];
     for (size_t i = 0; i < ROWS * INPUTS; i++) features[i] = (uint8_t)(i * 37 % 251);
-    for (size_t n = 0; n < ROWS; n++) labels[n] = (int32_t)(n * n % CLASSES);
+    fill_labels(ROWS, CLASSES, labels);
     const pynn_data data = {features, PYNN_FEATURES_UINT8, ROWS, labels, PYNN_PATH_AUTO};
-    const pynn_optimizer sgd = {.kind = PYNN_SGD, .learning_rate = 0.05f};
+    const pynn_optimizer sgd = SGD(0.05f);
     pynn_workspace *workspace = made->workspace;
     float *p = out->trained;
     CHECK_EQ(pynn_network_initialize(made->network, 3, p), PYNN_OK);
@@ -171,7 +170,7 @@ static void test_threads_refused(bool for_good) {
 static void test_those_there_come(void) {
     for (size_t n = 0; n < 5; n++) {
         threads = (quota){0, n, SIZE_MAX};
-        pynn_team *team = create(5);
+        pynn_team *team = create_team(5);
         tally done = {0};
         pynn_team_run(team, 17, count_task, &done);
         check_tally(&done, 17, 1);

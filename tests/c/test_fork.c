@@ -42,7 +42,7 @@ static void check_child(pid_t child) {
 /* Fork where the team has no threads yet, has spinning ones, has sleeping ones. */
 static void test_fork_when_idle(void) {
     for (int state = 0; state < 3; state++) {
-        pynn_team *team = create(3);
+        pynn_team *team = create_team(3);
         if (state > 0) meet_all(team, 3);
         if (state > 1) rest();
         fflush(stdout);
@@ -56,7 +56,7 @@ static void test_fork_when_idle(void) {
 
 /* A child that only destroys its copy. */
 static void test_fork_and_destroy(void) {
-    pynn_team *team = create(3);
+    pynn_team *team = create_team(3);
     meet_all(team, 3);
     fflush(stdout);
     const pid_t child = fork();
@@ -93,7 +93,7 @@ static void *run_held(void *context) {
 
 /* Fork while all three threads are in the middle of a piece for another caller. */
 static void test_fork_when_working(void) {
-    held_piece held = {.team = create(3)};
+    held_piece held = {.team = create_team(3)};
     pthread_t other;
     CHECK_EQ(pthread_create(&other, NULL, run_held, &held), 0);
     while (atomic_load(&held.begun) < 3) {
@@ -144,7 +144,7 @@ static void start_in_child(pynn_team *team) {
 /* A child whose threads find the team at the same time: only one of them may take it over. */
 static void test_fork_and_callers(void) {
     for (int round = 0; round < 20; round++) {
-        pynn_team *team = create(3);
+        pynn_team *team = create_team(3);
         meet_all(team, 3);
         fflush(stdout);
         const pid_t child = fork();
@@ -159,11 +159,6 @@ typedef struct gate {
     atomic_bool closed;
     atomic_bool reached;
 } gate;
-
-static void *allocate(void *context, size_t nbytes) {
-    (void)context;
-    return malloc(nbytes);
-}
 
 static void release(void *context, void *memory) {
     gate *way = context;
@@ -229,7 +224,7 @@ static void meet_in_child(pynn_team *team, gate *way) {
 
 static void test_fork_and_meet(void) {
     gate way = {0};
-    const pynn_allocator allocator = {allocate, release, &way};
+    const pynn_allocator allocator = {plain_allocate, release, &way};
     pynn_team *team;
     if (!CHECK_EQ(pynn_team_create(&allocator, 3, &team), PYNN_OK)) return;
     meet_all(team, 3);
@@ -271,7 +266,7 @@ static void free_all(keeper *all) {
  * the child does not release it again. */
 static void test_fork_when_resizing(void) {
     static keeper all;
-    const pynn_allocator allocator = {allocate, keep, &all};
+    const pynn_allocator allocator = {plain_allocate, keep, &all};
     static user other;
     pthread_t thread;
     if (!CHECK_EQ(pynn_team_create(&allocator, 3, &other.team), PYNN_OK)) return;

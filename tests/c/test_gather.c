@@ -7,8 +7,6 @@
 #include "helpers.h"
 #include "internal.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
 enum { BATCH = 9, MOST_INPUTS = 1100, ROWS = 23 }; /* rows of floats of more than 4096 bytes, too */
 
 /* What is gathered from: bytes and floats, `inputs` of them a row. */
@@ -59,22 +57,6 @@ static bool check_floats(const pynn_batch *batch, size_t n, size_t row) {
     return true;
 }
 
-static pynn_workspace *create_workspace(size_t inputs) {
-    const pynn_layer layer = HE(2);
-    pynn_network *network;
-    pynn_workspace *workspace;
-    if (pynn_network_create(NULL, inputs, &layer, 1, SOFTMAX_CROSS_ENTROPY, &network) != PYNN_OK ||
-        pynn_workspace_create(NULL, network, NULL, BATCH, &workspace) != PYNN_OK)
-        exit(1);
-    return workspace;
-}
-
-static void destroy(pynn_workspace *workspace) {
-    pynn_network *network = (pynn_network *)workspace->network;
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
-}
-
 /* Gather some rows of a batch: they are there, and the places of the others untouched. */
 static bool check_gather(const pynn_batch *batch, size_t begin, size_t end) {
     pynn_workspace *workspace = batch->workspace;
@@ -112,7 +94,9 @@ static bool check_gather(const pynn_batch *batch, size_t begin, size_t end) {
 /* All of both types and both ways, in order and picked, with labels and without. The data ends where its
  * memory does, for the sanitizer to see. */
 static bool check_all(size_t inputs) {
-    pynn_workspace *workspace = create_workspace(inputs);
+    const pynn_layer layer = HE(2);
+    pynn_network *network = create_network(inputs, &layer, 1, SOFTMAX_CROSS_ENTROPY);
+    pynn_workspace *workspace = create_workspace(network, NULL, BATCH);
     size_t count = ROWS * inputs;
     bool holds = true;
     for (int k = 0; k < 8 && holds; k++) {
@@ -132,7 +116,7 @@ static bool check_all(size_t inputs) {
         holds = check_gather(&batch, 0, BATCH) && check_gather(&batch, 3, 7);
         free(features);
     }
-    destroy(workspace);
+    destroy(workspace, network);
     return holds;
 }
 

@@ -10,8 +10,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
 enum { PADDING = 3 };
 
 static const float SENTINEL = 12345.0f; /* what lies between the rows of C and behind them, and must stay */

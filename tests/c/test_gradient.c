@@ -5,21 +5,7 @@
 #include "helpers.h"
 #include "internal.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
 enum { ROWS = 150, INPUTS = 6, CLASSES = 4, MOST_PARAMETERS = 60000, MOST_SUMMED = 530 };
-
-static pynn_network *create_network(size_t inputs, const pynn_layer *layers, size_t count) {
-    pynn_network *network = NULL;
-    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK);
-    return network;
-}
-
-static pynn_workspace *create_workspace(const pynn_network *network, size_t max_batch) {
-    pynn_workspace *workspace = NULL;
-    CHECK_EQ(pynn_workspace_create(NULL, network, NULL, max_batch, &workspace), PYNN_OK);
-    return workspace;
-}
 
 /* ---------------------------------------------------------------- a naive implementation in double */
 
@@ -97,9 +83,7 @@ static float parameters[MOST_PARAMETERS], gradients[MOST_PARAMETERS];
 
 static pynn_data some_data(size_t inputs, pynn_path path) {
     pynn_random_uniform(5, 0, 0, ROWS * inputs, -1.0f, 1.0f, features);
-    for (size_t n = 0; n < ROWS; n++) {
-        labels[n] = (int32_t)((n * n + n / 7) % CLASSES);
-    }
+    fill_labels(ROWS, CLASSES, labels);
     pynn_random_permutation(5, 1, ROWS, order);
     return (pynn_data){features, PYNN_FEATURES_FLOAT32, ROWS, labels, path};
 }
@@ -110,8 +94,8 @@ static void check_path(size_t inputs, const pynn_layer *layers, size_t layer_cou
                        pynn_path path) {
     naive *state = calloc(1, sizeof *state);
     const pynn_data data = some_data(inputs, path);
-    pynn_network *network = create_network(inputs, layers, layer_count);
-    pynn_workspace *workspace = create_workspace(network, count);
+    pynn_network *network = create_network(inputs, layers, layer_count, SOFTMAX_CROSS_ENTROPY);
+    pynn_workspace *workspace = create_workspace(network, NULL, count);
     if (!CHECK(state != NULL)) return;
     const size_t size = pynn_network_parameter_count(network);
     CHECK(size <= MOST_PARAMETERS);
@@ -139,8 +123,7 @@ static void check_path(size_t inputs, const pynn_layer *layers, size_t layer_cou
     }
     CHECK_NEAR(sums.loss, state->loss, 1e-5 * state->loss);
     CHECK_EQ(sums.rows, count);
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
     free(state);
 }
 
@@ -194,8 +177,8 @@ static float plain_sum(size_t rows, size_t stride, const float *dy) {
 static void check_bias(size_t width, size_t rows) {
     const pynn_layer layers[] = {XAVIER(width)};
     const pynn_data data = some_data(INPUTS, PYNN_PATH_DENSE);
-    pynn_network *network = create_network(INPUTS, layers, 1);
-    pynn_workspace *workspace = create_workspace(network, rows);
+    pynn_network *network = create_network(INPUTS, layers, 1, SOFTMAX_CROSS_ENTROPY);
+    pynn_workspace *workspace = create_workspace(network, NULL, rows);
     pynn_sums sums = {0};
     static uint32_t repeated[MOST_SUMMED];
     for (size_t n = 0; n < rows; n++) repeated[n] = order[n % ROWS];
@@ -208,8 +191,7 @@ static void check_bias(size_t width, size_t rows) {
         holds = CHECK_BYTES(&gradients[bias + o], &expected, sizeof expected);
     }
     if (!holds) printf("    the bias of %zu outputs, %zu rows\n", width, rows);
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
 }
 
 /* The same sums at each level, however many rows and columns are left over. */

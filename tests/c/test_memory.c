@@ -187,7 +187,7 @@ static void destroy_team(void *handle) {
 
 /* All memory comes from the allocator and goes back to it; whichever request it refuses, the call says so,
  * gives no handle and keeps no memory. */
-static void test_handle(make_handle *make, destroy_handle *destroy) {
+static void test_handle(make_handle *make, destroy_handle *end) {
     ledger book = {.refused = NEVER, .shift = 24};
     pynn_allocator allocator = ledger_allocator(&book);
     void *handle;
@@ -196,7 +196,7 @@ static void test_handle(make_handle *make, destroy_handle *destroy) {
     const size_t requests = book.requests;
     CHECK(requests > 0);
     memset(&allocator, 0, sizeof allocator); /* the struct was copied */
-    destroy(handle);
+    end(handle);
     CHECK_EQ(blocks_held(&book), 0);
     CHECK_EQ(book.requests, requests);
 
@@ -208,7 +208,7 @@ static void test_handle(make_handle *make, destroy_handle *destroy) {
         CHECK(poor.requests > refused);
         CHECK_EQ(blocks_held(&poor), 0);
     }
-    destroy(NULL);
+    end(NULL);
 }
 
 /* A network whose layers make no sense is taken back, too. */
@@ -266,16 +266,14 @@ static void test_steps_allocate_nothing(void) {
     const size_t requests = book.requests;
     CHECK_EQ(pynn_network_parameter_count(network), 43);
     CHECK_EQ(pynn_network_initialize(network, 1, parameters), PYNN_OK);
-    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, 16, 0, 3,
-                        &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 0.1f}, NULL, parameters,
-                        &sums),
+    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, 16, 0, 3, &(pynn_optimizer)SGD(0.1f), NULL,
+                        parameters, &sums),
              PYNN_OK);
     CHECK_EQ(pynn_gradient(workspace, &data, NULL, 16, parameters, gradients, &sums), PYNN_OK);
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, 40, parameters, &sums), PYNN_OK);
     CHECK_EQ(pynn_predict(workspace, &data, 0, 40, parameters, PYNN_LOGITS, out), PYNN_OK);
     CHECK_EQ(book.requests, requests);
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
     CHECK_EQ(blocks_held(&book), 0); /* and no guard was hurt */
 }
 

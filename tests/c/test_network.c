@@ -6,8 +6,6 @@
 #include "helpers.h"
 #include "internal.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
 /* `out` starts as rubbish, so that it shows who sets it. */
 static pynn_status create(size_t inputs, const pynn_layer *layers, size_t count, pynn_network **out) {
     *out = (pynn_network *)out;

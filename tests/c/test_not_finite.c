@@ -1,7 +1,6 @@
 /* test_not_finite.c: NaN and infinity in features, parameters or moments: the calls say so, and when. */
 #include <float.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "helpers.h"
 #include "internal.h"
@@ -9,7 +8,9 @@
 enum { ROWS = 10, INPUTS = 3, CLASSES = 2, BATCH = 4, PARAMETERS = INPUTS * CLASSES + CLASSES };
 enum { BAD_ROW = 6 }; /* in the second of three steps */
 
-static const pynn_optimizer sgd = {.kind = PYNN_SGD, .learning_rate = 0.1f};
+static const pynn_optimizer sgd = SGD(0.1f);
+static const pynn_optimizer adam = {
+    .kind = PYNN_ADAM, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8};
 static const float start[PARAMETERS] = {0.1f, 0.2f, 0.3f, 0.5f, 0.7f, 1.1f, 0.0f, 0.1f};
 static const int32_t labels[ROWS] = {0, 1, 1};
 static float features[ROWS * INPUTS];
@@ -107,11 +108,8 @@ static void test_hidden(void) {
     const pynn_data data = examples(-INFINITY, PYNN_PATH_AUTO);
     float out[ROWS * CLASSES];
     pynn_sums sums = {0};
-    pynn_network *network = NULL;
-    pynn_workspace *own = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 3, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, BATCH, &own), PYNN_OK))
-        return;
+    pynn_network *network = create_network(INPUTS, layers, 3, SOFTMAX_CROSS_ENTROPY);
+    pynn_workspace *own = create_workspace(network, NULL, BATCH);
     CHECK_EQ(pynn_evaluate(own, &data, 0, ROWS, parameters, &sums), PYNN_NOT_FINITE);
     CHECK(isfinite(sums.loss));
     CHECK_EQ(sums.rows, ROWS);
@@ -120,8 +118,7 @@ static void test_hidden(void) {
     CHECK_EQ(pynn_evaluate(own, &data, BAD_ROW + 1, ROWS, parameters, &sums), PYNN_OK);
     CHECK_EQ(pynn_predict(own, &data, 0, BAD_ROW, parameters, PYNN_LOGITS, out), PYNN_OK);
     CHECK_EQ(pynn_evaluate(own, &data, BAD_ROW, BAD_ROW + 1, parameters, &sums), PYNN_NOT_FINITE);
-    pynn_workspace_destroy(own);
-    pynn_network_destroy(network);
+    destroy(own, network);
 }
 
 /* An activation before the first dense layer makes 1 of infinity, and every loss is finite: a step does not
@@ -129,17 +126,12 @@ static void test_hidden(void) {
 static void test_hidden_by_first_layer(float bad) {
     enum { COUNT = INPUTS * CLASSES + CLASSES };
     const pynn_layer layers[] = {TANH, HE(CLASSES)};
-    const pynn_optimizer adam = {
-        .kind = PYNN_ADAM, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8};
     const pynn_data data = examples(bad, PYNN_PATH_AUTO);
     float parameters[COUNT], gradients[COUNT], first[COUNT] = {0}, second[COUNT] = {0}, zeros[COUNT] = {0};
     pynn_state state = {.gradients = gradients, .first = first, .second = second};
     pynn_sums sums = {0};
-    pynn_network *network = NULL;
-    pynn_workspace *own = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 2, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, ROWS, &own), PYNN_OK))
-        return;
+    pynn_network *network = create_network(INPUTS, layers, 2, SOFTMAX_CROSS_ENTROPY);
+    pynn_workspace *own = create_workspace(network, NULL, ROWS);
     memcpy(parameters, start, sizeof start);
     CHECK_EQ(pynn_train(own, &data, NULL, ROWS, ROWS, 0, 1, &sgd, NULL, parameters, &sums),
              PYNN_NOT_FINITE);
@@ -157,13 +149,12 @@ static void test_hidden_by_first_layer(float bad) {
     sums = (pynn_sums){0};
     CHECK_EQ(pynn_gradient(own, &data, NULL, ROWS, start, gradients, &sums), PYNN_NOT_FINITE);
     CHECK_EQ(pynn_evaluate(own, &data, 0, ROWS, start, &sums), PYNN_NOT_FINITE);
-    pynn_workspace_destroy(own);
-    pynn_network_destroy(network);
+    destroy(own, network);
 }
 
 /* A step with a finite loss whose update is too large for a float: the last step of a call says so. */
 static void test_after_last_step(void) {
-    const pynn_optimizer far = {.kind = PYNN_SGD, .learning_rate = (double)FLT_MAX};
+    const pynn_optimizer far = SGD((double)FLT_MAX);
     const pynn_data data = examples(1e6f, PYNN_PATH_DENSE);
     float parameters[PARAMETERS];
     pynn_sums sums = {0};
@@ -176,8 +167,6 @@ static void test_after_last_step(void) {
 
 /* Moments, of which the update makes nothing that is not finite: m / sqrt(infinity) is 0. */
 static void test_moments(size_t moment, float bad) {
-    const pynn_optimizer adam = {
-        .kind = PYNN_ADAM, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8};
     const pynn_data data = examples(1.0f, PYNN_PATH_DENSE);
     float parameters[PARAMETERS], gradients[PARAMETERS], moments[2][PARAMETERS] = {{0}};
     pynn_state state = {.gradients = gradients, .first = moments[0], .second = moments[1]};
@@ -192,30 +181,14 @@ static void test_moments(size_t moment, float bad) {
     if (moment == 1) CHECK(isfinite(parameters[PARAMETERS - 1]));
 }
 
-static pynn_workspace *create_workspace(size_t inputs, const pynn_layer *layers, size_t count,
-                                        size_t batch) {
-    pynn_network *network = NULL;
-    pynn_workspace *own = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, inputs, layers, count, SOFTMAX_CROSS_ENTROPY, &network),
-                  PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, batch, &own), PYNN_OK))
-        exit(1);
-    return own;
-}
-
-static void destroy(pynn_workspace *own) {
-    pynn_network *network = (pynn_network *)own->network;
-    pynn_workspace_destroy(own);
-    pynn_network_destroy(network);
-}
-
 /* In some of the blocks of rows that a batch is cut into, all ways there are: each block counts, whatever
  * comes before it and after it. tanh hides the infinity from the loss. */
 static void test_blocks(void) {
     enum { BLOCKS = 4, BLOCK = 16, ALL = BLOCKS * BLOCK };
     const pynn_layer layers[] = {TANH, HE(CLASSES)};
     static const int32_t all_labels[ALL];
-    pynn_workspace *own = create_workspace(INPUTS, layers, 2, ALL);
+    pynn_network *network = create_network(INPUTS, layers, 2, SOFTMAX_CROSS_ENTROPY);
+    pynn_workspace *own = create_workspace(network, NULL, ALL);
     CHECK_EQ(pynn_cut_rows(ALL).row_cuts, BLOCKS);
     for (unsigned bad = 0; bad < 1U << BLOCKS; bad++) {
         float x[ALL * INPUTS] = {0}, out[ALL * CLASSES];
@@ -229,17 +202,16 @@ static void test_blocks(void) {
         holds = CHECK_EQ(pynn_predict(own, &data, 0, ALL, start, PYNN_LOGITS, out), expected) && holds;
         if (!CHECK(isfinite(sums.loss)) || !holds) printf("    blocks that are bad: %#x\n", bad);
     }
-    destroy(own);
+    destroy(own, network);
 }
 
 /* The same for the parts in which parameters, and second moments, are looked at after the last step. */
 static void test_parts(void) {
     enum { IN = 400, OUT = 100, COUNT = IN * OUT + OUT, PART = 16 * 1024, PARTS = 3 };
     const pynn_layer layer = HE(OUT);
-    const pynn_optimizer adam = {
-        .kind = PYNN_ADAM, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8};
     static float values[COUNT], sound[COUNT], first[COUNT], gradients[COUNT];
-    pynn_workspace *own = create_workspace(IN, &layer, 1, 1);
+    pynn_network *network = create_network(IN, &layer, 1, SOFTMAX_CROSS_ENTROPY);
+    pynn_workspace *own = create_workspace(network, NULL, 1);
     CHECK_EQ(pynn_update_tasks(own->network), PARTS);
     for (unsigned bad = 0; bad < 1U << PARTS; bad++) {
         for (int last = 0; last < 2; last++) {
@@ -256,16 +228,14 @@ static void test_parts(void) {
             if (!holds) printf("    parts that are bad: %#x, at their ends: %d\n", bad, last);
         }
     }
-    destroy(own);
+    destroy(own, network);
 }
 
 int main(void) {
     const pynn_layer layer = HE(CLASSES);
     const float bad[] = {NAN, INFINITY, -INFINITY};
-    pynn_network *network = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, &layer, 1, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, BATCH, &workspace), PYNN_OK))
-        return check_failures();
+    pynn_network *network = create_network(INPUTS, &layer, 1, SOFTMAX_CROSS_ENTROPY);
+    workspace = create_workspace(network, NULL, BATCH);
     for (size_t b = 0; b < 3; b++) {
         for (int path = PYNN_PATH_DENSE; path <= PYNN_PATH_SPARSE; path++) {
             const pynn_data data = examples(bad[b], (pynn_path)path);
@@ -284,7 +254,6 @@ int main(void) {
     test_hidden();
     test_blocks();
     test_parts();
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
     return check_failures();
 }

@@ -27,7 +27,7 @@ static bool is_free(pthread_mutex_t *lock) {
 
 /* Each field is as in a team that has not worked yet; only the number of threads stays. */
 static void test_child_begins_anew(void) {
-    pynn_team *team = create(3);
+    pynn_team *team = create_team(3);
     leave_as_found(team);
     CHECK(notice_fork(team));
     CHECK_EQ(atomic_load(&team->process), getpid());
@@ -50,7 +50,7 @@ static void test_child_begins_anew(void) {
 
 /* In the process whose team it is, nothing changes. */
 static void test_nobody_else_begins_anew(void) {
-    pynn_team *team = create(3);
+    pynn_team *team = create_team(3);
     meet_all(team, 3);
     pthread_t *workers = atomic_load(&team->workers);
     const uint64_t ticket = atomic_load(&team->ticket);
@@ -63,7 +63,7 @@ static void test_nobody_else_begins_anew(void) {
 
 /* While another thread of the child is at it, the caller is told so and touches nothing. */
 static void test_one_thread_begins_anew(void) {
-    pynn_team *team = create(3);
+    pynn_team *team = create_team(3);
     atomic_store(&team->process, -getpid());
     atomic_store(&team->sleepers, 1);
     CHECK(!notice_fork(team));

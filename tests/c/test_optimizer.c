@@ -1,11 +1,7 @@
 /* test_optimizer.c: every optimizer against its formula in double, with weights of examples; dropout of the
  * inputs; label smoothing and a wide binary cross-entropy against their definitions. */
-#include <stdlib.h>
-
 #include "helpers.h"
 #include "internal.h"
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 /* More parameters than a task updates, and no multiple of 8. */
 enum { ROWS = 8, INPUTS = 140, HIDDEN = 120, CLASSES = 3 };
@@ -55,11 +51,8 @@ static void test_steps(pynn_optimizer optimizer, pynn_team *team) {
                             .labels = labels,
                             .weights = weights};
     pynn_state state = {.gradients = buffer, .first = first, .second = second};
-    pynn_network *network = NULL;
-    pynn_workspace *workspace = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, 3, loss, &network), PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, team, ROWS, &workspace), PYNN_OK))
-        return;
+    pynn_network *network = create_network(INPUTS, layers, 3, loss);
+    pynn_workspace *workspace = create_workspace(network, team, ROWS);
     CHECK_EQ(pynn_network_parameter_count(network), PARAMETERS);
     CHECK_EQ(pynn_network_initialize(network, 3, parameters), PYNN_OK);
     memset(first, 0, sizeof first);
@@ -80,15 +73,14 @@ static void test_steps(pynn_optimizer optimizer, pynn_team *team) {
         }
         CHECK_EQ(state.step, step);
     }
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
 }
 
 #define ADAM .learning_rate = 0.01, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-3
 
 static void test_optimizers(void) {
     const pynn_optimizer optimizers[] = {
-        {.kind = PYNN_SGD, .learning_rate = 0.1},
+        SGD(0.1),
         {.kind = PYNN_SGD, .learning_rate = 0.1, .weight_decay = 0.5},
         {.kind = PYNN_SGD, .learning_rate = 0.1, .max_norm = 0.1},
         {.kind = PYNN_SGD, .learning_rate = 0.1, .max_norm = 1e9},
@@ -100,8 +92,7 @@ static void test_optimizers(void) {
         {.kind = PYNN_ADAM, ADAM, .weight_decay = 0.1, .max_norm = 0.5},
         {.kind = PYNN_ADAMW, ADAM, .weight_decay = 0.5},
     };
-    pynn_team *team = NULL;
-    if (!CHECK_EQ(pynn_team_create(NULL, 2, &team), PYNN_OK)) return;
+    pynn_team *team = create_team(2);
     for (size_t k = 0; k < COUNT_OF(optimizers); k++) {
         const int before = check_failed;
         test_steps(optimizers[k], team);
@@ -115,19 +106,16 @@ static void test_optimizers(void) {
 static void test_dropped_inputs(void) {
     enum { WIDTH = 100 };
     const pynn_layer layers[] = {DROPOUT(0.5f), HE(1)};
-    const pynn_optimizer sgd = {.kind = PYNN_SGD, .learning_rate = 1.0};
+    const pynn_optimizer sgd = SGD(1.0);
     const float target = -0.5f;
     float x[WIDTH], w[WIDTH + 1] = {0}, mask[WIDTH];
     for (size_t i = 0; i < WIDTH; i++) x[i] = 1.0f;
     const pynn_data data = {
         .features = x, .feature_type = PYNN_FEATURES_FLOAT32, .rows = 1, .targets = &target};
     pynn_state state = {.seed = 9, .step = 4};
-    pynn_network *network = NULL;
-    pynn_workspace *workspace = NULL;
     const pynn_loss loss = MEAN_SQUARED_ERROR;
-    if (!CHECK_EQ(pynn_network_create(NULL, WIDTH, layers, 2, loss, &network), PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, 1, &workspace), PYNN_OK))
-        return;
+    pynn_network *network = create_network(WIDTH, layers, 2, loss);
+    pynn_workspace *workspace = create_workspace(network, NULL, 1);
     pynn_sums sums = {0};
     CHECK_EQ(pynn_train(workspace, &data, NULL, 1, 1, 0, 1, &sgd, &state, w, &sums), PYNN_OK);
     pynn_dropout_mask(9, 4, 0, 0.5f, 0, WIDTH, mask);
@@ -140,8 +128,7 @@ static void test_dropped_inputs(void) {
     CHECK(dropped > 30 && dropped < 70);
     CHECK_NEAR(w[WIDTH], -1.0, 1e-7);
     CHECK_NEAR(sums.loss, 0.25, 1e-7);
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
 }
 
 /* More outputs than a product of factors has. */
@@ -180,11 +167,8 @@ static void test_clip_of_short_gradient(void) {
     const pynn_loss loss = MEAN_SQUARED_ERROR;
     const pynn_optimizer sgd = {.kind = PYNN_SGD, .learning_rate = 1.0, .max_norm = 1e-6};
     const float lengths[] = {1e-6f, 0.0f};
-    pynn_network *network = NULL;
-    pynn_workspace *workspace = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, 1, &layer, 1, loss, &network), PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, 1, &workspace), PYNN_OK))
-        return;
+    pynn_network *network = create_network(1, &layer, 1, loss);
+    pynn_workspace *workspace = create_workspace(network, NULL, 1);
     for (size_t k = 0; k < COUNT_OF(lengths); k++) {
         float own[2] = {0}, gradient[2] = {0.6f * lengths[k], -0.8f * lengths[k]};
         pynn_state state = {.gradients = gradient};
@@ -192,8 +176,7 @@ static void test_clip_of_short_gradient(void) {
         CHECK_NEAR(own[0], -0.3 * (double)lengths[k], 1e-12);
         CHECK_NEAR(own[1], 0.4 * (double)lengths[k], 1e-12);
     }
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
 }
 
 int main(void) {

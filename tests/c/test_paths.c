@@ -8,8 +8,6 @@
 #include "helpers.h"
 #include "internal.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
 enum { ROWS = 600, MOST_INPUTS = 4000, MOST_PARAMETERS = 900000, MOST_CLASSES = 20 };
 
 /* What goes in. */
@@ -53,7 +51,7 @@ static pynn_data some_data(const setup *with, pynn_path path, size_t classes) {
         bytes[i] = is_zero ? 0 : (uint8_t)(1 + i % 255);
         floats[i] = is_zero ? 0.0f : floats[i] / with->percent;
     }
-    for (size_t n = 0; n < with->rows; n++) labels[n] = (int32_t)((n * n + n / 7) % classes);
+    fill_labels(with->rows, classes, labels);
     pynn_random_permutation(5, 1, (uint32_t)with->rows, order);
     return (pynn_data){with->type == PYNN_FEATURES_UINT8 ? (void *)bytes : floats, with->type, with->rows,
                        labels, path};
@@ -62,14 +60,10 @@ static pynn_data some_data(const setup *with, pynn_path path, size_t classes) {
 /* The gradient of one batch, an epoch of training from the same start, and the use of that start. */
 static void run(const setup *with, pynn_path path, outcome *out) {
     static float start[MOST_PARAMETERS];
-    pynn_network *network;
-    pynn_workspace *workspace;
     size_t batch = with->batch_size, steps = (with->rows + batch - 1) / batch;
-    if (!CHECK_EQ(pynn_network_create(NULL, with->inputs, with->layers, with->layer_count,
-                                      SOFTMAX_CROSS_ENTROPY, &network),
-                  PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, batch, &workspace), PYNN_OK))
-        exit(1);
+    pynn_network *network =
+        create_network(with->inputs, with->layers, with->layer_count, SOFTMAX_CROSS_ENTROPY);
+    pynn_workspace *workspace = create_workspace(network, NULL, batch);
     memset(out, 0, sizeof *out);
     out->parameter_count = pynn_network_parameter_count(network);
     out->classes = pynn_network_outputs(network);
@@ -80,16 +74,14 @@ static void run(const setup *with, pynn_path path, outcome *out) {
     memset(out->gradients, 0xFF, sizeof out->gradients); /* NaN: overwritten */
     CHECK_EQ(pynn_gradient(workspace, &data, order, batch, start, out->gradients, &out->gradient_sums),
              PYNN_OK);
-    CHECK_EQ(pynn_train(workspace, &data, order, data.rows, batch, 0, steps,
-                        &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 0.05f}, NULL, out->trained,
-                        &out->train_sums),
+    CHECK_EQ(pynn_train(workspace, &data, order, data.rows, batch, 0, steps, &(pynn_optimizer)SGD(0.05f),
+                        NULL, out->trained, &out->train_sums),
              PYNN_OK);
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, with->rows, start, &out->evaluate_sums), PYNN_OK);
     CHECK_EQ(pynn_predict(workspace, &data, 0, with->rows, start, PYNN_LOGITS, out->logits), PYNN_OK);
     CHECK_EQ(pynn_predict(workspace, &data, 0, with->rows, start, PYNN_PROBABILITIES, out->probabilities),
              PYNN_OK);
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
 }
 
 /* |a - b| is small against |b|, both as lengths of vectors; and b is not nothing. */
@@ -215,11 +207,8 @@ static void test_pieces(void) {
     const pynn_layer layers[] = {XAVIER(32), TANH, XAVIER(CLASSES)};
     const pynn_loss loss = SOFTMAX_CROSS_ENTROPY;
     const pynn_data data = {.features = pixels, .feature_type = PYNN_FEATURES_UINT8, .rows = MANY};
-    pynn_network *network = NULL;
-    pynn_workspace *workspace = NULL;
-    if (!CHECK_EQ(pynn_network_create(NULL, WIDE, layers, COUNT_OF(layers), loss, &network), PYNN_OK) ||
-        !CHECK_EQ(pynn_workspace_create(NULL, network, NULL, MANY, &workspace), PYNN_OK))
-        return;
+    pynn_network *network = create_network(WIDE, layers, COUNT_OF(layers), loss);
+    pynn_workspace *workspace = create_workspace(network, NULL, MANY);
     float *parameters = by_gemm.trained;
     pynn_network_initialize(network, 1, parameters);
     pynn_random_uniform(9, 0, 0, COUNT_OF(drawn), 0.0f, 1.0f, drawn);
@@ -232,8 +221,7 @@ static void test_pieces(void) {
                      PYNN_OK);
         CHECK_BYTES(pieces, whole, sizeof whole);
     }
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
 }
 
 int main(void) {

@@ -2,12 +2,9 @@
  * thing can be said in two ways. All of it by gemm and by lists of entries. test_gradient.c has a naive
  * implementation, test_arguments.c the refusals. */
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "helpers.h"
 #include "internal.h"
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 enum {
     ROWS = 150,
@@ -15,23 +12,6 @@ enum {
     CLASSES = 4,
     PARAMETERS = INPUTS * 40 + 40 + 40 * 30 + 30 + 30 * CLASSES + CLASSES
 };
-
-static pynn_network *create_network(size_t inputs, const pynn_layer *layers, size_t count) {
-    pynn_network *network = NULL;
-    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK);
-    return network;
-}
-
-static pynn_workspace *create_workspace(const pynn_network *network, pynn_team *team, size_t max_batch) {
-    pynn_workspace *workspace = NULL;
-    CHECK_EQ(pynn_workspace_create(NULL, network, team, max_batch, &workspace), PYNN_OK);
-    return workspace;
-}
-
-static void destroy(pynn_workspace *workspace, pynn_network *network) {
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
-}
 
 /* ---------------------------------------------------------------- by hand */
 
@@ -51,7 +31,7 @@ static void test_by_hand(pynn_path path) {
     const int32_t labels[2] = {0, 0};
     const pynn_data data = {features, PYNN_FEATURES_FLOAT32, 2, labels, path};
     const double loss = log(4.0 / 3.0) + log(10.0);
-    pynn_network *network = create_network(2, &layer, 1);
+    pynn_network *network = create_network(2, &layer, 1, SOFTMAX_CROSS_ENTROPY);
     pynn_workspace *workspace = create_workspace(network, NULL, 2);
     float gradients[7], parameters[6], out[4];
     for (size_t i = 0; i < 7; i++) {
@@ -69,9 +49,8 @@ static void test_by_hand(pynn_path path) {
     CHECK_EQ(sums.rows, 22);
 
     memcpy(parameters, start, sizeof start);
-    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, 2, 0, 1,
-                        &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 2.0f}, NULL, parameters,
-                        &sums),
+    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, 2, 0, 1, &(pynn_optimizer)SGD(2.0f), NULL,
+                        parameters, &sums),
              PYNN_OK);
     for (size_t i = 0; i < 6; i++) {
         CHECK_NEAR(parameters[i], (double)start[i] - 2.0 * hand_gradient[i], 1e-6);
@@ -106,13 +85,12 @@ static void test_large_batch(pynn_path path) {
     static float features[N];
     static int32_t labels[N];
     const pynn_data data = {features, PYNN_FEATURES_FLOAT32, N, labels, path};
-    pynn_network *network = create_network(1, &layer, 1);
+    pynn_network *network = create_network(1, &layer, 1, SOFTMAX_CROSS_ENTROPY);
     pynn_workspace *workspace = create_workspace(network, NULL, N);
     float parameters[4] = {0, 0, 1, 1};
     pynn_sums sums = {0};
-    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, N, 0, 1,
-                        &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 1e-4f}, NULL, parameters,
-                        &sums),
+    CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, N, 0, 1, &(pynn_optimizer)SGD(1e-4f), NULL,
+                        parameters, &sums),
              PYNN_OK);
     CHECK_NEAR(parameters[2], 1.00005, 1.2e-7);
     CHECK_NEAR(parameters[3], 0.99995, 1.2e-7);
@@ -127,9 +105,7 @@ static float parameters[PARAMETERS], gradients[PARAMETERS];
 
 static pynn_data some_data(pynn_path path) {
     pynn_random_uniform(5, 0, 0, ROWS * INPUTS, -1.0f, 1.0f, features);
-    for (size_t n = 0; n < ROWS; n++) {
-        labels[n] = (int32_t)((n * n + n / 7) % CLASSES);
-    }
+    fill_labels(ROWS, CLASSES, labels);
     pynn_random_permutation(5, 1, ROWS, order);
     return (pynn_data){features, PYNN_FEATURES_FLOAT32, ROWS, labels, path};
 }
@@ -156,9 +132,8 @@ typedef struct recipe {
 
 static outcome train(recipe how) {
     static outcome result;
-    pynn_team *team = NULL;
-    if (how.threads > 0) CHECK_EQ(pynn_team_create(NULL, how.threads, &team), PYNN_OK);
-    pynn_network *network = create_network(INPUTS, deep, COUNT_OF(deep));
+    pynn_team *team = how.threads > 0 ? create_team(how.threads) : NULL;
+    pynn_network *network = create_network(INPUTS, deep, COUNT_OF(deep), SOFTMAX_CROSS_ENTROPY);
     pynn_workspace *workspace = create_workspace(network, team, how.max_batch);
     const size_t steps = (how.data.rows + how.batch_size - 1) / how.batch_size;
     memset(&result, 0, sizeof result);
@@ -167,8 +142,7 @@ static outcome train(recipe how) {
     for (size_t s = 0; s < steps; s += how.at_once) {
         const size_t last = s + how.at_once < steps ? s + how.at_once : steps;
         CHECK_EQ(pynn_train(workspace, &how.data, how.order, how.data.rows, how.batch_size, s, last,
-                            &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 0.5f}, NULL,
-                            result.parameters, &result.sums),
+                            &(pynn_optimizer)SGD(0.5f), NULL, result.parameters, &result.sums),
                  PYNN_OK);
     }
     CHECK_EQ(result.sums.rows, how.data.rows);
@@ -214,7 +188,7 @@ static void test_training_in_two_ways(pynn_path path) {
 static void test_steps_are_gradients(pynn_path path) {
     const recipe how = {some_data(path), order, 40, 4, 0, 40};
     outcome expected, trained = train(how);
-    pynn_network *network = create_network(INPUTS, deep, COUNT_OF(deep));
+    pynn_network *network = create_network(INPUTS, deep, COUNT_OF(deep), SOFTMAX_CROSS_ENTROPY);
     pynn_workspace *workspace = create_workspace(network, NULL, 40);
     memset(&expected, 0, sizeof expected);
     CHECK_EQ(pynn_network_initialize(network, 3, expected.parameters), PYNN_OK);
@@ -248,7 +222,7 @@ static void test_uint8(void) {
     }
     const pynn_data data[2] = {{bytes, PYNN_FEATURES_UINT8, 1, &label, PYNN_PATH_DENSE},
                                {floats, PYNN_FEATURES_FLOAT32, 1, &label, PYNN_PATH_DENSE}};
-    pynn_network *network = create_network(COUNT, &layer, 1);
+    pynn_network *network = create_network(COUNT, &layer, 1, SOFTMAX_CROSS_ENTROPY);
     pynn_workspace *workspace = create_workspace(network, NULL, 1);
     CHECK_EQ(pynn_network_initialize(network, 1, parameters), PYNN_OK);
     for (int k = 0; k < 2; k++) {
@@ -268,7 +242,7 @@ static void test_use_in_pieces(pynn_path path) {
     static const size_t ranges[][2] = {{0, ROWS}, {0, 1}, {31, 97}, {ROWS - 1, ROWS}, {5, 5}, {0, 0}};
     pynn_data data = some_data(path);
     static float whole[ROWS * CLASSES], out[ROWS * CLASSES + 1];
-    pynn_network *network = create_network(INPUTS, deep, COUNT_OF(deep));
+    pynn_network *network = create_network(INPUTS, deep, COUNT_OF(deep), SOFTMAX_CROSS_ENTROPY);
     pynn_workspace *workspace = create_workspace(network, NULL, ROWS);
     CHECK_EQ(pynn_network_initialize(network, 3, parameters), PYNN_OK);
     CHECK_EQ(pynn_predict(workspace, &data, 0, ROWS, parameters, PYNN_LOGITS, whole), PYNN_OK);
@@ -305,9 +279,8 @@ static void test_use_with_threads(pynn_path path) {
     const pynn_data data = some_data(path);
     static float out[2][ROWS * CLASSES];
     pynn_sums sums[2] = {{0}};
-    pynn_team *team = NULL;
-    CHECK_EQ(pynn_team_create(NULL, 3, &team), PYNN_OK);
-    pynn_network *network = create_network(INPUTS, deep, COUNT_OF(deep));
+    pynn_team *team = create_team(3);
+    pynn_network *network = create_network(INPUTS, deep, COUNT_OF(deep), SOFTMAX_CROSS_ENTROPY);
     CHECK_EQ(pynn_network_initialize(network, 3, parameters), PYNN_OK);
     for (int k = 0; k < 2; k++) {
         pynn_workspace *workspace = create_workspace(network, k == 0 ? NULL : team, 100);

@@ -7,8 +7,6 @@
 #include "internal.h"
 #include "vector.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
 /* ---------------------------------------------------------------- sums */
 
 enum { LISTS = 7, M_ROWS = 40, MOST_ENTRIES = 60 };

@@ -2,8 +2,6 @@
 #include "check.h"
 #include "pynn.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
 static const char unknown[] = "unknown status";
 
 static const pynn_status known[] = {

@@ -18,12 +18,7 @@ static void *count_and_allocate(void *context, size_t nbytes) {
     return malloc(nbytes);
 }
 
-static void release(void *context, void *memory) {
-    (void)context;
-    free(memory);
-}
-
-static const pynn_allocator counting = {count_and_allocate, release, NULL};
+static const pynn_allocator counting = {count_and_allocate, plain_release, NULL};
 
 #if defined(PYNN_WRAP_MALLOC)
 /* The linker puts these in the place of the library's own calls, if it had any. */
@@ -74,7 +69,7 @@ static pynn_data some_data(const setup *with) {
         uint64_t hash = (i + 1) * 0x9E3779B97F4A7C15u;
         features[i] = (hash >> 40) % 5 == 0 ? (uint8_t)(hash >> 56 | 1) : 0;
     }
-    for (size_t n = 0; n < with->rows; n++) labels[n] = (int32_t)((n * n + n / 7) % CLASSES);
+    fill_labels(with->rows, CLASSES, labels);
     pynn_random_permutation(5, 1, (uint32_t)with->rows, order);
     return (pynn_data){features, PYNN_FEATURES_UINT8, with->rows, labels, with->path};
 }
@@ -107,7 +102,7 @@ static handles create(const setup *with) {
     return made;
 }
 
-static void destroy(handles made) {
+static void destroy_handles(handles made) {
     pynn_workspace_destroy(made.workspace);
     pynn_network_destroy(made.network);
     pynn_team_destroy(made.team);
@@ -121,9 +116,8 @@ static void run(const setup *with, const handles *made, outcome *out) {
     float *trained = out->trained;
     memset(out, 0, sizeof *out);
     CHECK_EQ(pynn_network_initialize(made->network, 3, trained), PYNN_OK);
-    CHECK_EQ(pynn_train(workspace, &data, order, data.rows, batch, 0, steps,
-                        &(pynn_optimizer){.kind = PYNN_SGD, .learning_rate = 0.05f}, NULL, trained,
-                        &out->sums[0]),
+    CHECK_EQ(pynn_train(workspace, &data, order, data.rows, batch, 0, steps, &(pynn_optimizer)SGD(0.05f),
+                        NULL, trained, &out->sums[0]),
              PYNN_OK);
     CHECK_EQ(pynn_gradient(workspace, &data, NULL, batch, trained, out->gradients, &out->sums[1]), PYNN_OK);
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, with->rows, trained, &out->sums[2]), PYNN_OK);
@@ -142,7 +136,7 @@ static void check_threads(setup with) {
         outcome *out = with.threads == 1 ? &one : &other;
         handles made = create(&with);
         run(&with, &made, out);
-        destroy(made);
+        destroy_handles(made);
         CHECK(isfinite(out->sums[0].loss) && out->sums[0].loss > 0);
         CHECK_EQ(out->sums[0].rows, with.rows);
         CHECK(out->gradients[0] != 0 || out->gradients[with.inputs * width_of(&with.layers[0])] != 0);
@@ -192,7 +186,7 @@ static void check_allocations(setup with) {
     CHECK(before >= (with.threads > 1 ? 5 : 4)); /* team, network, workspace, its arena; threads */
     run(&with, &made, &one);
     CHECK_EQ(atomic_load(&requests), before);
-    destroy(made);
+    destroy_handles(made);
 }
 
 static void test_allocations(void) {

@@ -17,7 +17,7 @@ enum { PIECES = 20000 };
 static void test_every_task_once(void) {
     static const size_t counts[] = {0, 1, 2, 3, 4, 7, 8, 9, 64, 100, MOST_TASKS};
     for (size_t threads = 0; threads <= 8; threads++) {
-        pynn_team *team = threads == 0 ? NULL : create(threads);
+        pynn_team *team = threads == 0 ? NULL : create_team(threads);
         for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
             tally done = {0};
             pynn_team_run(team, counts[c], count_task, &done);
@@ -36,7 +36,7 @@ static void write_task(void *context, size_t index) {
 
 /* Thousands of tiny pieces in a row, of changing sizes, each working on what the one before left. */
 static void test_many_pieces(size_t threads) {
-    pynn_team *team = create(threads);
+    pynn_team *team = create_team(threads);
     size_t cells[9] = {0}, expected[9] = {0};
     for (size_t p = 0; p < PIECES; p++) {
         const size_t count = p % 8 + 2;
@@ -51,7 +51,7 @@ static void test_many_pieces(size_t threads) {
 
 /* Every thread is woken, whether it spins or sleeps, and the caller, too. */
 static void test_everybody_comes(size_t threads) {
-    pynn_team *team = create(threads);
+    pynn_team *team = create_team(threads);
     for (int p = 0; p < PIECES / 20; p++) {
         meet_all(team, threads);
         if (p % 10 == 0) rest();
@@ -66,7 +66,7 @@ static void rest_task(void *context, size_t index) {
 }
 
 static void test_caller_sleeps(void) {
-    pynn_team *team = create(2);
+    pynn_team *team = create_team(2);
     atomic_size_t done = 0;
     for (size_t p = 1; p <= 200; p++) {
         pynn_team_run(team, 2, rest_task, &done);
@@ -88,7 +88,7 @@ static void run_inner_piece(void *context, size_t index) {
 
 /* Tasks that run pieces of their own on the team they are run by: they do those alone. */
 static void test_nested(void) {
-    nested_piece nested = {.team = create(3)};
+    nested_piece nested = {.team = create_team(3)};
     pynn_team_run(nested.team, 20, run_inner_piece, &nested);
     check_tally(&nested.done, 10, 20);
     pynn_team_destroy(nested.team);
@@ -104,7 +104,7 @@ static void test_refusals(void) {
     CHECK_EQ(pynn_team_create(NULL, PYNN_MAX_THREADS + 1, &team), PYNN_INVALID_ARGUMENT);
     CHECK(team == NULL);
     CHECK_EQ(pynn_team_create(NULL, 1, NULL), PYNN_INVALID_ARGUMENT);
-    team = create(2);
+    team = create_team(2);
     CHECK_EQ(pynn_team_resize(NULL, 2), PYNN_INVALID_ARGUMENT);
     CHECK_EQ(pynn_team_resize(team, 0), PYNN_INVALID_ARGUMENT);
     CHECK_EQ(pynn_team_resize(team, PYNN_MAX_THREADS + 1), PYNN_INVALID_ARGUMENT);
@@ -115,9 +115,9 @@ static void test_refusals(void) {
 
 /* Threads that never ran, that spin, and that sleep. */
 static void test_destroy(void) {
-    pynn_team_destroy(create(PYNN_MAX_THREADS));
+    pynn_team_destroy(create_team(PYNN_MAX_THREADS));
     for (int i = 0; i < 50; i++) {
-        pynn_team *team = create(4);
+        pynn_team *team = create_team(4);
         meet_all(team, 4);
         if (i % 2 == 0) rest();
         pynn_team_destroy(team);
@@ -126,7 +126,7 @@ static void test_destroy(void) {
 
 static void test_resize(void) {
     static const size_t sizes[] = {1, 4, 2, 2, 8, 1, 3};
-    pynn_team *team = create(2);
+    pynn_team *team = create_team(2);
     CHECK_EQ(pynn_team_resize(team, 3), PYNN_OK); /* before any thread was started */
     for (int round = 0; round < 20; round++) {
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
@@ -149,7 +149,7 @@ static void test_no_threads(void) {
     CHECK_EQ(pthread_attr_init(&absurd), 0);
     CHECK_EQ(pthread_attr_setstacksize(&absurd, (size_t)1 << (sizeof(size_t) * 8 - 2)), 0);
     CHECK_EQ(pthread_setattr_default_np(&absurd), 0);
-    pynn_team *team = create(4);
+    pynn_team *team = create_team(4);
     tally done = {0};
     pynn_team_run(team, 17, count_task, &done);
     CHECK_EQ(pthread_setattr_default_np(&usual), 0);
@@ -182,7 +182,7 @@ static void read_mask(void *context, size_t index) {
 /* Signals go to the program's own threads, whose masks stay as they are; faults to whoever makes them. */
 static void test_signals(void) {
     static const int faults[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV};
-    pynn_team *team = create(2);
+    pynn_team *team = create_team(2);
     signal_masks masks = {.place = {.expected = 2}, .caller = pthread_self()};
     pynn_team_run(team, 2, read_mask, &masks);
     CHECK(masks.is_caller[0] != masks.is_caller[1]);
@@ -200,7 +200,7 @@ static void test_signals(void) {
 
 /* Two threads with one team, while a third changes its size. */
 static void test_callers(bool resizing) {
-    pynn_team *team = create(3);
+    pynn_team *team = create_team(3);
     caller *callers = calloc(2, sizeof *callers);
     pthread_t threads[2];
     if (!CHECK(callers != NULL)) return;

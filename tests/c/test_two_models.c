@@ -1,9 +1,6 @@
 /* test_two_models.c: models that are trained and used at the same time, each by a thread of its own, come
  * to the same bytes as one after the other, whatever they share: a team, the examples, the network. Under
  * ThreadSanitizer it also shows that nobody writes what is shared. */
-#include <stdlib.h>
-
-#include "helpers.h"
 #include "team_tasks.h"
 
 /* A W of (260, 130) is large enough to be cut into tiles, the others leave it at blocks of rows. */
@@ -29,13 +26,6 @@ static void fill_examples(void) {
 
 static pynn_data examples(pynn_path path) {
     return (pynn_data){features, PYNN_FEATURES_UINT8, ROWS, labels, path};
-}
-
-static pynn_network *create_network(const pynn_layer *layers, size_t count) {
-    pynn_network *network = NULL;
-    CHECK_EQ(pynn_network_create(NULL, INPUTS, layers, count, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK);
-    CHECK(pynn_network_parameter_count(network) <= MOST_PARAMETERS);
-    return network;
 }
 
 /* What becomes of a training: everything that must be equal to the bit. */
@@ -66,7 +56,7 @@ static void *run_job(void *context) {
     job *it = context;
     outcome *result = &it->result;
     const pynn_data data = examples(it->path);
-    const pynn_optimizer optimizer = {.kind = PYNN_SGD, .learning_rate = 0.1f};
+    const pynn_optimizer optimizer = SGD(0.1f);
     uint32_t order[ROWS];
     pynn_workspace *workspace = NULL;
     memset(result, 0, sizeof *result);
@@ -127,7 +117,7 @@ static void test_two_models(const pynn_network *one, const pynn_network *other, 
     alone[0] = first;
     alone[1] = second;
     for (size_t j = 0; j < 2; j++) run_alone(&alone[j]);
-    pynn_team *team = create(threads);
+    pynn_team *team = create_team(threads);
     for (int round = 0; round < ROUNDS; round++) {
         together[0] = first;
         together[1] = second;
@@ -167,7 +157,7 @@ static void test_many_callers(const pynn_network *network, size_t team_threads) 
     static float parameters[MOST_PARAMETERS];
     pthread_t threads[CALLERS];
     rendezvous line = {.expected = CALLERS};
-    pynn_team *team = create(team_threads);
+    pynn_team *team = create_team(team_threads);
     CHECK_EQ(pynn_network_initialize(network, 3, parameters), PYNN_OK);
     alone = (question){.network = network, .parameters = parameters};
     ask(&alone);
@@ -190,8 +180,10 @@ static void test_many_callers(const pynn_network *network, size_t team_threads) 
 int main(void) {
     alarm(HANG_SECONDS);
     fill_examples();
-    pynn_network *one = create_network(wide, sizeof wide / sizeof *wide);
-    pynn_network *other = create_network(narrow, sizeof narrow / sizeof *narrow);
+    pynn_network *one = create_network(INPUTS, wide, COUNT_OF(wide), SOFTMAX_CROSS_ENTROPY);
+    pynn_network *other = create_network(INPUTS, narrow, COUNT_OF(narrow), SOFTMAX_CROSS_ENTROPY);
+    CHECK(pynn_network_parameter_count(one) <= MOST_PARAMETERS);
+    CHECK(pynn_network_parameter_count(other) <= MOST_PARAMETERS);
     test_two_models(one, other, 3);
     for (size_t threads = 1; threads <= 3; threads++) {
         test_two_models(other, other, threads);

@@ -6,14 +6,6 @@
 #include "helpers.h"
 #include "internal.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
-static pynn_network *create(size_t inputs, const pynn_layer *layers, size_t count) {
-    pynn_network *network;
-    CHECK_EQ(pynn_network_create(NULL, inputs, layers, count, SOFTMAX_CROSS_ENTROPY, &network), PYNN_OK);
-    return network;
-}
-
 typedef struct span {
     void *begin;
     size_t nbytes;
@@ -40,9 +32,9 @@ static void check_apart(const span *spans, size_t count, const pynn_workspace *w
  * (ASan sees to the ends). */
 static void test_buffers(size_t max_batch) {
     static const pynn_layer layers[] = {RELU, RELU, HE(5), RELU, RELU, HE(3), RELU};
-    pynn_network *network = create(7, layers, COUNT_OF(layers));
+    pynn_network *network = create_network(7, layers, COUNT_OF(layers), SOFTMAX_CROSS_ENTROPY);
     pynn_workspace *workspace;
-    if (!CHECK_EQ(pynn_workspace_create(NULL, network, NULL, max_batch, &workspace), PYNN_OK)) return;
+    workspace = create_workspace(network, NULL, max_batch);
     span spans[9 + 2 * COUNT_OF(layers)] = {
         {workspace->entries, max_batch * 7 * sizeof(pynn_entry)},
         {workspace->strips, max_batch * PYNN_MAX_STRIPS * sizeof(pynn_list)},
@@ -75,8 +67,7 @@ static void test_buffers(size_t max_batch) {
         nbytes += spans[s].nbytes;
     }
     CHECK(pynn_workspace_nbytes(workspace) >= nbytes);
-    pynn_workspace_destroy(workspace);
-    pynn_network_destroy(network);
+    destroy(workspace, network);
 }
 
 static void refuses(const pynn_network *network, size_t max_batch, pynn_status expected) {
@@ -88,7 +79,7 @@ static void refuses(const pynn_network *network, size_t max_batch, pynn_status e
 
 static void test_refusals(void) {
     const pynn_layer dense = HE(2);
-    pynn_network *network = create(3, &dense, 1);
+    pynn_network *network = create_network(3, &dense, 1, SOFTMAX_CROSS_ENTROPY);
     refuses(NULL, 1, PYNN_INVALID_ARGUMENT);
     refuses(network, 0, PYNN_INVALID_ARGUMENT);
     refuses(network, (size_t)INT_MAX + 1, PYNN_SIZE_OVERFLOW);
@@ -104,11 +95,6 @@ static void *refuse_memory(void *context, size_t nbytes) {
     return NULL;
 }
 
-static void release(void *context, void *memory) {
-    (void)context;
-    free(memory);
-}
-
 /* On 64 bits. A row of a batch of a dense layer (2^31 - 3, 2^31 - 1) needs an entry of 8 bytes for each
  * input and three floats for each output, 5 * 2^33 bytes and a little more; beside the rows are less than
  * 2^52 bytes, most of them for the 2^48 tasks of an update. So 2^31 / 5 rows do not fit into 2^64 bytes,
@@ -120,9 +106,9 @@ static void test_size_overflow(void) {
     const pynn_layer five[] = {RELU, RELU, HE(1), HE(INT_MAX)};
     const size_t fits = ((size_t)1 << 31) / 5 - (1 << 17);
     size_t largest = 0;
-    const pynn_allocator allocator = {refuse_memory, release, &largest};
+    const pynn_allocator allocator = {refuse_memory, plain_release, &largest};
     pynn_workspace *workspace;
-    pynn_network *network = create(INT_MAX - 2, &wide, 1);
+    pynn_network *network = create_network(INT_MAX - 2, &wide, 1, SOFTMAX_CROSS_ENTROPY);
     CHECK_EQ(pynn_workspace_create(&allocator, network, NULL, fits + (1 << 17), &workspace),
              PYNN_SIZE_OVERFLOW);
     CHECK_EQ(largest, 0);
@@ -131,13 +117,13 @@ static void test_size_overflow(void) {
     CHECK(largest > SIZE_MAX - SIZE_MAX / 1000);
     pynn_network_destroy(network);
 
-    network = create(INT_MAX, five, COUNT_OF(five));
+    network = create_network(INT_MAX, five, COUNT_OF(five), SOFTMAX_CROSS_ENTROPY);
     refuses(network, INT_MAX, PYNN_SIZE_OVERFLOW);
     pynn_network_destroy(network);
 
     /* 2^30 + 1 inputs and 2 (2^30 - 1) rows: their entries take 2^64 - 16 bytes, whole lines of 64 more. */
     const pynn_layer narrow = HE(1);
-    network = create(((size_t)1 << 30) + 1, &narrow, 1);
+    network = create_network(((size_t)1 << 30) + 1, &narrow, 1, SOFTMAX_CROSS_ENTROPY);
     refuses(network, ((size_t)1 << 31) - 2, PYNN_SIZE_OVERFLOW);
     pynn_network_destroy(network);
 }
