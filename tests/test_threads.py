@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,7 @@ from pynn._native.threads import set_default_num_threads
 
 MINUTE = 60  # no test waits longer for what should come at once
 
-
-@pytest.fixture(autouse=True)
-def threads_as_before() -> Iterator[None]:
-    """The number of threads is the process's: each test leaves it as it was."""
-    before = pynn.get_num_threads()
-    yield
-    pynn.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("threads_as_before")
 
 
 def build(activation: str, widths: tuple[int, ...], seed: int = 1) -> pynn.Model:

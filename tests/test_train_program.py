@@ -24,13 +24,7 @@ SCRIPTS = Path(__file__).parent.parent / "scripts"
 
 SMALL = ["--hidden", "8", "--batch-size", "50", "--epochs", "2"]
 
-
-@pytest.fixture(autouse=True)
-def ctrl_c():
-    """Ctrl-C ends a program, also where the tests run in the background, which would ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 
 
 @pytest.fixture
