@@ -101,7 +101,7 @@ def first_activation(activation: str) -> pynn.Model:
 def test_partial_fit_refuses_a_bad_feature(
     value: float, path: str, activation: str, rng: np.random.Generator
 ) -> None:
-    """With the step and the row; the model is as the step before left it, and can go on."""
+    """The error names step and row; the model is as the step before left it, and can go on."""
     density, width = PATHS[path]
     x, y = examples(rng, density)
     x[40, 12] = value
@@ -117,7 +117,7 @@ def test_partial_fit_refuses_a_bad_feature(
 
 
 def test_first_bad_feature_is_named(rng: np.random.Generator) -> None:
-    """Of several the one that is seen first."""
+    """Of several bad features, the error names the one that is seen first."""
     x, y = examples(rng)
     order = order_of(1)
     for place in (88, 20, 35):

@@ -77,7 +77,7 @@ def test_bad_parameters_are_not_kept(
 def test_parameters_that_a_callback_spoils_are_found(
     rng: np.random.Generator, tmp_path: Path
 ) -> None:
-    """Before the next epoch; the model goes back to the end of the one before."""
+    """They are found before the next epoch; the model goes back to the end of the epoch before."""
     x, y = examples(rng)
     model, other = build(), build()
 
@@ -121,7 +121,7 @@ def test_huge_features_are_used_or_refused(
 def test_training_on_huge_features_is_an_error_of_ours(
     scale: float, rng: np.random.Generator
 ) -> None:
-    """It diverges at once, and the features are not called NaN or infinite."""
+    """It diverges in the first step, and the error does not call the features NaN or infinite."""
     x, y = examples(rng)
     message = refused(DIVERGED, lambda: fit(build(), np.sign(x) * np.float32(scale), y))
     assert re.match(r"epoch 1, (step [12] of 6|after its last step): ", message)

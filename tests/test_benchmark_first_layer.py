@@ -20,7 +20,7 @@ def first_layer_case(density, auto, dense, sparse):
 
 
 def test_first_layer_keeps_medians():
-    """And the ratio to the way with the smaller median, taken round by round."""
+    """The result has each way's median, and the ratio to the faster way, taken round by round."""
     case = first_layer_case(0.2, [1.0, 20.0, 2.0], [2.0, 40.0, 2.0], [1.0, 10.0, 1.0])
     seconds = [case["contenders"][way]["seconds"] for way in first_layer.WAYS]
     assert seconds == [2.0, 2.0, 1.0]
@@ -30,7 +30,7 @@ def test_first_layer_keeps_medians():
 
 
 def test_first_layer_is_judged_by_its_worst_cell():
-    """At most 1.10 in every cell; a table says where it is worst."""
+    """The limit is 1.10 in every cell; a table says where the ratio is worst."""
     good = first_layer_case(0.2, [1.1], [3.0], [1.0])
     bad = first_layer_case(0.4, [1.2], [1.0], [3.0])
     assert first_layer.holds({"a": good})

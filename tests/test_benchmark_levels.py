@@ -30,7 +30,7 @@ def test_processors_have_folders(name, slug):
 
 
 def test_levels_have_folders(monkeypatch):
-    """What pynn was held to is kept apart from what it does by itself."""
+    """Results of a forced level have another folder than those of the processor's best."""
     monkeypatch.setattr(harness, "processor", lambda: "AMD EPYC")
     root = Path("results")
     assert harness.results_folder(root, "native") == root / "amd-epyc"
@@ -67,14 +67,14 @@ def test_levels_of_a_part(arguments, levels, wishes, machine):
 
 
 def test_level_that_is_not_there(machine, capsys):
-    """It is refused before anything is measured, rather than measured as another."""
+    """A level that the processor lacks is refused before anything is measured."""
     machine("x86-64-v3", "x86-64-v2")
     assert run.main(["--grid", "--level", "x86-64-v4"]) == 2
     assert "pynn runs x86-64-v3" in capsys.readouterr().err
 
 
 def test_level_of_the_environment_is_refused(monkeypatch, measures_nothing, capsys):
-    """Else its figures would be taken for those of the processor's best."""
+    """Its figures would be taken for those of the processor's best level."""
     monkeypatch.setenv(harness.FORCE, "x86-64-v3")
     with pytest.raises(SystemExit) as exit_:
         run.main(["--grid"])

@@ -61,7 +61,7 @@ def test_limit_is_inclusive():
     ],
 )
 def test_stolen_time_is_shown(rounds, text):
-    """Of all rounds together; older results do not say of how many seconds."""
+    """The page gives the stolen time of all rounds together; older results lack the seconds."""
     assert figures.stolen({"rounds": rounds}) == text
 
 
@@ -158,7 +158,7 @@ def test_plan_has_all_that_is_judged():
 
 
 def test_every_other_line():
-    """What is measured once, or against one thing."""
+    """Lines of what is measured once, or against one thing alone."""
     peak = {"contenders": {"train.py": {"peak_nbytes": 140_000_000}}, "rounds": []}
     lines = must_show.judge(
         {

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """That of the package."""
+    """--version prints the package's version."""
     assert out(capsys, "--version") == [f"pynn {pynn.__version__}"]
 
 
@@ -96,7 +96,7 @@ def test_as_a_program(model: pynn.Model) -> None:
 
 
 def test_a_reader_that_goes_away(model: pynn.Model) -> None:
-    """Is no error of ours, and leaves no traceback."""
+    """A closed pipe is no error of pynn's, and leaves no traceback."""
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", "pynn", "inspect", "model.safetensors"]

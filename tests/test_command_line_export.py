@@ -23,7 +23,7 @@ model = pytest.fixture(saved_model)
 def test_export_to_the_rust_library_and_on(
     model: pynn.Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What it writes is read, also by itself."""
+    """The exported file can be read, by export as well."""
     lines = out(capsys, "export", "nn_rust", "model.safetensors", "model.bin")
     assert lines == [f"wrote model.bin, {os.path.getsize('model.bin')} bytes"]
     np.testing.assert_array_equal(nn_rust.load("model.bin")(X), model(X))
@@ -35,7 +35,7 @@ def test_export_to_the_rust_library_and_on(
 def test_export_does_not_replace_the_model_it_reads(
     output: str, model: pynn.Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By whatever name: the new file holds less than the model does."""
+    """The model's file is not overwritten, under none of its names."""
     Path("link").symlink_to("model.safetensors")
     before = Path("model.safetensors").read_bytes()
     assert main(["export", "nn_rust", "model.safetensors", output]) == 1
@@ -51,7 +51,7 @@ def test_export_does_not_replace_the_model_it_reads(
 def test_export_to_pytorch(
     options: list[str], names: list[str], model: pynn.Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With names of places, or those that are asked for."""
+    """The names are places in a Sequential, or those that are asked for."""
     out(capsys, "export", "pytorch", *options, "model.safetensors", "torch.safetensors")
     arrays = load_file("torch.safetensors")
     assert sorted({key.rpartition(".")[0] for key in arrays}) == names
@@ -75,7 +75,7 @@ def test_export_by_methods_of_the_model(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """They get the options as keywords, and what export_c returns is printed."""
+    """The methods get the options as keywords, and what export_c returns is printed."""
     calls = []
 
     def write(model: pynn.Model, path: str, **options: Any) -> str:
@@ -91,7 +91,7 @@ def test_export_by_methods_of_the_model(
 
 
 def test_every_keyword_is_one_of_the_method() -> None:
-    """What the pretended methods above take, the real ones do."""
+    """The real methods take every keyword that the pretended methods above take."""
     import inspect
 
     for name in ("onnx", "c"):
@@ -110,7 +110,7 @@ def test_what_cannot_be_exported(form: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_what_a_format_cannot_say(capsys: pytest.CaptureFixture[str]) -> None:
-    """Is that format's own error."""
+    """What a format cannot hold is the error that the format's module raises."""
     pynn.Builder().input(2).dense(2).tanh().softmax_cross_entropy().build().save("model")
     message = complaint(capsys, "export", "nn_rust", "model", "output")
     assert message.startswith("layer 2: tanh: the original Rust library has ")
@@ -122,7 +122,7 @@ def test_what_a_format_cannot_say(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_package_that_is_missing(
     model: pynn.Model, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Is named, with the way to it."""
+    """The error names the package and how to install it."""
 
     def write(model: pynn.Model, path: str, **options: Any) -> None:
         raise ImportError("pip install 'pynn-blas[onnx]'")

@@ -82,7 +82,7 @@ def test_info_of_what_is_not_there(
 def test_info_of_a_package_without_a_version(
     version: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As pip leaves one behind that it could not remove."""
+    """pip leaves such a package behind where it could not remove one."""
     monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
     assert set(info(capsys)["packages"].values()) == {None}
 

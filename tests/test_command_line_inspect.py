@@ -103,7 +103,7 @@ def test_inspect_a_file_of_the_rust_library(
 def test_inspect_an_idx_file(
     array: np.ndarray[Any, Any], row: str, suffix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of any type and shape; figures are those of what is finite."""
+    """Any type and shape is described; the figures are of the finite values."""
     write_idx(f"file{suffix}", array)
     lines = squeezed(out(capsys, "inspect", f"file{suffix}"))
     assert lines[0] == f"file file{suffix}, {os.path.getsize(f'file{suffix}'):,} bytes"
@@ -218,7 +218,7 @@ def test_names_of_any_bytes(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_gzip_is_seen_by_its_content(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever the name."""
+    """A gzip file is recognized whatever its name."""
     write_idx("plain", np.arange(3, dtype=np.uint8))
     Path("packed").write_bytes(gzip.compress(Path("plain").read_bytes()))
     assert squeezed(out(capsys, "inspect", "packed"))[1] == "kind IDX, compressed with gzip"

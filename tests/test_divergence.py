@@ -148,7 +148,7 @@ def test_model_goes_back_to_its_checkpoint(
 def test_bad_feature_takes_a_model_back_to_its_checkpoint(
     every: int, rng: np.random.Generator, tmp_path: Path
 ) -> None:
-    """And the run, resumed with correct features, is the run that never had bad ones."""
+    """The run, resumed with correct features, ends as the run that never had a bad one."""
     x, y = examples(rng)
     model, whole, path = build(), build(), tmp_path / "run"
     fit(whole, x, y)
@@ -199,7 +199,7 @@ def test_ctrl_c_while_the_fault_is_looked_for_leaves_good_parameters(
 def test_partial_fit_does_not_return_parameters_that_are_not_finite(
     kind: type[pynn.SGD], options: dict[str, Any], rng: np.random.Generator
 ) -> None:
-    """Where the loss of its last step is finite and the update is not, it says so."""
+    """A last step whose loss is finite and whose update is not is an error."""
     x, y = examples(rng)
     model = build()
     optimizer = kind(learning_rate=3e38, **options)
@@ -232,7 +232,7 @@ def test_moments_that_are_not_finite_are_an_error() -> None:
 def test_divergence_names_the_rate_that_was_given(
     rate: float, shown: str, rng: np.random.Generator
 ) -> None:
-    """With all its digits."""
+    """The error gives the learning rate with all its digits."""
     x, y = examples(rng)
     message = refused(
         DIVERGED,
@@ -266,7 +266,7 @@ def test_best_parameters_are_looked_at_when_they_are_kept(
 def test_callback_cannot_leave_parameters_that_are_not_finite(
     stops: bool, rng: np.random.Generator
 ) -> None:
-    """Not even after the last epoch."""
+    """Such parameters are an error after the last epoch, too."""
     x, y = examples(rng)
     model = build()
 

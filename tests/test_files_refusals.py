@@ -31,7 +31,7 @@ def refusal(path: Path) -> str:
 
 
 def test_missing_file_is_a_file_not_found_error(path: Path) -> None:
-    """As from open()."""
+    """load raises what open() raises."""
     with pytest.raises(FileNotFoundError) as caught:
         pynn.load(path)
     assert caught.value.filename in (path, str(path))
@@ -39,7 +39,7 @@ def test_missing_file_is_a_file_not_found_error(path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="opens a folder with another error")
 def test_folder_is_an_is_a_directory_error(path: Path) -> None:
-    """As from open()."""
+    """load raises what open() raises."""
     with pytest.raises(IsADirectoryError):
         pynn.load(path.parent)
 
@@ -49,7 +49,7 @@ def test_folder_is_an_is_a_directory_error(path: Path) -> None:
     [b"", b"\0", b"{}", b"hello, this is a text\n" * 9, bytes(100), b"\xff" * 100, b"PK\3\4" * 9],
 )
 def test_other_files_are_refused(content: bytes, path: Path) -> None:
-    """What was never a safetensors file is said to be none."""
+    """The error says that the file is not a safetensors file."""
     path.write_bytes(content)
     assert refusal(path).startswith("not a safetensors file: ")
 
@@ -94,7 +94,7 @@ def test_missing_version_is_refused(path: Path) -> None:
 
 
 def test_unknown_entry_of_the_metadata_is_refused(path: Path) -> None:
-    """It may say what changes the model, so it is not passed over."""
+    """An unknown entry may change what the model is, so it is not ignored."""
     write(path, author="somebody", format_of_weights="int8")
     assert refusal(path) == (
         "the description of the model in its metadata is damaged: its metadata has unknown entries:"
@@ -104,7 +104,7 @@ def test_unknown_entry_of_the_metadata_is_refused(path: Path) -> None:
 
 @pytest.mark.parametrize("loss", ["mean_squared_error", "binary_cross_entropy"])
 def test_entry_of_another_loss_is_refused(loss: str, path: Path) -> None:
-    """It does nothing there, so it is a mistake."""
+    """An entry that the loss does not use is a mistake."""
     write(path, description=DESCRIPTION | {"loss": loss, "label_smoothing": 0.1})
     assert "label_smoothing is of softmax_cross_entropy, not of" in refusal(path)
 

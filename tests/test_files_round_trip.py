@@ -35,7 +35,7 @@ def test_loaded_model_is_the_saved_one(path: Path) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.0, 1e-45, 3.4e38])
 def test_odd_floats_survive(value: float, path: Path) -> None:
-    """What diverged is saved as it is."""
+    """A model that diverged is saved with its values as they are."""
     model = build()
     model.parameters["dense2.weight"][1, 2] = value
     model.save(path)
@@ -44,7 +44,7 @@ def test_odd_floats_survive(value: float, path: Path) -> None:
 
 
 def test_every_kind_of_layer_comes_back(path: Path) -> None:
-    """With its arguments: the chain is the same, and so are its answers."""
+    """Each layer has its arguments again: the chain and its predictions are the same."""
     chain = pynn.Builder().input(3).dense(4).leaky_relu(0.3).gelu().dense(5, init="xavier").relu()
     model = chain.sigmoid().tanh().leaky_relu().dense(2).softmax_cross_entropy().build(seed=1)
     model.save(path)

@@ -93,7 +93,7 @@ def test_replaced_file_keeps_its_permissions(path: Path) -> None:
 def test_file_is_never_open_to_more_than_at_its_end(
     mode: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is written beside a private file is as private from the start."""
+    """The temporary file beside a private file is private from the start."""
     path.touch()
     path.chmod(mode)
     fsync, seen = os.fsync, []
@@ -173,7 +173,7 @@ LONG_NAMES = ["n" * 237, "n" * 238, "n" * 255, "\xe9" * 127, "\u4e2d" * 85, "\U0
 @pytest.mark.parametrize("name", LONG_NAMES, ids=lambda name: f"{len(name.encode())} bytes")
 @pytest.mark.parametrize("writer", ["save", "fit", "csv", "idx", "gz", "nn_rust", "pytorch", "c"])
 def test_any_name_that_a_file_may_have_is_written(writer: str, name: str, tmp_path: Path) -> None:
-    """What is written beside it has no longer a name, and is gone in the end."""
+    """The temporary file beside it has a name no longer than its own, and is removed."""
     from pynn.formats import nn_rust, pytorch
 
     try:

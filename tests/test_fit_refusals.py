@@ -155,7 +155,7 @@ def test_options_are_keywords_only() -> None:
 
 @pytest.mark.parametrize("rate", [0.1, 1, np.float32(0.1), np.float64(0.1), np.int64(1)])
 def test_learning_rate_is_any_real_number(rate: Any) -> None:
-    """Whatever real type it came as, it is a float."""
+    """Any real type is accepted, and stored as a float."""
     assert type(pynn.SGD(learning_rate=rate).learning_rate) is float
     assert pynn.SGD(learning_rate=rate).learning_rate == rate
 
@@ -177,7 +177,7 @@ def test_learning_rate_is_any_real_number(rate: Any) -> None:
     ],
 )
 def test_wrong_learning_rate_is_refused(rate: Any, error: type[Exception]) -> None:
-    """What is no number, or no usable one, is refused where it is said."""
+    """What is no number, or no usable one, is refused when the optimizer is made."""
     with pytest.raises(error, match="learning_rate must be"):
         pynn.SGD(learning_rate=rate)
 

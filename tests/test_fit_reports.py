@@ -42,7 +42,7 @@ def test_history_has_an_entry_an_epoch(examples: Examples) -> None:
 def test_seconds_are_those_of_the_steps(
     examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a clock that goes on by a second each time it is looked at: once a step, and between."""
+    """A pretended clock advances by a second at each look: once a step, and between steps."""
     ticks = itertools.count()
     clock = SimpleNamespace(perf_counter=lambda: float(next(ticks)))
     monkeypatch.setattr(trainer, "time", clock)

@@ -58,7 +58,7 @@ def test_writing_where_the_folder_is_gone_names_the_file(name: str, path: str) -
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.usefixtures("gone")
 def test_reading_where_the_folder_is_gone_names_the_file(name: str) -> None:
-    """It is not there."""
+    """The error says that the file is not there."""
     with pytest.raises(FileNotFoundError, match=r"\bmodel\.c\b"):
         READERS[name]("model.c")
 
@@ -67,7 +67,7 @@ def test_reading_where_the_folder_is_gone_names_the_file(name: str) -> None:
 def test_mnist_is_looked_for_elsewhere_where_the_folder_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the cache; the places that the error names are those that there are."""
+    """It is looked for in the cache; the error names the places that exist."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("PYNN_DATA", raising=False)
     monkeypatch.setitem(sys.modules, "pooch", None)
@@ -78,6 +78,6 @@ def test_mnist_is_looked_for_elsewhere_where_the_folder_is_gone(
 
 @pytest.mark.usefixtures("gone")
 def test_programs_show_paths_where_the_folder_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As they are."""
+    """Paths are shown as they are."""
     monkeypatch.syspath_prepend(str(SCRIPTS))
     assert importlib.import_module("_program").shown("/models/relu") == "/models/relu"

@@ -46,19 +46,19 @@ def test_csv_of_what_was_not_measured(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-300, 5e-324, 1.7976931348623157e308, 2.0])
 def test_csv_keeps_all_digits(value: float, tmp_path: Path) -> None:
-    """Of any float, also where it is NumPy's."""
+    """Every float is written with all digits, NumPy's floats included."""
     pynn.History(loss=[value, np.float64(value)]).to_csv(tmp_path / "run.csv")
     assert [float(row[1]) for row in read(tmp_path / "run.csv")[1:]] == [value, value]
 
 
 def test_csv_needs_a_path() -> None:
-    """As every file does."""
+    """What is no path is refused, as for every file."""
     with pytest.raises(pynn.ArgumentTypeError, match="path must be a str or a Path, got int 3"):
         FULL.to_csv(3)  # type: ignore[arg-type]
 
 
 def test_csv_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where writing fails the old file stays."""
+    """Where writing fails, the old file stays."""
     path = tmp_path / "run.csv"
     FULL.to_csv(path)
     before = path.read_bytes()

@@ -30,7 +30,7 @@ checkpoint = pytest.fixture(scope="module")(sound_checkpoint)
 
 
 def test_the_sound_checkpoint_goes_on(path: Path, checkpoint: bytes) -> None:
-    """What is damaged below is, undamaged, a run that is resumed and ends as one never stopped."""
+    """The run that is damaged below is resumed undamaged, and ends as one never stopped."""
     path.write_bytes(join(*parts(checkpoint)))
     resumed = pynn.Model.resume(path)
     resumed.fit(X, Y, **STEPS, validation=(X, Y))
@@ -47,7 +47,7 @@ def test_the_sound_checkpoint_goes_on(path: Path, checkpoint: bytes) -> None:
 def test_any_bytes_are_a_model_or_refused(
     path: Path, content: bytes, sound_length: bool, brace: bool
 ) -> None:
-    """Also where they begin with a length that fits, and then as JSON does."""
+    """Some begin with a length that fits, and then as JSON does."""
     content = b"{" * brace + content
     use_or_refuse(path, join(content, b"") if sound_length else content)
     with pytest.raises(pynn.FileFormatError, match=r"not a (safetensors file|model of pynn)"):
@@ -111,7 +111,7 @@ def test_wrong_header_lengths_are_refused(path: Path, checkpoint: bytes, length:
 def test_a_wrong_header_is_refused(
     path: Path, checkpoint: bytes, change: dict[str, Any], words: str
 ) -> None:
-    """Each field by itself, and the offsets one with another; None stands for no such tensor."""
+    """Each field is wrong by itself, and offsets contradict each other; None removes a tensor."""
     header, tensors = parts(checkpoint)
     header["__metadata__"] = {"format": "pynn", "format_version": "1"}
     for name, entries in change.items():
@@ -217,7 +217,7 @@ def deepest() -> int:
 def test_deep_nesting_is_used_or_refused(
     path: Path, checkpoint: bytes, entry: str, key: str
 ) -> None:
-    """At any depth that is just read, or just not: then it is the message that is too deep."""
+    """The depth is just within Python's limit, or just beyond it: then the error says too deep."""
     header, tensors = parts(checkpoint)
     sound = json.loads(header["__metadata__"][entry])
     limit = deepest()

@@ -71,7 +71,7 @@ def test_any_header_is_read_just_if_it_is_true(
 @FUZZING
 @given(content=st.binary(max_size=60), start=st.sampled_from([b"", b"\0\0", b"\x1f\x8b\x08"]))
 def test_any_bytes_are_read_or_refused(path: Path, content: bytes, start: bytes) -> None:
-    """Also where they begin as an IDX file does, or as gzip."""
+    """Some begin as an IDX file does, or as gzip does."""
     array = read_or_refuse(path, start + content)
     assert array is None or array.nbytes <= len(content)
 
@@ -128,7 +128,7 @@ def test_the_seeds_are_those_of_their_program() -> None:
 def test_the_seeds_of_the_fuzzer_are_read_or_refused(
     path: Path, compress: Callable[[bytes], bytes]
 ) -> None:
-    """As is every input that ever made the parser in C fail."""
+    """So is every input that ever made the parser in C fail."""
     failed = {file.name: file.read_bytes() for file in (FUZZ / "failed" / "idx").iterdir()}
     for name, content in {**failed, **SEEDS}.items():
         array = read_or_refuse(path, compress(content))

@@ -81,7 +81,7 @@ def test_a_run_that_cannot_be_is_refused(
 
 @pytest.mark.parametrize("run", ["null", "[]", "1"])
 def test_a_run_that_is_no_object_is_refused(path: Path, checkpoint: bytes, run: str) -> None:
-    """Above all it does not count as none."""
+    """It is not taken for a file without a run."""
     header, tensors = parts(checkpoint)
     header["__metadata__"]["run"] = run
     path.write_bytes(join(header, tensors))

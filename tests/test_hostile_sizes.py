@@ -124,7 +124,7 @@ def check_cost(folder: Path, sound: list[Try], hostile: list[Try]) -> None:
 
 
 def test_a_claim_of_2_to_60_elements_takes_no_memory(tmp_path: Path, sound: list[Try]) -> None:
-    """Whatever the type of the elements, the number of dimensions, and the compression."""
+    """This holds for every type of element, number of dimensions, and compression."""
     hostile: list[Try] = []
     for code in ITEM_NBYTES:
         for dims in ([2**30, 2**30], [2] * 60, [2**30, 2**30, 1]):
@@ -174,7 +174,7 @@ def test_what_does_not_fit_into_memory_is_an_error_of_ours(path: Path) -> None:
 
 @LIMITED
 def test_a_compressed_claim_that_does_not_fit_into_memory(path: Path) -> None:
-    """Where the file is so long that its claim could be true, and is all holes."""
+    """The file is so long that its claim could be true, and it is all holes."""
     path.write_bytes(gzip.compress(idx(0x08, 64, 2**30)))
     sparse(path, 128 << 20)
     [attempt] = measure(path.parent, [("read_idx", path)], room=4 << 30)
@@ -203,7 +203,7 @@ def test_a_file_of_5_gigabytes_is_mapped(path: Path) -> None:
 
 
 def test_absurd_sizes_take_no_memory(tmp_path: Path, sound: list[Try], checkpoint: bytes) -> None:
-    """In shapes, in offsets, in the chain, in the run, and in all of them so that they agree."""
+    """In shapes, offsets, chain and run, one at a time, and in all of them so that they agree."""
     hostile: list[Try] = []
     for size in (2**31 - 1, 2**31, 10**18, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 10**400):
         header, tensors = parts(checkpoint)
@@ -232,7 +232,7 @@ def test_absurd_sizes_take_no_memory(tmp_path: Path, sound: list[Try], checkpoin
 def test_a_long_header_takes_memory_by_its_length(
     tmp_path: Path, sound: list[Try], checkpoint: bytes, place: str
 ) -> None:
-    """Of 8 MB of entries that take many times as much where Python has read them."""
+    """8 MB of entries, which would take many times as much once Python has parsed them."""
     hostile: list[Try] = []
     for number, item in enumerate(["{}", "[]", "0", '""', '{"a":0}', "1.5", "[[1]]"]):
         header, tensors = parts(checkpoint)

@@ -204,7 +204,7 @@ def test_ctrl_c_may_come_at_any_line(
     stepwise: None,
     tmp_path: Path,
 ) -> None:
-    """At a line drawn from each fiftieth of a run's lines: of checks, steps, ends and savings."""
+    """A run's lines are divided into parts, and Ctrl-C comes at a random line of each part."""
     expected, states = undisturbed
     every, count = lines
     number = np.random.default_rng([51, part]).integers(
@@ -230,7 +230,7 @@ LAST_LINES = range(1, 40)
 def test_ctrl_c_may_come_as_fit_ends(
     back: int, lines: tuple[int | None, int], stepwise: None, tmp_path: Path
 ) -> None:
-    """At each of a run's last lines: the model knows its epochs, and can be trained again."""
+    """After Ctrl-C at a run's last lines, the model knows its epochs and can be trained again."""
     every, count = lines
     model, path = build(), tmp_path / "run"
     with pytest.raises(KeyboardInterrupt), Line(count - back, interrupt):

@@ -131,7 +131,7 @@ def test_program_interrupted_while_it_saves_says_how_to_go_on(
 
 
 def test_program_may_be_interrupted_from_outside_over_and_over(data: Path, tmp_path: Path) -> None:
-    """As a process with epochs without end, stopped three times by SIGINT; then with an end."""
+    """A process without a last epoch is stopped three times by SIGINT, then given a last epoch."""
     out, whole = tmp_path / "out", tmp_path / "whole"
     common = [*SMALL[:4], "--data", str(data), "--network", "sigmoid"]
     arguments = [*common, "--output", str(out)]
@@ -193,7 +193,7 @@ def test_an_unfinished_run_is_not_lost_to_a_new_one(
 def test_a_new_run_does_not_take_up_an_old_checkpoint(
     data: Path, trained: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With --discard all is trained anew, and what --resume then takes up is of that run."""
+    """With --discard all is trained anew, and --resume then continues that new run."""
     out = tmp_path / "out"
     arguments = [*SMALL, "--data", str(data), "--output", str(out), "--quiet"]
 

@@ -67,7 +67,7 @@ def test_a_resumed_run_may_be_longer(step: int, stepwise: None, tmp_path: Path) 
 
 
 def test_a_run_that_is_done_may_go_on(tmp_path: Path) -> None:
-    """Its epochs were too few: resumed after its end, with more of them."""
+    """A finished run is resumed with more epochs."""
     whole, first, path = build(), build(), tmp_path / "run"
     expected = outcome(whole, fit(whole, epochs=5), tmp_path)
     fit(first, checkpoint=path)
@@ -133,7 +133,7 @@ def test_ctrl_c_while_an_interrupted_run_is_saved_leaves_the_last_checkpoint(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Who presses twice does not wait, and loses only what came after the last checkpoint."""
+    """A second Ctrl-C does not wait, and loses only what came after the last checkpoint."""
     expected, states = undisturbed
     model, path = build(), tmp_path / "run"
 

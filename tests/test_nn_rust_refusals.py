@@ -76,7 +76,7 @@ def u32(*numbers: int) -> bytes:
     ],
 )
 def test_what_the_format_cannot_say(path: Path, chain: pynn.FinishedBuilder, words: str) -> None:
-    """Is an error that names the layer or the loss, and writes nothing."""
+    """The error names the layer or the loss, and nothing is written."""
     with pytest.raises(pynn.ArgumentError) as caught:
         nn_rust.save(chain.build(), path)
     assert str(caught.value).startswith(words)
@@ -120,7 +120,7 @@ def test_wrong_arguments(path: Path) -> None:
 
 @pytest.mark.parametrize("length", range(len(SMALL)))
 def test_every_truncation_is_refused(path: Path, length: int) -> None:
-    """Also that of the last byte, without which the loss is missing."""
+    """A file is refused at every length, also without its last byte, which is the loss."""
     assert "truncated: " in refusal(path, SMALL[:length])
 
 
@@ -164,18 +164,18 @@ def test_every_number_is_held_against_the_others(
 
 @pytest.mark.parametrize("count", [1, 1000])
 def test_bytes_after_the_end_are_refused(path: Path, count: int) -> None:
-    """However many."""
+    """Any number of bytes after the end is refused."""
     assert refusal(path, SMALL + bytes(count)).startswith(f"{count} bytes follow the last layer; ")
 
 
 def test_a_file_without_weights_is_refused(path: Path) -> None:
-    """All of it agrees, but there is nothing to train."""
+    """Its fields agree with each other, but there is nothing to train."""
     content = u32(3, 5, 5, 5, 2) + RELU + LOSS
     assert refusal(path, content).startswith("none of its layers is dense; ")
 
 
 def test_the_longest_chain(path: Path) -> None:
-    """As many layers as a chain may have, and one more."""
+    """A chain of as many layers as are allowed is read, one with a layer more is refused."""
     for count, fits in ((4096, True), (4097, False)):
         content = u32(count + 2, *[1] * (count + 2), count + 1)
         content += DENSE + u32(1, 1, 1) + bytes(8) + RELU * (count - 1) + LOSS
@@ -204,7 +204,7 @@ def test_a_file_that_shrinks_is_refused(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_file_that_shrinks_late_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After its structure was found sound, and before the numbers are read."""
+    """It shrinks after its structure was checked, and before the numbers are read."""
     nn_rust.save(build(pynn.Builder().input(100).dense(100).relu().dense(100)), path)
     real = nn_rust._chain
 
@@ -237,7 +237,7 @@ def test_absurd_claims_take_no_memory(path: Path) -> None:
 
 
 def test_a_large_sound_file_takes_its_size(path: Path) -> None:
-    """Of 8 MB: the parameters once, and a quarter of that to look whether they are finite."""
+    """8 MB take the parameters once, and a quarter of that to check that they are finite."""
     nn_rust.save(build(pynn.Builder().input(2000).dense(1000)), path)
     nbytes = path.stat().st_size
     tracemalloc.start()
@@ -307,7 +307,7 @@ def test_ten_thousand_corruptions(path: Path) -> None:
 @FUZZING
 @given(content=st.binary(max_size=80), sound_start=st.integers(0, LOSS_AT))
 def test_any_bytes_are_used_or_refused(path: Path, content: bytes, sound_start: int) -> None:
-    """By themselves, and after a start that is sound."""
+    """Random bytes by themselves, and after a sound beginning."""
     use_or_refuse(path, content)
     use_or_refuse(path, SMALL[:sound_start] + content)
 

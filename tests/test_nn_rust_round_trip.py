@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("unflushed")
 
 
 def test_a_file_made_by_hand(path: Path) -> None:
-    """Its chain, its weights and its answer are those of the comments."""
+    """Its chain, weights and predictions are those given in the comments."""
     path.write_bytes(SMALL)
     model = nn_rust.load(path, seed=7)
     chain = "2 -> dense(3, he) -> relu -> dense(2, he) -> softmax_cross_entropy"
@@ -38,7 +38,7 @@ def test_a_file_made_by_hand(path: Path) -> None:
 
 
 def test_a_file_made_by_hand_is_written_again(path: Path) -> None:
-    """Byte for byte."""
+    """It is the same, byte for byte."""
     path.write_bytes(SMALL)
     nn_rust.save(nn_rust.load(path), path)
     assert path.read_bytes() == SMALL
@@ -79,14 +79,14 @@ def test_odd_numbers_keep_their_bits(path: Path, value: float) -> None:
 def test_init_follows_from_the_activation(
     path: Path, chain: pynn.LayerBuilder, inits: list[str]
 ) -> None:
-    """It is not in the file, so it is what suits the layer that follows."""
+    """The file does not say it; it is the one that suits the following activation."""
     nn_rust.save(build(chain), path)
     loaded = nn_rust.load(path)
     assert [layer.init for layer in loaded._spec.layers if layer.kind == "dense"] == inits
 
 
 def test_dropout_is_left_out(path: Path) -> None:
-    """What is read does in use what was written did; the file is that of the chain without it."""
+    """The file is that of the chain without dropout, and predicts the same."""
     chain = pynn.Builder().input(3)
     model = build(chain.dropout(0.2).dense(4).relu().dropout(0.5).dense(2))
     nn_rust.save(model, path)
@@ -97,7 +97,7 @@ def test_dropout_is_left_out(path: Path) -> None:
 
 
 def test_a_loaded_model_trains_on(path: Path) -> None:
-    """As one that was built does, in the order of its seed."""
+    """It trains as a model does that was built, with the order that its seed gives."""
     x = np.random.default_rng(2).normal(size=(30, 2)).astype(np.float32)
     y = (x[:, 0] > 0).astype(np.uint8)
     path.write_bytes(SMALL)

@@ -146,7 +146,7 @@ def strokes(*lines: list[tuple[int, int]], size: tuple[int, int] = (300, 200)) -
 
 
 def test_digits_that_lean_share_columns(tmp_path: Path) -> None:
-    """They are told apart by what hangs together, not by columns alone."""
+    """Digits are separated by connected ink, not by columns alone."""
     slash = [(130, 40), (70, 160)]
     beside = [(x + 60, y) for x, y in slash]
     reading = read(to_image(written(strokes(slash, beside))), tmp_path)

@@ -117,7 +117,7 @@ def a_blot(page: Floats) -> Floats:
 def test_a_doubtful_picture_gets_a_warning(
     mnist: npt.NDArray[np.uint8], change: Callable[[Floats], Floats], says: str, tmp_path: Path
 ) -> None:
-    """It says what was seen."""
+    """The warning says what was seen."""
     for image in mnist[[3, 0, 1]]:
         reading = read(to_image(change(page_of(image))), tmp_path)
         assert any(warning.startswith(says) for warning in reading.warnings)
@@ -148,7 +148,7 @@ def test_transparent_pictures_show_what_is_painted(
     mnist: npt.NDArray[np.uint8],
     tmp_path: Path,
 ) -> None:
-    """Be it ink with a rim of other colours, or a digit that covers little of its paper."""
+    """Ink may have a rim of other colours, and a digit may cover little of its paper."""
     ink = enlarged(mnist[number])
     image = picture(ink)
     if inverted:
@@ -171,7 +171,7 @@ def test_transparent_pictures_show_what_is_painted(
 def test_damage_is_no_picture_whatever_pillow_raises(
     suffix: str, old: bytes, new: bytes, tmp_path: Path
 ) -> None:
-    """Its decoders raise errors of many kinds."""
+    """Pillow's decoders raise errors of many kinds; all become a PictureError or an OSError."""
     path = tmp_path / f"image.{suffix}"
     to_image(written(np.eye(40))).convert("P" if suffix == "blp" else "L").save(path)
     contents = path.read_bytes()

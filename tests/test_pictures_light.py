@@ -125,7 +125,7 @@ def test_light_that_falls_off_smoothly_does_not_matter(
 def test_paper_without_a_digit_is_blank_in_any_light(
     light: Light, noise: float, rng: np.random.Generator
 ) -> None:
-    """However uneven it is."""
+    """Empty paper is blank, however uneven the light."""
     pixels = lit(np.full((150, 200), 0.9), light) + rng.normal(0, noise, (150, 200))
     with pytest.raises(_digit.PictureError, match="blank"):
         _digit.from_image(to_image(pixels))

@@ -25,7 +25,7 @@ def flooded(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.4, 0.6, 1.0])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (25, 40)])
 def test_parts_are_numbered(share: float, shape: tuple[int, int], rng: np.random.Generator) -> None:
-    """As filling them finds them, but for the numbers."""
+    """They are the parts that flood filling finds, up to their numbers."""
     mask = rng.random(shape) < share
     labels, expected = _parts.label(mask), flooded(mask)
     assert ((labels > 0) == mask).all()
@@ -34,7 +34,7 @@ def test_parts_are_numbered(share: float, shape: tuple[int, int], rng: np.random
 
 
 def test_a_spiral_is_one_part() -> None:
-    """However long the way from its one end to the other."""
+    """It is one part, however long the way from one end to the other."""
     mask = np.zeros((41, 41), bool)
     x, y, direction, length = 20, 20, (1, 0), 2
     while length < 40:

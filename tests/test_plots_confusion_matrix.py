@@ -30,7 +30,7 @@ def test_confusion_matrix_draws_shares_and_counts() -> None:
 
 @pytest.mark.parametrize("percent", [1, 10, 20, 50, 80, 90, 99])
 def test_counts_are_seen_on_their_cells(percent: int) -> None:
-    """Each has a contrast of 4 with what it stands on, by WCAG's formula, where 3 is enough."""
+    """Each count has a contrast of 4 with its cell by WCAG's formula, where 3 is enough."""
 
     def luminance(color: Any) -> float:
         red, green, blue = (
@@ -59,7 +59,7 @@ def test_confusion_matrix_names_its_classes() -> None:
 
 
 def test_names_are_no_formulas(tmp_path: Path) -> None:
-    """What matplotlib would take for TeX, and refuse, is drawn as it is."""
+    """Names that matplotlib would take for TeX, and refuse, are drawn as they are."""
     figure = plots.confusion_matrix(
         np.eye(2, dtype=int), tmp_path / "matrix.png", labels=["$5_", r"$\nothing$"]
     )
@@ -98,6 +98,6 @@ def test_confusion_matrix_of_nothing() -> None:
 def test_confusion_matrix_refuses(
     matrix: Any, labels: Any, error: type[Exception], words: str
 ) -> None:
-    """What is no such matrix, or not as many names."""
+    """What is no confusion matrix, or has another number of names, is refused."""
     with pytest.raises(error, match=words):
         plots.confusion_matrix(matrix, labels=labels)

@@ -32,7 +32,7 @@ def test_files_are_in_the_format_of_their_name(suffix: str, start: bytes, tmp_pa
 def test_all_pictures_are_written(
     tmp_path: Path, examples: tuple[npt.NDArray[Any], npt.NDArray[Any]]
 ) -> None:
-    """With the size of the figure at 150 dots an inch."""
+    """Each file has the figure's size at 150 dots an inch."""
     model = CHAIN.build()
     figures = {
         "history": plots.history(FULL, tmp_path / "history.png"),
@@ -48,7 +48,7 @@ def test_all_pictures_are_written(
 
 @pytest.mark.parametrize("name", ["picture", "picture.xyz", ".png"])
 def test_names_of_no_format_are_refused(name: str, tmp_path: Path) -> None:
-    """With those that there are."""
+    """The error lists the formats that there are."""
     with pytest.raises(pynn.ArgumentError, match=r"path must end in .*\.pdf.*\.png.*; got '.*'"):
         FULL.plot(tmp_path / name)
     assert os.listdir(tmp_path) == []

@@ -43,7 +43,7 @@ def test_history_draws_its_figures() -> None:
 
 
 def test_history_draws_what_there_is() -> None:
-    """Without validation one curve, without accuracy one picture."""
+    """Without validation there is one curve, without accuracy one picture."""
     figure = pynn.History(loss=[3.0, 2.0]).plot()
     [axes] = figure.axes
     assert [list(line.get_ydata()) for line in axes.get_lines()] == [[3, 2]]
@@ -61,7 +61,7 @@ def test_history_can_be_read(history: pynn.History) -> None:
 
 
 def test_history_needs_an_epoch() -> None:
-    """And a history."""
+    """A history without epochs, and what is no history, are refused."""
     with pytest.raises(pynn.ArgumentError, match="history must have an epoch at least"):
         pynn.History().plot()
     with pytest.raises(pynn.ArgumentTypeError, match=r"must be a pynn\.History, got list \[1\]"):

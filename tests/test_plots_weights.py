@@ -43,13 +43,13 @@ def test_weights_are_images(count: int, shown: int) -> None:
 @pytest.mark.parametrize("shape", [(1, 400), (400, 1), (2, 200)])
 @pytest.mark.parametrize("count", [1, 3, 30])
 def test_weights_of_any_shape(shape: tuple[int, int], count: int) -> None:
-    """Also as lines."""
+    """Images may be lines, too."""
     model = pynn.Builder().input(400).dense(30).softmax_cross_entropy().build()
     assert overlaps(plots.weights(model, shape=shape, count=count)) == []
 
 
 def test_weights_that_are_all_zero() -> None:
-    """Have a scale all the same."""
+    """They have a scale all the same."""
     model = CHAIN.build()
     model.parameters["dense1.weight"][...] = 0
     [image] = plots.weights(model, shape=(2, 10)).axes[0].get_images()
@@ -68,13 +68,13 @@ def test_weights_that_are_all_zero() -> None:
     ],
 )
 def test_weights_refuses(options: dict[str, Any], error: type[Exception], words: str) -> None:
-    """What is no shape of an image of the model's inputs."""
+    """A shape that is not that of the model's inputs is refused."""
     with pytest.raises(error, match=words):
         plots.weights(CHAIN.build(), **options)
 
 
 def test_weights_that_are_not_finite() -> None:
-    """Have no colours; and what is no model has no weights."""
+    """They have no colours, so they are refused, as is what is no model."""
     model = CHAIN.build()
     model.parameters["dense1.weight"][3, 2] = np.inf
     with pytest.raises(pynn.DivergenceError, match=r"dense1\.weight is not finite"):

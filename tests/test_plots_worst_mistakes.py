@@ -32,7 +32,7 @@ def captioned(figure: Any, height: int, width: int) -> list[tuple[npt.NDArray[An
 def test_worst_mistakes_are_the_worst(
     model: pynn.Model, examples: tuple[npt.NDArray[Any], npt.NDArray[Any]]
 ) -> None:
-    """In the order of their losses, with true class, answer and the answer's probability."""
+    """They are in the order of their losses, with true class, predicted class and probability."""
     images, labels = examples
     probabilities = model.predict_proba(images).astype(np.float64)
     answers = probabilities.argmax(axis=1)
@@ -52,7 +52,7 @@ def test_worst_mistakes_are_the_worst(
 def test_worst_mistakes_can_be_read(
     count: int, examples: tuple[npt.NDArray[Any], npt.NDArray[Any]]
 ) -> None:
-    """However many there are."""
+    """The texts can be read however many mistakes there are."""
     images, labels = examples
     figure = plots.worst_mistakes(CHAIN.build(seed=1), images, labels, count=count)
     assert len(captioned(figure, 4, 5)) == count
@@ -63,7 +63,7 @@ def test_worst_mistakes_can_be_read(
 def test_worst_mistakes_of_any_shape(
     shape: tuple[int, int], examples: tuple[npt.NDArray[Any], npt.NDArray[Any]]
 ) -> None:
-    """Also of images that are lines."""
+    """Images may be lines, too."""
     images, labels = examples
     images = images.reshape(-1, *shape)
     figure = plots.worst_mistakes(CHAIN.build(seed=1), images, labels)
@@ -72,7 +72,7 @@ def test_worst_mistakes_of_any_shape(
 
 
 def test_losses_beyond_float32_are_in_order() -> None:
-    """Where all probabilities of the right class are 0 as float32."""
+    """The order is right even where the true class's probability is 0 as float32."""
     model = pynn.Builder().input(4).dense(2).softmax_cross_entropy().build()
     model.parameters["dense1.weight"][...] = 0
     model.parameters["dense1.weight"][:, 0] = [1, 10, 100, 1000]
@@ -82,7 +82,7 @@ def test_losses_beyond_float32_are_in_order() -> None:
 
 
 def test_no_mistakes() -> None:
-    """Is a figure that says so; also of no examples."""
+    """Without mistakes, or without examples, the figure says so."""
     model = CHAIN.build()
     images = np.zeros((5, 4, 5), np.uint8)
     for count in (5, 0):
@@ -107,7 +107,7 @@ REGRESSION = pynn.Builder().input(20).dense(3).mean_squared_error()
 def test_worst_mistakes_refuses(
     chain: pynn.FinishedBuilder, images: npt.NDArray[Any], labels: list[int], words: str
 ) -> None:
-    """What the model cannot be wrong about."""
+    """A model or examples for which a mistake is not defined are refused."""
     with pytest.raises(pynn.ArgumentError, match=words):
         plots.worst_mistakes(chain.build(), images, np.array(labels))
 

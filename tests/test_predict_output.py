@@ -99,7 +99,7 @@ def row(tmp_path):
 
 
 def test_digits_in_a_row_are_answered_one_by_one(model_path, row, capsys):
-    """Above them stands the number that they make; a warning says that there are several."""
+    """The number that they make stands above them; a warning says that there are several."""
     assert predict.main(["--model", str(model_path), row]) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
@@ -178,7 +178,7 @@ def test_start_is_light():
 
 
 def test_wrong_call_exits_with_2(capsys):
-    """As argparse has it."""
+    """The exit status is that of argparse."""
     with pytest.raises(SystemExit) as exit:
         predict.main(["--modle", "x"])
     assert exit.value.code == 2

@@ -54,7 +54,7 @@ def test_model_survives_a_fork(name: str, tmp_path: Path) -> None:
 
 
 def test_fork_takes_the_locks_that_it_gets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two models that of the second, as another thread has the first; it gives it back."""
+    """Another thread has the first model's lock; the fork takes the second's, and gives it back."""
     monkeypatch.setattr(forks, "PATIENCE", 0.01)
     models = build(5), build(5)
     held, go_on = threading.Event(), threading.Event()

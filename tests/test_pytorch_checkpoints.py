@@ -33,7 +33,7 @@ LOAD = r"torch\.load\(path, weights_only=True\)"
 def test_a_torch_that_may_run_what_a_file_holds_is_not_used(
     version: str, torch_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its loader is not called."""
+    """The loader of such a version is not called."""
     pretend_torch(monkeypatch, lambda *_, **__: pytest.fail("it was"), __version__=version)
     with pytest.raises(ImportError, match=r"take 2\.10 or later"):
         pytorch.load(torch_file, CHAIN)
@@ -43,7 +43,7 @@ def test_a_torch_that_may_run_what_a_file_holds_is_not_used(
 def test_files_of_torch_are_read_by_torch(
     start: bytes, torch_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without executing what is in them, and on the CPU; new ones and old ones."""
+    """Nothing in them is executed, and tensors come to the CPU; old and new files are read."""
     calls = []
 
     def load(file: BinaryIO, **options: object) -> Arrays:
@@ -86,7 +86,7 @@ def test_without_torch_the_way_out_is_named(
 def test_files_of_torch_that_hold_something_else(
     content: object, words: str, torch_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Are refused, with torch's own first line where it refuses them."""
+    """They are refused, with torch's own first line where torch refuses them."""
 
     def load(*arguments: object, **options: object) -> object:
         if isinstance(content, Exception):
@@ -123,7 +123,7 @@ NAN = np.float64("nan")
 def test_a_checkpoint_leads_to_its_state_dict(
     content: Any, places: list[str], kind: str, torch_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever in it that is; Python for it, as it can be pasted, ends the message."""
+    """The error ends in Python code that takes the state_dict, wherever it is in the checkpoint."""
     pretend_torch(monkeypatch, lambda *_, **__: content)
     source, error, whole = torch_file, pynn.FileFormatError, "torch.load(path, weights_only=True)"
     if kind == "mapping":
@@ -142,13 +142,13 @@ class WholeModule(Module):
 
 
 def test_a_module_in_a_checkpoint() -> None:
-    """Has a state_dict; so has an optimizer, which has no parameters."""
+    """A module is found by its state_dict; an optimizer has one, too, but no parameters."""
     with pytest.raises(pynn.ArgumentTypeError, match=r"state_dict\['net'\]\.state_dict\(\)$"):
         pytorch.load({"optimizer": Module(), "net": WholeModule()}, CHAIN)
 
 
 def test_containers_that_hold_themselves() -> None:
-    """Are looked into once."""
+    """Each container is looked into once."""
     content: dict[str, Any] = {"epoch": 3, "later": [STATE]}
     content["again"] = content["later"]
     content["later"].insert(0, content)
@@ -157,7 +157,7 @@ def test_containers_that_hold_themselves() -> None:
 
 
 def test_a_state_dict_with_other_things() -> None:
-    """They are to be left out."""
+    """The error says to leave the other entries out."""
     with pytest.raises(pynn.ArgumentTypeError, match=r"'epoch' .*int 3; leave out what is no"):
         pytorch.load({**STATE, "epoch": 3}, CHAIN)
 
@@ -166,7 +166,7 @@ def test_a_state_dict_with_other_things() -> None:
 def test_what_torch_does_not_load_is_said_in_few_words(
     name: str, torch_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not in half of PyTorch's own page: what is in the file, and the two ways out."""
+    """The error says what is in the file and two ways to go on, not half a page of PyTorch's."""
     page = (
         "Weights only load failed. This file can still be loaded, \x1b[1mdo those steps\x1b[0m\n"
         f"\tWeightsUnpickler error: Unsupported global: GLOBAL {name} was not an allowed global"
@@ -187,7 +187,7 @@ def test_what_torch_does_not_load_is_said_in_few_words(
 def test_errors_of_the_system_pass(
     error: Exception, torch_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are no fault of the file's."""
+    """Errors of the operating system are raised unchanged: the file is not at fault."""
 
     def load(*arguments: object, **options: object) -> object:
         raise error
@@ -199,7 +199,7 @@ def test_errors_of_the_system_pass(
 
 @pytest.mark.parametrize("dtype", ["torch.float32", "torch.bfloat16"])
 def test_tensors_in_a_mapping(dtype: str) -> None:
-    """Are read as arrays are."""
+    """They are read as arrays are."""
     arrays = modules("0", "2")
     tensors = {name: Tensor(array, dtype) for name, array in arrays.items()}
     model = pytorch.load(tensors, CHAIN)
@@ -207,7 +207,7 @@ def test_tensors_in_a_mapping(dtype: str) -> None:
 
 
 def test_tensors_that_are_no_arrays() -> None:
-    """Say why, in PyTorch's words."""
+    """The error says why, in PyTorch's words."""
     tensors = {k: Tensor(array, "torch.float16") for k, array in modules("0", "2").items()}
     with pytest.raises(pynn.ArgumentTypeError, match=r"'0\.weight' cannot be .* the meta device"):
         pytorch.load(tensors, CHAIN)
@@ -216,7 +216,7 @@ def test_tensors_that_are_no_arrays() -> None:
 def test_tensors_of_a_file_that_are_no_arrays(
     torch_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Are the file's fault, which is named."""
+    """The error names the file."""
     tensors = {k: Tensor(array, "torch.float16") for k, array in modules("0", "2").items()}
     pretend_torch(monkeypatch, lambda *_, **__: tensors)
     with pytest.raises(pynn.FileFormatError, match=f"^{torch_file}: '0.weight' cannot be read"):

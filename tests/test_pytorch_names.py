@@ -29,7 +29,7 @@ def test_answers_are_those_of_the_same_products() -> None:
 
 @pytest.mark.parametrize("kind", ["mapping", "file"])
 def test_weights_are_transposed(kind: str, path: Path) -> None:
-    """To the bit, from a mapping as from a file; the source is not changed."""
+    """To the bit, from a mapping and from a file; the source is not changed."""
     arrays = modules("fc1", "fc2")
     save_file(arrays, path)
     source = arrays if kind == "mapping" else path
@@ -80,7 +80,7 @@ def test_a_single_linear_has_no_name() -> None:
 @pytest.mark.parametrize("prefix", ["module.", "model.net.", "module._orig_mod.", "model..net."])
 @pytest.mark.parametrize("kind", ["mapping", "file"])
 def test_a_prefix_of_all_names_may_be_left_out(prefix: str, kind: str, path: Path) -> None:
-    """That of DataParallel, of Lightning or of torch.compile; with names= in any order, or none."""
+    """DataParallel, Lightning and torch.compile add one; names= may have any order or be absent."""
     arrays = {prefix + name: array for name, array in modules("z", "a").items()}
     save_file(arrays, path)
     source = arrays if kind == "mapping" else path
@@ -94,7 +94,7 @@ def test_a_prefix_of_all_names_may_be_left_out(prefix: str, kind: str, path: Pat
     "names", [("fc1", "fc2", "fc10"), ("0.0", "0.2", "1"), ("a.1", "a.2.x", "a.3")]
 )
 def test_numbers_decide_between_equal_shapes(names: tuple[str, ...]) -> None:
-    """Where the first difference of two names is a number."""
+    """Layers of one shape are ordered where the first difference of their names is a number."""
     arrays = modules(*names, sizes=(3, 3, 3, 3))
     model = pytorch.load(arrays, SQUARE)
     for number, name in enumerate(names, start=1):
@@ -107,7 +107,7 @@ def test_numbers_decide_between_equal_shapes(names: tuple[str, ...]) -> None:
     "names", [("first", "second", "third"), ("fc1", "fc2", "head"), ("fc", "fc1", "fc2")]
 )
 def test_words_do_not_decide_between_equal_shapes(names: tuple[str, ...]) -> None:
-    """That is an error, and names= says it."""
+    """Names that differ in words are an error that asks for names=."""
     arrays = modules(*names, sizes=(3, 3, 3, 3))
     message = refusal(arrays, SQUARE)
     assert "which comes first, " in message and "say the order of " in message
@@ -150,13 +150,13 @@ def pynn_order(names: tuple[str, ...]) -> list[str]:
 
 
 def test_numbers_of_one_value_do_not_decide() -> None:
-    """As in fc1 and fc01."""
+    """Names such as fc1 and fc01 are an error."""
     arrays = modules("fc01", "fc1", "fc2", sizes=(3, 3, 3, 3))
     assert "which comes first, fc01 or fc1? Both layers" in refusal(arrays, SQUARE)
 
 
 def test_names_say_the_order() -> None:
-    """Also where the names would be in another."""
+    """names= goes before the order of the names themselves."""
     arrays = modules("z", "a")
     assert "dense1 from a, dense2 from z" in refusal(arrays)
     model = pytorch.load(arrays, CHAIN, names=["z", "a"])
@@ -213,12 +213,12 @@ def test_tied_tensors(aliases: dict[str, str], names: list[str] | None, path: Pa
     ids=str,
 )
 def test_aliases_that_lead_nowhere(aliases: dict[str, str], words: str, path: Path) -> None:
-    """Each step is named."""
+    """The error names each step."""
     assert f"{path}: by its metadata {words}" in refusal(tied_file(path, aliases), SQUARE)
 
 
 def test_other_metadata_are_no_aliases(path: Path) -> None:
-    """Nor is the name of a tensor that is there."""
+    """Other metadata are ignored, as is an alias for a tensor that is there."""
     other = {"epoch": "3", "best": "fc1.weight", "decay.weight": "0.1", "fc1.bias": "fc2.bias"}
     save_file(TIED, path, metadata=other)
     np.testing.assert_array_equal(pytorch.load(path, SQUARE)(X), pytorch.load(TIED, SQUARE)(X))

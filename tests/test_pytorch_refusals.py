@@ -62,7 +62,7 @@ def test_other_floats_are_converted(dtype: type[np.floating[Any]], kind: str, pa
 
 
 def test_arrays_of_any_memory_layout() -> None:
-    """Byte order and strides are no matter."""
+    """Byte order and strides do not matter."""
     arrays = modules("0", "2")
     odd = {name: np.asfortranarray(a).astype(">f4") for name, a in arrays.items()}
     odd["2.bias"] = np.repeat(arrays["2.bias"], 2)[::2]
@@ -133,7 +133,7 @@ def replaced(**changes: Any) -> Arrays:
 )
 @pytest.mark.parametrize("kind", ["mapping", "file"])
 def test_what_does_not_fit_the_chain(arrays: Arrays, words: str, kind: str, path: Path) -> None:
-    """Says what it is, which tensors were taken, and the way out."""
+    """The error says what it is, which tensors were taken, and what to do."""
     if kind == "mapping":
         message, start = refusal(arrays), "state_dict: "
     else:
@@ -145,7 +145,7 @@ def test_what_does_not_fit_the_chain(arrays: Arrays, words: str, kind: str, path
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.bool_, np.complex64])
 def test_types_that_are_no_floats(dtype: type[np.generic], path: Path) -> None:
-    """Are refused by name."""
+    """They are refused by name."""
     arrays = replaced(fc1__bias=np.zeros(4, dtype))
     words = "fc1.bias must be float32, float64, float16 or bfloat16, is "
     with pytest.raises(pynn.ArgumentTypeError, match=f"^state_dict: {words}{np.dtype(dtype)}"):
@@ -155,7 +155,7 @@ def test_types_that_are_no_floats(dtype: type[np.generic], path: Path) -> None:
 
 
 def test_types_that_numpy_does_not_have(path: Path) -> None:
-    """Are refused by the name that safetensors has for them."""
+    """They are refused by the name that safetensors has for them."""
     weight, _ = linear(2, 3)
     write_safetensors(
         path, {"weight": ("F32", [2, 3], weight.tobytes()), "bias": ("F8_E4M3", [2], b"ab")}
@@ -180,7 +180,7 @@ def test_types_that_numpy_does_not_have(path: Path) -> None:
     ],
 )
 def test_arguments_of_wrong_types(arguments: tuple[Any, ...], words: str) -> None:
-    """Are named, with what they should be."""
+    """The error names the argument and what it should be."""
     source, chain, *names = arguments
     with pytest.raises(pynn.ArgumentTypeError, match=words):
         pytorch.load(source, chain, names=names[0] if names else None)
@@ -196,7 +196,7 @@ def test_arguments_of_wrong_types(arguments: tuple[Any, ...], words: str) -> Non
     ],
 )
 def test_names_that_do_not_fit(names: list[str], words: str) -> None:
-    """As many as dense layers, each there, and none left over."""
+    """names= must have one existing name for each dense layer, and leave none over."""
     assert words in refusal(modules("fc1", "fc2"), names=names)
 
 
@@ -208,13 +208,13 @@ def test_files_of_pynn_itself_are_refused(path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"hello world", bytes(100), b"\x80\x02}q\x00."])
 def test_files_that_are_no_safetensors(path: Path, content: bytes) -> None:
-    """Are refused as such."""
+    """The error says that the file is not a safetensors file."""
     path.write_bytes(content)
     assert f"{path}: not a safetensors file: " in refusal(path)
 
 
 def test_a_missing_file_is_an_oserror(path: Path) -> None:
-    """As everywhere."""
+    """A file that is missing is a FileNotFoundError, as in every reader."""
     with pytest.raises(FileNotFoundError):
         pytorch.load(path, CHAIN)
     with pytest.raises(IsADirectoryError):
@@ -239,7 +239,7 @@ def load_or_refuse(path: Path, content: bytes) -> None:
 
 
 def test_every_truncation_is_refused(path: Path) -> None:
-    """Of the length, the header and the numbers."""
+    """A file that is cut in its length, its header or its numbers is refused."""
     content = file_of(modules("0", "2"), path.parent)
     for length in range(len(content)):
         path.write_bytes(content[:length])

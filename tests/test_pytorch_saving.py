@@ -56,7 +56,7 @@ def test_saved_names_can_be_chosen(path: Path) -> None:
 
 
 def test_wrong_arguments_of_save(path: Path) -> None:
-    """Nothing is written."""
+    """They are errors, and nothing is written."""
     model = CHAIN.build()
     with pytest.raises(pynn.ArgumentTypeError, match=r"model must be a pynn\.Model"):
         pytorch.save(path, model)  # type: ignore[arg-type]
@@ -176,7 +176,7 @@ def test_checkpoints_of_torch(loss: Any, whole: bool, tmp_path: Path) -> None:
 
 
 def test_an_archive_of_torchscript(tmp_path: Path) -> None:
-    """Is read by torch.jit.load, as the message says."""
+    """The error says that torch.jit.load reads it."""
     torch = pytest.importorskip("torch")
     path = tmp_path / "model.pt"
     with warnings.catch_warnings():
@@ -186,7 +186,7 @@ def test_an_archive_of_torchscript(tmp_path: Path) -> None:
 
 
 def test_a_module_that_is_tied(path: Path) -> None:
-    """As save_model of safetensors.torch writes it."""
+    """A file that safetensors.torch.save_model wrote is read."""
     torch = pytest.importorskip("torch")
     safetensors_torch = pytest.importorskip("safetensors.torch")
     module = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(3)))

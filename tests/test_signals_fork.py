@@ -27,7 +27,7 @@ def give_back() -> None:
 def test_exception_within_a_fork_leaves_no_lock_held(
     part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before whichever instruction of the functions that forks call a handler raises."""
+    """A handler raises before each instruction of the functions that a fork calls."""
     models = build(), build()
     monkeypatch.setattr(forks, "_living", lambda: models)
 
@@ -49,7 +49,7 @@ def test_exception_within_a_fork_leaves_no_lock_held(
 
 @pytest.mark.parametrize("name", ["_before", "_after_in_parent"])
 def test_a_handler_may_fork_within_a_fork(name: str) -> None:
-    """Before each instruction of a function that forks call a handler's fork calls both."""
+    """A handler forks before each instruction of a function that a fork calls."""
     models = [build() for _ in range(3)]
 
     def fork() -> None:
@@ -71,7 +71,7 @@ def test_a_handler_may_fork_within_a_fork(name: str) -> None:
 
 
 def test_a_model_may_be_made_during_a_fork() -> None:
-    """Before each instruction a handler makes a model, while the fork goes through the models."""
+    """A handler makes a model before each instruction while the fork goes through the models."""
     made = [build()]
     with Instructions(lambda: made.append(build())):
         forks._before()

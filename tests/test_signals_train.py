@@ -39,7 +39,7 @@ watch = pytest.fixture(watched_library)
 def test_training_within_training_is_refused(
     outer: str, inner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From a handler as from a callback; the error names both calls, and the outer one goes on."""
+    """The error names both calls, from a handler and from a callback; the outer call goes on."""
     model, other = build(), build()
     expected = TRAINING[outer](other)
     train = Workspace.train
@@ -69,7 +69,7 @@ def test_training_within_training_is_refused(
 
 @pytest.mark.parametrize("outer", USES)
 def test_training_before_every_instruction_never_hangs(outer: str, watch: Watch) -> None:
-    """Before the outer call trains, and where it only asks, the nested one does its work."""
+    """Before the outer call trains, or where it only predicts, the nested call does its work."""
     trained = 0
 
     def handle() -> None:
@@ -134,7 +134,7 @@ def save_state(model: pynn.Model) -> bytes:
 
 @pytest.mark.parametrize("name", COPIES)
 def test_a_copy_is_of_one_moment(name: str, tmp_path: Path) -> None:
-    """Whenever a handler trains the model, what is written is all from before or all from after."""
+    """If a handler trains the model, what is written is all from before or all from after."""
 
     def fresh() -> pynn.Model:
         model = build()

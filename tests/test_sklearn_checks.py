@@ -50,13 +50,13 @@ def run_python(code: str, folder: Path) -> str:
 
 
 def test_import_pynn_does_not_import_scikit_learn(tmp_path: Path) -> None:
-    """It is for those who ask for it."""
+    """scikit-learn is imported with pynn.sklearn alone."""
     code = "import sys, pynn; print([m for m in sys.modules if 'sklearn' in m or 'scipy' in m])"
     assert run_python(code, tmp_path) == "[]\n"
 
 
 def test_missing_scikit_learn_is_said(tmp_path: Path) -> None:
-    """With the command that installs it."""
+    """The error has the command that installs it."""
     code = """if True:
         import sys
         sys.modules["sklearn"] = None
@@ -97,7 +97,7 @@ AS_EXPECTED = {
 def test_outcomes_of_scikit_learns_tests_are_judged(
     changes: dict[str, Any], lines: list[str]
 ) -> None:
-    """What fails and should not, passes and should not, or is not there, is said."""
+    """A test that fails or passes against expectation, or is not there, is reported."""
     changed = {n: o and PEERS["Outcome"](*o) for n, o in {**AS_EXPECTED, **changes}.items()}
     wrong = PEERS["judge"]({name: outcome for name, outcome in changed.items() if outcome})
     assert len(wrong) == len(lines)

@@ -49,7 +49,7 @@ def test_an_estimator_that_diverged_is_not_fitted(kind: str, call: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rate", [1.5, 1e30])
 def test_early_stopping_keeps_the_best_before_divergence(kind: str, rate: float) -> None:
-    """With a warning; where there is none yet, the weights it began with, as scikit-learn does."""
+    """There is a warning; without a best epoch the first weights stay, as in scikit-learn."""
     X, y = data(kind)
     if kind == "binary":
         y = (y == "yes").astype(int)
@@ -109,7 +109,7 @@ def test_features_beyond_float32(estimator: Any, form: Any) -> None:
 @pytest.mark.parametrize("rate", [1e5, 1234567.25])
 @pytest.mark.parametrize("schedule", ["constant", "invscaling", "adaptive"])
 def test_divergence_names_the_rate_as_it_was_given(schedule: str, rate: float) -> None:
-    """Not the one that a step of pynn takes for it."""
+    """The error has the rate that was given, not the one that a step of pynn takes for it."""
     X, y = data("numbers")
     regressor = MLPRegressor(
         solver="sgd", learning_rate=schedule, learning_rate_init=rate, random_state=1

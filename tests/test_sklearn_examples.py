@@ -109,7 +109,7 @@ def test_examples_without_weight_are_not_held_out() -> None:
 
 
 def test_order_of_a_whole_batch_is_no_matter() -> None:
-    """Not to a bit, as sums are taken in an order of their own."""
+    """The order changes no bit, as sums are taken in an order of their own."""
     X, y = (part[:150] for part in data("classes"))
     order = np.random.default_rng(0).permutation(150)
     one, other = (
@@ -130,7 +130,7 @@ def test_weights_of_copies_may_be_large() -> None:
 
 
 def test_class_weights_are_weights() -> None:
-    """By class, beside those of examples."""
+    """A class's weight is multiplied with those of its examples."""
     X, y = data("classes")
     own = np.random.default_rng(0).uniform(0.5, 2, ROWS)
     by_class = MLPClassifier(random_state=0, max_iter=5, class_weight={"b": 2.5}).fit(X, y, own)

@@ -99,7 +99,7 @@ def test_model_is_pynns(tmp_path: Path) -> None:
 
 
 def test_weights_can_be_assigned() -> None:
-    """Of the same shapes; others are an error, and nothing is changed then."""
+    """Arrays of the same shapes can; others are an error, and change nothing."""
     X, y = data("number")
     one, other = (
         MLPRegressor(hidden_layer_sizes=3, max_iter=2, random_state=seed).fit(X, y)
@@ -134,7 +134,7 @@ def test_labels_need_no_classes_in_partial_fit() -> None:
 
 
 def test_not_converged_is_a_warning() -> None:
-    """Where max_iter ends the training, at the line that called fit; not in partial_fit."""
+    """It points to the line that called fit, where max_iter ends it; partial_fit does not warn."""
     X, y = data("classes")
     with pytest.warns(ConvergenceWarning, match="max_iter=2") as seen:
         MLPClassifier(max_iter=2).fit(X, y)
@@ -145,7 +145,7 @@ def test_not_converged_is_a_warning() -> None:
 
 
 def test_too_large_a_batch_is_a_warning() -> None:
-    """It is taken as all examples."""
+    """Such a batch is taken as all examples."""
     X, y = data("classes")
     with pytest.warns(UserWarning, match="batch_size=999 is more than the 240 examples") as seen:
         large = MLPClassifier(batch_size=999, max_iter=3, random_state=0).fit(X, y)
@@ -225,7 +225,7 @@ def test_a_setting_after_fit_is_for_the_next_one() -> None:
 
 
 def test_a_warm_start_drops_others() -> None:
-    """From the same random_state each call has masks of its own."""
+    """With the same random_state each call has dropout masks of its own."""
     X, y = data("classes")
     options = {"dropout": 0.5, "max_iter": 1, "shuffle": False, "learning_rate_init": 1e-30}
     classifier = MLPClassifier(warm_start=True, random_state=0, solver="sgd", **options)

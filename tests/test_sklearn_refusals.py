@@ -90,7 +90,7 @@ def test_wrong_parameters(parameters: dict[str, Any], error: type[Exception], me
     ids=str,
 )
 def test_wrong_parameters_are_value_errors(parameters: dict[str, Any], kind: str) -> None:
-    """As scikit-learn's are, whatever is wrong with them."""
+    """scikit-learn raises ValueError whatever is wrong with a parameter, and so does pynn."""
     for estimator in pair(kind, **parameters):
         with pytest.raises(ValueError, match=next(iter(parameters))):
             estimator.fit(*data(kind))
@@ -140,7 +140,7 @@ def test_wrong_weights(weights: Any) -> None:
 
 
 def test_poisson_is_refused() -> None:
-    """With the way to scikit-learn's own."""
+    """The error says what to take in its place."""
     with pytest.raises(pynn.ArgumentError, match="loss='poisson' is not pynn's: take 'squared"):
         MLPRegressor("poisson").fit(*data("number"))
 
@@ -159,7 +159,7 @@ def test_what_partial_fit_cannot_have(parameters: dict[str, Any], message: str) 
 
 
 def test_partial_fit_needs_the_classes() -> None:
-    """In its first call, where y may not hold all."""
+    """The first call needs them, as its y may not have all."""
     with pytest.raises(pynn.ArgumentError, match="classes must be given in the first call"):
         MLPClassifier().partial_fit(*data("classes"))
 
@@ -188,7 +188,7 @@ def test_other_classes_later() -> None:
 
 
 def test_class_weights_of_labels() -> None:
-    """There are none, as each row has several."""
+    """They are refused, as each row has several labels."""
     with pytest.raises(pynn.ArgumentError, match="class_weight cannot be had with several labels"):
         MLPClassifier(class_weight="balanced").fit(*data("labels"))
 
@@ -217,7 +217,7 @@ def test_targets_beyond_float32() -> None:
 
 @pytest.mark.parametrize("classes", ["ab", "abcd", "abd"])
 def test_other_classes_with_warm_start(classes: str) -> None:
-    """As scikit-learn has it they must be the same; a part of them is for partial_fit."""
+    """They are refused, as in scikit-learn; partial_fit may see a part of them."""
     X, y = data("classes")
     other = np.resize(list(classes), ROWS)
     for classifier in pair("classes", warm_start=True, max_iter=1):

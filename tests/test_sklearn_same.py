@@ -43,7 +43,7 @@ def test_parameters_are_scikit_learns(name: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_attributes_are_scikit_learns(kind: str) -> None:
-    """What is there after a fit, with the same types and shapes."""
+    """After a fit there are the same attributes, with the same types and shapes."""
     X, y = data(kind)
     ours, theirs = pair(kind)
     ours.fit(X, y)
@@ -76,7 +76,7 @@ def test_training_goes_the_same_way(kind: str, solver: str) -> None:
 
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 def test_activations_are_scikit_learns(activation: str) -> None:
-    """Also in how their first weights are drawn."""
+    """Each gives the same training, first weights included."""
     ours, theirs = pair("classes", activation=activation)
     tolerance = 2e-3 if activation == "relu" else 2e-4
     assert_same(ours.fit(*data("classes")), theirs.fit(*data("classes")), tolerance)
@@ -177,7 +177,7 @@ def test_partial_fit_is_scikit_learns() -> None:
 @pytest.mark.parametrize("schedule", ["invscaling", "adaptive"])
 @pytest.mark.parametrize("kind", ["binary", "labels", "numbers"])
 def test_momentum_is_kept_from_call_to_call(kind: str, schedule: str) -> None:
-    """Where the rate falls at the end of a call, and in the multiples that some losses need."""
+    """Also where the rate falls at the end of a call, and where a loss is a multiple of pynn's."""
     X, y = data(kind)
     rate = {"learning_rate": schedule, "learning_rate_init": 0.1, "n_iter_no_change": 1}
     ours, theirs = pair(kind, solver="sgd", tol=1.0, **rate)

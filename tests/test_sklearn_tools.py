@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def test_grid_search() -> None:
-    """In a pipeline, over parameters of both kinds, refitted with the best."""
+    """It searches parameters of both kinds in a pipeline, and refits with the best."""
     X, y = data("classes")
     pipeline = make_pipeline(StandardScaler(), MLPClassifier(max_iter=30, random_state=0))
     grid = {
@@ -101,7 +101,7 @@ def test_kept_estimators_go_on(kind: str, way: str) -> None:
 
 
 def test_clone_is_unfitted() -> None:
-    """With the same parameters and nothing else."""
+    """A clone has the same parameters and nothing else."""
     estimator = MLPClassifier((3,), dropout=0.1, max_iter=2).fit(*data("classes"))
     other = clone(estimator)
     assert other.get_params() == estimator.get_params()

@@ -71,7 +71,7 @@ def test_a_kept_state_of_another_size_is_refused(where: str) -> None:
 
 
 def test_another_optimizer_starts_with_moments_of_its_own() -> None:
-    """After SGD Adam is as on a model that has just been given those parameters."""
+    """After SGD, Adam starts as on a model that has just been given these parameters."""
     model = build()
     model.fit(X, Y, epochs=1, batch_size=210, optimizer=pynn.SGD(momentum=0.9))
     fresh = build()
@@ -100,7 +100,7 @@ def test_partial_fit_is_a_pass_without_shuffling() -> None:
 
 
 def test_partial_fit_that_diverges() -> None:
-    """It is the error that fit gives."""
+    """partial_fit raises the error that fit raises."""
     model = pynn.Builder().input(6).dense(3).mean_squared_error().build()
     x, y = np.full((40, 6), 100, np.float32), np.ones((40, 3))
     with pytest.raises(pynn.DivergenceError, match="the loss is not finite"):

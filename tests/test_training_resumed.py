@@ -122,7 +122,7 @@ def test_a_run_with_another_optimizer_can_be_resumed_from_its_start(
 def test_a_copy_of_a_resumed_model_goes_on_with_the_run(
     how: Callable[[pynn.Model], pynn.Model], tmp_path: Path
 ) -> None:
-    """It knows what it was resumed for."""
+    """The copy knows which run it was resumed for."""
     options: dict[str, Any] = {"epochs": 3, "validation": 0.2, "optimizer": pynn.Adam()}
     options |= {"early_stopping": pynn.EarlyStopping(patience=2)}
     whole = build()
@@ -134,7 +134,7 @@ def test_a_copy_of_a_resumed_model_goes_on_with_the_run(
 
 
 def test_a_run_that_a_callback_ends_is_kept_as_it_ended(tmp_path: Path) -> None:
-    """Also where it is not kept after each epoch; resumed, it goes on to all epochs."""
+    """This holds without a checkpoint each epoch, too; resumed, the run goes on to all epochs."""
     path = tmp_path / "run"
     model, whole = build(), build()
     model.fit(
@@ -163,7 +163,7 @@ DAMAGES: dict[str, tuple[str, Any]] = {
 
 @pytest.mark.parametrize("words", DAMAGES)
 def test_a_damaged_checkpoint_is_refused(words: str, tmp_path: Path) -> None:
-    """What it says of optimizer, schedule, state and stopping is checked."""
+    """What it says of optimizer, schedule, state and early stopping is checked."""
     import json
 
     from safetensors import safe_open
@@ -234,7 +234,7 @@ def test_a_checkpoint_with_numbers_that_are_not_finite_is_refused(
 def test_more_examples_than_an_order_can_name_are_refused(
     rows: int, options: dict[str, Any]
 ) -> None:
-    """At once, before anything is copied, and nothing wraps around."""
+    """They are refused before anything is copied, and no number wraps around."""
     model = pynn.Builder().input(1).dense(2).softmax_cross_entropy().build()
     x = np.broadcast_to(np.zeros((1, 1), np.uint8), (rows, 1))
     y = np.broadcast_to(np.zeros(1, np.uint8), (rows,))

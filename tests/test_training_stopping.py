@@ -40,7 +40,7 @@ def results(*figures: float) -> list[EpochResult]:
 def test_when_to_stop(
     options: dict[str, Any], figures: tuple[float, ...], best: int, over: bool
 ) -> None:
-    """After `patience` epochs that are not better by more than min_delta."""
+    """It stops after `patience` epochs that are not better by more than min_delta."""
     stopping = pynn.EarlyStopping(**options)
     assert stopping._best_epoch(results(*figures)) == best
     assert stopping._is_over(results(*figures)) is over

@@ -32,7 +32,7 @@ def test_weights_are_repetitions() -> None:
 
 @pytest.mark.parametrize("factor", [1.0, 1e-3, 1e6])
 def test_only_proportions_of_weights_matter(factor: float) -> None:
-    """They are divided by their mean."""
+    """Weights are divided by their mean."""
     weights = rng.random(210)
     losses = [
         build().fit(X, Y, epochs=2, batch_size=40, sample_weight=w).loss
@@ -126,7 +126,7 @@ def test_class_weight_needs_classes() -> None:
 @pytest.mark.parametrize("fraction", [0.05, 0.1, 0.25, 0.5, 0.9])
 @pytest.mark.parametrize("counts", [[100, 100], [150, 50, 10], [3, 200, 7, 40]])
 def test_held_out_classes_are_about_the_fraction(fraction: float, counts: list[int]) -> None:
-    """Of each class within one example of it; all rows are somewhere, none twice."""
+    """Each class is held out to within one example of it; every row is used exactly once."""
     labels = np.repeat(np.arange(len(counts)), counts)
     np.random.default_rng(3).shuffle(labels)
     spec = pynn.Builder().input(1).dense(len(counts)).softmax_cross_entropy()._spec
@@ -167,7 +167,7 @@ def test_a_bad_example_that_is_held_out_has_its_own_number() -> None:
 @pytest.mark.parametrize("weight", [5e-324, 1e-310, 1e-200, 1e307, 1.79e308])
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 3e38, 1: 3e38, 2: 3e38}])
 def test_weights_of_any_size_count_alike(weight: float, class_weight: Any) -> None:
-    """They are brought to size first: neither a product nor the sum becomes infinite, or 0."""
+    """They are scaled first, so that neither a product nor the sum becomes infinite, or 0."""
     runs: list[Any] = []
     for value in (1.0, weight):
         model = build()
@@ -197,7 +197,7 @@ def test_weights_that_are_held_out_mean_nothing(weight: float, class_weight: Any
 
 
 def test_balanced_is_of_the_examples_trained_on() -> None:
-    """Of a small class another share is held out than of the others."""
+    """It differs from all examples, as of a small class another share is held out."""
     labels = np.repeat([0, 1, 2], [190, 13, 7])
     model, other = build(), build()
     spec = model._spec
