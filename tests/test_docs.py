@@ -124,3 +124,11 @@ def test_failing_block_is_found(tmp_path: Path) -> None:
 def test_page(page: Path) -> None:
     """The Python blocks of a page are right."""
     assert run_page(page) == ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_of_tests_are_there(page: Path) -> None:
+    """Each file of tests that a page names, by a pattern perhaps, exists."""
+    names = set(re.findall(r"\btest_[\w*]+\.(?:py|c)\b", page.read_text(encoding="utf-8")))
+    names -= {"test_mlp.py"}  # scikit-learn's
+    assert [name for name in sorted(names) if not [*(ROOT / "tests").rglob(name)]] == []
