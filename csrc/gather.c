@@ -1,8 +1,8 @@
 /* gather.c: from the caller's data to the batch in the workspace. */
 #include <string.h>
 
+#include "base/vector.h"
 #include "internal.h"
-#include "vector.h"
 
 /* Rows that a look at the data's density takes: fifty kilobytes of MNIST. */
 enum { SAMPLE_ROWS = 64 };
@@ -31,7 +31,7 @@ PYNN_KERNEL(size_t, count_floats, (size_t count, const float *values), (count, v
 }
 
 /* Values that are looked at together, because zeros come in runs, and how many such groups at a time.
- * Strips begin at multiples of a group. */
+ * Column blocks begin at multiples of a group. */
 enum { GROUP = 8, CHUNK_GROUPS = 64, CHUNK = GROUP * CHUNK_GROUPS };
 
 /* Groups of a chunk, of which some have values that are not zero. There are no branches here on what the
@@ -123,13 +123,13 @@ static pynn_entry *list_chunk_of_floats(size_t count, const float *values, size_
     return list_floats(rest, values + count - rest, index + count - rest, entries);
 }
 
-/* List a row; the lists of its strips lie one behind the other.
- *   bounds  (strips + 1,): where the strips begin, and the last one ends
+/* Make a sparse row of a row; the entries of its column blocks lie one behind the other.
+ *   bounds  (blocks + 1,): where the column blocks begin, and the last one ends
  * Returns the end. */
-static pynn_entry *list_row(const pynn_batch *batch, const void *values, size_t strips,
+static pynn_entry *list_row(const pynn_batch *batch, const void *values, size_t blocks,
                             const size_t *bounds, size_t n, pynn_entry *entries) {
-    size_t inputs = bounds[strips], s = 0;
-    pynn_list *strip = &batch->workspace->strips[n * PYNN_MAX_STRIPS];
+    size_t inputs = bounds[blocks], b = 0;
+    pynn_sparse_vector *block = &batch->workspace->sparse.rows[n * PYNN_MAX_COLUMN_BLOCKS];
     for (size_t first = 0; first < inputs; first += CHUNK) {
         size_t count = inputs - first < CHUNK ? inputs - first : CHUNK;
         group_set set;
@@ -137,11 +137,11 @@ static pynn_entry *list_row(const pynn_batch *batch, const void *values, size_t 
         entries = batch->data->feature_type == PYNN_FEATURES_UINT8
                       ? list_chunk_of_bytes(count, (const uint8_t *)values + first, first, &set, entries)
                       : list_chunk_of_floats(count, (const float *)values + first, first, &set, entries);
-        for (; s < strips && bounds[s] < first + count; s++)
-            strip[s].entries = set.begins[set.counts[(bounds[s] - first) / GROUP]];
+        for (; b < blocks && bounds[b] < first + count; b++)
+            block[b].entries = set.begins[set.counts[(bounds[b] - first) / GROUP]];
     }
-    for (s = 0; s + 1 < strips; s++) strip[s].end = strip[s + 1].entries;
-    strip[strips - 1].end = entries;
+    for (b = 0; b + 1 < blocks; b++) block[b].end = block[b + 1].entries;
+    block[blocks - 1].end = entries;
     return entries;
 }
 
@@ -177,10 +177,10 @@ bool pynn_gather(const pynn_batch *batch, pynn_tile tile) {
     pynn_workspace *workspace = batch->workspace;
     const pynn_data *data = batch->data;
     size_t inputs = workspace->network->inputs, outputs = workspace->network->outputs;
-    pynn_entry *entries = workspace->entries + tile.row_begin * inputs;
-    pynn_grid grid = pynn_cut_strips(inputs, workspace->network->layers[0].outputs);
-    size_t strips = pynn_grid_count(&grid), bounds[PYNN_MAX_STRIPS + 1] = {0};
-    for (size_t s = 0; s < strips; s++) bounds[s + 1] = pynn_grid_tile(&grid, s).row_end;
+    pynn_entry *entries = workspace->sparse.entries + tile.row_begin * inputs;
+    pynn_grid grid = pynn_cut_columns(inputs, workspace->network->layers[0].outputs);
+    size_t blocks = pynn_grid_count(&grid), bounds[PYNN_MAX_COLUMN_BLOCKS + 1] = {0};
+    for (size_t b = 0; b < blocks; b++) bounds[b + 1] = pynn_grid_tile(&grid, b).row_end;
     bool finite = true;
     for (size_t n = tile.row_begin; n < tile.row_end; n++) {
         size_t row = batch->rows != NULL ? batch->rows[n] : batch->first + n;
@@ -190,7 +190,7 @@ bool pynn_gather(const pynn_batch *batch, pynn_tile tile) {
         float *x = workspace->inputs + n * inputs;
         if (data->feature_type == PYNN_FEATURES_FLOAT32 && !pynn_all_finite(inputs, values)) finite = false;
         if (batch->sparse) {
-            entries = list_row(batch, values, strips, bounds, n, entries);
+            entries = list_row(batch, values, blocks, bounds, n, entries);
         } else if (data->feature_type == PYNN_FEATURES_UINT8) {
             scale_bytes(inputs, values, x);
         } else {

@@ -9,7 +9,7 @@
  * with all numbers big-endian. Nothing here depends on the byte order of the machine. */
 #include <string.h>
 
-#include "internal.h"
+#include "base/base.h"
 
 enum { MAGIC_NBYTES = 4, DIMENSION_NBYTES = 4 };
 

@@ -1,116 +1,97 @@
 /* network.c: from a list of layers to the place of every parameter in one flat array. */
 #include <limits.h>
-#include <math.h>
-#include <string.h>
 
 #include "internal.h"
 
-/* The checks that need one layer alone. */
-static pynn_status check_layer(const pynn_layer *layer) {
-    bool has_shape = layer->outputs != 0 || layer->init != PYNN_INIT_NONE;
-    bool has_slope = layer->slope != 0.0f, has_rate = layer->rate != 0.0f; /* NaN, too */
-    switch (layer->kind) {
-    case PYNN_DENSE:
-        if (layer->init != PYNN_INIT_HE && layer->init != PYNN_INIT_XAVIER) return PYNN_UNKNOWN_LAYER;
-        if (layer->outputs == 0 || has_slope || has_rate) return PYNN_INVALID_ARGUMENT;
-        return layer->outputs > INT_MAX ? PYNN_SIZE_OVERFLOW : PYNN_OK;
-    case PYNN_RELU:
-    case PYNN_SIGMOID:
-    case PYNN_TANH:
-    case PYNN_GELU: return has_shape || has_slope || has_rate ? PYNN_INVALID_ARGUMENT : PYNN_OK;
-    case PYNN_LEAKY_RELU:
-        if (has_shape || has_rate) return PYNN_INVALID_ARGUMENT;
-        return layer->slope >= 0.0f && isfinite(layer->slope) ? PYNN_OK : PYNN_INVALID_ARGUMENT;
-    case PYNN_DROPOUT:
-        if (has_shape || has_slope) return PYNN_INVALID_ARGUMENT;
-        return layer->rate >= 0.0f && layer->rate < 1.0f ? PYNN_OK : PYNN_INVALID_ARGUMENT;
+/* Give the views of a layer their places behind the parameters that there are so far. */
+static pynn_status place_parameters(pynn_network *network, pynn_placed_layer *layer,
+                                    const pynn_layer_place *place) {
+    layer->parameter_offset = network->parameter_count;
+    for (size_t v = 0; v < place->view_count; v++) {
+        pynn_parameter_view *view = &network->views[network->view_count++];
+        *view = place->views[v];
+        view->layer = layer->index;
+        view->offset = network->parameter_count;
+        size_t count = 1;
+        for (size_t d = 0; d < view->ndim; d++) {
+            if (!pynn_multiply(count, view->dims[d], &count)) return PYNN_SIZE_OVERFLOW;
+        }
+        if (!pynn_add(network->parameter_count, count, &network->parameter_count))
+            return PYNN_SIZE_OVERFLOW;
     }
-    return PYNN_UNKNOWN_LAYER;
-}
-
-static pynn_status check_loss(const pynn_loss *loss) {
-    switch (loss->kind) {
-    case PYNN_SOFTMAX_CROSS_ENTROPY:
-        if (!(loss->label_smoothing >= 0.0f && loss->label_smoothing < 1.0f)) return PYNN_INVALID_ARGUMENT;
-        return PYNN_OK;
-    case PYNN_MEAN_SQUARED_ERROR:
-    case PYNN_BINARY_CROSS_ENTROPY: return loss->label_smoothing != 0.0f ? PYNN_INVALID_ARGUMENT : PYNN_OK;
-    }
-    return PYNN_UNKNOWN_LAYER;
-}
-
-/* Give a dense layer its place behind the parameters that there are so far. */
-static pynn_status place_dense(pynn_network *network, network_layer *layer) {
-    size_t weights;
-    layer->weights_offset = network->parameter_count;
-    if (!pynn_multiply(layer->inputs, layer->outputs, &weights) ||
-        !pynn_add(network->parameter_count, weights, &layer->bias_offset) ||
-        !pynn_add(layer->bias_offset, layer->outputs, &network->parameter_count))
-        return PYNN_SIZE_OVERFLOW;
-    network->dense_count++;
+    layer->parameter_count = network->parameter_count - layer->parameter_offset;
     return PYNN_OK;
+}
+
+/* A layer that looks further than at a value begins a stage, and so does the first of all. */
+static void add_to_stages(pynn_network *network, const pynn_placed_layer *layer) {
+    if (layer->index == 0 || layer->type->reach != PYNN_REACH_VALUE)
+        network->stages[network->stage_count++].first = layer->index;
+    network->stages[network->stage_count - 1].end = layer->index + 1;
+}
+
+static pynn_status place_layer(pynn_network *network, const pynn_layer *layer) {
+    pynn_placed_layer *placed = &network->layers[network->layer_count];
+    pynn_layer_place place = {.view_count = 0};
+    *placed = (pynn_placed_layer){.type = pynn_layer_type_of(layer->kind),
+                                  .layer = *layer,
+                                  .index = network->layer_count,
+                                  .inputs = network->outputs};
+    if (placed->type == NULL) return PYNN_UNKNOWN_LAYER;
+    pynn_status status = placed->type->place(layer, network->outputs, &place);
+    if (status != PYNN_OK) return status;
+    placed->outputs = place.outputs;
+    network->outputs = place.outputs;
+    network->layer_count++;
+    add_to_stages(network, placed);
+    return place_parameters(network, placed, &place);
 }
 
 /* Fill network->layers, following the width from the input to the loss. */
 static pynn_status place_layers(pynn_network *network, const pynn_layer *layers, size_t layer_count) {
-    size_t width = network->inputs;
+    bool has_product = false;
+    network->outputs = network->inputs;
     for (size_t l = 0; l < layer_count; l++) {
-        network_layer *layer = &network->layers[l];
-        layer->kind = layers[l].kind;
-        layer->init = layers[l].init;
-        layer->slope = layers[l].slope;
-        layer->rate = layers[l].rate;
-        layer->inputs = width;
-        layer->outputs = width;
-        if (l == 0 || layer->kind == PYNN_DENSE) {
-            network->stages[network->stage_count++].first = l;
-        }
-        network->stages[network->stage_count - 1].end = l + 1;
-        if (layer->kind == PYNN_DENSE) {
-            layer->outputs = layers[l].outputs;
-            if (network->dense_count == 0) network->first_dense = network->stage_count - 1;
-            pynn_status status = place_dense(network, layer);
-            if (status != PYNN_OK) return status;
-        } else {
-            /* A dense layer's backward needs its inputs, never its outputs; an activation's needs its
-             * outputs. So an activation may overwrite a dense layer's outputs, not another's, and not
-             * where its backward needs its inputs. Dropout needs the place of the gradient below. */
-            layer->in_place = l > 0 && layers[l - 1].kind == PYNN_DENSE && layer->kind != PYNN_DROPOUT &&
-                              !pynn_needs_inputs(layer->kind);
-        }
-        width = layer->outputs;
+        bool has_trained = network->parameter_count > 0;
+        pynn_status status = place_layer(network, &layers[l]);
+        if (status != PYNN_OK) return status;
+        if (!has_trained) network->first_trained = network->stage_count - 1;
+        has_product = has_product || network->layers[l].type->reach == PYNN_REACH_PRODUCT;
     }
-    network->layer_count = layer_count;
-    network->outputs = width;
     size_t nbytes;
     if (!pynn_multiply(network->parameter_count, sizeof(float), &nbytes)) return PYNN_SIZE_OVERFLOW;
-    return network->dense_count > 0 ? PYNN_OK : PYNN_NO_DENSE_LAYER;
+    return has_product ? PYNN_OK : PYNN_NO_DENSE_LAYER;
+}
+
+/* The bytes of a network, and behind it of at most as many stages as layers, the layers and their views. */
+static bool count_nbytes(size_t layer_count, size_t *nbytes) {
+    size_t each = sizeof(network_stage) + sizeof(pynn_placed_layer) +
+                  PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view);
+    return pynn_multiply(layer_count, each, nbytes) && pynn_add(*nbytes, sizeof(pynn_network), nbytes);
 }
 
 pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs, const pynn_layer *layers,
-                                size_t layer_count, pynn_loss loss, pynn_network **out) {
+                                size_t layer_count, const pynn_loss *loss, pynn_network **out) {
     if (out == NULL) return PYNN_INVALID_ARGUMENT;
     *out = NULL;
-    if (inputs == 0 || (layers == NULL && layer_count > 0)) return PYNN_INVALID_ARGUMENT;
+    if (inputs == 0 || loss == NULL || (layers == NULL && layer_count > 0)) return PYNN_INVALID_ARGUMENT;
     if (inputs > INT_MAX) return PYNN_SIZE_OVERFLOW;
-    pynn_status status = check_loss(&loss);
+    const pynn_loss_type *loss_type = pynn_loss_type_of(loss->kind);
+    if (loss_type == NULL) return PYNN_UNKNOWN_LAYER;
+    pynn_status status = loss_type->check(loss);
     if (status != PYNN_OK) return status;
-    size_t nbytes; /* of the network, with at most as many stages as layers, and of the layers behind it */
-    if (!pynn_multiply(layer_count, sizeof(network_layer) + sizeof(network_stage), &nbytes) ||
-        !pynn_add(nbytes, sizeof(pynn_network), &nbytes))
-        return PYNN_SIZE_OVERFLOW;
-    for (size_t l = 0; l < layer_count; l++) {
-        status = check_layer(&layers[l]);
-        if (status != PYNN_OK) return status;
-    }
+    size_t nbytes;
+    if (!count_nbytes(layer_count, &nbytes)) return PYNN_SIZE_OVERFLOW;
 
     pynn_allocator used = pynn_allocator_or_default(allocator);
     pynn_network *network = pynn_allocate(&used, nbytes);
     if (network == NULL) return PYNN_OUT_OF_MEMORY;
     network->allocator = used;
-    network->layers = (network_layer *)(network->stages + layer_count);
+    network->layers = (pynn_placed_layer *)(network->stages + layer_count);
+    network->views = (pynn_parameter_view *)(network->layers + layer_count);
     network->inputs = inputs;
-    network->loss = loss;
+    network->loss = *loss;
+    network->loss_type = loss_type;
     status = place_layers(network, layers, layer_count);
     if (status != PYNN_OK) {
         pynn_network_destroy(network);
@@ -134,21 +115,17 @@ size_t pynn_network_outputs(const pynn_network *network) {
     return network->outputs;
 }
 
-size_t pynn_network_dense_count(const pynn_network *network) {
-    return network->dense_count;
-}
-
 size_t pynn_network_parameter_count(const pynn_network *network) {
     return network->parameter_count;
 }
 
-pynn_status pynn_network_dense(const pynn_network *network, size_t index, pynn_dense_view *out) {
-    if (network == NULL || out == NULL || index >= network->dense_count) return PYNN_INVALID_ARGUMENT;
-    const network_layer *layer = network->layers;
-    for (size_t dense = 0;; layer++) {
-        if (layer->kind == PYNN_DENSE && dense++ == index) break;
-    }
-    *out = (pynn_dense_view){layer->inputs, layer->outputs, layer->weights_offset, layer->bias_offset};
+size_t pynn_network_view_count(const pynn_network *network) {
+    return network->view_count;
+}
+
+pynn_status pynn_network_view(const pynn_network *network, size_t index, pynn_parameter_view *out) {
+    if (network == NULL || out == NULL || index >= network->view_count) return PYNN_INVALID_ARGUMENT;
+    *out = network->views[index];
     return PYNN_OK;
 }
 
@@ -156,20 +133,10 @@ pynn_status pynn_network_initialize(const pynn_network *network, uint64_t seed, 
     if (network == NULL || parameters == NULL) return PYNN_INVALID_ARGUMENT;
     uint64_t stream = 0;
     for (size_t l = 0; l < network->layer_count; l++) {
-        const network_layer *layer = &network->layers[l];
-        if (layer->kind != PYNN_DENSE) continue;
-        float *weights = parameters + layer->weights_offset;
-        size_t count = layer->inputs * layer->outputs;
-        double inputs = (double)layer->inputs;
-        double outputs = (double)layer->outputs;
-        if (layer->init == PYNN_INIT_HE) {
-            pynn_random_normal(seed, stream, 0, count, 0.0f, (float)sqrt(2.0 / inputs), weights);
-        } else {
-            float limit = (float)sqrt(6.0 / (inputs + outputs));
-            pynn_random_uniform(seed, stream, 0, count, -limit, limit, weights);
-        }
-        memset(parameters + layer->bias_offset, 0, layer->outputs * sizeof(float));
-        stream++;
+        const pynn_placed_layer *layer = &network->layers[l];
+        if (layer->type->initialize == NULL) continue;
+        layer->type->initialize(layer, seed, stream, parameters + layer->parameter_offset);
+        stream += layer->type->draws_weights;
     }
     return PYNN_OK;
 }

@@ -1,10 +1,11 @@
 /* optimizer.c: what a step does with the gradient: one loop over the flat arrays of parameters, gradients
  * and moments. The formulas stand in pynn.h. */
+#include <float.h>
 #include <math.h>
 
-#include "denormals.h"
+#include "base/denormals.h"
+#include "base/vector.h"
 #include "internal.h"
-#include "vector.h"
 
 /* Parameters in a task: 64 kB of each array. */
 enum { TASK_PARAMETERS = 16 * 1024 };
@@ -13,17 +14,26 @@ enum { TASK_PARAMETERS = 16 * 1024 };
 typedef struct update {
     const pynn_workspace *workspace;
     const pynn_optimizer *optimizer;
+    const struct optimizer_type *type;
     pynn_state *state;
     float *parameters;
     double rate;
     float clip; /* what the gradient is multiplied by */
 } update;
 
-size_t pynn_optimizer_needs(const pynn_optimizer *optimizer) {
-    if (optimizer->kind != PYNN_SGD) return 3;
-    if (optimizer->momentum != 0.0) return 2;
-    return optimizer->max_norm != 0.0 || optimizer->weight_decay != 0.0 ? 1 : 0;
-}
+/* A kind of optimizer. */
+typedef struct optimizer_type {
+    pynn_optimizer_kind kind;
+
+    /* Whether the options are in their ranges. */
+    bool (*is_sound)(const pynn_optimizer *optimizer);
+
+    /* See pynn_optimizer_needs(). */
+    size_t (*needs)(const pynn_optimizer *optimizer);
+
+    /* Update parameters begin .. end - 1, all of which have the weight decay `decay`. */
+    void (*update)(const update *it, size_t begin, size_t end, double decay);
+} optimizer_type;
 
 size_t pynn_update_tasks(const pynn_network *network) {
     size_t count = network->parameter_count;
@@ -92,23 +102,23 @@ PYNN_KERNEL(void, update_adam,
     }
 }
 
-/* Update parameters begin .. end - 1, which all decay alike. */
-static void update_range(const update *it, size_t begin, size_t end, double decay) {
-    const pynn_optimizer *o = it->optimizer;
-    const float *g = it->state->gradients + begin;
-    float *p = it->parameters + begin;
-    size_t count = end - begin;
-    if (o->kind == PYNN_SGD) {
-        float *m = o->momentum != 0.0 ? it->state->first + begin : NULL;
-        float rate = (float)it->rate;
-        update_sgd(count, o->keeps_speed ? 1.0f : rate, o->keeps_speed ? rate : 1.0f, (float)decay,
-                   it->clip, (float)o->momentum, o->nesterov, g, m, p);
-        return;
-    }
+static void sgd(const update *it, size_t begin, size_t end, double decay) {
+    const pynn_sgd_options *o = &it->optimizer->sgd;
+    float *m = o->momentum != 0.0 ? it->state->first + begin : NULL;
+    float rate = (float)it->rate;
+    update_sgd(end - begin, o->keeps_speed ? 1.0f : rate, o->keeps_speed ? rate : 1.0f, (float)decay,
+               it->clip, (float)o->momentum, o->nesterov, it->state->gradients + begin, m,
+               it->parameters + begin);
+}
+
+/* What Adam and AdamW share: all but their weight decay, which is `shrink` in the one and `decay` in the
+ * other. */
+static void adam_or_adamw(const update *it, size_t begin, size_t end, const pynn_adam_options *o,
+                          double shrink, double decay) {
     double t = (double)it->state->updates;
     adam_factors factors = {
-        .shrink = o->kind == PYNN_ADAMW ? (float)(it->rate * decay) : 0.0f,
-        .decay = o->kind == PYNN_ADAM ? (float)decay : 0.0f,
+        .shrink = (float)(it->rate * shrink),
+        .decay = (float)decay,
         .clip = it->clip,
         .change1 = (float)(1.0 - o->beta1),
         .beta2 = (float)o->beta2,
@@ -117,8 +127,82 @@ static void update_range(const update *it, size_t begin, size_t end, double deca
         .root2 = (float)sqrt(1.0 - pow(o->beta2, t)),
         .eps = (float)o->eps,
     };
-    update_adam(count, &factors, g, it->state->first + begin, it->state->second + begin, p);
+    update_adam(end - begin, &factors, it->state->gradients + begin, it->state->first + begin,
+                it->state->second + begin, it->parameters + begin);
 }
+
+static void adam(const update *it, size_t begin, size_t end, double decay) {
+    adam_or_adamw(it, begin, end, &it->optimizer->adam, 0.0, decay);
+}
+
+static void adamw(const update *it, size_t begin, size_t end, double decay) {
+    adam_or_adamw(it, begin, end, &it->optimizer->adamw, decay, 0.0);
+}
+
+/* ---------------------------------------------------------------- the options, and the table */
+
+static bool is_share(double x) {
+    return x >= 0.0 && x < 1.0;
+}
+
+/* Whether it is a finite float, and not one that is rounded to 0. Each comparison here is false for NaN. */
+static bool is_float(double x) {
+    return fabs(x) <= (double)FLT_MAX && (x == 0.0 || (float)x != 0.0f);
+}
+
+static bool is_sound_sgd(const pynn_optimizer *optimizer) {
+    const pynn_sgd_options *o = &optimizer->sgd;
+    return is_share(o->momentum) && (o->momentum != 0.0 || (o->nesterov == 0 && o->keeps_speed == 0));
+}
+
+static bool has_sound_options(const pynn_adam_options *o) {
+    return is_share(o->beta1) && is_share(o->beta2) && o->eps > 0.0 && is_float(o->eps);
+}
+
+static bool is_sound_adam(const pynn_optimizer *optimizer) {
+    return has_sound_options(&optimizer->adam);
+}
+
+static bool is_sound_adamw(const pynn_optimizer *optimizer) {
+    return has_sound_options(&optimizer->adamw);
+}
+
+static size_t needs_of_sgd(const pynn_optimizer *optimizer) {
+    if (optimizer->sgd.momentum != 0.0) return 2;
+    return optimizer->max_norm != 0.0 || optimizer->weight_decay != 0.0 ? 1 : 0;
+}
+
+static size_t needs_all(const pynn_optimizer *optimizer) {
+    (void)optimizer;
+    return 3;
+}
+
+static const optimizer_type types[] = {
+    {PYNN_SGD, is_sound_sgd, needs_of_sgd, sgd},
+    {PYNN_ADAM, is_sound_adam, needs_all, adam},
+    {PYNN_ADAMW, is_sound_adamw, needs_all, adamw},
+};
+
+/* NULL where there is none. */
+static const optimizer_type *type_of(const pynn_optimizer *optimizer) {
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (types[i].kind == optimizer->kind) return &types[i];
+    }
+    return NULL;
+}
+
+bool pynn_optimizer_is_sound(const pynn_optimizer *o) {
+    const optimizer_type *type = type_of(o);
+    return type != NULL && o->weight_decay >= 0.0 && o->max_norm >= 0.0 && is_float(o->weight_decay) &&
+           is_float(o->max_norm) && type->is_sound(o);
+}
+
+size_t pynn_optimizer_needs(const pynn_optimizer *optimizer) {
+    const optimizer_type *type = type_of(optimizer);
+    return type == NULL ? 0 : type->needs(optimizer);
+}
+
+/* ---------------------------------------------------------------- the tasks */
 
 /* The parameters of a task. */
 static void find_range(const pynn_network *network, size_t index, size_t *begin, size_t *end) {
@@ -167,7 +251,7 @@ static void update_overlap(const update *it, size_t begin, size_t end, size_t fi
                            double decay) {
     if (begin < first) begin = first;
     if (end > last) end = last;
-    if (begin < end) update_range(it, begin, end, decay);
+    if (begin < end) it->type->update(it, begin, end, decay);
 }
 
 static void update_task(void *context, size_t index) {
@@ -176,15 +260,14 @@ static void update_task(void *context, size_t index) {
     size_t begin, end;
     find_range(network, index, &begin, &end);
     if (it->optimizer->weight_decay == 0.0) {
-        update_range(it, begin, end, 0.0);
+        it->type->update(it, begin, end, 0.0);
         return;
     }
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const network_layer *layer = &network->layers[l];
-        if (layer->kind != PYNN_DENSE) continue;
-        update_overlap(it, begin, end, layer->weights_offset, layer->bias_offset,
-                       it->optimizer->weight_decay);
-        update_overlap(it, begin, end, layer->bias_offset, layer->bias_offset + layer->outputs, 0.0);
+    for (size_t v = 0; v < network->view_count; v++) {
+        size_t first = network->views[v].offset;
+        size_t last = v + 1 < network->view_count ? network->views[v + 1].offset : network->parameter_count;
+        double decay = network->views[v].decays ? it->optimizer->weight_decay : 0.0;
+        update_overlap(it, begin, end, first, last, decay);
     }
 }
 
@@ -199,7 +282,7 @@ static float find_clip(const update *it, size_t tasks) {
 void pynn_update(const pynn_workspace *workspace, const pynn_optimizer *optimizer, double learning_rate,
                  pynn_state *state, float *parameters) {
     size_t tasks = pynn_update_tasks(workspace->network);
-    update it = {workspace, optimizer, state, parameters, learning_rate, 1.0f};
+    update it = {workspace, optimizer, type_of(optimizer), state, parameters, learning_rate, 1.0f};
     uint64_t mode = pynn_flush_denormals();
     state->updates++;
     if (optimizer->max_norm != 0.0) {

@@ -1,28 +1,26 @@
 /* pass.c: a batch through the layers and its gradient back: the heart of the library.
  *
- * For a dense layer with inputs X (N, I), weights W (I, O), bias b (O,), outputs Y (N, O), and with
- * dY (N, O) the gradient of the loss with respect to Y:
+ * What a layer computes stands in layers/, for a dense layer in layers/dense.c:
  *
  *     Y = X W + b        dX = dY W^T        dW = X^T dY        db = column sums of dY
  *
- * The rows of a batch do not know of each other on the way to dX. So a pass is a sequence of steps
- * (of the pass, that is; a step of training is all of it),
+ * Here is in which order, and on which part of the batch. The rows of a batch do not know of each other on
+ * the way to dX. So a pass is a sequence of steps (of the pass, that is; a step of training is all of it),
  *
- *     gather, forward of each stage, output, backward of each stage above the first dense layer's,
+ *     gather, forward of each stage, output, backward of each stage above the first that is trained,
  *
  * and where all matrices are small a block of rows takes many steps as one task, with all that it touches
  * in the cache. A step with a large W is better cut into tiles of its outputs, because each task of gemm
- * packs the W that it needs: such a step is a piece of work of its own. At the end comes dW, which sums
- * over all rows; its tasks are tiles of W. */
+ * packs the W that it needs: such a step is a piece of work of its own. At the end comes the gradient of
+ * the parameters, dW and db, which sums over all rows; its tasks are tiles of W. */
 #include <math.h>
 #include <string.h>
 
-#include "denormals.h"
-#include "gemm.h"
+#include "base/denormals.h"
 #include "internal.h"
 
-/* A W of more floats than this is large: 128 kB, packed in some microseconds. For lists of entries, where
- * nothing is packed, see pynn_is_large_for_lists(). */
+/* A W of more floats than this is large: 128 kB, packed in some microseconds. For sparse rows, where
+ * nothing is packed, see pynn_is_large_for_sparse(). */
 enum { LARGE_W = 32 * 1024 };
 
 typedef enum step_kind { GATHER, FORWARD, OUTPUT, BACKWARD } step_kind;
@@ -34,56 +32,30 @@ typedef struct pass_step {
 
 /* ---------------------------------------------------------------- the steps, on a tile */
 
-/* Y = X W for a tile of Y, where X is lists of entries; w and y point to the tile's first column. Strip by
- * strip, so that the W of a strip stays in the innermost cache for all rows of the tile. */
-static void forward_lists(const pynn_batch *batch, pynn_tile tile, const float *w, float *y) {
-    const pynn_workspace *workspace = batch->workspace;
-    const network_layer *layer = &workspace->network->layers[0];
-    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
-    size_t outputs = layer->outputs;
-    const pynn_list *lists = workspace->strips + tile.row_begin * PYNN_MAX_STRIPS;
-    pynn_grid strips = pynn_cut_strips(layer->inputs, outputs);
-    for (size_t s = 0; s < pynn_grid_count(&strips); s++)
-        pynn_sum_lists(rows, lists + s, PYNN_MAX_STRIPS, columns, w, outputs, 1.0f, s == 0 ? 0.0f : 1.0f, y,
-                       outputs);
+/* What the functions of layer l work on. */
+static pynn_layer_call call_of(const pynn_batch *batch, size_t l) {
+    pynn_workspace *workspace = batch->workspace;
+    const pynn_placed_layer *layer = &workspace->network->layers[l];
+    return (pynn_layer_call){
+        .layer = layer,
+        .rows = batch->count,
+        .parameters = batch->parameters + layer->parameter_offset,
+        .x = l == 0 ? workspace->inputs : workspace->layers[l - 1].outputs,
+        .y = workspace->layers[l].outputs,
+        .dy = workspace->layers[l].deltas,
+        .dx = l == 0 ? NULL : workspace->layers[l - 1].deltas,
+        .sparse = l == 0 && batch->sparse ? &workspace->sparse : NULL,
+        .state = batch->state,
+        .has_backward = batch->purpose == PYNN_FOR_GRADIENT,
+    };
 }
 
-/* Y = f(X W + b) for a tile of Y: the dense layer and the activations of a stage. */
+/* Y = f(X W + b) for a tile of Y: all layers of a stage. */
 static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
-    const pynn_workspace *workspace = batch->workspace;
-    const network_layer *layers = workspace->network->layers;
-    size_t l = workspace->network->stages[stage].first;
-    size_t end = workspace->network->stages[stage].end;
-    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
-    size_t inputs = layers[l].inputs, outputs = layers[l].outputs;
-    size_t corner = tile.row_begin * outputs + tile.column_begin;
-    if (layers[l].kind == PYNN_DENSE) {
-        const float *weights = batch->parameters + layers[l].weights_offset + tile.column_begin;
-        const float *bias = batch->parameters + layers[l].bias_offset + tile.column_begin;
-        const float *x = pynn_layer_inputs(workspace, l) + tile.row_begin * inputs;
-        float *y = workspace->layers[l].outputs + corner;
-        if (pynn_takes_lists(batch, stage))
-            forward_lists(batch, tile, weights, y);
-        else
-            /* Y = X W */
-            pynn_gemm(false, false, rows, columns, inputs, 1.0f, x, inputs, weights, outputs, 0.0f, y,
-                      outputs);
-        pynn_add_bias(rows, columns, outputs, bias, y);
-        l++;
-    }
-    if (columns == outputs) { /* one stretch of memory */
-        columns *= rows;
-        rows = 1;
-    }
-    for (; l < end; l++) {
-        if (layers[l].kind == PYNN_DROPOUT) {
-            for (size_t n = 0; n < rows; n++) pynn_dropout_forward(batch, l, corner + n * outputs, columns);
-            continue;
-        }
-        const float *x = pynn_layer_inputs(workspace, l) + corner;
-        float *y = workspace->layers[l].outputs + corner;
-        for (size_t n = 0; n < rows; n++, x += outputs, y += outputs)
-            pynn_activation_forward(&layers[l], columns, x, y);
+    const network_stage *layers = &batch->workspace->network->stages[stage];
+    for (size_t l = layers->first; l < layers->end; l++) {
+        pynn_layer_call call = call_of(batch, l);
+        call.layer->type->forward(&call, tile);
     }
 }
 
@@ -91,24 +63,19 @@ static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
 static void find_loss(const pynn_batch *batch, pynn_tile tile, const float *z, pynn_sums *sums) {
     const pynn_workspace *workspace = batch->workspace;
     const pynn_network *network = workspace->network;
-    size_t outputs = network->outputs, row = tile.row_begin, rows = tile.row_end - row;
-    const float *weights = batch->data->weights != NULL ? workspace->weights + row : NULL;
-    float *deltas = workspace->layers[network->layer_count - 1].deltas + row * outputs;
-    float scale = 1.0f / (float)batch->count;
-    switch (network->loss.kind) {
-    case PYNN_SOFTMAX_CROSS_ENTROPY:
-        pynn_softmax_cross_entropy(rows, outputs, z, workspace->labels + row, network->loss.label_smoothing,
-                                   weights, scale, deltas, sums);
-        break;
-    case PYNN_MEAN_SQUARED_ERROR:
-        pynn_mean_squared_error(rows, outputs, z, workspace->targets + row * outputs, weights, scale,
-                                deltas, sums);
-        break;
-    case PYNN_BINARY_CROSS_ENTROPY:
-        pynn_binary_cross_entropy(rows, outputs, z, workspace->targets + row * outputs, weights, scale,
-                                  deltas, sums);
-        break;
-    }
+    bool has_labels = network->loss_type->has_labels;
+    size_t outputs = network->outputs, row = tile.row_begin;
+    pynn_loss_rows rows = {
+        .rows = tile.row_end - row,
+        .outputs = outputs,
+        .z = z,
+        .labels = has_labels ? workspace->labels + row : NULL,
+        .targets = has_labels ? NULL : workspace->targets + row * outputs,
+        .weights = batch->data->weights != NULL ? workspace->weights + row : NULL,
+        .scale = 1.0f / (float)batch->count,
+        .dz = workspace->layers[network->layer_count - 1].deltas + row * outputs,
+    };
+    network->loss_type->compute(&network->loss, &rows, sums);
 }
 
 /* What the batch is for, from the outputs of a block of rows. */
@@ -120,55 +87,28 @@ static void output(const pynn_batch *batch, pynn_tile tile, size_t block) {
     const float *z = workspace->layers[network->layer_count - 1].outputs + first;
     if (batch->purpose == PYNN_FOR_LOGITS)
         memcpy(batch->out + first, z, rows * outputs * sizeof(float));
-    else if (batch->purpose == PYNN_FOR_PROBABILITIES && network->loss.kind == PYNN_BINARY_CROSS_ENTROPY)
-        pynn_sigmoids(rows * outputs, z, batch->out + first);
     else if (batch->purpose == PYNN_FOR_PROBABILITIES)
-        pynn_softmax(rows, outputs, z, batch->out + first);
+        network->loss_type->probabilities(rows, outputs, z, batch->out + first);
     else
         find_loss(batch, tile, z, &workspace->parts[block]);
 }
 
-/* Multiply dY by the derivatives of a stage's activations, from the last to the first, for a tile: from
- * the gradient with respect to the stage's outputs to that with respect to its dense layer's. */
-static void backward_activations(const pynn_workspace *workspace, size_t stage, pynn_tile tile) {
-    const network_stage *layers = &workspace->network->stages[stage];
-    size_t outputs = workspace->network->layers[layers->first].outputs;
-    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
-    if (columns == outputs) { /* one stretch of memory */
-        columns *= rows;
-        rows = 1;
-    }
+/* For a tile: from the gradient with respect to the outputs of a stage to that with respect to the outputs
+ * of its first layer, dY = dY f'(X), from the last layer to the second. */
+static void backward_values(const pynn_batch *batch, size_t stage, pynn_tile tile) {
+    const network_stage *layers = &batch->workspace->network->stages[stage];
     for (size_t l = layers->end - 1; l > layers->first; l--) {
-        const network_layer *layer = &workspace->network->layers[l];
-        size_t corner = tile.row_begin * outputs + tile.column_begin;
-        for (size_t n = 0; n < rows; n++, corner += outputs) {
-            float *dy = workspace->layers[l].deltas + corner;
-            float *dx = workspace->layers[l - 1].deltas + corner;
-            if (layer->kind == PYNN_DROPOUT) {
-                pynn_dropout_backward(workspace, l, corner, columns);
-                continue;
-            }
-            if (dx != dy) memcpy(dx, dy, columns * sizeof(float));
-            const float *x = pynn_layer_inputs(workspace, l) + corner;
-            pynn_activation_backward(layer, columns, x, workspace->layers[l].outputs + corner, dx);
-        }
+        pynn_layer_call call = call_of(batch, l);
+        call.layer->type->backward(&call, tile);
     }
 }
 
-/* dX = (dY W^T) f'(X), for a tile of dX: from the gradient with respect to the outputs of a stage's dense
+/* dX = (dY W^T) f'(X), for a tile of dX: from the gradient with respect to the outputs of a stage's first
  * layer to that of the stage below. */
 static void backward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
-    const pynn_workspace *workspace = batch->workspace;
-    size_t l = workspace->network->stages[stage].first;
-    const network_layer *layer = &workspace->network->layers[l];
-    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
-    size_t inputs = layer->inputs, outputs = layer->outputs;
-    const float *weights = batch->parameters + layer->weights_offset + tile.column_begin * outputs;
-    const float *dy = workspace->layers[l].deltas + tile.row_begin * outputs;
-    float *dx = workspace->layers[l - 1].deltas + tile.row_begin * inputs + tile.column_begin;
-    /* dX = dY W^T */
-    pynn_gemm(false, true, rows, columns, outputs, 1.0f, dy, outputs, weights, outputs, 0.0f, dx, inputs);
-    backward_activations(workspace, stage - 1, tile);
+    pynn_layer_call call = call_of(batch, batch->workspace->network->stages[stage].first);
+    call.layer->type->backward(&call, tile);
+    backward_values(batch, stage - 1, tile);
 }
 
 /* ---------------------------------------------------------------- the sequence of steps */
@@ -185,26 +125,39 @@ static pass_step step_at(const pynn_network *network, size_t index) {
 static size_t step_count(const pynn_batch *batch) {
     const pynn_network *network = batch->workspace->network;
     size_t count = network->stage_count + 2;
-    if (batch->purpose == PYNN_FOR_GRADIENT) count += network->stage_count - 1 - network->first_dense;
+    if (batch->purpose == PYNN_FOR_GRADIENT) count += network->stage_count - 1 - network->first_trained;
     return count;
 }
 
-/* Whether lists of entries, too, are better cut into tiles: where W is too large for a cache, and where a
- * batch that is one block leaves the other threads nothing else. With 512 outputs, batch 16 and half of the
+/* The layer that says how a step may be cut: the first of its stage. */
+static const pynn_placed_layer *layer_of(const pynn_batch *batch, pass_step step) {
+    const pynn_network *network = batch->workspace->network;
+    return &network->layers[network->stages[step.stage].first];
+}
+
+/* Whether sparse rows, too, are better cut into tiles: where W is too large for a cache, and where a batch
+ * that is one block leaves the other threads nothing else. With 512 outputs, batch 16 and half of the
  * inputs not zero a step takes 0.8 of the time so; with 256 outputs there is as much lost as gained. */
-static bool is_large_for_lists(const network_layer *layer, size_t count) {
+static bool is_large_for_sparse(const pynn_placed_layer *layer, size_t count) {
     bool is_one_block = pynn_cut_rows(count).row_cuts == 1;
-    return pynn_is_large_for_lists(layer->inputs, layer->outputs * (is_one_block ? 2 : 1));
+    return pynn_is_large_for_sparse(layer->inputs, layer->outputs * (is_one_block ? 2 : 1));
 }
 
 /* Whether a step is better cut into tiles of its outputs than into rows. */
 static bool is_large(const pynn_batch *batch, pass_step step) {
-    const pynn_network *network = batch->workspace->network;
-    const network_layer *layer = &network->layers[network->stages[step.stage].first];
-    if (step.kind == GATHER || step.kind == OUTPUT || layer->kind != PYNN_DENSE) return false;
-    if (step.kind == FORWARD && pynn_takes_lists(batch, step.stage))
-        return is_large_for_lists(layer, batch->count);
+    const pynn_placed_layer *layer = layer_of(batch, step);
+    if (step.kind == GATHER || step.kind == OUTPUT) return false;
+    if (layer->type->reach != PYNN_REACH_PRODUCT) return false;
+    if (step.kind == FORWARD && step.stage == 0 && batch->sparse)
+        return is_large_for_sparse(layer, batch->count);
     return layer->inputs * layer->outputs > LARGE_W;
+}
+
+/* The packed dY of the layer with the sparse inputs. */
+static void pack(const pynn_batch *batch, pynn_tile tile) {
+    const pynn_workspace *workspace = batch->workspace;
+    pynn_pack_dy(&workspace->sparse, batch->count, workspace->network->layers[0].outputs,
+                 workspace->layers[0].deltas, tile);
 }
 
 static void do_step(const pynn_batch *batch, pass_step step, pynn_tile tile, size_t block) {
@@ -213,13 +166,12 @@ static void do_step(const pynn_batch *batch, pass_step step, pynn_tile tile, siz
     case FORWARD: forward(batch, step.stage, tile); break;
     case OUTPUT:
         output(batch, tile, block);
-        if (batch->purpose == PYNN_FOR_GRADIENT) backward_activations(batch->workspace, step.stage, tile);
+        if (batch->purpose == PYNN_FOR_GRADIENT) backward_values(batch, step.stage, tile);
         break;
     case BACKWARD: backward(batch, step.stage, tile); break;
     }
     bool ends = step.kind == BACKWARD ? step.stage == 1 : step.kind == OUTPUT && step.stage == 0;
-    if (ends && batch->purpose == PYNN_FOR_GRADIENT && pynn_takes_lists(batch, 0))
-        pynn_pack_deltas(batch, tile);
+    if (ends && batch->purpose == PYNN_FOR_GRADIENT && batch->sparse) pack(batch, tile);
 }
 
 /* A piece of work: the steps first .. end - 1 for each block of rows, or one step for each tile. */
@@ -231,8 +183,8 @@ typedef struct pass_piece {
 } pass_piece;
 
 /* For steps on whole rows: all columns, however many a step's matrix has. */
-static pynn_tile whole_rows(const pynn_network *network, pass_step step, pynn_tile tile) {
-    const network_layer *layer = &network->layers[network->stages[step.stage].first];
+static pynn_tile whole_rows(const pynn_batch *batch, pass_step step, pynn_tile tile) {
+    const pynn_placed_layer *layer = layer_of(batch, step);
     tile.column_begin = 0;
     tile.column_end = step.kind == BACKWARD ? layer->inputs : layer->outputs;
     return tile;
@@ -244,7 +196,7 @@ static void do_block(void *context, size_t index) {
     pynn_tile block = pynn_grid_tile(&piece->grid, index);
     for (size_t s = piece->first; s < piece->end; s++) {
         pass_step step = step_at(network, s);
-        do_step(piece->batch, step, whole_rows(network, step, block), index);
+        do_step(piece->batch, step, whole_rows(piece->batch, step, block), index);
     }
 }
 
@@ -256,10 +208,47 @@ static void do_tile(void *context, size_t index) {
 
 /* A large step, cut into tiles of what it computes. */
 static pynn_grid cut_large(const pynn_batch *batch, pass_step step) {
-    const pynn_network *network = batch->workspace->network;
-    const network_layer *layer = &network->layers[network->stages[step.stage].first];
+    const pynn_placed_layer *layer = layer_of(batch, step);
     if (step.kind == BACKWARD) return pynn_cut_product(batch->count, layer->inputs, layer->outputs);
     return pynn_cut_product(batch->count, layer->outputs, layer->inputs);
+}
+
+/* ---------------------------------------------------------------- the gradient of the parameters */
+
+/* Task number `index` of T = alpha * dP + beta * T: one of those of the first layer of each stage. */
+static void accumulate_task(void *context, size_t index) {
+    const pynn_batch *batch = context;
+    const pynn_network *network = batch->workspace->network;
+    for (size_t stage = network->first_trained;; stage++) {
+        pynn_layer_call call = call_of(batch, network->stages[stage].first);
+        if (call.layer->type->accumulate == NULL) continue;
+        pynn_grid grid = call.layer->type->cut(&call);
+        size_t tasks = pynn_grid_count(&grid);
+        if (index < tasks) {
+            pynn_target target = batch->target;
+            target.parameters += call.layer->parameter_offset;
+            call.layer->type->accumulate(&call, index, &target);
+            return;
+        }
+        index -= tasks;
+    }
+}
+
+/* T = alpha * dP + beta * T, after the backward of all stages. Where little is to be done the calling
+ * thread does it: at batch 16 a second thread takes 1.17 times as long where the first layer is 784 x 64,
+ * and 0.82 times where it is 784 x 256. */
+static void accumulate(const pynn_batch *batch) {
+    const pynn_network *network = batch->workspace->network;
+    size_t tasks = 0;
+    double work = (double)network->parameter_count * (double)batch->count;
+    for (size_t stage = network->first_trained; stage < network->stage_count; stage++) {
+        pynn_layer_call call = call_of(batch, network->stages[stage].first);
+        if (call.layer->type->accumulate == NULL) continue;
+        pynn_grid grid = call.layer->type->cut(&call);
+        tasks += pynn_grid_count(&grid);
+    }
+    pynn_team *team = work < PYNN_TASK_WORK ? NULL : batch->workspace->team;
+    pynn_team_run(team, tasks, accumulate_task, (void *)batch);
 }
 
 /* ---------------------------------------------------------------- all of it */
@@ -298,7 +287,7 @@ bool pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
         pynn_team_run(workspace->team, pynn_grid_count(&piece.grid), task, &piece);
     }
     bool finite = add_parts(batch, sums);
-    if (batch->purpose == PYNN_FOR_GRADIENT && finite) pynn_accumulate(batch);
+    if (batch->purpose == PYNN_FOR_GRADIENT && finite) accumulate(batch);
     pynn_restore_denormals(mode);
     return finite;
 }

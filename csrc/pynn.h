@@ -126,13 +126,36 @@ typedef enum pynn_layer_kind {
 
 /* How a dense layer's weights are drawn; biases start at zero. */
 typedef enum pynn_init {
-    PYNN_INIT_NONE = 0,   /* for layers without weights */
     PYNN_INIT_HE = 1,     /* normal, mean 0, variance 2 / I (He et al. 2015, eq. 10) */
     PYNN_INIT_XAVIER = 2, /* uniform in +-sqrt(6 / (I + O)) (Glorot and Bengio 2010, eq. 16) */
 } pynn_init;
 
-/* What is made small: a mean over the batch. Logits z and values y are the last layer's outputs, t targets.
- */
+typedef struct pynn_dense_options {
+    size_t outputs; /* O, at least 1 */
+    pynn_init init;
+} pynn_dense_options;
+
+typedef struct pynn_leaky_relu_options {
+    float slope; /* finite, at least 0 */
+} pynn_leaky_relu_options;
+
+typedef struct pynn_dropout_options {
+    float rate; /* the share of values that are dropped, at least 0 and below 1 */
+} pynn_dropout_options;
+
+/* A layer: its kind, and the options of that kind, in the member that is named like it. A kind without a
+ * member has no options. */
+typedef struct pynn_layer {
+    pynn_layer_kind kind;
+    union {
+        pynn_dense_options dense;
+        pynn_leaky_relu_options leaky_relu;
+        pynn_dropout_options dropout;
+    };
+} pynn_layer;
+
+/* What training makes small: a mean over the batch. Logits z and values y are the last layer's outputs, t
+ * targets. */
 typedef enum pynn_loss_kind {
     PYNN_SOFTMAX_CROSS_ENTROPY = 1, /* -log softmax(z)[label] */
     PYNN_MEAN_SQUARED_ERROR = 2,    /* mean over the outputs of (y - t)^2 */
@@ -140,60 +163,63 @@ typedef enum pynn_loss_kind {
                                      * is the sigmoid */
 } pynn_loss_kind;
 
+typedef struct pynn_softmax_cross_entropy_options {
+    /* e, at least 0 and below 1. The loss is then the mean of -log softmax(z) over the classes, e of it
+     * equally for all, and 1 - e for the label alone (Szegedy et al. 2016). */
+    float label_smoothing;
+} pynn_softmax_cross_entropy_options;
+
+/* A loss: its kind, and the options of that kind, as those of a layer. */
 typedef struct pynn_loss {
     pynn_loss_kind kind;
-    /* Softmax cross-entropy: e, at least 0 and below 1. The loss is then the mean of -log softmax(z) over
-     * the classes, e of it equally for all, and 1 - e for the label alone (Szegedy et al. 2016). Other
-     * losses: 0 */
-    float label_smoothing;
+    union {
+        pynn_softmax_cross_entropy_options softmax_cross_entropy;
+    };
 } pynn_loss;
 
-typedef struct pynn_layer {
-    pynn_layer_kind kind;
-    size_t outputs; /* dense: O, at least 1. Other layers keep their width: 0 */
-    pynn_init init; /* dense: how to draw the weights. Other layers: PYNN_INIT_NONE */
-    float slope;    /* leaky ReLU: finite, at least 0. Other layers: 0 */
-    float rate;     /* dropout: the share of values that are dropped, at least 0 and below 1. Others: 0 */
-} pynn_layer;
-
-/* Where the parameters of a dense layer lie in the flat array, counted in floats. */
-typedef struct pynn_dense_view {
-    size_t inputs;         /* I */
-    size_t outputs;        /* O */
-    size_t weights_offset; /* (I, O), row-major */
-    size_t bias_offset;    /* (O,) */
-} pynn_dense_view;
+/* An array of parameters of a layer, and where it lies in the flat array of all parameters. */
+typedef struct pynn_parameter_view {
+    size_t layer;     /* the number of its layer, from 0 */
+    const char *name; /* "weight", "bias"; static */
+    size_t dims[4];   /* its shape, outermost first, row-major: a dense weight's is (I, O) */
+    size_t ndim;      /* how many dims it has */
+    size_t offset;    /* in floats */
+    int decays;       /* whether weight decay makes it smaller */
+    int trained;      /* whether training changes it */
+} pynn_parameter_view;
 
 typedef struct pynn_network pynn_network;
 
 /* Describe a network: `inputs` features go through the layers, in order, into the loss.
- * Needs at least one dense layer; layer_count layers, copied.
+ * Needs at least one dense layer; layer_count layers, copied, as the loss is.
  * Returns PYNN_NO_DENSE_LAYER, PYNN_UNKNOWN_LAYER (also for a dense layer without an initializer),
- * PYNN_INVALID_ARGUMENT (NULL, a width of zero, a field that its kind of
- * layer or loss has no use for, or that is out of range),
+ * PYNN_INVALID_ARGUMENT (NULL, a width of zero, an option that is out of range),
  * PYNN_SIZE_OVERFLOW (a width does not fit int, or the parameters size_t) or PYNN_OUT_OF_MEMORY.
  * On failure *out is NULL. */
 PYNN_API pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs,
-                                         const pynn_layer *layers, size_t layer_count, pynn_loss loss,
-                                         pynn_network **out);
+                                         const pynn_layer *layers, size_t layer_count,
+                                         const pynn_loss *loss, pynn_network **out);
 
 /* Free a network; NULL is a no-op. Its workspaces must be destroyed before it. */
 PYNN_API void pynn_network_destroy(pynn_network *network);
 
 PYNN_API size_t pynn_network_inputs(const pynn_network *network);
 PYNN_API size_t pynn_network_outputs(const pynn_network *network);
-PYNN_API size_t pynn_network_dense_count(const pynn_network *network);
 
-/* The number of floats in the flat array of parameters: for every dense layer, in order, its
- * weights (I, O) and then its bias (O,), without gaps. */
+/* The number of floats in the flat array of parameters: for every layer that has some, in order, its
+ * weight and then its bias, without gaps. */
 PYNN_API size_t pynn_network_parameter_count(const pynn_network *network);
 
-/* Where the index-th dense layer (from 0) keeps its parameters. */
-PYNN_API pynn_status pynn_network_dense(const pynn_network *network, size_t index, pynn_dense_view *out);
+/* The number of arrays that these floats are: two for each dense layer. */
+PYNN_API size_t pynn_network_view_count(const pynn_network *network);
 
-/* Draw all parameters, (parameter_count,), from the seed. The same seed gives the same weights, layer
- * by layer: dense layer k draws from random stream k, so its weights depend on the seed, its place
- * and its shape only. */
+/* The index-th of these arrays, from 0, in the order in which they lie. Returns PYNN_INVALID_ARGUMENT where
+ * there is none. */
+PYNN_API pynn_status pynn_network_view(const pynn_network *network, size_t index, pynn_parameter_view *out);
+
+/* Set all parameters, (parameter_count,), to what training starts from. The same seed gives the same
+ * weights, layer by layer: the k-th layer that draws weights at random does so from random stream k, so
+ * they depend on the seed, its place and its shape only. */
 PYNN_API pynn_status pynn_network_initialize(const pynn_network *network, uint64_t seed, float *parameters);
 
 /* ---------------------------------------------------------------- data */
@@ -212,15 +238,15 @@ typedef enum pynn_path {
     PYNN_PATH_SPARSE = 2, /* those that are not zero */
 } pynn_path;
 
-/* A set of examples, borrowed from the caller. What is not needed may be NULL: for predictions the answers,
- * else those of the other losses. */
+/* A set of examples, borrowed from the caller. What is not needed may be NULL: labels and targets for
+ * predictions, and otherwise those of the two that the loss does not read. */
 typedef struct pynn_data {
     const void *features; /* (rows, I) */
     pynn_feature_type feature_type;
     size_t rows;
-    const int32_t *labels; /* the answers for softmax cross-entropy: (rows,), each in [0, C) */
+    const int32_t *labels; /* for softmax cross-entropy: (rows,), each in [0, C) */
     pynn_path path;
-    const float *targets; /* the answers for the other losses: (rows, O) */
+    const float *targets; /* for the other losses: (rows, O) */
     const float *weights; /* (rows,): each example's loss is multiplied by its weight; NULL for 1 */
 } pynn_data;
 
@@ -286,7 +312,8 @@ typedef enum pynn_optimizer_kind {
 } pynn_optimizer_kind;
 
 /* What a step does with a parameter p, of which g is the gradient. With r the learning rate of the step, d
- * the weight decay, 0 for biases, and t = 1, 2, ... the number of the update:
+ * the weight decay, 0 for what does not decay (pynn_parameter_view), and t = 1, 2, ... the number of the
+ * update:
  *
  *   SGD    g = g + d p
  *          m = momentum m + g
@@ -300,18 +327,30 @@ typedef enum pynn_optimizer_kind {
  *
  * Before that all of the gradient is multiplied by min(1, max_norm / (norm + 1e-6)), where max_norm is not
  * 0 and norm is the gradient's Euclidean norm (Pascanu et al. 2013; the small number is PyTorch's). */
+typedef struct pynn_sgd_options {
+    double momentum; /* in [0, 1) */
+    int nesterov;    /* with momentum: whether it is Nesterov's */
+    int keeps_speed; /* with momentum: whether m has r g in it, not g */
+} pynn_sgd_options;
+
+typedef struct pynn_adam_options {
+    double beta1; /* in [0, 1) */
+    double beta2; /* likewise */
+    double eps;   /* greater than 0 */
+} pynn_adam_options;
+
+/* An optimizer: its kind, what all kinds have, and the options of its kind, as those of a layer. */
 typedef struct pynn_optimizer {
     pynn_optimizer_kind kind;
     double learning_rate;
     const double *learning_rates; /* NULL, or (last_step - first_step,): one for each step of the call */
     double weight_decay;          /* at least 0 */
     double max_norm;              /* at least 0 */
-    double momentum;              /* SGD: in [0, 1). Others: 0 */
-    int nesterov;                 /* SGD with momentum: whether it is Nesterov's. Others: 0 */
-    int keeps_speed;              /* SGD with momentum: whether m has r g in it, not g. Others: 0 */
-    double beta1;                 /* Adam and AdamW: in [0, 1). Others: 0 */
-    double beta2;                 /* likewise */
-    double eps;                   /* Adam and AdamW: greater than 0. Others: 0 */
+    union {
+        pynn_sgd_options sgd;
+        pynn_adam_options adam;
+        pynn_adam_options adamw;
+    };
 } pynn_optimizer;
 
 /* What goes from step to step beside the parameters. The arrays are (parameter_count,) and the caller's;

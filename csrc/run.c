@@ -6,23 +6,23 @@
 
 /* The checks that all calls share. */
 static pynn_status check_data(const pynn_workspace *workspace, const pynn_data *data,
-                              const float *parameters, bool answers_needed) {
+                              const float *parameters, bool has_loss) {
     if (workspace == NULL || data == NULL || parameters == NULL) return PYNN_INVALID_ARGUMENT;
     if (data->feature_type != PYNN_FEATURES_UINT8 && data->feature_type != PYNN_FEATURES_FLOAT32)
         return PYNN_INVALID_ARGUMENT;
     if (data->path != PYNN_PATH_AUTO && data->path != PYNN_PATH_DENSE && data->path != PYNN_PATH_SPARSE)
         return PYNN_INVALID_ARGUMENT;
     if (data->features == NULL) return PYNN_INVALID_ARGUMENT;
-    bool classes = workspace->network->loss.kind == PYNN_SOFTMAX_CROSS_ENTROPY;
-    const void *answers = classes ? (const void *)data->labels : data->targets;
-    return answers_needed && answers == NULL ? PYNN_INVALID_ARGUMENT : PYNN_OK;
+    bool has_labels = workspace->network->loss_type->has_labels;
+    const void *needed = has_labels ? (const void *)data->labels : data->targets;
+    return has_loss && needed == NULL ? PYNN_INVALID_ARGUMENT : PYNN_OK;
 }
 
 /* Check the labels of rows first <= r < last of an epoch's order, and the order's own indices. */
 static pynn_status check_rows(const pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
                               size_t first, size_t last) {
     size_t classes = workspace->network->outputs;
-    bool has_labels = workspace->network->loss.kind == PYNN_SOFTMAX_CROSS_ENTROPY;
+    bool has_labels = workspace->network->loss_type->has_labels;
     for (size_t r = first; r < last; r++) {
         size_t row = order != NULL ? order[r] : r;
         if (row >= data->rows) return PYNN_ROW_OUT_OF_RANGE;
@@ -32,13 +32,13 @@ static pynn_status check_rows(const pynn_workspace *workspace, const pynn_data *
     return PYNN_OK;
 }
 
-/* Whether the first layer is better done by lists of entries than by gemm, in batches of `count` rows. */
+/* Whether the first layer is better done by sparse rows than by gemm, in batches of `count` rows. */
 static bool is_sparse(const pynn_workspace *workspace, const pynn_data *data, size_t count) {
     const pynn_network *network = workspace->network;
-    if (network->layers[0].kind != PYNN_DENSE || data->path == PYNN_PATH_DENSE) return false;
+    if (!network->layers[0].type->takes_sparse || data->path == PYNN_PATH_DENSE) return false;
     if (data->path == PYNN_PATH_SPARSE) return true;
     double density = pynn_measure_density(data, network->inputs);
-    return pynn_lists_are_cheaper(density, count, network->inputs, network->layers[0].outputs);
+    return pynn_sparse_is_cheaper(density, count, network->inputs, network->layers[0].outputs);
 }
 
 /* ---------------------------------------------------------------- training */
@@ -59,39 +59,13 @@ pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, cons
                         .parameters = parameters,
                         .purpose = PYNN_FOR_GRADIENT,
                         .sparse = is_sparse(workspace, data, count),
-                        .alpha = 1.0f,
-                        .target = gradients};
+                        .target = {.alpha = 1.0f, .beta = 0.0f, .parameters = gradients}};
     return pynn_run_batch(&batch, sums) ? PYNN_OK : PYNN_NOT_FINITE;
 }
 
-static bool has_dropout(const pynn_network *network) {
+static bool draws_in_training(const pynn_network *network) {
     for (size_t l = 0; l < network->layer_count; l++) {
-        if (network->layers[l].kind == PYNN_DROPOUT) return true;
-    }
-    return false;
-}
-
-static bool is_share(double x) {
-    return x >= 0.0 && x < 1.0;
-}
-
-/* Whether it is a finite float, and not one that is rounded to 0. */
-static bool is_float(double x) {
-    return fabs(x) <= (double)FLT_MAX && (x == 0.0 || (float)x != 0.0f);
-}
-
-/* Each comparison is false for NaN. */
-static bool is_sound(const pynn_optimizer *o) {
-    if (!(o->weight_decay >= 0.0 && o->max_norm >= 0.0)) return false;
-    if (!is_float(o->weight_decay) || !is_float(o->max_norm)) return false;
-    switch (o->kind) {
-    case PYNN_SGD:
-        if (o->momentum == 0.0 && (o->nesterov != 0 || o->keeps_speed != 0)) return false;
-        return is_share(o->momentum) && o->beta1 == 0.0 && o->beta2 == 0.0 && o->eps == 0.0;
-    case PYNN_ADAM:
-    case PYNN_ADAMW:
-        return is_share(o->beta1) && is_share(o->beta2) && o->eps > 0.0 && is_float(o->eps) &&
-               o->momentum == 0.0 && o->nesterov == 0 && o->keeps_speed == 0;
+        if (network->layers[l].type->draws_in_training) return true;
     }
     return false;
 }
@@ -102,13 +76,13 @@ static double rate_at(const pynn_optimizer *optimizer, size_t index) {
 
 static pynn_status check_optimizer(const pynn_workspace *workspace, const pynn_optimizer *optimizer,
                                    const pynn_state *state, size_t steps) {
-    if (!is_sound(optimizer)) return PYNN_INVALID_ARGUMENT;
+    if (!pynn_optimizer_is_sound(optimizer)) return PYNN_INVALID_ARGUMENT;
     for (size_t i = 0; i < steps; i++) {
         if (!(fabs(rate_at(optimizer, i)) <= (double)FLT_MAX)) return PYNN_INVALID_ARGUMENT;
     }
     size_t needs = pynn_optimizer_needs(optimizer);
     if (state == NULL)
-        return needs > 0 || has_dropout(workspace->network) ? PYNN_INVALID_ARGUMENT : PYNN_OK;
+        return needs > 0 || draws_in_training(workspace->network) ? PYNN_INVALID_ARGUMENT : PYNN_OK;
     if (needs >= 1 && state->gradients == NULL) return PYNN_INVALID_ARGUMENT;
     if (needs >= 2 && state->first == NULL) return PYNN_INVALID_ARGUMENT;
     return needs >= 3 && state->second == NULL ? PYNN_INVALID_ARGUMENT : PYNN_OK;
@@ -119,9 +93,8 @@ static pynn_status check_optimizer(const pynn_workspace *workspace, const pynn_o
 static bool run_step(pynn_batch *batch, const pynn_optimizer *optimizer, double rate, pynn_state *state,
                      float *parameters, pynn_sums *sums) {
     bool is_plain = pynn_optimizer_needs(optimizer) == 0;
-    batch->alpha = is_plain ? (float)-rate : 1.0f;
-    batch->beta = is_plain ? 1.0f : 0.0f;
-    batch->target = is_plain ? parameters : state->gradients;
+    batch->target = is_plain ? (pynn_target){(float)-rate, 1.0f, parameters}
+                             : (pynn_target){1.0f, 0.0f, state->gradients};
     if (!pynn_run_batch(batch, sums)) return false;
     if (!is_plain) pynn_update(batch->workspace, optimizer, rate, state, parameters);
     if (state != NULL) state->step++;
@@ -207,7 +180,7 @@ pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_
     if (status != PYNN_OK) return status;
     if (out == NULL || first_row > last_row) return PYNN_INVALID_ARGUMENT;
     if (output != PYNN_LOGITS && output != PYNN_PROBABILITIES) return PYNN_INVALID_ARGUMENT;
-    if (output == PYNN_PROBABILITIES && workspace->network->loss.kind == PYNN_MEAN_SQUARED_ERROR)
+    if (output == PYNN_PROBABILITIES && workspace->network->loss_type->probabilities == NULL)
         return PYNN_INVALID_ARGUMENT;
     if (last_row > data->rows) return PYNN_ROW_OUT_OF_RANGE;
 

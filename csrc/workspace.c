@@ -21,35 +21,48 @@ static void *take(memory_layout *layout, size_t rows, size_t columns, size_t ite
     return layout->fits && layout->arena != NULL ? layout->arena + start : NULL;
 }
 
-/* Lay out all buffers. A gathered batch is either floats or lists of entries: they share their place. The
- * deltas of a layer that works in place lie where those of the layer below it do, because they are
- * multiplied by the derivative in place, too. */
-static void lay_out(pynn_workspace *workspace, memory_layout *layout) {
+/* Whether layer l writes its outputs over its inputs: nobody else needs them. The first layer's inputs are
+ * the batch. */
+static bool is_in_place(const pynn_network *network, size_t l) {
+    return l > 0 && network->layers[l].type->may_overwrite && !network->layers[l - 1].type->needs_outputs;
+}
+
+/* A gathered batch is either floats or sparse rows: they share their place. */
+static void lay_out_batch(pynn_workspace *workspace, memory_layout *layout) {
     const pynn_network *network = workspace->network;
     size_t batch = workspace->max_batch, inputs = network->inputs;
-    workspace->entries = take(layout, batch, inputs, sizeof(pynn_entry));
-    workspace->inputs = (float *)workspace->entries;
-    workspace->strips = take(layout, batch, PYNN_MAX_STRIPS, sizeof(pynn_list));
-    workspace->blocks = take(layout, batch, network->layers[0].outputs, sizeof(float));
-    workspace->column_entries = take(layout, inputs, PYNN_COLUMN_CAPACITY, sizeof(pynn_entry));
-    workspace->columns = take(layout, inputs, 1, sizeof(pynn_list));
+    pynn_sparse_batch *sparse = &workspace->sparse;
+    sparse->entries = take(layout, batch, inputs, sizeof(pynn_entry));
+    workspace->inputs = (float *)sparse->entries;
+    sparse->rows = take(layout, batch, PYNN_MAX_COLUMN_BLOCKS, sizeof(pynn_sparse_vector));
+    sparse->packed_dy = take(layout, batch, network->layers[0].outputs, sizeof(float));
+    sparse->column_entries = take(layout, inputs, PYNN_COLUMN_CAPACITY, sizeof(pynn_entry));
+    sparse->columns = take(layout, inputs, 1, sizeof(pynn_sparse_vector));
     workspace->labels = take(layout, batch, 1, sizeof(int32_t));
-    if (network->loss.kind != PYNN_SOFTMAX_CROSS_ENTROPY)
+    if (!network->loss_type->has_labels)
         workspace->targets = take(layout, batch, network->outputs, sizeof(float));
     workspace->weights = take(layout, batch, 1, sizeof(float));
+}
+
+/* Lay out all buffers. The deltas of a layer that works in place lie where those of the layer below it do,
+ * because they are multiplied by the derivative in place, too. */
+static void lay_out(pynn_workspace *workspace, memory_layout *layout) {
+    const pynn_network *network = workspace->network;
+    size_t batch = workspace->max_batch, tasks = pynn_update_tasks(network);
+    lay_out_batch(workspace, layout);
     workspace->parts = take(layout, batch, 1, sizeof(pynn_sums));
-    workspace->squares = take(layout, pynn_update_tasks(network), 1, sizeof(double));
-    workspace->sound = take(layout, pynn_update_tasks(network), 1, sizeof(bool));
+    workspace->squares = take(layout, tasks, 1, sizeof(double));
+    workspace->sound = take(layout, tasks, 1, sizeof(bool));
     workspace->finite = take(layout, batch, 1, sizeof(bool));
     for (size_t l = 0; l < network->layer_count; l++) {
-        const network_layer *layer = &network->layers[l];
-        if (layer->in_place) {
+        size_t outputs = network->layers[l].outputs;
+        if (is_in_place(network, l)) {
             workspace->layers[l] = workspace->layers[l - 1];
             continue;
         }
-        workspace->layers[l].outputs = take(layout, batch, layer->outputs, sizeof(float));
-        if (l >= network->stages[network->first_dense].first)
-            workspace->layers[l].deltas = take(layout, batch, layer->outputs, sizeof(float));
+        workspace->layers[l].outputs = take(layout, batch, outputs, sizeof(float));
+        if (l >= network->stages[network->first_trained].first)
+            workspace->layers[l].deltas = take(layout, batch, outputs, sizeof(float));
     }
 }
 

@@ -49,12 +49,10 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         "_blas_library": {"return None": "the tests' BLAS is one whose file is known"},
         "check_instruction_set": {"choices = LEVELS": FORCED, "raise ArgumentError(": FORCED},
     },
-    "csrc/activations.c": {
-        "pynn_activation_forward": {"switch (layer->kind) {": NO_DEFAULT},
-        "pynn_activation_backward": {"switch (layer->kind) {": NO_DEFAULT},
-        "tanh_forward": {"y[i] = pynn_tanh(x[i])": NO_NEGATIVE},
+    "csrc/layers/activations.c": {
+        "": {"y[i] = pynn_tanh(x[i])": NO_NEGATIVE},
     },
-    "csrc/cut.c": {
+    "csrc/base/cut.c": {
         "cut_cheaply": {"busy == best_busy && better": "busy never falls while r doubles"},
     },
     "csrc/idx.c": {
@@ -62,7 +60,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
             "switch (idx->item_nbytes) {": "a header that was parsed says 1, 2, 4 or 8",
         },
     },
-    "csrc/mathematics.h": {
+    "csrc/base/mathematics.h": {
         "pynn_exp": {
             "clamped = x < lowest": NO_NEGATIVE,
             "y = x < lowest": NO_NEGATIVE,
@@ -71,13 +69,12 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         "pynn_tanh": {"pynn_exp(2.0f * magnitude)": NO_NEGATIVE},
     },
     "csrc/network.c": {
-        "place_dense": {"pynn_multiply(layer->inputs, layer->outputs, &weights)": TWO_INTS},
+        "place_parameters": {"pynn_multiply(count, view->dims[d], &count)": TWO_INTS},
     },
     "csrc/pass.c": {
-        "find_loss": {"switch (network->loss.kind) {": NO_DEFAULT},
         "do_step": {"switch (step.kind) {": NO_DEFAULT},
     },
-    "csrc/sparse_sums.h": {
+    "csrc/layers/sparse_sums.h": {
         "sum_row": {
             "v + 1 < vectors": (
                 "it is inlined for each number of vectors, and where that is 1, none is before"
@@ -85,11 +82,11 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
             ),
             "sum += beta * *out": "as above: where there is one vector, none is before the last",
         },
-        "sum_strip": {
-            "switch (vectors) {": "sum_lists() gives it no more than there are registers for"
+        "sum_columns": {
+            "switch (vectors) {": "sum_vectors() gives it no more than there are registers for"
         },
     },
-    "csrc/team.c": {
+    "csrc/base/team.c": {
         "do_tasks": {
             "ticket >> 32 == piece && is_open(ticket)": (
                 "a closed ticket belongs to a new piece, or comes before the first, which has no"
@@ -268,8 +265,8 @@ def python_functions(lines: list[str]) -> list[str]:
 def c_functions(lines: list[str]) -> list[str]:
     """By the format of our C: what is outside of functions begins in the first column."""
     begins = re.compile(
-        r"PYNN_KERNEL\([\w\s*]+, (\w+),"  # csrc/vector.h
-        r"|\w[\w\s*]* NAME\((\w+)\)\("  # csrc/sparse_sums.h, gemm_kernel.h
+        r"PYNN_KERNEL\([\w\s*]+, (\w+),"  # csrc/base/vector.h
+        r"|\w[\w\s*]* NAME\((\w+)\)\("  # csrc/layers/sparse_sums.h, gemm_kernel.h
         r"|(?!typedef)\w[\w\s*]*?\b(\w+)\("
     )
     functions, function = [], ""

@@ -28,7 +28,7 @@ from _mutation_tests import C_TESTS, LOWER_LEVELS, TESTS_OF_LEVELS, Recorded, py
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "build/mutate"
 # Declarations, whose numbers everything is built with, and what another build is made of.
-LEFT_OUT = ("csrc/pynn.h", "csrc/gemm.h", "csrc/gemm_reference.c")
+LEFT_OUT = ("csrc/pynn.h", "csrc/base/gemm.h", "csrc/base/gemm_reference.c", "csrc/layers/loss.h")
 
 KILLED, SURVIVED, EQUIVALENT, UNVIABLE = "killed", "survived", "equivalent", "not viable"
 MEANINGFUL = (KILLED, SURVIVED)
@@ -91,7 +91,7 @@ class Laboratory:
 
     def _c_tests(self, mutant: Mutant, copy: Copy) -> str:
         """The C test that noticed; "" if none did."""
-        first = C_TESTS.get(Path(mutant.file).name, ())
+        first = C_TESTS.get(mutant.file.removeprefix("csrc/"), ())
         others = sorted(set(copy.tests) - set(first), key=lambda test: self._c_seconds[test])
         for group in (first, others):
             try:

@@ -52,7 +52,7 @@ import numpy, threadpoolctl
 numpy.ones((64, 64)) @ numpy.ones((64, 64))
 import pynn
 with threadpoolctl.threadpool_limits(2):
-    # 31 outputs: a product that is for BLAS at every instruction set (csrc/gemm.c).
+    # 31 outputs: a product that is for BLAS at every instruction set (csrc/base/gemm.c).
     chain = pynn.Builder().input(32).dense(31, init="he").softmax_cross_entropy()
     chain.build(seed=0).predict(numpy.ones((64, 32), numpy.float32))
     json.dump(threadpoolctl.threadpool_info(), sys.stdout)

@@ -19,7 +19,7 @@ PYTHONS = """Direct leak of 8 byte(s) in 1 object(s) allocated from:
 """
 OURS = """Indirect leak of 256 byte(s) in 1 object(s) allocated from:
     #0 0x7f1 in malloc
-    #1 0x7f3 in pynn_allocate_raw ../csrc/memory.c:40
+    #1 0x7f3 in pynn_allocate_raw ../csrc/base/memory.c:40
     #2 0x7f4 in pynn_network_create ../csrc/network.c:95
 
 """

@@ -30,10 +30,10 @@ int main(void) {
     const uint8_t file[] = {0, 0, 0x08, 1, 0, 0, 0, 2, 7, 9};
     pynn_idx idx;
     if (pynn_idx_parse(file, sizeof file, &idx) != PYNN_OK) return 1;
-    const pynn_layer layers[] = {{.kind = PYNN_DENSE, .outputs = 3, .init = PYNN_INIT_HE}};
+    const pynn_layer layers[] = {{.kind = PYNN_DENSE, .dense = {3, PYNN_INIT_HE}}};
     pynn_network *network;
     const pynn_loss loss = {.kind = PYNN_SOFTMAX_CROSS_ENTROPY};
-    if (pynn_network_create(NULL, 2, layers, 1, loss, &network) != PYNN_OK) return 2;
+    if (pynn_network_create(NULL, 2, layers, 1, &loss, &network) != PYNN_OK) return 2;
     printf("%s %s %zu %zu\\n", pynn_version(), pynn_blas_name(), idx.dims[0],
            pynn_network_parameter_count(network));
     float weights[9] = {0, 0, 0, 0, 0, 0, 1, 2, 4}, logits[3];
@@ -100,14 +100,16 @@ class Idx(ctypes.Structure):
     ]
 
 
+class Dense(ctypes.Structure):
+    _fields_ = [("outputs", c_size_t), ("init", c_int)]
+
+
+class LayerOptions(ctypes.Union):
+    _fields_ = [("dense", Dense), ("slope_or_rate", c_float)]
+
+
 class Layer(ctypes.Structure):
-    _fields_ = [
-        ("kind", c_int),
-        ("outputs", c_size_t),
-        ("init", c_int),
-        ("slope", c_float),
-        ("rate", c_float),
-    ]
+    _fields_ = [("kind", c_int), ("options", LayerOptions)]
 
 
 class Loss(ctypes.Structure):
@@ -130,6 +132,18 @@ class Sums(ctypes.Structure):
     _fields_ = [("loss", c_double), ("correct", c_size_t), ("rows", c_size_t)]
 
 
+class SGD(ctypes.Structure):
+    _fields_ = [("momentum", c_double), ("nesterov", c_int), ("keeps_speed", c_int)]
+
+
+class Adam(ctypes.Structure):
+    _fields_ = [("beta1", c_double), ("beta2", c_double), ("eps", c_double)]
+
+
+class OptimizerOptions(ctypes.Union):
+    _fields_ = [("sgd", SGD), ("adam", Adam)]
+
+
 class Optimizer(ctypes.Structure):
     _fields_ = [
         ("kind", c_int),
@@ -137,12 +151,7 @@ class Optimizer(ctypes.Structure):
         ("learning_rates", POINTER(c_double)),
         ("weight_decay", c_double),
         ("max_norm", c_double),
-        ("momentum", c_double),
-        ("nesterov", c_int),
-        ("keeps_speed", c_int),
-        ("beta1", c_double),
-        ("beta2", c_double),
-        ("eps", c_double),
+        ("options", OptimizerOptions),
     ]
 
 
@@ -211,12 +220,15 @@ def test_ctypes_trains_a_network(library: ctypes.CDLL) -> None:
     features = (np.eye(3)[classes] * 200 + np.arange(60)[:, None] % 50).astype(np.uint8)
     labels = classes.astype(np.int32)
     data = Data(features.ctypes.data, 1, len(features), labels.ctypes.data_as(POINTER(c_int32)))
-    layers = (Layer * 3)(Layer(1, 8, 1), Layer(2, 0, 0), Layer(1, 3, 2))
+    dense_8, dense_3 = (LayerOptions(Dense(outputs, init)) for outputs, init in ((8, 1), (3, 2)))
+    layers = (Layer * 3)(Layer(1, dense_8), Layer(2), Layer(1, dense_3))
 
     network = c_void_p()
     workspace = c_void_p()
     assert (
-        library.pynn_network_create(None, c_size_t(3), layers, c_size_t(3), Loss(1), byref(network))
+        library.pynn_network_create(
+            None, c_size_t(3), layers, c_size_t(3), byref(Loss(1)), byref(network)
+        )
         == 0
     )
     assert library.pynn_workspace_create(None, network, None, c_size_t(8), byref(workspace)) == 0

@@ -25,8 +25,7 @@ _KINDS: dict[str, int] = {
     "tanh": lib.PYNN_TANH,
     "dropout": lib.PYNN_DROPOUT,
 }
-_INITS: dict[str | None, int] = {
-    None: lib.PYNN_INIT_NONE,
+_INITS: dict[str, int] = {
     "he": lib.PYNN_INIT_HE,
     "xavier": lib.PYNN_INIT_XAVIER,
 }
@@ -71,6 +70,21 @@ class DenseView(NamedTuple):
     bias_offset: int
 
 
+class ParameterView(NamedTuple):
+    """An array of parameters of a layer, as the C library places it."""
+
+    layer: int
+    """The number of its layer, from 0."""
+    name: str
+    dims: tuple[int, ...]
+    offset: int
+    """Where it begins in the flat array, in floats."""
+    decays: bool
+    """Whether weight decay makes it smaller."""
+    trained: bool
+    """Whether training changes it."""
+
+
 class Network:
     """A chain of layers, as the C library describes it; immutable.
 
@@ -91,11 +105,14 @@ class Network:
         specs = ffi.new("pynn_layer[]", len(layers))
         for spec, layer in zip(specs, layers, strict=True):
             spec.kind = _KINDS[layer.kind]
-            spec.outputs = layer.outputs
-            spec.init = _INITS[layer.init]
-            spec.slope = layer.slope
-            spec.rate = layer.rate
-        objective = ffi.new("pynn_loss *", (_LOSSES[loss], label_smoothing))[0]
+            for (
+                name,
+                value,
+            ) in layer.arguments().items():  # in the member that is named like the kind
+                setattr(getattr(spec, layer.kind), name, _INITS.get(value, value))
+        objective = ffi.new("pynn_loss *", {"kind": _LOSSES[loss]})
+        if label_smoothing:
+            objective.softmax_cross_entropy.label_smoothing = label_smoothing
         description = library.allocator, inputs, specs, len(layers), objective
         self.handle = create(
             "pynn_network", lib.pynn_network_create, lib.pynn_network_destroy, *description
@@ -103,14 +120,24 @@ class Network:
         self.inputs = inputs
         self.outputs = int(lib.pynn_network_outputs(self.handle))
         self.parameter_count = int(lib.pynn_network_parameter_count(self.handle))
+        views = self.views()
         self.dense_views = [
-            self._dense(k) for k in range(lib.pynn_network_dense_count(self.handle))
+            DenseView(weight.dims[0], weight.dims[1], weight.offset, bias.offset)
+            for weight, bias in zip(views[::2], views[1::2], strict=True)
         ]
 
-    def _dense(self, index: int) -> DenseView:
-        view = ffi.new("pynn_dense_view *")
-        check(lib.pynn_network_dense(self.handle, index, view))
-        return DenseView(view.inputs, view.outputs, view.weights_offset, view.bias_offset)
+    def views(self) -> list[ParameterView]:
+        """All arrays of parameters, in the order in which they lie."""
+        return [self._view(k) for k in range(lib.pynn_network_view_count(self.handle))]
+
+    def _view(self, index: int) -> ParameterView:
+        view = ffi.new("pynn_parameter_view *")
+        check(lib.pynn_network_view(self.handle, index, view))
+        name = library._string(view.name)
+        dims = tuple(view.dims[0 : view.ndim])
+        return ParameterView(
+            view.layer, name, dims, view.offset, bool(view.decays), bool(view.trained)
+        )
 
     def new_parameters(self) -> Floats:
         """A float32 array of shape (parameter_count,), zeros, at a multiple of 64 bytes.

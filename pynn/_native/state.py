@@ -40,8 +40,12 @@ class Update(NamedTuple):
         rates = self.learning_rates
         assert rates.dtype == np.float64 and rates.shape == (steps,) and rates.flags.c_contiguous
         kept = ffi.from_buffer("double[]", rates)
-        fields = (_OPTIMIZERS[self.kind], 0.0, kept, *self[2:])
-        return ffi.new("pynn_optimizer *", fields), kept
+        fields = (_OPTIMIZERS[self.kind], 0.0, kept, self.weight_decay, self.max_norm)
+        optimizer = ffi.new("pynn_optimizer *", fields)
+        options = getattr(optimizer, self.kind)
+        for name in dir(options):
+            setattr(options, name, getattr(self, name))
+        return optimizer, kept
 
 
 class _Kept(NamedTuple):

@@ -15,7 +15,10 @@
 
 /* Initializers, for tables that are static, too: pynn_layer layers[] = {HE(40), RELU, XAVIER(10)};
  * As an expression: (pynn_layer)HE(40). */
-#define DENSE(width, initializer) {.kind = PYNN_DENSE, .outputs = (width), .init = (initializer)}
+#define DENSE(width, initializer)                                                                          \
+    {                                                                                                      \
+        .kind = PYNN_DENSE, .dense = {(width), (initializer)}                                              \
+    }
 #define HE(width) DENSE(width, PYNN_INIT_HE)
 #define XAVIER(width) DENSE(width, PYNN_INIT_XAVIER)
 #define ACTIVATION(name) {.kind = (name)}
@@ -23,17 +26,24 @@
 #define SIGMOID ACTIVATION(PYNN_SIGMOID)
 #define TANH ACTIVATION(PYNN_TANH)
 #define GELU ACTIVATION(PYNN_GELU)
-#define LEAKY_RELU(factor) {.kind = PYNN_LEAKY_RELU, .slope = (factor)}
-#define DROPOUT(share) {.kind = PYNN_DROPOUT, .rate = (share)}
+#define LEAKY_RELU(factor)                                                                                 \
+    {                                                                                                      \
+        .kind = PYNN_LEAKY_RELU, .leaky_relu = {(factor)}                                                  \
+    }
+#define DROPOUT(share)                                                                                     \
+    {                                                                                                      \
+        .kind = PYNN_DROPOUT, .dropout = {(share)}                                                         \
+    }
 
 /* The width that a dense layer was given. */
 static inline size_t width_of(const pynn_layer *dense) {
-    return dense->outputs;
+    return dense->dense.outputs;
 }
 
 #define LOSS(name) ((pynn_loss){.kind = (name)})
 #define SOFTMAX_CROSS_ENTROPY LOSS(PYNN_SOFTMAX_CROSS_ENTROPY)
-#define SMOOTHED_CROSS_ENTROPY(e) ((pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY, .label_smoothing = (e)})
+#define SMOOTHED_CROSS_ENTROPY(e)                                                                          \
+    ((pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY, .softmax_cross_entropy = {(e)}})
 #define MEAN_SQUARED_ERROR LOSS(PYNN_MEAN_SQUARED_ERROR)
 #define BINARY_CROSS_ENTROPY LOSS(PYNN_BINARY_CROSS_ENTROPY)
 
@@ -46,7 +56,7 @@ static inline size_t width_of(const pynn_layer *dense) {
 static inline pynn_network *create_network(size_t inputs, const pynn_layer *layers, size_t layer_count,
                                            pynn_loss loss) {
     pynn_network *network = (pynn_network *)&network; /* rubbish, so that it shows who sets it */
-    if (!CHECK_EQ(pynn_network_create(NULL, inputs, layers, layer_count, loss, &network), PYNN_OK))
+    if (!CHECK_EQ(pynn_network_create(NULL, inputs, layers, layer_count, &loss, &network), PYNN_OK))
         exit(check_failures());
     return network;
 }
@@ -100,9 +110,10 @@ typedef struct dense_place {
 
 /* That of the index-th dense layer, counted from 0. */
 static inline dense_place place_of_dense(const pynn_network *network, size_t index) {
-    pynn_dense_view view = {0};
-    CHECK_EQ(pynn_network_dense(network, index, &view), PYNN_OK);
-    return (dense_place){view.inputs, view.outputs, view.weights_offset, view.bias_offset};
+    pynn_parameter_view weight = {0}, bias = {0};
+    CHECK_EQ(pynn_network_view(network, 2 * index, &weight), PYNN_OK);
+    CHECK_EQ(pynn_network_view(network, 2 * index + 1, &bias), PYNN_OK);
+    return (dense_place){weight.dims[0], weight.dims[1], weight.offset, bias.offset};
 }
 
 #endif

@@ -183,34 +183,34 @@ static void test_strips(void) {
     static const size_t huge[] = {100000, INT_MAX - 1, INT_MAX};
     for (size_t columns = 1; columns <= 1000 + COUNT_OF(huge); columns++) {
         size_t length = columns <= 1000 ? columns : huge[columns - 1001];
-        pynn_grid grid = pynn_cut_strips(length, 10);
+        pynn_grid grid = pynn_cut_columns(length, 10);
         CHECK_EQ(grid.rows, length);
         CHECK_EQ(grid.column_cuts, 1);
-        CHECK(grid.row_cuts <= PYNN_MAX_STRIPS);
+        CHECK(grid.row_cuts <= PYNN_MAX_COLUMN_BLOCKS);
         if (length >= 128) CHECK(grid.row_cuts >= 4);
         grid.columns = 5;
         if (!check_tiles(&grid)) printf("    %zu columns\n", length);
     }
     /* With few outputs an entry is soon done with, and more strips cost more than they give. */
-    pynn_grid narrow = pynn_cut_strips(1000, 10), wide = pynn_cut_strips(1000, 500);
+    pynn_grid narrow = pynn_cut_columns(1000, 10), wide = pynn_cut_columns(1000, 500);
     CHECK(narrow.row_cuts < wide.row_cuts);
-    CHECK_EQ(wide.row_cuts, PYNN_MAX_STRIPS);
+    CHECK_EQ(wide.row_cuts, PYNN_MAX_COLUMN_BLOCKS);
 }
 
 /* The blocks of a matrix lie one behind the other, without a gap, and none is larger than the innermost
  * cache of a usual processor. */
 static void test_blocks(void) {
     static float memory[1]; /* the place of a block is computed and not looked at */
-    pynn_workspace workspace = {.blocks = memory};
+    pynn_sparse_batch sparse = {.packed_dy = memory};
     for (size_t columns = 1; columns <= 1200; columns += columns < 300 ? 1 : 37) {
         for (size_t rows = 1; rows <= 1000; rows += rows < 20 ? 1 : 61) {
-            pynn_blocks blocks = pynn_cut_deltas(rows, columns);
+            pynn_packing blocks = pynn_packing_of(rows, columns);
             size_t next = 0;
-            if (!CHECK(blocks.most_rows > 0 && blocks.most_rows <= PYNN_MOST_LISTED_ROWS)) return;
+            if (!CHECK(blocks.most_rows > 0 && blocks.most_rows <= PYNN_MAX_TRANSPOSED_ROWS)) return;
             CHECK(blocks.most_rows * blocks.most_columns * sizeof(float) <= 32 * 1024);
             for (size_t n = 0; n < rows; n += blocks.most_rows) {
                 for (size_t o = 0; o < columns; o += blocks.most_columns) {
-                    float *block = pynn_block_at(&workspace, &blocks, n, o);
+                    float *block = pynn_packed_block(&sparse, &blocks, n, o);
                     if (!CHECK_EQ((uintptr_t)block, (uintptr_t)memory + next * sizeof(float))) return;
                     next += pynn_least(blocks.most_rows, rows - n) *
                             pynn_least(blocks.most_columns, columns - o);

@@ -3,7 +3,7 @@
 #include <float.h>
 #include <stdatomic.h>
 
-#include "denormals.h"
+#include "base/denormals.h"
 #include "helpers.h"
 #include "internal.h"
 
@@ -101,8 +101,8 @@ static void test_team(void) {
 int main(void) {
     const pynn_optimizer optimizers[] = {
         {.kind = PYNN_SGD, .learning_rate = 0.5, .weight_decay = 1.5},
-        {.kind = PYNN_SGD, .learning_rate = 0.5, .weight_decay = 1.5, .momentum = 0.1},
-        {.kind = PYNN_ADAMW, .learning_rate = 0.5, .weight_decay = 1.5, .beta2 = 0.9, .eps = 1e-8}};
+        {.kind = PYNN_SGD, .learning_rate = 0.5, .weight_decay = 1.5, .sgd.momentum = 0.1},
+        {.kind = PYNN_ADAMW, .learning_rate = 0.5, .weight_decay = 1.5, .adamw = {0.0, 0.9, 1e-8}}};
     test_mode();
     for (size_t i = 0; i < COUNT_OF(optimizers); i++) test_decay(&optimizers[i]);
     test_outputs();

@@ -80,7 +80,7 @@ static pynn_status create_missing(const pynn_allocator *allocator, handles *made
     pynn_status status = PYNN_OK;
     if (made->team == NULL) status = pynn_team_create(allocator, THREADS, &made->team);
     if (status == PYNN_OK && made->network == NULL)
-        status = pynn_network_create(allocator, INPUTS, layers, 3, SOFTMAX_CROSS_ENTROPY, &made->network);
+        status = pynn_network_create(allocator, INPUTS, layers, 3, &SOFTMAX_CROSS_ENTROPY, &made->network);
     if (status == PYNN_OK && made->workspace == NULL)
         status = pynn_workspace_create(allocator, made->network, made->team, BATCH, &made->workspace);
     return status;

@@ -30,11 +30,11 @@ static bool check_value(float actual, float expected) {
 static bool check_lists(const pynn_batch *batch, size_t n, size_t row) {
     const pynn_workspace *workspace = batch->workspace;
     size_t inputs = workspace->network->inputs;
-    const pynn_entry *entry = workspace->strips[n * PYNN_MAX_STRIPS].entries;
-    pynn_grid grid = pynn_cut_strips(inputs, workspace->network->layers[0].outputs);
+    const pynn_entry *entry = workspace->sparse.rows[n * PYNN_MAX_COLUMN_BLOCKS].entries;
+    pynn_grid grid = pynn_cut_columns(inputs, workspace->network->layers[0].outputs);
     for (size_t s = 0; s < pynn_grid_count(&grid); s++) {
         pynn_tile tile = pynn_grid_tile(&grid, s);
-        const pynn_list *strip = &workspace->strips[n * PYNN_MAX_STRIPS + s];
+        const pynn_sparse_vector *strip = &workspace->sparse.rows[n * PYNN_MAX_COLUMN_BLOCKS + s];
         if (!CHECK(strip->entries == entry)) return false;
         for (size_t i = tile.row_begin; i < tile.row_end; i++) {
             float x = nth_feature(batch->data, row * inputs + i);
@@ -62,7 +62,8 @@ static bool check_gather(const pynn_batch *batch, size_t begin, size_t end) {
     pynn_workspace *workspace = batch->workspace;
     size_t inputs = workspace->network->inputs;
     size_t nbytes = inputs * (batch->sparse ? sizeof(pynn_entry) : sizeof(float)); /* a row's */
-    unsigned char *place = (unsigned char *)workspace->entries, others[MOST_INPUTS * sizeof(pynn_entry)];
+    unsigned char *place = (unsigned char *)workspace->sparse.entries,
+                  others[MOST_INPUTS * sizeof(pynn_entry)];
     memset(others, 0xA5, sizeof others);
     memset(place, 0xA5, BATCH * inputs * sizeof(pynn_entry));
     memset(workspace->labels, 0xA5, BATCH * sizeof *workspace->labels);

@@ -2,10 +2,10 @@
  *
  * Elements are multiples of 1/8 in [-2, 2], so that products and sums up to k = 2100 are exact in float
  * whatever the order: the results must be equal to the bit. */
+#include "base/gemm.h"
+#include "base/vector.h"
 #include "check.h"
-#include "gemm.h"
 #include "pynn.h"
-#include "vector.h"
 
 #include <stdint.h>
 #include <stdlib.h>

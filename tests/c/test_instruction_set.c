@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vector.h"
 #include "check.h"
 #include "pynn.h"
-#include "vector.h"
 
 #if defined(PYNN_HAVE_LEVELS)
 #include <cpuid.h>

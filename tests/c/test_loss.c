@@ -1,12 +1,24 @@
 /* test_loss.c: softmax and cross-entropy, by hand, at the extremes, and against sums in double. */
-#include "check.h"
+#include "helpers.h"
 #include "internal.h"
+
+static void softmax_cross_entropy(size_t rows, size_t outputs, const float *z, const int32_t *labels,
+                                  float smoothing, const float *weights, float scale, float *dz,
+                                  pynn_sums *sums) {
+    const pynn_loss loss = SMOOTHED_CROSS_ENTROPY(smoothing);
+    const pynn_loss_rows it = {rows, outputs, z, labels, NULL, weights, scale, dz};
+    pynn_loss_type_of(loss.kind)->compute(&loss, &it, sums);
+}
+
+static void softmax(size_t rows, size_t classes, const float *z, float *p) {
+    pynn_loss_type_of(PYNN_SOFTMAX_CROSS_ENTROPY)->probabilities(rows, classes, z, p);
+}
 
 enum { ROWS = 50, CLASSES = 7 };
 
 /* With p = softmax(z): log 1, log 2, log 5 give p = 1/8, 2/8, 5/8; the label is 1.
  *     loss = -log(2/8) = log 4        dz = scale * (1/8, 2/8 - 1, 5/8), and scale is 8
- * Three times log 7 give 1/3 each, and the answer is the first class; the label is 0.
+ * Three times log 7 give 1/3 each, and the first class is taken; the label is 0.
  *     loss = log 3                    dz = 8 * (1/3 - 1, 1/3, 1/3)                        */
 static void test_by_hand(void) {
     const float logits[] = {0.0f, logf(2.0f), logf(5.0f), logf(7.0f), logf(7.0f), logf(7.0f)};
@@ -14,7 +26,7 @@ static void test_by_hand(void) {
     const double expected[] = {1, -6, 5, -16.0 / 3, 8.0 / 3, 8.0 / 3};
     float deltas[7] = {[6] = 42.0f};
     pynn_sums sums = {100.0, 10, 20}; /* overwritten */
-    pynn_softmax_cross_entropy(2, 3, logits, labels, 0.0f, NULL, 8.0f, deltas, &sums);
+    softmax_cross_entropy(2, 3, logits, labels, 0.0f, NULL, 8.0f, deltas, &sums);
     CHECK_NEAR(sums.loss, log(4.0) + log(3.0), 1e-6);
     CHECK_EQ(sums.correct, 1);
     CHECK_EQ(sums.rows, 2);
@@ -25,7 +37,7 @@ static void test_by_hand(void) {
 
     float p[7] = {[6] = 42.0f};
     const double probabilities[] = {1.0 / 8, 2.0 / 8, 5.0 / 8, 1.0 / 3, 1.0 / 3, 1.0 / 3, 42.0};
-    pynn_softmax(2, 3, logits, p);
+    softmax(2, 3, logits, p);
     for (size_t i = 0; i < 7; i++) {
         CHECK_NEAR(p[i], probabilities[i], 1e-7);
     }
@@ -51,7 +63,7 @@ static void test_extremes(void) {
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         float deltas[3];
         pynn_sums sums = {0};
-        pynn_softmax_cross_entropy(1, 3, cases[c].logits, &cases[c].label, 0.0f, NULL, 1.0f, deltas, &sums);
+        softmax_cross_entropy(1, 3, cases[c].logits, &cases[c].label, 0.0f, NULL, 1.0f, deltas, &sums);
         CHECK_NEAR(sums.loss, cases[c].loss, 1e-6);
         CHECK_EQ(sums.correct, cases[c].correct);
         for (size_t i = 0; i < 3; i++) {
@@ -66,7 +78,7 @@ static void test_one_class(void) {
     const int32_t label = 0;
     float delta = 42.0f;
     pynn_sums sums = {0};
-    pynn_softmax_cross_entropy(1, 1, &logit, &label, 0.0f, NULL, 1.0f, &delta, &sums);
+    softmax_cross_entropy(1, 1, &logit, &label, 0.0f, NULL, 1.0f, &delta, &sums);
     CHECK_NEAR(sums.loss, 0.0, 0.0);
     CHECK_EQ(sums.correct, 1);
     CHECK_NEAR(delta, 0.0, 0.0);
@@ -83,16 +95,16 @@ static void test_against_double(void) {
         labels[n] = (int32_t)(n * n % CLASSES);
     }
     pynn_sums sums;
-    pynn_softmax_cross_entropy(ROWS, CLASSES, logits, labels, 0.0f, NULL, 0.25f, deltas, &sums);
-    pynn_softmax(ROWS, CLASSES, logits, p);
+    softmax_cross_entropy(ROWS, CLASSES, logits, labels, 0.0f, NULL, 0.25f, deltas, &sums);
+    softmax(ROWS, CLASSES, logits, p);
 
     for (size_t n = 0; n < ROWS; n++) {
         const float *z = logits + n * CLASSES;
         double sum = 0.0;
-        size_t answer = 0;
+        size_t largest = 0;
         for (size_t c = 0; c < CLASSES; c++) {
             sum += exp((double)z[c]);
-            if (z[c] > z[answer]) answer = c;
+            if (z[c] > z[largest]) largest = c;
         }
         for (size_t c = 0; c < CLASSES; c++) {
             const double probability = exp((double)z[c]) / sum;
@@ -101,14 +113,14 @@ static void test_against_double(void) {
             CHECK_NEAR(deltas[n * CLASSES + c], 0.25 * (probability - onehot), 1e-6);
         }
         loss += log(sum) - (double)z[labels[n]];
-        correct += answer == (size_t)labels[n];
+        correct += largest == (size_t)labels[n];
     }
     CHECK_NEAR(sums.loss, loss, 1e-5 * loss);
     CHECK_EQ(sums.correct, correct);
     CHECK(correct > 0 && correct < ROWS);
     CHECK_EQ(sums.rows, ROWS);
 
-    pynn_softmax(ROWS, CLASSES, logits, logits);
+    softmax(ROWS, CLASSES, logits, logits);
     CHECK_BYTES(logits, p, sizeof p);
 }
 
@@ -120,7 +132,7 @@ static void test_many_classes(void) {
     const int32_t label = LABEL;
     const double other = exp((double)logf(0.1f)), total = 1.0 + (MANY - 1) * other;
     for (size_t c = 0; c < MANY; c++) z[c] = c == LABEL ? 0.0f : logf(0.1f);
-    pynn_softmax(1, MANY, z, p);
+    softmax(1, MANY, z, p);
     double all = 0.0;
     for (size_t c = 0; c < MANY; c++) all += (double)p[c];
     CHECK_NEAR(all, 1.0, 1e-6);
@@ -128,7 +140,7 @@ static void test_many_classes(void) {
     for (int smoothed = 0; smoothed < 2; smoothed++) {
         const double e = smoothed ? 0.5 : 0.0, mean = (double)logf(0.1f) * (MANY - 1) / MANY;
         pynn_sums sums = {0};
-        pynn_softmax_cross_entropy(1, MANY, z, &label, (float)e, NULL, 1.0f, deltas, &sums);
+        softmax_cross_entropy(1, MANY, z, &label, (float)e, NULL, 1.0f, deltas, &sums);
         CHECK_NEAR(sums.loss, log(total) - e * mean, 2e-6);
         CHECK_NEAR((double)deltas[0] * MANY, (other / total - e / MANY) * MANY, 1e-6);
         CHECK_NEAR(deltas[LABEL], 1.0 / total - (1.0 - e) - e / MANY, 1e-6);
@@ -146,8 +158,8 @@ static void test_widths(void) {
         pynn_random_uniform(7, width, 0, width, -3.0f, 3.0f, z);
         for (size_t c = 0; c < width; c++) all += exp((double)z[c]), mean += (double)z[c] / (double)width;
         pynn_sums sums = {0};
-        pynn_softmax(1, width, z, p);
-        pynn_softmax_cross_entropy(1, width, z, &label, (float)e, NULL, 1.0f, deltas, &sums);
+        softmax(1, width, z, p);
+        softmax_cross_entropy(1, width, z, &label, (float)e, NULL, 1.0f, deltas, &sums);
         bool holds = CHECK_NEAR(sums.loss, log(all) - (1.0 - e) * (double)z[label] - e * mean, 2e-6);
         for (size_t c = 0; c < width; c++) {
             const double probability = exp((double)z[c]) / all, is_label = c == (size_t)label;
@@ -170,7 +182,7 @@ static void test_first_width_of_lanes(void) {
         z[0] = (float)width * -0x1p34f;
         z[1] = (float)width * -0x1p10f;
         z[label] = 0.0f;
-        pynn_softmax_cross_entropy(1, width, z, &label, 0.5f, NULL, 1.0f, deltas, &sums);
+        softmax_cross_entropy(1, width, z, &label, 0.5f, NULL, 1.0f, deltas, &sums);
         CHECK_NEAR(sums.loss, width < 64 ? 0x1p33 : 0x1p33 + 0x1p10, 0.0);
     }
 }
@@ -180,7 +192,7 @@ static size_t correct_answers(size_t classes, const float *z, size_t label) {
     static float deltas[200];
     const int32_t labels[] = {(int32_t)label};
     pynn_sums sums;
-    pynn_softmax_cross_entropy(1, classes, z, labels, 0.0f, NULL, 1.0f, deltas, &sums);
+    softmax_cross_entropy(1, classes, z, labels, 0.0f, NULL, 1.0f, deltas, &sums);
     return sums.correct;
 }
 
@@ -218,11 +230,11 @@ static void test_rows_apart(void) {
         const float smoothing = k % 2 ? 0.25f : 0.0f;
         pynn_sums all, some = {0};
         for (size_t n = 0; n < MANY_ROWS; n++) labels[n] = (int32_t)(n * n % classes);
-        pynn_softmax_cross_entropy(MANY_ROWS, classes, z, labels, smoothing, weights, 0.5f, deltas, &all);
+        softmax_cross_entropy(MANY_ROWS, classes, z, labels, smoothing, weights, 0.5f, deltas, &all);
         for (size_t n = 0; n < MANY_ROWS; n++) {
             pynn_sums one;
-            pynn_softmax_cross_entropy(1, classes, z + n * classes, labels + n, smoothing, weights + n,
-                                       0.5f, alone, &one);
+            softmax_cross_entropy(1, classes, z + n * classes, labels + n, smoothing, weights + n, 0.5f,
+                                  alone, &one);
             CHECK_BYTES(deltas + n * classes, alone, classes * sizeof(float));
             some.loss += one.loss;
             some.correct += one.correct;
@@ -230,6 +242,43 @@ static void test_rows_apart(void) {
         CHECK_NEAR(all.loss, some.loss, 0.0);
         CHECK_EQ(all.correct, some.correct);
         CHECK_EQ(all.rows, MANY_ROWS);
+    }
+}
+
+/* Of one row. */
+static void binary_cross_entropy(size_t outputs, const float *z, const float *targets, float *dz,
+                                 pynn_sums *sums) {
+    const pynn_loss loss = BINARY_CROSS_ENTROPY;
+    const pynn_loss_rows it = {1, outputs, z, NULL, targets, NULL, 1.0f, dz};
+    pynn_loss_type_of(loss.kind)->compute(&loss, &it, sums);
+}
+
+/* More outputs than a product of factors has. */
+static void test_wide_binary_cross_entropy(void) {
+    enum { OUTPUTS = 1100 };
+    float z[OUTPUTS], targets[OUTPUTS], deltas[OUTPUTS];
+    double expected = 0.0;
+    for (size_t o = 0; o < OUTPUTS; o++) {
+        z[o] = (float)o / 50.0f - 11.0f;
+        targets[o] = (float)(o % 5) / 4.0f;
+        expected +=
+            fmax((double)z[o], 0.0) - (double)z[o] * (double)targets[o] + log1p(exp(-fabs((double)z[o])));
+    }
+    pynn_sums sums = {0};
+    binary_cross_entropy(OUTPUTS, z, targets, deltas, &sums);
+    CHECK_NEAR(sums.loss, expected / OUTPUTS, 1e-6);
+    for (size_t o = 0; o < OUTPUTS; o++)
+        CHECK_NEAR(deltas[o], (1 / (1 + exp(-(double)z[o])) - (double)targets[o]) / OUTPUTS, 1e-9);
+}
+
+/* All z are 0, so that each factor is 2: of 1,024 the product is no number any more. */
+static void test_product_of_factors(void) {
+    enum { MOST = 2500 };
+    static float z[MOST], targets[MOST], deltas[MOST];
+    for (size_t outputs = 1; outputs <= MOST; outputs++) {
+        pynn_sums sums = {0};
+        binary_cross_entropy(outputs, z, targets, deltas, &sums);
+        if (!CHECK_NEAR(sums.loss, log(2.0), 1e-12)) return;
     }
 }
 
@@ -243,5 +292,7 @@ int main(void) {
     test_first_width_of_lanes();
     test_answers();
     test_rows_apart();
+    test_wide_binary_cross_entropy();
+    test_product_of_factors();
     return check_failures();
 }

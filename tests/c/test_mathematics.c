@@ -3,8 +3,8 @@
  * library has them, and value by value for the one that every machine has. */
 #include <float.h>
 
+#include "base/mathematics.h"
 #include "check.h"
-#include "mathematics.h"
 
 PYNN_KERNEL(void, loop_exp, (size_t count, const float *x, float *y), (count, x, y)) {
     for (size_t i = 0; i < count; i++) y[i] = pynn_exp(x[i]);

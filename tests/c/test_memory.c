@@ -154,7 +154,7 @@ static pynn_network *some_network; /* for the workspaces; made by malloc() */
 static pynn_status make_network(const pynn_allocator *allocator, void **out) {
     pynn_network *network = (void *)out;
     const pynn_status status =
-        pynn_network_create(allocator, 4, layers, 3, SOFTMAX_CROSS_ENTROPY, &network);
+        pynn_network_create(allocator, 4, layers, 3, &SOFTMAX_CROSS_ENTROPY, &network);
     *out = network;
     return status;
 }
@@ -217,7 +217,7 @@ static void test_refused_network(void) {
     const pynn_allocator allocator = ledger_allocator(&book);
     const pynn_layer relu = RELU;
     pynn_network *network;
-    CHECK_EQ(pynn_network_create(&allocator, 4, &relu, 1, SOFTMAX_CROSS_ENTROPY, &network),
+    CHECK_EQ(pynn_network_create(&allocator, 4, &relu, 1, &SOFTMAX_CROSS_ENTROPY, &network),
              PYNN_NO_DENSE_LAYER);
     CHECK_EQ(blocks_held(&book), 0);
 }

@@ -9,49 +9,54 @@
 /* `out` starts as rubbish, so that it shows who sets it. */
 static pynn_status create(size_t inputs, const pynn_layer *layers, size_t count, pynn_network **out) {
     *out = (pynn_network *)out;
-    return pynn_network_create(NULL, inputs, layers, count, SOFTMAX_CROSS_ENTROPY, out);
+    return pynn_network_create(NULL, inputs, layers, count, &SOFTMAX_CROSS_ENTROPY, out);
 }
 
 /* 6 -> 4 -> 3 -> 2: weights and biases one behind the other, from 0.
  *     (6, 4) at 0, (4,) at 24; (4, 3) at 28, (3,) at 40; (3, 2) at 43, (2,) at 49; 51 in all */
 static void test_places(void) {
     static const pynn_layer layers[] = {HE(4), RELU, TANH, XAVIER(3), HE(2)};
-    static const pynn_dense_view expected[] = {{6, 4, 0, 24}, {4, 3, 28, 40}, {3, 2, 43, 49}};
+    static const pynn_parameter_view expected[] = {
+        {0, "weight", {6, 4}, 2, 0, 1, 1},  {0, "bias", {4}, 1, 24, 0, 1},
+        {3, "weight", {4, 3}, 2, 28, 1, 1}, {3, "bias", {3}, 1, 40, 0, 1},
+        {4, "weight", {3, 2}, 2, 43, 1, 1}, {4, "bias", {2}, 1, 49, 0, 1},
+    };
     pynn_network *network;
     if (!CHECK_EQ(create(6, layers, COUNT_OF(layers), &network), PYNN_OK)) return;
     CHECK_EQ(pynn_network_inputs(network), 6);
     CHECK_EQ(pynn_network_outputs(network), 2);
-    CHECK_EQ(pynn_network_dense_count(network), 3);
+    CHECK_EQ(pynn_network_view_count(network), COUNT_OF(expected));
     CHECK_EQ(pynn_network_parameter_count(network), 51);
-    pynn_dense_view view = {7, 7, 7, 7};
-    for (size_t d = 0; d < 3; d++) {
-        CHECK_EQ(pynn_network_dense(network, d, &view), PYNN_OK);
-        CHECK_EQ(view.inputs, expected[d].inputs);
-        CHECK_EQ(view.outputs, expected[d].outputs);
-        CHECK_EQ(view.weights_offset, expected[d].weights_offset);
-        CHECK_EQ(view.bias_offset, expected[d].bias_offset);
+    pynn_parameter_view view = {0};
+    for (size_t v = 0; v < COUNT_OF(expected); v++) {
+        CHECK_EQ(pynn_network_view(network, v, &view), PYNN_OK);
+        CHECK_EQ(view.layer, expected[v].layer);
+        CHECK_STR(view.name, expected[v].name);
+        CHECK_EQ(view.ndim, expected[v].ndim);
+        CHECK_BYTES(view.dims, expected[v].dims, sizeof view.dims);
+        CHECK_EQ(view.offset, expected[v].offset);
+        CHECK_EQ(view.decays, expected[v].decays);
+        CHECK_EQ(view.trained, expected[v].trained);
     }
-    const pynn_dense_view before = view;
-    CHECK_EQ(pynn_network_dense(network, 3, &view), PYNN_INVALID_ARGUMENT);
-    CHECK_EQ(pynn_network_dense(network, SIZE_MAX, &view), PYNN_INVALID_ARGUMENT);
-    CHECK_EQ(pynn_network_dense(NULL, 0, &view), PYNN_INVALID_ARGUMENT);
-    CHECK_EQ(pynn_network_dense(network, 0, NULL), PYNN_INVALID_ARGUMENT);
+    const pynn_parameter_view before = view;
+    CHECK_EQ(pynn_network_view(network, 6, &view), PYNN_INVALID_ARGUMENT);
+    CHECK_EQ(pynn_network_view(network, SIZE_MAX, &view), PYNN_INVALID_ARGUMENT);
+    CHECK_EQ(pynn_network_view(NULL, 0, &view), PYNN_INVALID_ARGUMENT);
+    CHECK_EQ(pynn_network_view(network, 0, NULL), PYNN_INVALID_ARGUMENT);
     CHECK_BYTES(&view, &before, sizeof view);
     pynn_network_destroy(network);
     pynn_network_destroy(NULL);
 }
 
-/* Activations before the first dense layer keep the width; only one right behind a dense layer may
- * overwrite its inputs. */
+/* Activations before the first dense layer keep the width, and make a stage without one. */
 static void test_activations_anywhere(void) {
     static const pynn_layer layers[] = {RELU,  TANH, HE(5), RELU, TANH, HE(2), LEAKY_RELU(0.5f),
                                         HE(2), GELU};
-    static const bool in_place[] = {false, false, false, true, false, false, true, false, false};
     static const size_t widths[] = {3, 3, 5, 5, 5, 2, 2, 2, 2};
     pynn_network *network;
     if (!CHECK_EQ(create(3, layers, COUNT_OF(layers), &network), PYNN_OK)) return;
     CHECK_EQ(network->stage_count, 4);
-    CHECK_EQ(network->first_dense, 1);
+    CHECK_EQ(network->first_trained, 1);
     static const network_stage stages[] = {{0, 2}, {2, 5}, {5, 7}, {7, 9}};
     for (size_t s = 0; s < COUNT_OF(stages); s++) {
         CHECK_EQ(network->stages[s].first, stages[s].first);
@@ -60,7 +65,6 @@ static void test_activations_anywhere(void) {
     CHECK_EQ(network->layer_count, COUNT_OF(layers));
     CHECK_EQ(pynn_network_parameter_count(network), 3 * 5 + 5 + 5 * 2 + 2 + 2 * 2 + 2);
     for (size_t l = 0; l < COUNT_OF(layers); l++) {
-        CHECK_EQ(network->layers[l].in_place, in_place[l]);
         CHECK_EQ(network->layers[l].outputs, widths[l]);
     }
     pynn_network_destroy(network);
@@ -77,37 +81,20 @@ static void refuses_layer(pynn_layer layer, pynn_status expected) {
     refuses(3, (const pynn_layer[]){HE(2), layer, HE(2)}, 3, expected);
 }
 
-/* Fields that a layer's kind has no use for are 0. */
-static void test_fields_without_use(void) {
-    const pynn_layer layers[] = {
-        {PYNN_RELU, 2, PYNN_INIT_NONE},
-        {PYNN_SIGMOID, 0, PYNN_INIT_HE},
-        {PYNN_GELU, 2, PYNN_INIT_NONE},
-        {PYNN_GELU, 0, PYNN_INIT_NONE, 0.1f},
-        {PYNN_DENSE, 2, PYNN_INIT_HE, 0.1f},
-        {PYNN_LEAKY_RELU, 2, PYNN_INIT_NONE, 0.1f},
-        {PYNN_LEAKY_RELU, 0, PYNN_INIT_HE, 0.1f},
-        {PYNN_LEAKY_RELU, .slope = 0.1f, .rate = 0.1f},
-        {PYNN_DENSE, 2, PYNN_INIT_HE, .rate = 0.1f},
-        {PYNN_RELU, .rate = 0.1f},
-        {PYNN_DROPOUT, 2, .rate = 0.1f},
-        {PYNN_DROPOUT, .init = PYNN_INIT_HE, .rate = 0.1f},
-        {PYNN_DROPOUT, .slope = 0.1f, .rate = 0.1f},
-    };
-    for (size_t k = 0; k < COUNT_OF(layers); k++) refuses_layer(layers[k], PYNN_INVALID_ARGUMENT);
-}
-
 static void test_refusals(void) {
     const pynn_layer dense = HE(2);
     refuses(0, &dense, 1, PYNN_INVALID_ARGUMENT);
     refuses(3, NULL, 1, PYNN_INVALID_ARGUMENT);
+    pynn_network *none = (pynn_network *)&none;
+    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, NULL, &none), PYNN_INVALID_ARGUMENT);
+    CHECK(none == NULL);
     refuses(3, NULL, 0, PYNN_NO_DENSE_LAYER);
     refuses(3, (const pynn_layer[]){RELU, TANH}, 2, PYNN_NO_DENSE_LAYER);
     refuses((size_t)INT_MAX + 1, &dense, 1, PYNN_SIZE_OVERFLOW);
 
     refuses_layer((pynn_layer)ACTIVATION(0), PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer)ACTIVATION(8), PYNN_UNKNOWN_LAYER);
-    refuses_layer((pynn_layer)DENSE(2, PYNN_INIT_NONE), PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer)DENSE(2, 0), PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer)DENSE(2, 3), PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer)HE(0), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)HE((size_t)INT_MAX + 1), PYNN_SIZE_OVERFLOW);
@@ -129,25 +116,27 @@ static void test_refusals(void) {
     refuses(INT_MAX, full, 5, PYNN_SIZE_OVERFLOW);
 
     const pynn_loss losses[] = {
-        SMOOTHED_CROSS_ENTROPY(1.0f),    SMOOTHED_CROSS_ENTROPY(-0.1f),     SMOOTHED_CROSS_ENTROPY(NAN),
-        {PYNN_MEAN_SQUARED_ERROR, 0.1f}, {PYNN_BINARY_CROSS_ENTROPY, 0.1f},
+        SMOOTHED_CROSS_ENTROPY(1.0f),
+        SMOOTHED_CROSS_ENTROPY(-0.1f),
+        SMOOTHED_CROSS_ENTROPY(NAN),
     };
     for (size_t k = 0; k < COUNT_OF(losses); k++) {
         pynn_network *refused = (pynn_network *)&refused;
-        CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, losses[k], &refused), PYNN_INVALID_ARGUMENT);
+        CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, &losses[k], &refused), PYNN_INVALID_ARGUMENT);
         CHECK(refused == NULL);
     }
 
     /* More layers than can be: that is seen before they are looked at. */
-    const size_t layer_nbytes = sizeof(network_layer) + sizeof(network_stage);
+    const size_t layer_nbytes = sizeof(pynn_placed_layer) + sizeof(network_stage) +
+                                PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view);
     refuses(3, &dense, SIZE_MAX, PYNN_SIZE_OVERFLOW);
     refuses(3, &dense, SIZE_MAX / layer_nbytes + 1, PYNN_SIZE_OVERFLOW);
     refuses(3, &dense, SIZE_MAX / layer_nbytes, PYNN_SIZE_OVERFLOW);
 
     pynn_network *network = (pynn_network *)&network;
-    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, LOSS(4), &network), PYNN_UNKNOWN_LAYER);
+    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, &LOSS(4), &network), PYNN_UNKNOWN_LAYER);
     CHECK(network == NULL);
-    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, SOFTMAX_CROSS_ENTROPY, NULL), PYNN_INVALID_ARGUMENT);
+    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, &SOFTMAX_CROSS_ENTROPY, NULL), PYNN_INVALID_ARGUMENT);
 }
 
 /* A description costs no memory for its weights, so the widest matrix of all is fine. */
@@ -246,7 +235,6 @@ static void test_streams(void) {
 int main(void) {
     test_places();
     test_activations_anywhere();
-    test_fields_without_use();
     test_refusals();
     test_largest();
     test_initial_weights();

@@ -9,8 +9,7 @@ enum { ROWS = 10, INPUTS = 3, CLASSES = 2, BATCH = 4, PARAMETERS = INPUTS * CLAS
 enum { BAD_ROW = 6 }; /* in the second of three steps */
 
 static const pynn_optimizer sgd = SGD(0.1f);
-static const pynn_optimizer adam = {
-    .kind = PYNN_ADAM, .learning_rate = 0.1, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8};
+static const pynn_optimizer adam = {.kind = PYNN_ADAM, .learning_rate = 0.1, .adam = {0.9, 0.9, 1e-8}};
 static const float start[PARAMETERS] = {0.1f, 0.2f, 0.3f, 0.5f, 0.7f, 1.1f, 0.0f, 0.1f};
 static const int32_t labels[ROWS] = {0, 1, 1};
 static float features[ROWS * INPUTS];

@@ -2,7 +2,7 @@
  *
  * A fork may come at any moment, but a test cannot hold another thread at each: so the file itself is
  * included here, and its fields are set to what a child can find. */
-#include "team.c" /* NOLINT: for its static functions */
+#include "base/team.c" /* NOLINT: for its static functions */
 
 #include "team_tasks.h"
 

@@ -254,8 +254,10 @@ static void test_use_in_pieces(pynn_path path) {
             const float *z = whole + first * CLASSES;
             pynn_sums sums = {1.0, 2, 3}, added;
             float deltas[ROWS * CLASSES];
-            pynn_softmax_cross_entropy(last - first, CLASSES, z, labels + first, 0.0f, NULL, 0.0f, deltas,
-                                       &added);
+            const pynn_loss loss = SOFTMAX_CROSS_ENTROPY;
+            const pynn_loss_rows rows = {last - first, CLASSES, z,    labels + first,
+                                         NULL,         NULL,    0.0f, deltas};
+            pynn_loss_type_of(loss.kind)->compute(&loss, &rows, &added);
             data.labels = labels;
             CHECK_EQ(pynn_evaluate(workspace, &data, first, last, parameters, &sums), PYNN_OK);
             CHECK_NEAR(sums.loss, 1.0 + added.loss, 1e-5);

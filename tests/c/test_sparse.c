@@ -3,9 +3,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/vector.h"
 #include "check.h"
 #include "internal.h"
-#include "vector.h"
 
 /* ---------------------------------------------------------------- sums */
 
@@ -15,7 +15,7 @@ enum { LISTS = 7, M_ROWS = 40, MOST_ENTRIES = 60 };
  * of up to MOST_ENTRIES in any order and more than once, which no sum minds. */
 typedef struct lists {
     pynn_entry entries[LISTS][MOST_ENTRIES];
-    pynn_list lists[LISTS];
+    pynn_sparse_vector lists[LISTS];
 } lists;
 
 static const size_t counts[LISTS] = {0, 1, 2, 9, 17, 40, MOST_ENTRIES};
@@ -28,7 +28,7 @@ static const lists *some_lists(void) {
         for (size_t e = 0; e < MOST_ENTRIES; e++)
             all.entries[l][e] =
                 (pynn_entry){(uint32_t)((e * 23 + l) % M_ROWS), values[l * MOST_ENTRIES + e]};
-        all.lists[l] = (pynn_list){all.entries[l], all.entries[l] + counts[l]};
+        all.lists[l] = (pynn_sparse_vector){all.entries[l], all.entries[l] + counts[l]};
     }
     return &all;
 }
@@ -69,8 +69,8 @@ static bool check_sums(const sum_case *how) {
             for (size_t o = 0; o < how->columns; o++) y[l * how->y_stride + o] = NAN;
         }
     }
-    pynn_sum_lists(LISTS, all->lists, 1, how->columns, m, how->stride, how->alpha, how->beta, y,
-                   how->y_stride);
+    pynn_sparse_gemm(LISTS, all->lists, 1, how->columns, m, how->stride, how->alpha, how->beta, y,
+                     how->y_stride);
     for (size_t i = 0; i < (LISTS - 1) * how->y_stride + how->columns && holds; i++) {
         size_t l = i / how->y_stride, o = i % how->y_stride;
         if (o >= how->columns) { /* between the rows nothing is written */
@@ -115,19 +115,20 @@ static void test_sums(void) {
 static void test_no_lists(void) {
     const lists *all = some_lists();
     float m[3] = {NAN, NAN, NAN}, y[3] = {1, 2, 3};
-    pynn_sum_lists(0, all->lists, 1, 3, m, 3, 1.0f, 0.0f, y, 3);
+    pynn_sparse_gemm(0, all->lists, 1, 3, m, 3, 1.0f, 0.0f, y, 3);
     CHECK(y[0] == 1 && y[1] == 2 && y[2] == 3);
-    pynn_sum_lists(1, all->lists, 1, 3, m, 3, 1.0f, 0.0f, y, 3); /* an empty one is 0, not 0 * M */
+    pynn_sparse_gemm(1, all->lists, 1, 3, m, 3, 1.0f, 0.0f, y, 3); /* an empty one is 0, not 0 * M */
     CHECK(y[0] == 0 && y[1] == 0 && y[2] == 0);
 }
 
 /* ---------------------------------------------------------------- columns */
 
-enum { MOST_ROWS = PYNN_MOST_LISTED_ROWS, COLUMNS = 61 };
+enum { MOST_ROWS = PYNN_MAX_TRANSPOSED_ROWS, COLUMNS = 61 };
 
 static float x[MOST_ROWS][COLUMNS]; /* the matrix of which only what is not 0 is listed */
 static pynn_entry row_entries[MOST_ROWS][COLUMNS];
-static pynn_list rows[MOST_ROWS * PYNN_MAX_STRIPS]; /* those of other strips must not be looked at */
+static pynn_sparse_vector
+    rows[MOST_ROWS * PYNN_MAX_COLUMN_BLOCKS]; /* those of other strips must not be looked at */
 
 /* List columns begin .. end - 1 of a matrix with about so many values of a hundred that are not 0. */
 static void list_rows(size_t row_count, size_t begin, size_t end, float percent) {
@@ -136,24 +137,24 @@ static void list_rows(size_t row_count, size_t begin, size_t end, float percent)
     for (size_t n = 0; n < row_count; n++) {
         pynn_random_uniform(3, n, 0, COLUMNS, 0.0f, 100.0f, chances);
         pynn_entry *entry = row_entries[n];
-        rows[n * PYNN_MAX_STRIPS].entries = entry;
+        rows[n * PYNN_MAX_COLUMN_BLOCKS].entries = entry;
         for (size_t i = 0; i < COLUMNS; i++) {
             x[n][i] = chances[i] < percent ? chances[i] - 200.0f : 0.0f;
             if (x[n][i] != 0.0f && i >= begin && i < end) *entry++ = (pynn_entry){(uint32_t)i, x[n][i]};
         }
-        rows[n * PYNN_MAX_STRIPS].end = entry;
+        rows[n * PYNN_MAX_COLUMN_BLOCKS].end = entry;
     }
 }
 
 static void check_columns(size_t row_count, size_t begin, size_t end, float percent) {
     size_t width = end - begin;
     pynn_entry *entries = malloc((width * PYNN_COLUMN_CAPACITY + 1) * sizeof *entries);
-    pynn_list columns[COLUMNS + 1];
+    pynn_sparse_vector columns[COLUMNS + 1];
     if (!CHECK(entries != NULL)) return;
     memset(columns, 0xFF, sizeof columns); /* overwritten */
-    const pynn_list behind = columns[width];
+    const pynn_sparse_vector behind = columns[width];
     list_rows(row_count, begin, end, percent);
-    pynn_list_columns(row_count, rows, begin, end, entries, columns);
+    pynn_sparse_transpose(row_count, rows, begin, end, entries, columns);
     CHECK_BYTES(&columns[width], &behind, sizeof behind);
     for (size_t i = begin; i < end; i++) {
         const pynn_entry *entry = columns[i - begin].entries, *last = columns[i - begin].end;
@@ -188,12 +189,12 @@ static void test_lists_apart(void) {
     enum { WIDTH = 128 + 64 + 16 + 5 };
     static float m[3 * WIDTH], together[2 * WIDTH], apart[2 * WIDTH];
     pynn_entry entries[] = {{0, 2.0f}, {2, -1.0f}, {1, 3.0f}, {2, 100.0f}};
-    const pynn_list close[] = {{entries, entries + 2}, {entries + 2, entries + 3}};
-    const pynn_list other = {entries + 3, entries + 4}; /* must not be looked at */
-    const pynn_list far[] = {close[0], other, close[1], other};
+    const pynn_sparse_vector close[] = {{entries, entries + 2}, {entries + 2, entries + 3}};
+    const pynn_sparse_vector other = {entries + 3, entries + 4}; /* must not be looked at */
+    const pynn_sparse_vector far[] = {close[0], other, close[1], other};
     pynn_random_uniform(4, 0, 0, 3 * WIDTH, -1.0f, 1.0f, m);
-    pynn_sum_lists(2, close, 1, WIDTH, m, WIDTH, 1.0f, 0.0f, together, WIDTH);
-    pynn_sum_lists(2, far, 2, WIDTH, m, WIDTH, 1.0f, 0.0f, apart, WIDTH);
+    pynn_sparse_gemm(2, close, 1, WIDTH, m, WIDTH, 1.0f, 0.0f, together, WIDTH);
+    pynn_sparse_gemm(2, far, 2, WIDTH, m, WIDTH, 1.0f, 0.0f, apart, WIDTH);
     CHECK_BYTES(apart, together, sizeof together);
 }
 
@@ -205,19 +206,19 @@ static void test_choice(void) {
     static const size_t widths[] = {32, 64, 256, 2048}, batches[] = {1, 16, 128, 4096};
     for (size_t w = 0; w < COUNT_OF(widths); w++) {
         for (size_t b = 0; b < COUNT_OF(batches); b++) {
-            CHECK(pynn_lists_are_cheaper(0.0, batches[b], 784, widths[w]));
-            CHECK(!pynn_lists_are_cheaper(1.0, batches[b], 784, widths[w]));
+            CHECK(pynn_sparse_is_cheaper(0.0, batches[b], 784, widths[w]));
+            CHECK(!pynn_sparse_is_cheaper(1.0, batches[b], 784, widths[w]));
             bool before = true;
             for (double density = 0.0; density <= 1.0; density += 0.01) {
-                bool now = pynn_lists_are_cheaper(density, batches[b], 784, widths[w]);
+                bool now = pynn_sparse_is_cheaper(density, batches[b], 784, widths[w]);
                 CHECK(before || !now);
                 before = now;
             }
         }
     }
-    CHECK(pynn_lists_are_cheaper(0.19, 128, 784, 256));
-    CHECK(!pynn_lists_are_cheaper(0.5, 4096, 784, 32));
-    CHECK(!pynn_lists_are_cheaper(0.5, 0, 784, 1));
+    CHECK(pynn_sparse_is_cheaper(0.19, 128, 784, 256));
+    CHECK(!pynn_sparse_is_cheaper(0.5, 4096, 784, 32));
+    CHECK(!pynn_sparse_is_cheaper(0.5, 0, 784, 1));
 }
 
 /* The density at which it turns. */
@@ -225,7 +226,7 @@ static double find_turn(size_t batch, size_t inputs, size_t width) {
     double cheaper = 0.0, dearer = 1.0;
     while (dearer - cheaper > 1e-4) {
         double density = (cheaper + dearer) / 2.0;
-        if (pynn_lists_are_cheaper(density, batch, inputs, width))
+        if (pynn_sparse_is_cheaper(density, batch, inputs, width))
             cheaper = density;
         else
             dearer = density;

@@ -92,7 +92,7 @@ static handles create(const setup *with) {
     handles made = {0};
     if (!CHECK_EQ(pynn_team_create(&counting, with->threads, &made.team), PYNN_OK) ||
         !CHECK_EQ(pynn_network_create(&counting, with->inputs, with->layers, with->layer_count,
-                                      SOFTMAX_CROSS_ENTROPY, &made.network),
+                                      &SOFTMAX_CROSS_ENTROPY, &made.network),
                   PYNN_OK) ||
         !CHECK_EQ(
             pynn_workspace_create(&counting, made.network, made.team, with->batch_size, &made.workspace),

@@ -26,8 +26,8 @@ static void check_apart(const span *spans, size_t count, const pynn_workspace *w
     }
 }
 
-/* There is room for a batch as floats or as entries, in one place, for the lists by row and by column, and
- * for what goes with the rows. Every layer has room for its outputs and, from the first dense one, for
+/* There is room for a batch as floats or as entries, in one place, for what is sparse by row and by column,
+ * and for what goes with the rows. Every layer has room for its outputs and, from the first dense one, for
  * their gradient; a layer that works in place shares both with the one below. All of it may be written
  * (ASan sees to the ends). */
 static void test_buffers(size_t max_batch) {
@@ -36,24 +36,25 @@ static void test_buffers(size_t max_batch) {
     pynn_workspace *workspace;
     workspace = create_workspace(network, NULL, max_batch);
     span spans[9 + 2 * COUNT_OF(layers)] = {
-        {workspace->entries, max_batch * 7 * sizeof(pynn_entry)},
-        {workspace->strips, max_batch * PYNN_MAX_STRIPS * sizeof(pynn_list)},
-        {workspace->column_entries, 7 * PYNN_COLUMN_CAPACITY * sizeof(pynn_entry)},
-        {workspace->columns, 7 * sizeof(pynn_list)},
-        {workspace->blocks, max_batch * network->layers[0].outputs * sizeof *workspace->blocks},
+        {workspace->sparse.entries, max_batch * 7 * sizeof(pynn_entry)},
+        {workspace->sparse.rows, max_batch * PYNN_MAX_COLUMN_BLOCKS * sizeof(pynn_sparse_vector)},
+        {workspace->sparse.column_entries, 7 * PYNN_COLUMN_CAPACITY * sizeof(pynn_entry)},
+        {workspace->sparse.columns, 7 * sizeof(pynn_sparse_vector)},
+        {workspace->sparse.packed_dy,
+         max_batch * network->layers[0].outputs * sizeof *workspace->sparse.packed_dy},
         {workspace->labels, max_batch * sizeof *workspace->labels},
         {workspace->weights, max_batch * sizeof *workspace->weights},
         {workspace->parts, max_batch * sizeof(pynn_sums)},
         {workspace->squares, pynn_update_tasks(network) * sizeof *workspace->squares},
     };
     size_t count = 9, nbytes = 0;
-    CHECK(workspace->inputs == (float *)workspace->entries);
-    CHECK((int)PYNN_COLUMN_CAPACITY >= (int)PYNN_MOST_LISTED_ROWS);
+    CHECK(workspace->inputs == (float *)workspace->sparse.entries);
+    CHECK((int)PYNN_COLUMN_CAPACITY >= (int)PYNN_MAX_TRANSPOSED_ROWS);
     for (size_t l = 0; l < COUNT_OF(layers); l++) {
         const layer_buffers *buffers = &workspace->layers[l];
         const size_t size = max_batch * network->layers[l].outputs * sizeof(float);
-        if (network->layers[l].in_place) {
-            CHECK(buffers->outputs == buffers[-1].outputs && buffers->deltas == buffers[-1].deltas);
+        if (l > 0 && buffers->outputs == buffers[-1].outputs) {
+            CHECK(buffers->deltas == buffers[-1].deltas);
             continue;
         }
         spans[count++] = (span){buffers->outputs, size};
@@ -67,6 +68,21 @@ static void test_buffers(size_t max_batch) {
         nbytes += spans[s].nbytes;
     }
     CHECK(pynn_workspace_nbytes(workspace) >= nbytes);
+    destroy(workspace, network);
+}
+
+/* A layer works in place that may, unless the layer before it needs its outputs for its backward: behind a
+ * dense layer and GELU, not behind ReLU or the batch. Dropout does not, nor does what needs its inputs. */
+static void test_in_place(void) {
+    static const pynn_layer layers[] = {
+        RELU,  TANH,          HE(5), RELU,  TANH, GELU, SIGMOID, HE(2), LEAKY_RELU(0.5f),
+        HE(2), DROPOUT(0.5f), RELU,  HE(2), GELU};
+    static const bool in_place[] = {false, false, false, true,  false, false, true,
+                                    false, true,  false, false, true,  false, false};
+    pynn_network *network = create_network(3, layers, COUNT_OF(layers), SOFTMAX_CROSS_ENTROPY);
+    pynn_workspace *workspace = create_workspace(network, NULL, 4);
+    for (size_t l = 1; l < COUNT_OF(layers); l++)
+        CHECK_EQ(workspace->layers[l].outputs == workspace->layers[l - 1].outputs, in_place[l]);
     destroy(workspace, network);
 }
 
@@ -132,6 +148,7 @@ int main(void) {
     test_buffers(1);
     test_buffers(13);
     test_buffers(100);
+    test_in_place();
     test_refusals();
     test_size_overflow();
     return check_failures();

@@ -11,11 +11,11 @@ typedef float NAME(vector) __attribute__((vector_size(LANES * sizeof(float)), al
  * columns: M and y point to the first of them, M has `stride` floats from row to row. Columns that do not
  * fill the last vector have one that begins `overlap` columns earlier: some get the same sums twice.
  * `vectors` is a constant wherever this is inlined, so that the sums are registers. */
-PYNN_INLINE void NAME(sum_row)(size_t vectors, size_t overlap, const pynn_list *list, const float *m,
-                               size_t stride, float alpha, float beta, float *y) {
+PYNN_INLINE void NAME(sum_row)(size_t vectors, size_t overlap, const pynn_sparse_vector *sparse,
+                               const float *m, size_t stride, float alpha, float beta, float *y) {
     ptrdiff_t last = (ptrdiff_t)((vectors - 1) * LANES) - (ptrdiff_t)overlap;
     NAME(vector) sums[SUMS] = {{0}};
-    for (const pynn_entry *entry = list->entries; entry < list->end; entry++) {
+    for (const pynn_entry *entry = sparse->entries; entry < sparse->end; entry++) {
         const float *row = m + entry->index * stride;
         PYNN_KEEP_IN_REGISTER(row);
         float x = entry->value;
@@ -38,10 +38,10 @@ PYNN_INLINE void NAME(sum_row)(size_t vectors, size_t overlap, const pynn_list *
 }
 
 /* The same for few columns, which fill no vector. */
-PYNN_INLINE void NAME(sum_narrow)(size_t columns, const pynn_list *list, const float *m, size_t stride,
-                                  float alpha, float beta, float *y) {
+PYNN_INLINE void NAME(sum_narrow)(size_t columns, const pynn_sparse_vector *sparse, const float *m,
+                                  size_t stride, float alpha, float beta, float *y) {
     float sums[LANES] = {0};
-    for (const pynn_entry *entry = list->entries; entry < list->end; entry++) {
+    for (const pynn_entry *entry = sparse->entries; entry < sparse->end; entry++) {
         const float *row = m + entry->index * stride;
         for (size_t o = 0; o < columns; o++) sums[o] += entry->value * row[o];
     }
@@ -49,21 +49,22 @@ PYNN_INLINE void NAME(sum_narrow)(size_t columns, const pynn_list *list, const f
         y[o] = beta == 0.0f ? alpha * sums[o] : alpha * sums[o] + beta * y[o];
 }
 
-/* Y for some of its columns: sum_row() for each list. The kinds of sum_row() are inlined here. */
-TARGET static void NAME(sum_strip)(size_t list_count, const pynn_list *lists, size_t apart, size_t columns,
-                                   const float *m, size_t stride, float alpha, float beta, float *y,
-                                   size_t y_stride) {
+/* Y for some of its columns: sum_row() for each sparse vector. The kinds of sum_row() are inlined here. */
+TARGET static void NAME(sum_columns)(size_t count, const pynn_sparse_vector *sparse, size_t apart,
+                                     size_t columns, const float *m, size_t stride, float alpha, float beta,
+                                     float *y, size_t y_stride) {
     size_t vectors = (columns + LANES - 1) / LANES, overlap = vectors * LANES - columns;
     if (columns < LANES) vectors = 0;
     switch (vectors) {
     case 0:
-        for (size_t l = 0; l < list_count; l++)
-            NAME(sum_narrow)(columns, &lists[l * apart], m, stride, alpha, beta, y + l * y_stride);
+        for (size_t l = 0; l < count; l++)
+            NAME(sum_narrow)(columns, &sparse[l * apart], m, stride, alpha, beta, y + l * y_stride);
         break;
-#define CASE(count)                                                                                        \
-    case count:                                                                                            \
-        for (size_t l = 0; l < list_count; l++)                                                            \
-            NAME(sum_row)(count, overlap, &lists[l * apart], m, stride, alpha, beta, y + l * y_stride);    \
+#define CASE(constant)                                                                                     \
+    case constant:                                                                                         \
+        for (size_t l = 0; l < count; l++)                                                                 \
+            NAME(sum_row)(constant, overlap, &sparse[l * apart], m, stride, alpha, beta,                   \
+                          y + l * y_stride);                                                               \
         break
         CASE(1);
         CASE(2);
@@ -87,16 +88,16 @@ TARGET static void NAME(sum_strip)(size_t list_count, const pynn_list *lists, si
     }
 }
 
-/* All columns, in as few passes over the lists as there are registers for, and these alike: 20 vectors are
- * two passes of 10, not of 16 and 4, since a pass with few sums waits for each. */
-static void NAME(sum_lists)(size_t list_count, const pynn_list *lists, size_t apart, size_t columns,
-                            const float *m, size_t stride, float alpha, float beta, float *y,
-                            size_t y_stride) {
+/* All columns, in as few passes over the entries as there are registers for, and these alike: 20 vectors
+ * are two passes of 10, not of 16 and 4, since a pass with few sums waits for each. */
+static void NAME(sum_vectors)(size_t count, const pynn_sparse_vector *sparse, size_t apart, size_t columns,
+                              const float *m, size_t stride, float alpha, float beta, float *y,
+                              size_t y_stride) {
     size_t passes = (columns + SUMS * LANES - 1) / (SUMS * LANES);
     for (; passes > 0; passes--) {
         size_t vectors = columns / LANES / passes + (columns / LANES % passes != 0);
         size_t some = passes == 1 ? columns : vectors * LANES;
-        NAME(sum_strip)(list_count, lists, apart, some, m, stride, alpha, beta, y, y_stride);
+        NAME(sum_columns)(count, sparse, apart, some, m, stride, alpha, beta, y, y_stride);
         columns -= some;
         m += some;
         y += some;

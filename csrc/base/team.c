@@ -17,8 +17,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "denormals.h"
-#include "internal.h"
+#include "base/base.h"
+#include "base/denormals.h"
 
 /* Turns of the waiting loop before a thread sleeps: 20 to 50 microseconds, the time between the pieces
  * of a training step and several times what it takes to wake a thread. */

@@ -1,5 +1,5 @@
 /* gemm_cblas.c: gemm by a BLAS. The only file that knows of one. */
-#include "gemm.h"
+#include "base/gemm.h"
 #include "pynn.h"
 
 /* Our own copy of OpenBLAS, whose symbols all have a prefix. */

@@ -1,8 +1,8 @@
 /* finite.c: whether numbers are finite: what enters a step, and what leaves it. */
 #include <string.h>
 
-#include "internal.h"
-#include "vector.h"
+#include "base/base.h"
+#include "base/vector.h"
 
 /* Infinity and NaN have all bits of the exponent set. Bits, as a sum of floats would be no vector loop. */
 PYNN_KERNEL(bool, all_finite, (size_t count, const float *x), (count, x)) {

@@ -3,8 +3,8 @@
  * A BLAS copies its operands into an order of its own before it multiplies. Where both stay in a core's
  * caches as they lie, that costs more than it gains. On AMD's Zen 4 products of (32, 784) by (784, 256) run
  * at 118 Gflop/s here, where a core can do 120, and at 92 by OpenBLAS. */
-#include "gemm.h"
-#include "vector.h"
+#include "base/gemm.h"
+#include "base/vector.h"
 
 #if defined(PYNN_HAVE_LEVELS)
 
@@ -24,7 +24,7 @@ typedef struct gemm_problem {
 #define VECTORS 2
 #define TARGET PYNN_FOR_V4
 #define NAME(x) x##_v4
-#include "gemm_kernel.h"
+#include "base/gemm_kernel.h"
 
 /* AVX2 has 16 registers: 12 sums, 2 of a row of B, and a value of A. */
 #define LANES 8
@@ -32,7 +32,7 @@ typedef struct gemm_problem {
 #define VECTORS 2
 #define TARGET PYNN_FOR_V3
 #define NAME(x) x##_v3
-#include "gemm_kernel.h"
+#include "base/gemm_kernel.h"
 
 /* The most products that one register adds up, one after another. More rows of B than this would not stay
  * in a cache, and the sum of many more floats would be off by so many roundings. */

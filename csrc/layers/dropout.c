@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "internal.h"
-#include "vector.h"
+#include "base/vector.h"
+#include "layers/layer.h"
 
 /* Blocks of Philox at once, side by side for the vector registers, and words in each. A loop
  * over 16 GCC unrolls before it looks for vectors, and then finds none: a mask took 2.6 times as long with
@@ -65,33 +65,53 @@ PYNN_KERNEL(void, multiply, (size_t count, const float *x, const float *m, float
     for (size_t i = 0; i < count; i++) y[i] = x[i] * m[i];
 }
 
-/* Below the first dense layer there is no gradient, and the factors are soon forgotten. */
-void pynn_dropout_forward(const pynn_batch *batch, size_t l, size_t first, size_t count) {
-    const pynn_workspace *workspace = batch->workspace;
-    const network_layer *layer = &workspace->network->layers[l];
-    const float *x = pynn_layer_inputs(workspace, l) + first;
-    float *y = workspace->layers[l].outputs + first;
-    if (batch->purpose != PYNN_FOR_GRADIENT) {
-        memcpy(y, x, count * sizeof(float));
-        return;
-    }
-    float *kept = l == 0 ? NULL : workspace->layers[l - 1].deltas, some[DRAWS];
-    size_t most = kept != NULL ? count : DRAWS;
+/* Y = M X for `count` values, from value number `first` of the batch on. The factors M stay in dX until
+ * backward() needs them there. Below the first layer with parameters there is no dX, and they are soon
+ * forgotten. */
+static void drop(const pynn_layer_call *call, size_t first, size_t count) {
+    float some[DRAWS];
+    size_t most = call->dx != NULL ? count : DRAWS;
     for (size_t i = 0; i < count; i += most) {
-        size_t draws = count - i < most ? count - i : most;
-        float *mask = kept != NULL ? kept + first : some;
-        if (batch->state != NULL) {
-            pynn_dropout_mask(batch->state->seed, batch->state->step, l, layer->rate, first + i, draws,
-                              mask);
+        size_t draws = pynn_least(most, count - i);
+        float *mask = call->dx != NULL ? call->dx + first : some;
+        if (call->state != NULL) {
+            pynn_dropout_mask(call->state->seed, call->state->step, call->layer->index,
+                              call->layer->layer.dropout.rate, first + i, draws, mask);
         } else {
             for (size_t k = 0; k < draws; k++) mask[k] = 1.0f;
         }
-        multiply(draws, x + i, mask, y + i);
+        multiply(draws, call->x + first + i, mask, call->y + first + i);
     }
 }
 
-void pynn_dropout_backward(const pynn_workspace *workspace, size_t l, size_t first, size_t count) {
-    const float *dy = workspace->layers[l].deltas + first;
-    float *dx = workspace->layers[l - 1].deltas + first;
-    multiply(count, dy, dx, dx);
+static void forward(const pynn_layer_call *call, pynn_tile tile) {
+    pynn_stretches it = pynn_stretches_of(tile, call->layer->outputs);
+    for (size_t s = 0, first = it.first; s < it.count; s++, first += it.apart) {
+        if (call->has_backward)
+            drop(call, first, it.length);
+        else
+            memcpy(call->y + first, call->x + first, it.length * sizeof(float));
+    }
 }
+
+/* dX = M dY */
+static void backward(const pynn_layer_call *call, pynn_tile tile) {
+    pynn_stretches it = pynn_stretches_of(tile, call->layer->outputs);
+    for (size_t s = 0, first = it.first; s < it.count; s++, first += it.apart)
+        multiply(it.length, call->dy + first, call->dx + first, call->dx + first);
+}
+
+static pynn_status place(const pynn_layer *layer, size_t inputs, pynn_layer_place *place) {
+    float rate = layer->dropout.rate;
+    return rate >= 0.0f && rate < 1.0f ? pynn_place_plain(layer, inputs, place) : PYNN_INVALID_ARGUMENT;
+}
+
+/* It does not work in place: dX is where the factors are. */
+const pynn_layer_type pynn_dropout = {
+    .kind = PYNN_DROPOUT,
+    .reach = PYNN_REACH_VALUE,
+    .draws_in_training = true,
+    .place = place,
+    .forward = forward,
+    .backward = backward,
+};

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "vector.h"
+#include "base/vector.h"
 
 /* 2^n for n in [-126, 127]: the exponent bits of a float are n + 127. */
 PYNN_INLINE float pynn_power_of_2(int32_t n) {
@@ -93,21 +93,21 @@ PYNN_INLINE float pynn_normal_tail(float u, float *density) {
 }
 
 /* |x|, and so much that Phi(-|x|) is 0 where it is more: infinity times 0 would be no number. */
-PYNN_INLINE float pynn_reach(float x) {
+PYNN_INLINE float pynn_bounded_magnitude(float x) {
     float u = fabsf(x);
     return u > 20.0f ? 20.0f : u;
 }
 
 /* GELU, x Phi(x) (Hendrycks and Gimpel 2016), within 3e-7 |x| (2.1e-7 |x| was the worst found). */
 PYNN_INLINE float pynn_gelu(float x) {
-    float density, u = pynn_reach(x);
+    float density, u = pynn_bounded_magnitude(x);
     float negative = -u * pynn_normal_tail(u, &density); /* GELU(-|x|) */
     return x < 0.0f ? negative : x + negative;
 }
 
 /* Its derivative, Phi(x) + x phi(x) with phi(x) = exp(-x^2 / 2) / sqrt(2 pi), within 1e-6. */
 PYNN_INLINE float pynn_gelu_slope(float x) {
-    float density, u = pynn_reach(x);
+    float density, u = pynn_bounded_magnitude(x);
     float slope = pynn_normal_tail(u, &density); /* that of -|x|, which is 1 - that of |x| */
     slope -= u * (0x1.988454p-2f * density);
     return x < 0.0f ? slope : 1.0f - slope;

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
-#include "vector.h"
+#include "base/base.h"
+#include "base/vector.h"
 
 #if defined(PYNN_HAVE_LEVELS)
 #include <cpuid.h>

@@ -1,24 +1,11 @@
-/* cut.c: how work is cut into tasks: products into tiles, a batch into blocks of rows, lists of entries
- * into strips.
+/* cut.c: how work is cut into tasks: products into tiles, a batch into blocks of rows.
  *
  * By its shape and the instruction set alone, never by the number of threads: so a run gives the same bits
  * on any number. */
-#include "internal.h"
-#include "vector.h"
+#include "base/cut.h"
 
 /* Rows of a block: fewer where the batch is small, so that two threads find work. */
 enum { BLOCK_ROWS = 32, SMALL_BLOCK_ROWS = 16 };
-
-/* Strips of an X with fewer outputs than NARROW: a list of few entries, each for few sums, is not worth its
- * beginning and its end. */
-enum { FEW_STRIPS = 8, NARROW = 128 };
-
-/* Cuts fall on multiples of this, for the sake of gemm's kernels and of cache lines. */
-enum { GRAIN = 16 };
-
-static size_t divide_up(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
 
 /* How many tasks for work of this size. Soon four, so that four threads have something to do, and more
  * only if they are long, because a BLAS packs the same operands anew in each. Powers of two, which two and
@@ -38,7 +25,7 @@ static const double COLUMN_COST = 4.0;
 /* Small tiles cost gemm more than they gain by keeping threads busy. Of few tiles those of 128 x 64 take 9
  * % longer than the whole of 128 x 256, those of 128 x 128 only 2 %: few are small if they have 1 / rows +
  * 1 / columns above 1 / 64. Of more than four it is 1 / 128: of a (784, 1024) product over 4096, 16 tiles
- * of 98 x 512 ran at 75 Gflop/s, 8 of 196 x 512 at 94 (in slices; see gradient.c). */
+ * of 98 x 512 ran at 75 Gflop/s, 8 of 196 x 512 at 94 (in slices; see ROWS_OF_A_PRODUCT in dense.c). */
 static bool is_small(const pynn_grid *grid) {
     double sides =
         (double)grid->row_cuts / (double)grid->rows + (double)grid->column_cuts / (double)grid->columns;
@@ -49,7 +36,7 @@ static bool is_small(const pynn_grid *grid) {
  * c times and the other r times: of the cuts that give all tasks work, or as many as there are tiles for,
  * take the one that costs least, and one into small tiles only if there is no other. */
 static pynn_grid cut_cheaply(size_t rows, size_t columns, size_t tasks) {
-    size_t most_rows = divide_up(rows, GRAIN), most_columns = divide_up(columns, GRAIN);
+    size_t most_rows = pynn_divide_up(rows, PYNN_GRAIN), most_columns = pynn_divide_up(columns, PYNN_GRAIN);
     pynn_grid best = {rows, columns, 1, 1};
     size_t best_busy = 0;
     double best_cost = 0;
@@ -80,43 +67,15 @@ pynn_grid pynn_cut_product(size_t rows, size_t columns, size_t depth) {
 
 pynn_grid pynn_cut_rows(size_t rows) {
     size_t block = rows < 4 * BLOCK_ROWS ? SMALL_BLOCK_ROWS : BLOCK_ROWS;
-    return (pynn_grid){rows, 1, divide_up(rows, block), 1};
-}
-
-pynn_grid pynn_cut_strips(size_t columns, size_t outputs) {
-    size_t strips = outputs < NARROW ? FEW_STRIPS : PYNN_MAX_STRIPS;
-    return (pynn_grid){columns, 1, pynn_least(strips, divide_up(columns, GRAIN)), 1};
-}
-
-/* Floats of a block: 32 kB, what the innermost cache of most processors holds. */
-enum { BLOCK_FLOATS = 8192 };
-
-/* Columns of a block: 8 registers of sums, or 12 of the narrowest. */
-static size_t most_block_columns(void) {
-#if defined(PYNN_HAVE_LEVELS)
-    switch (pynn_level_in_use()) {
-    case PYNN_LEVEL_X86_V4: return 128;
-    case PYNN_LEVEL_X86_V3: return 64;
-    case PYNN_LEVEL_X86_V2:
-    case PYNN_LEVEL_BASE: break;
-    }
-#endif
-    return 48;
-}
-
-pynn_blocks pynn_cut_deltas(size_t rows, size_t columns) {
-    size_t cuts = divide_up(columns, most_block_columns());
-    size_t width = divide_up(divide_up(columns, cuts), GRAIN) * GRAIN;
-    size_t height = BLOCK_FLOATS / width / GRAIN * GRAIN;
-    return (pynn_blocks){rows, columns, pynn_least(height, PYNN_MOST_LISTED_ROWS), width};
+    return (pynn_grid){rows, 1, pynn_divide_up(rows, block), 1};
 }
 
 /* The index-th of `cuts` pieces of `length`. */
 static void cut_length(size_t length, size_t cuts, size_t index, size_t *begin, size_t *end) {
-    size_t grains = divide_up(length, GRAIN);
+    size_t grains = pynn_divide_up(length, PYNN_GRAIN);
     size_t share = grains / cuts, rest = grains % cuts;
-    *begin = (index * share + pynn_least(index, rest)) * GRAIN;
-    *end = pynn_least(*begin + (share + (index < rest)) * GRAIN, length);
+    *begin = (index * share + pynn_least(index, rest)) * PYNN_GRAIN;
+    *end = pynn_least(*begin + (share + (index < rest)) * PYNN_GRAIN, length);
 }
 
 pynn_tile pynn_grid_tile(const pynn_grid *grid, size_t index) {

@@ -1,9 +1,9 @@
 /* loss.c: the three losses, each with its gradient; softmax and sigmoid. */
 #include <math.h>
 
-#include "internal.h"
-#include "mathematics.h"
-#include "vector.h"
+#include "base/mathematics.h"
+#include "base/vector.h"
+#include "layers/loss.h"
 
 /* Rows of a batch that a loss takes at a time: what it keeps of each is on the stack. */
 enum { ROWS_OF_A_LOSS = 32 };
@@ -45,19 +45,19 @@ PYNN_KERNEL(void, exp_in_place, (size_t count, float *e), (count, e)) {
 
 /* E = exp(Z - max Z), row by row; (rows, classes) each. With the largest logit subtracted no exponential
  * exceeds 1, so that nothing overflows, and one of them is 1, so that no sum is 0.
- *   answers  (rows,): where the largest are; or NULL */
-static void exponentials(size_t rows, size_t classes, const float *z, size_t *answers, float *e) {
+ *   largest  (rows,): where the largest are; or NULL */
+static void exponentials(size_t rows, size_t classes, const float *z, size_t *largest, float *e) {
     for (size_t n = 0; n < rows; n++) {
         const float *logits = z + n * classes;
-        size_t answer;
+        size_t place;
         if (classes >= MANY) {
-            answer = subtract_max(classes, logits, e + n * classes);
+            place = subtract_max(classes, logits, e + n * classes);
         } else {
-            answer = argmax(classes, logits);
-            float max = logits[answer];
+            place = argmax(classes, logits);
+            float max = logits[place];
             for (size_t c = 0; c < classes; c++) e[n * classes + c] = logits[c] - max;
         }
-        if (answers != NULL) answers[n] = answer;
+        if (largest != NULL) largest[n] = place;
     }
     exp_in_place(rows * classes, e);
 }
@@ -85,7 +85,7 @@ static double sum(size_t count, const float *values) {
 
 /* The quotients are not for several instruction sets: a processor divides 16 floats at a time hardly sooner
  * than 4 times 4. */
-void pynn_softmax(size_t rows, size_t classes, const float *z, float *p) {
+static void softmax(size_t rows, size_t classes, const float *z, float *p) {
     exponentials(rows, classes, z, NULL, p);
     for (size_t n = 0; n < rows; n++, p += classes) {
         float total = (float)sum(classes, p);
@@ -97,8 +97,13 @@ PYNN_KERNEL(void, sigmoids, (size_t count, const float *z, float *p), (count, z,
     for (size_t i = 0; i < count; i++) p[i] = pynn_sigmoid(z[i]);
 }
 
-void pynn_sigmoids(size_t count, const float *z, float *p) {
-    sigmoids(count, z, p);
+static void sigmoid(size_t rows, size_t outputs, const float *z, float *p) {
+    sigmoids(rows * outputs, z, p);
+}
+
+static pynn_status check_no_options(const pynn_loss *loss) {
+    (void)loss;
+    return PYNN_OK;
 }
 
 static float weight_at(const float *weights, size_t n) {
@@ -118,67 +123,78 @@ PYNN_KERNEL(void, subtract, (size_t count, float share, float *d), (count, share
     for (size_t i = 0; i < count; i++) d[i] -= share;
 }
 
-/* pynn_softmax_cross_entropy() for few rows, whose losses and correct answers are added to *sums. */
-static void cross_entropy_of_some(size_t rows, size_t outputs, const float *z, const int32_t *labels,
-                                  float smoothing, const float *weights, float scale, float *deltas,
+/* ---------------------------------------------------------------- softmax cross-entropy */
+
+static pynn_status check_smoothing(const pynn_loss *loss) {
+    float smoothing = loss->softmax_cross_entropy.label_smoothing;
+    return smoothing >= 0.0f && smoothing < 1.0f ? PYNN_OK : PYNN_INVALID_ARGUMENT;
+}
+
+/* softmax_cross_entropy() for few rows, first .. first + rows - 1, whose losses and correct labels are
+ * added to *sums. */
+static void cross_entropy_of_some(const pynn_loss_rows *it, size_t first, size_t rows, float smoothing,
                                   pynn_sums *sums) {
-    size_t answers[ROWS_OF_A_LOSS];
+    size_t largest[ROWS_OF_A_LOSS], outputs = it->outputs;
     float factors[ROWS_OF_A_LOSS];
-    exponentials(rows, outputs, z, answers, deltas);
+    const float *z = it->z + first * outputs;
+    const int32_t *labels = it->labels + first;
+    float *dz = it->dz + first * outputs;
+    exponentials(rows, outputs, z, largest, dz);
     for (size_t n = 0; n < rows; n++) {
         const float *logits = z + n * outputs;
         size_t label = (size_t)labels[n];
-        float total = (float)sum(outputs, deltas + n * outputs);
-        float weight = weight_at(weights, n);
-        float distance = logits[label] - logits[answers[n]];
-        factors[n] = weight * scale / total;
+        float total = (float)sum(outputs, dz + n * outputs);
+        float weight = weight_at(it->weights, first + n);
+        float distance = logits[label] - logits[largest[n]];
+        factors[n] = weight * it->scale / total;
         if (smoothing > 0.0f) {
-            float mean = (float)(sum(outputs, logits) / (double)outputs - (double)logits[answers[n]]);
+            float mean = (float)(sum(outputs, logits) / (double)outputs - (double)logits[largest[n]]);
             distance += smoothing * (mean - distance);
         }
         sums->loss += (double)(weight * (logf(total) - distance));
-        sums->correct += answers[n] == label;
+        sums->correct += largest[n] == label;
     }
-    scale_rows(rows, outputs, factors, deltas);
-    for (size_t n = 0; n < rows; n++, deltas += outputs) {
-        float weight = weight_at(weights, n);
-        if (smoothing > 0.0f) subtract(outputs, weight * scale * smoothing / (float)outputs, deltas);
-        deltas[labels[n]] -= weight * scale * (1.0f - smoothing);
+    scale_rows(rows, outputs, factors, dz);
+    for (size_t n = 0; n < rows; n++, dz += outputs) {
+        float weight = weight_at(it->weights, first + n);
+        if (smoothing > 0.0f) subtract(outputs, weight * it->scale * smoothing / (float)outputs, dz);
+        dz[labels[n]] -= weight * it->scale * (1.0f - smoothing);
     }
 }
 
 /* With m = max z, e_c = exp(z_c - m) and s = sum_c e_c:
  *     -log softmax(z)_c = log s - (z_c - m)
  *     d loss / dz_c = e_c / s - q_c, where q = [c == label], or smoothed (1 - e) [c == label] + e / C */
-void pynn_softmax_cross_entropy(size_t rows, size_t outputs, const float *z, const int32_t *labels,
-                                float smoothing, const float *weights, float scale, float *deltas,
-                                pynn_sums *sums) {
-    pynn_sums added = {.rows = rows};
-    for (size_t n = 0; n < rows; n += ROWS_OF_A_LOSS) {
-        cross_entropy_of_some(pynn_least(ROWS_OF_A_LOSS, rows - n), outputs, z + n * outputs, labels + n,
-                              smoothing, weights == NULL ? NULL : weights + n, scale, deltas + n * outputs,
-                              &added);
-    }
-    *sums = added;
+static void softmax_cross_entropy(const pynn_loss *loss, const pynn_loss_rows *it, pynn_sums *sums) {
+    *sums = (pynn_sums){.rows = it->rows};
+    for (size_t n = 0; n < it->rows; n += ROWS_OF_A_LOSS)
+        cross_entropy_of_some(it, n, pynn_least(ROWS_OF_A_LOSS, it->rows - n),
+                              loss->softmax_cross_entropy.label_smoothing, sums);
 }
 
+/* ---------------------------------------------------------------- mean squared error */
+
 /* d loss / dz = 2 (z - t) / O */
-void pynn_mean_squared_error(size_t rows, size_t outputs, const float *z, const float *targets,
-                             const float *weights, float scale, float *deltas, pynn_sums *sums) {
-    pynn_sums added = {.rows = rows};
-    for (size_t n = 0; n < rows; n++, z += outputs, targets += outputs, deltas += outputs) {
-        float weight = weight_at(weights, n);
-        float factor = 2.0f * weight * scale / (float)outputs;
+static void mean_squared_error(const pynn_loss *loss, const pynn_loss_rows *it, pynn_sums *sums) {
+    (void)loss;
+    const float *z = it->z, *targets = it->targets;
+    float *dz = it->dz;
+    size_t outputs = it->outputs;
+    *sums = (pynn_sums){.rows = it->rows};
+    for (size_t n = 0; n < it->rows; n++, z += outputs, targets += outputs, dz += outputs) {
+        float weight = weight_at(it->weights, n);
+        float factor = 2.0f * weight * it->scale / (float)outputs;
         double squares = 0.0;
         for (size_t o = 0; o < outputs; o++) {
             float error = z[o] - targets[o];
             squares += (double)error * (double)error;
-            deltas[o] = factor * error;
+            dz[o] = factor * error;
         }
-        added.loss += (double)weight * squares / (double)outputs;
+        sums->loss += (double)weight * squares / (double)outputs;
     }
-    *sums = added;
 }
+
+/* ---------------------------------------------------------------- binary cross-entropy */
 
 /* e = exp(-|z|) */
 PYNN_KERNEL(void, exp_of_magnitudes, (size_t count, const float *z, float *e), (count, z, e)) {
@@ -204,7 +220,7 @@ static double binary_loss(size_t outputs, const float *z, const float *targets, 
     return loss;
 }
 
-/* D = factor * (s(Z) - T), where D was E; returns how many of the answers are correct. */
+/* D = factor * (s(Z) - T), where D was E; returns how many outputs are correct. */
 PYNN_KERNEL(size_t, binary_deltas,
             (size_t count, const float *z, const float *targets, float factor, float *d),
             (count, z, targets, factor, d)) {
@@ -219,15 +235,32 @@ PYNN_KERNEL(size_t, binary_deltas,
 /* With e = exp(-|z|), where nothing overflows:
  *     loss = max(z, 0) - z t + log(1 + e), for one output
  *     d loss / dz = s(z) - t */
-void pynn_binary_cross_entropy(size_t rows, size_t outputs, const float *z, const float *targets,
-                               const float *weights, float scale, float *deltas, pynn_sums *sums) {
-    pynn_sums added = {.rows = rows};
-    exp_of_magnitudes(rows * outputs, z, deltas);
-    for (size_t n = 0; n < rows; n++, z += outputs, targets += outputs, deltas += outputs) {
-        float weight = weight_at(weights, n);
-        double loss = binary_loss(outputs, z, targets, deltas);
-        added.loss += (double)weight * loss / (double)outputs;
-        added.correct += binary_deltas(outputs, z, targets, weight * scale / (float)outputs, deltas);
+static void binary_cross_entropy(const pynn_loss *loss, const pynn_loss_rows *it, pynn_sums *sums) {
+    (void)loss;
+    const float *z = it->z, *targets = it->targets;
+    float *dz = it->dz;
+    size_t outputs = it->outputs;
+    *sums = (pynn_sums){.rows = it->rows};
+    exp_of_magnitudes(it->rows * outputs, z, dz);
+    for (size_t n = 0; n < it->rows; n++, z += outputs, targets += outputs, dz += outputs) {
+        float weight = weight_at(it->weights, n);
+        double sum_of_row = binary_loss(outputs, z, targets, dz);
+        sums->loss += (double)weight * sum_of_row / (double)outputs;
+        sums->correct += binary_deltas(outputs, z, targets, weight * it->scale / (float)outputs, dz);
     }
-    *sums = added;
+}
+
+/* ---------------------------------------------------------------- the table */
+
+static const pynn_loss_type types[] = {
+    {PYNN_SOFTMAX_CROSS_ENTROPY, true, check_smoothing, softmax_cross_entropy, softmax},
+    {PYNN_MEAN_SQUARED_ERROR, false, check_no_options, mean_squared_error, NULL},
+    {PYNN_BINARY_CROSS_ENTROPY, false, check_no_options, binary_cross_entropy, sigmoid},
+};
+
+const pynn_loss_type *pynn_loss_type_of(pynn_loss_kind kind) {
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (types[i].kind == kind) return &types[i];
+    }
+    return NULL;
 }

@@ -1,5 +1,5 @@
 /* gemm_reference.c: gemm in plain C, to test against and to run sanitizers on. */
-#include "gemm.h"
+#include "base/gemm.h"
 #include "pynn.h"
 
 const char *pynn_blas_name(void) {

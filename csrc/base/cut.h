@@ -1,0 +1,42 @@
+/* cut.h: how work is cut into tasks: by its shape and the instruction set alone. */
+#ifndef PYNN_CUT_H
+#define PYNN_CUT_H
+
+#include "base/base.h"
+
+/* Rows row_begin .. row_end - 1 and columns column_begin .. column_end - 1 of a matrix. */
+typedef struct pynn_tile {
+    size_t row_begin;
+    size_t row_end;
+    size_t column_begin;
+    size_t column_end;
+} pynn_tile;
+
+/* A matrix cut into row_cuts * column_cuts tiles of about the same size. */
+typedef struct pynn_grid {
+    size_t rows;
+    size_t columns;
+    size_t row_cuts;
+    size_t column_cuts;
+} pynn_grid;
+
+/* Cuts fall on multiples of this, for the sake of gemm's kernels and of cache lines. */
+enum { PYNN_GRAIN = 16 };
+
+/* Multiplications and additions that are worth another task: some 50 microseconds of them. */
+enum { PYNN_TASK_WORK = 2000000 };
+
+/* Cut the (rows, columns) outputs of a product that sums over `depth`. */
+pynn_grid pynn_cut_product(size_t rows, size_t columns, size_t depth);
+
+/* Cut rows alone, into blocks; the columns of the tiles mean nothing. */
+pynn_grid pynn_cut_rows(size_t rows);
+
+static inline size_t pynn_grid_count(const pynn_grid *grid) {
+    return grid->row_cuts * grid->column_cuts;
+}
+
+/* Tile number `index`, below pynn_grid_count(). */
+pynn_tile pynn_grid_tile(const pynn_grid *grid, size_t index);
+
+#endif

@@ -1,0 +1,113 @@
+/* activations.c: scalar functions between dense layers, value by value, and their derivatives. Each is two
+ * loops and a row of the table at the end. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mathematics.h"
+#include "base/vector.h"
+#include "layers/layer.h"
+
+/* y = f(x), and d = d f'(x), for `count` values; options of the kind are in `layer`. */
+#define UNUSED __attribute__((unused))
+#define VALUE(name)                                                                                        \
+    PYNN_KERNEL(void, name##_value,                                                                        \
+                (UNUSED const pynn_layer *layer, size_t count, const float *x, float *y),                  \
+                (layer, count, x, y))
+#define SLOPE(name)                                                                                        \
+    PYNN_KERNEL(void, name##_slope,                                                                        \
+                (UNUSED const pynn_layer *layer, size_t count, UNUSED const float *x,                      \
+                 UNUSED const float *y, float *d),                                                         \
+                (layer, count, x, y, d))
+
+/* y = max(x, 0); NaN stays NaN */
+VALUE(relu) {
+    for (size_t i = 0; i < count; i++) y[i] = x[i] < 0.0f ? 0.0f : x[i];
+}
+
+/* f' = 1 where x > 0, else 0: at the kink x = 0 the left derivative, as everybody takes it. */
+SLOPE(relu) {
+    for (size_t i = 0; i < count; i++) d[i] = y[i] > 0.0f ? d[i] : 0.0f;
+}
+
+/* y = 1 / (1 + exp(-x)) */
+VALUE(sigmoid) {
+    for (size_t i = 0; i < count; i++) y[i] = pynn_sigmoid(x[i]);
+}
+
+/* f' = y (1 - y) */
+SLOPE(sigmoid) {
+    for (size_t i = 0; i < count; i++) d[i] *= y[i] * (1.0f - y[i]);
+}
+
+VALUE(tanh) {
+    for (size_t i = 0; i < count; i++) y[i] = pynn_tanh(x[i]);
+}
+
+/* f' = 1 - y^2 */
+SLOPE(tanh) {
+    for (size_t i = 0; i < count; i++) d[i] *= 1.0f - y[i] * y[i];
+}
+
+/* y = x where x > 0, else slope x */
+VALUE(leaky_relu) {
+    const float slope = layer->leaky_relu.slope;
+    for (size_t i = 0; i < count; i++) y[i] = x[i] > 0.0f ? x[i] : slope * x[i];
+}
+
+/* f' = 1 where x > 0, else slope; y has the sign of x, or is 0 where that is not positive. */
+SLOPE(leaky_relu) {
+    const float slope = layer->leaky_relu.slope;
+    for (size_t i = 0; i < count; i++) d[i] = y[i] > 0.0f ? d[i] : slope * d[i];
+}
+
+static pynn_status place_leaky_relu(const pynn_layer *layer, size_t inputs, pynn_layer_place *place) {
+    float slope = layer->leaky_relu.slope;
+    return slope >= 0.0f && isfinite(slope) ? pynn_place_plain(layer, inputs, place)
+                                            : PYNN_INVALID_ARGUMENT;
+}
+
+/* y = x Phi(x) */
+VALUE(gelu) {
+    for (size_t i = 0; i < count; i++) y[i] = pynn_gelu(x[i]);
+}
+
+SLOPE(gelu) {
+    for (size_t i = 0; i < count; i++) d[i] *= pynn_gelu_slope(x[i]);
+}
+
+/* ---------------------------------------------------------------- on a tile */
+
+static void forward(const pynn_layer_call *call, pynn_tile tile) {
+    pynn_stretches it = pynn_stretches_of(tile, call->layer->outputs);
+    for (size_t s = 0, first = it.first; s < it.count; s++, first += it.apart)
+        call->layer->type->value(&call->layer->layer, it.length, call->x + first, call->y + first);
+}
+
+/* dX = dY f'(X) */
+static void backward(const pynn_layer_call *call, pynn_tile tile) {
+    pynn_stretches it = pynn_stretches_of(tile, call->layer->outputs);
+    for (size_t s = 0, first = it.first; s < it.count; s++, first += it.apart) {
+        if (call->dx != call->dy) memcpy(call->dx + first, call->dy + first, it.length * sizeof(float));
+        call->layer->type->slope(&call->layer->layer, it.length, call->x + first, call->y + first,
+                                 call->dx + first);
+    }
+}
+
+/* ---------------------------------------------------------------- the table */
+
+#define SCALAR_FUNCTION(name)                                                                              \
+    .reach = PYNN_REACH_VALUE, .forward = forward, .backward = backward, .value = name##_value,            \
+    .slope = name##_slope
+
+/* A derivative that is computed from y needs y and not x, so y may overwrite x. */
+#define FROM_OUTPUTS .may_overwrite = true, .needs_outputs = true
+
+/* GELU falls and rises, so y does not tell x: its derivative is computed from x. */
+const pynn_layer_type pynn_activations[] = {
+    {.kind = PYNN_RELU, SCALAR_FUNCTION(relu), FROM_OUTPUTS, .place = pynn_place_plain},
+    {.kind = PYNN_SIGMOID, SCALAR_FUNCTION(sigmoid), FROM_OUTPUTS, .place = pynn_place_plain},
+    {.kind = PYNN_TANH, SCALAR_FUNCTION(tanh), FROM_OUTPUTS, .place = pynn_place_plain},
+    {.kind = PYNN_LEAKY_RELU, SCALAR_FUNCTION(leaky_relu), FROM_OUTPUTS, .place = place_leaky_relu},
+    {.kind = PYNN_GELU, SCALAR_FUNCTION(gelu), .place = pynn_place_plain},
+};
+const size_t pynn_activation_count = sizeof pynn_activations / sizeof *pynn_activations;

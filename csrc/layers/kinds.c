@@ -1,0 +1,17 @@
+/* kinds.c: the register of the kinds of layers. Scalar functions are registered in activations.c. */
+#include "layers/layer.h"
+
+static const pynn_layer_type *const types[] = {
+    &pynn_dense,
+    &pynn_dropout,
+};
+
+const pynn_layer_type *pynn_layer_type_of(pynn_layer_kind kind) {
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (types[i]->kind == kind) return types[i];
+    }
+    for (size_t i = 0; i < pynn_activation_count; i++) {
+        if (pynn_activations[i].kind == kind) return &pynn_activations[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,127 @@
+/* layer.h: what a kind of layer is to the library.
+ *
+ * Each kind has its room in this folder: a file that ends in its table entry, a pynn_layer_type, which is
+ * all that the rest of the library asks of it. Scalar functions share one file, activations.c. kinds.c is
+ * the register of all entries. A layer's functions get pointers and a tile; they know of no workspace, no
+ * threads and no other layer. */
+#ifndef PYNN_LAYER_H
+#define PYNN_LAYER_H
+
+#include "base/base.h"
+#include "base/cut.h"
+#include "layers/sparse.h"
+
+/* How far back an output value looks, which says how a pass may cut the work. */
+typedef enum pynn_reach {
+    PYNN_REACH_VALUE,   /* at the input in its place: done behind the layer before, on the same tile */
+    PYNN_REACH_ROW,     /* at its row of inputs: done on blocks of whole rows */
+    PYNN_REACH_PRODUCT, /* at its row of inputs and at its column of W: done on any tile */
+} pynn_reach;
+
+enum { PYNN_MAX_LAYER_VIEWS = 2 };
+
+/* What a layer says of itself where it is placed in a network. */
+typedef struct pynn_layer_place {
+    size_t outputs; /* O: values in a row of its outputs */
+    size_t view_count;
+    pynn_parameter_view
+        views[PYNN_MAX_LAYER_VIEWS]; /* but for `layer` and `offset`: the network's to say */
+} pynn_layer_place;
+
+typedef struct pynn_layer_type pynn_layer_type;
+
+/* A layer in its place in a network. */
+typedef struct pynn_placed_layer {
+    const pynn_layer_type *type;
+    pynn_layer layer; /* its kind and options */
+    size_t index;     /* its number among all layers, from 0 */
+    size_t inputs;    /* I: values in a row of its inputs */
+    size_t outputs;   /* O */
+    size_t parameter_offset;
+    size_t parameter_count;
+} pynn_placed_layer;
+
+/* What a layer's functions work on: pointers to the first value of each array of the batch. */
+typedef struct pynn_layer_call {
+    const pynn_placed_layer *layer;
+    size_t rows;             /* N */
+    const float *parameters; /* (parameter_count,): the layer's own */
+    const float *x;          /* (N, I): its inputs */
+    float *y;                /* (N, O): its outputs; x, where the layer works in place */
+    const float *dy;         /* (N, O): gradient of the loss with respect to y */
+    float *dx;               /* (N, I): to x; dy, where the layer works in place; NULL where nobody asks */
+    pynn_sparse_batch *sparse; /* the inputs, where their rows are sparse: x is not there then; else NULL */
+    const pynn_state *state;   /* what training draws from, or NULL: nothing is drawn */
+    bool has_backward;         /* whether forward() is followed by backward() */
+} pynn_layer_call;
+
+/* T = alpha dP + beta T, where dP is the gradient with respect to a layer's parameters. */
+typedef struct pynn_target {
+    float alpha;
+    float beta;
+    float *parameters; /* T, (parameter_count,): the layer's own */
+} pynn_target;
+
+/* A kind of layer. A function that a kind has no use for is NULL. */
+struct pynn_layer_type {
+    pynn_layer_kind kind;
+    pynn_reach reach;
+    bool may_overwrite;     /* y may take the place of x, and dx that of dy, where nobody else needs them */
+    bool needs_outputs;     /* backward() reads y: the next layer may not overwrite it */
+    bool takes_sparse;      /* its inputs may be a pynn_sparse_batch */
+    bool draws_weights;     /* initialize() draws from a random stream */
+    bool draws_in_training; /* forward() draws from the state */
+
+    /* Check the options, and say what the layer is behind `inputs` values a row. */
+    pynn_status (*place)(const pynn_layer *layer, size_t inputs, pynn_layer_place *place);
+
+    /* Set the layer's parameters to what training starts from. */
+    void (*initialize)(const pynn_placed_layer *layer, uint64_t seed, uint64_t stream, float *parameters);
+
+    /* Y for a tile of Y; dX from dY for a tile of dX. */
+    void (*forward)(const pynn_layer_call *call, pynn_tile tile);
+    void (*backward)(const pynn_layer_call *call, pynn_tile tile);
+
+    /* T = alpha dP + beta T, in as many tasks as cut() says tiles; task number `index`. */
+    pynn_grid (*cut)(const pynn_layer_call *call);
+    void (*accumulate)(const pynn_layer_call *call, size_t index, const pynn_target *target);
+
+    /* Of a scalar function, whose forward() and backward() are those of activations.c: y = f(x), and d = d
+     * f'(x), where f'(x) may be computed from x or from y. Arrays of `count` values. */
+    void (*value)(const pynn_layer *layer, size_t count, const float *x, float *y);
+    void (*slope)(const pynn_layer *layer, size_t count, const float *x, const float *y, float *d);
+};
+
+/* kinds.c: the type of a kind; NULL where there is none. */
+const pynn_layer_type *pynn_layer_type_of(pynn_layer_kind kind);
+
+extern const pynn_layer_type pynn_dense;
+extern const pynn_layer_type pynn_dropout;
+extern const pynn_layer_type pynn_activations[];
+extern const size_t pynn_activation_count;
+
+/* For a kind without parameters that keeps the width. */
+static inline pynn_status pynn_place_plain(const pynn_layer *layer, size_t inputs,
+                                           pynn_layer_place *place) {
+    (void)layer;
+    place->outputs = inputs;
+    return PYNN_OK;
+}
+
+/* The values of a tile of a matrix with rows of `width` values, as stretches of memory: one that holds all
+ * where the tile has all columns, else one for each row. */
+typedef struct pynn_stretches {
+    size_t count;
+    size_t length; /* values in each */
+    size_t first;  /* number of the first value of the first, in the matrix */
+    size_t apart;  /* values from the beginning of one to that of the next */
+} pynn_stretches;
+
+static inline pynn_stretches pynn_stretches_of(pynn_tile tile, size_t width) {
+    size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
+    size_t first = tile.row_begin * width + tile.column_begin;
+    if (columns == width) return (pynn_stretches){1, rows * columns, first, 0};
+    return (pynn_stretches){rows, columns, first, width};
+}
+
+#endif
