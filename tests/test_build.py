@@ -82,6 +82,7 @@ def test_no_bytecode_is_installed() -> None:
 
 COUNT_THREADS = """
 import os, sys
+import numpy
 before = len(os.listdir("/proc/self/task"))
 import pynn
 print(len(os.listdir("/proc/self/task")) - before, os.environ.get("OPENBLAS_NUM_THREADS"))
