@@ -10,16 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from pynn._base import checks
-from pynn._base.errors import ArgumentError, ChainError
-from pynn._native.network import Init, Layer, LayerKind, Loss
-from pynn._spec import MAX_LAYERS, MAX_WIDTH, Spec
+from pynn._base.errors import ChainError
+from pynn._network.layers import MAX_WIDTH, Layer
+from pynn._network.layers.activations import Gelu, LeakyRelu, Relu, Sigmoid, Tanh
+from pynn._network.layers.dense import Dense, Init
+from pynn._network.layers.dropout import Dropout
+from pynn._network.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from pynn._network.spec import NO_PRODUCT, Spec, append, has_product
 
 if TYPE_CHECKING:
     from pynn._model import Model
 
-_LAYERS = ("dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh", "dropout")
-_LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")
-_STEPS = ("input", *_LAYERS, *_LOSSES, "build")
 _OF_MODELS = ("fit", "evaluate", "predict", "predict_proba", "parameters", "save", "summary")
 
 
@@ -33,10 +34,16 @@ def _refuse(state: object, name: str, offered: tuple[str, ...]) -> NoReturn:
             f".{name} is a model's, and {state!r} is a chain: after its loss, .build() makes the"
             " model"
         )
-    if name not in _STEPS:
+    classes = (Builder, LayerBuilder, FinishedBuilder)
+    if not any(name in _steps_of(one) for one in classes):
         raise AttributeError(f"{type(state).__name__!r} object has no attribute {name!r}")
     may = ", ".join(f".{step}()" for step in offered)
     raise ChainError(f".{name}() cannot come after {state!r}; what may come next: {may}")
+
+
+def _steps_of(builder: type) -> tuple[str, ...]:
+    """The names of a class's public methods, in their order."""
+    return tuple(name for name in vars(builder) if not name.startswith("_"))
 
 
 class Builder:
@@ -68,7 +75,7 @@ class Builder:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
-            _refuse(self, name, ("input",))
+            _refuse(self, name, _steps_of(Builder))
 
 
 class LayerBuilder:
@@ -91,18 +98,11 @@ class LayerBuilder:
             ArgumentTypeError: `outputs` is no integer.
             ArgumentError: `outputs` is out of range, or `init` unknown.
         """
-        name = f"layer {len(self._layers) + 1}: dense"
-        choice: object = init  # which may be anything
-        if not isinstance(choice, str) or choice not in ("he", "xavier"):
-            got = repr(choice[:60]) if isinstance(choice, str) else checks.describe(choice)
-            raise ArgumentError(f"{name}: init must be 'he' or 'xavier', got {got}")
-        return self._add(
-            Layer("dense", checks.integer(name, outputs, least=1, most=MAX_WIDTH), init)
-        )
+        return self._add(Dense, outputs=outputs, init=init)
 
     def relu(self) -> LayerBuilder:
         """Add y = max(x, 0)."""
-        return self._activation("relu")
+        return self._add(Relu)
 
     def leaky_relu(self, slope: float = 0.01) -> LayerBuilder:
         """Add y = x where x > 0, else slope * x (Maas et al. 2013).
@@ -114,20 +114,19 @@ class LayerBuilder:
             ArgumentTypeError: The slope is no number.
             ArgumentError: It is out of range.
         """
-        name = f"layer {len(self._layers) + 1}: leaky_relu slope"
-        return self._add(Layer("leaky_relu", slope=checks.real(name, slope, least=0.0)))
+        return self._add(LeakyRelu, slope=slope)
 
     def gelu(self) -> LayerBuilder:
         """Add y = x Phi(x), with Phi the normal distribution (Hendrycks and Gimpel 2016)."""
-        return self._activation("gelu")
+        return self._add(Gelu)
 
     def sigmoid(self) -> LayerBuilder:
         """Add y = 1 / (1 + exp(-x))."""
-        return self._activation("sigmoid")
+        return self._add(Sigmoid)
 
     def tanh(self) -> LayerBuilder:
         """Add the hyperbolic tangent, value by value."""
-        return self._activation("tanh")
+        return self._add(Tanh)
 
     def dropout(self, rate: float) -> LayerBuilder:
         """Add y = m x with m 0 at random, else 1 / (1 - rate), in training; y = x in use.
@@ -141,9 +140,7 @@ class LayerBuilder:
             ArgumentTypeError: The rate is no number.
             ArgumentError: It is out of range.
         """
-        name = f"layer {len(self._layers) + 1}: dropout rate"
-        below = 1.0 - 2.0**-24  # a float32 has nothing between it and 1
-        return self._add(Layer("dropout", rate=checks.real(name, rate, least=0.0, below=below)))
+        return self._add(Dropout, rate=rate)
 
     def softmax_cross_entropy(self, *, label_smoothing: float = 0.0) -> FinishedBuilder:
         """End the chain with -log softmax(logits)[label], averaged over a batch.
@@ -159,9 +156,7 @@ class LayerBuilder:
             ArgumentTypeError: The smoothing is no number.
             ArgumentError: It is out of range.
         """
-        below = 1.0 - 2.0**-24
-        smoothing = checks.real("label_smoothing", label_smoothing, least=0.0, below=below)
-        return self._finish("softmax_cross_entropy", smoothing)
+        return self._finish(SoftmaxCrossEntropy(label_smoothing))
 
     def mean_squared_error(self) -> FinishedBuilder:
         """End the chain with (outputs - targets)^2, averaged over outputs and a batch: regression.
@@ -169,7 +164,7 @@ class LayerBuilder:
         Raises:
             ChainError: The chain has no dense layer, so nothing to train.
         """
-        return self._finish("mean_squared_error")
+        return self._finish(MeanSquaredError())
 
     def binary_cross_entropy(self) -> FinishedBuilder:
         """End the chain with a yes-or-no question for each output: multi-label classification.
@@ -180,25 +175,15 @@ class LayerBuilder:
         Raises:
             ChainError: The chain has no dense layer, so nothing to train.
         """
-        return self._finish("binary_cross_entropy")
+        return self._finish(BinaryCrossEntropy())
 
-    def _finish(self, loss: Loss, label_smoothing: float = 0.0) -> FinishedBuilder:
-        if not any(layer.kind == "dense" for layer in self._layers):
-            raise ChainError(
-                f".{loss}() cannot come after {self!r}: a network needs at least one dense layer;"
-                " add .dense(...) before the loss"
-            )
-        return FinishedBuilder(Spec(self._inputs, self._layers, loss, label_smoothing))
+    def _finish(self, loss: Loss) -> FinishedBuilder:
+        if not has_product(self._layers):
+            raise ChainError(f".{loss.kind}() cannot come after {self!r}: {NO_PRODUCT}")
+        return FinishedBuilder(Spec(self._inputs, self._layers, loss))
 
-    def _activation(self, kind: LayerKind) -> LayerBuilder:
-        return self._add(Layer(kind))
-
-    def _add(self, layer: Layer) -> LayerBuilder:
-        if len(self._layers) == MAX_LAYERS:
-            raise ArgumentError(
-                f"layer {MAX_LAYERS + 1}: {layer.kind}: a network has at most {MAX_LAYERS} layers"
-            )
-        return LayerBuilder(self._inputs, (*self._layers, layer))
+    def _add(self, kind: type[Layer], **options: object) -> LayerBuilder:
+        return LayerBuilder(self._inputs, append(self._layers, kind, options))
 
     def __repr__(self) -> str:
         steps = [f"Builder().input({self._inputs})"]
@@ -211,7 +196,7 @@ class LayerBuilder:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
-            _refuse(self, name, (*_LAYERS, *_LOSSES))
+            _refuse(self, name, _steps_of(LayerBuilder))
 
 
 class FinishedBuilder:
@@ -239,12 +224,14 @@ class FinishedBuilder:
         return Model._create(self._spec, seed)
 
     def __repr__(self) -> str:
-        return f"{LayerBuilder(self._spec.inputs, self._spec.layers)!r}.{self._spec.loss}()"
+        inputs, layers, loss = self._spec
+        options = ", ".join(f"{name}={value!r}" for name, value in loss.given().items())
+        return f"{LayerBuilder(inputs, layers)!r}.{loss.kind}({options})"
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
-            _refuse(self, name, ("build",))
+            _refuse(self, name, _steps_of(FinishedBuilder))
 
 
 __all__ = ["Builder", "FinishedBuilder", "LayerBuilder"]

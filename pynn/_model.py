@@ -26,7 +26,7 @@ from pynn._native.library import NotFinite
 from pynn._native.network import Network
 from pynn._native.state import State
 from pynn._native.workspace import ROWS_AT_A_TIME, RunningSums, Sums
-from pynn._spec import Spec
+from pynn._network.spec import Spec
 from pynn._training import fit_arguments, forks
 from pynn._training.examples import MOST_ROWS, make_data, make_examples
 from pynn._training.history import ClassEvaluation, Evaluation, History
@@ -37,7 +37,7 @@ from pynn._training.trainer import OnEpoch, OnProgress, Trainer, diagnose, expla
 from pynn._training.workspaces import Workspaces
 
 if TYPE_CHECKING:
-    from pynn._files.model_file import Saved
+    from pynn._network.snapshot import Snapshot
     from pynn.formats.c import Footprint
 
 Copied = TypeVar("Copied")
@@ -98,8 +98,14 @@ class Model:
     @classmethod
     def _create(cls, spec: Spec, seed: int) -> Model:
         """A model with weights drawn from the seed."""
-        network = Network(*spec)
+        network = Network(spec)
         return cls(spec, network, network.initialize(seed), seed)
+
+    @classmethod
+    def _of(cls, snapshot: Snapshot) -> Model:
+        """The model that a file holds, without the run of a checkpoint."""
+        spec, parameters, seed, epochs_trained, steps_trained = snapshot[:5]
+        return cls(spec, Network(spec), parameters, seed, epochs_trained, steps_trained)
 
     # ------------------------------------------------------------ train
 
@@ -307,7 +313,7 @@ class Model:
         checks.path("path", path)
         saved = model_file.load(path)
         name = os.fspath(path)
-        model = cls(*saved[:6])
+        model = cls._of(saved)
         run, model._state = _run_of(saved, name)
         model._resumed = run, name
         return model
@@ -363,8 +369,8 @@ class Model:
         """
         data = self._data("", features, labels)
         data = make_examples(self._spec, self._seed, data, None, sample_weight, None).data
-        if per_class and self._spec.loss != "softmax_cross_entropy":
-            raise ArgumentError(f"per_class needs classes, and {self._spec.loss} has none")
+        if per_class and not self._spec.loss.has_classes:
+            raise ArgumentError(f"per_class needs classes, and {self._spec.loss.kind} has none")
         try:
             evaluation = self._evaluate(data)
         except NotFinite:
@@ -404,13 +410,7 @@ class Model:
             DivergenceError: The outputs are not finite, because the parameters are not.
             ClosedError: The model is closed.
         """
-        outputs = self(features)
-        answers: npt.NDArray[Any]
-        if self._spec.loss == "softmax_cross_entropy":
-            answers = outputs.argmax(axis=1)
-            return answers
-        answers = outputs > 0.0 if self._spec.loss == "binary_cross_entropy" else outputs
-        return answers[:, 0] if self.outputs == 1 else answers
+        return self._spec.loss.predictions(self(features))
 
     def predict_proba(self, features: npt.NDArray[Any]) -> Floats:
         """The probability of each class for each example: the softmax of the outputs.
@@ -430,10 +430,10 @@ class Model:
             DivergenceError: The outputs are not finite, because the parameters are not.
             ClosedError: The model is closed.
         """
-        if self._spec.loss == "mean_squared_error":
+        if not self._spec.loss.has_probabilities:
             raise ChainError(
-                "predict_proba needs probabilities, and a network with mean_squared_error gives"
-                " values: use predict"
+                f"predict_proba needs probabilities, and a network with {self._spec.loss.kind}"
+                " gives values: use predict"
             )
         return self._predict(features, probabilities=True)
 
@@ -482,9 +482,10 @@ class Model:
         Raises:
             ClosedError: The model is closed.
         """
-        from pynn._files.model_file import name_parameters
+        from pynn._network import parameters
 
-        return name_parameters(self._open_network().dense_views, self._parameter_array)
+        self._open()
+        return parameters.named(parameters.views(self._spec), self._parameter_array)
 
     @property
     def parameter_count(self) -> int:
@@ -532,14 +533,11 @@ class Model:
         """
         lines = [f"{'layer':<25}{'output':<11}parameters"]
         lines.append(f"{'input':<25}{f'(n, {self._spec.inputs})':<11}{0:>10}")
-        width = self._spec.inputs
-        for number, layer in enumerate(self._spec.layers, start=1):
-            label, count = str(layer), 0
-            if layer.kind == "dense":
-                count = (width + 1) * layer.outputs
-                width = layer.outputs
-            lines.append(f"{f'{number:<3}{label}':<25}{f'(n, {width})':<11}{count:>10,}")
-        lines.append(f"{f'loss: {self._spec.loss_name}':<36}{self.parameter_count:>10,}")
+        for placed in self._spec.placed_layers:
+            label, shape = f"{placed.number:<3}{placed.layer}", f"(n, {placed.outputs})"
+            count = sum(parameter.size for parameter in placed.parameters)
+            lines.append(f"{label:<25}{shape:<11}{count:>10,}")
+        lines.append(f"{f'loss: {self._spec.loss}':<36}{self.parameter_count:>10,}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -568,21 +566,31 @@ class Model:
         """Write the model, and where its run stands, if that is what the file is for."""
         from pynn._files import model_file
 
-        def copy() -> model_file.Saved:
-            saved = model_file.Saved(
+        model_file.save(path, self._snapshot(run))  # no lock while the disk works: forks wait
+
+    def _snapshot(self, run: Run | None = None) -> Snapshot:
+        """A copy of the model as it is now, and of where its run stands; it may be in training.
+
+        Raises:
+            ClosedError: The model is closed.
+        """
+        from pynn._network.snapshot import Snapshot
+
+        def copy() -> Snapshot:
+            self._open()
+            snapshot = Snapshot(
                 self._spec,
-                self._open_network(),
                 self._parameter_array.copy(),
                 self._seed,
                 self._epochs_trained,
                 self._state.step,
             )
             if run is None:
-                return saved
+                return snapshot
             entry, arrays = run.keep(self._state)
-            return saved._replace(epochs_trained=run.epochs_trained, run=entry, arrays=arrays)
+            return snapshot._replace(epochs_trained=run.epochs_trained, run=entry, arrays=arrays)
 
-        model_file.save(path, self._at_one_moment(copy))  # no lock while the disk works: forks wait
+        return self._at_one_moment(copy)
 
     def _go_back_to(self, path: str | os.PathLike[str], run_id: str) -> str:
         """Take parameters and epochs from a checkpoint; where that stands, in words.
@@ -614,7 +622,7 @@ class Model:
                 run, path = kept
                 resumed = {"run": run.to_dict(), "best": run.position.best, "path": path}
             return {
-                "spec": self._spec.to_plain(),
+                "spec": self._spec.to_dict(),
                 "parameters": self._parameter_array.copy(),
                 "seed": self._seed,
                 "epochs_trained": self._epochs_trained,
@@ -626,8 +634,8 @@ class Model:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Be a model of its own with the same parameters."""
-        spec = Spec.from_plain(state["spec"])
-        network = Network(*spec)
+        spec = Spec.from_pickle(state["spec"])
+        network = Network(spec)
         own = network.new_parameters()
         own[...] = _array_like(own, state["parameters"])
         Model.__init__(self, spec, network, own, state["seed"], state["epochs_trained"])
@@ -735,9 +743,6 @@ class Model:
             raise ClosedError("the model is closed; build it or load it anew")
         return workspaces
 
-    def _open_network(self) -> Network:
-        return self._open().network
-
     def _at_one_moment(self, copy: Callable[[], Copied]) -> Copied:
         """What a function copies of the model, all of it between the same two steps of training.
 
@@ -828,10 +833,10 @@ def load(path: str | os.PathLike[str]) -> Model:
     saved = model_file.load(path)
     if saved.run is not None:
         _run_of(saved, os.fspath(path))  # no damage to it goes unnoticed
-    return Model(*saved[:6])
+    return Model._of(saved)
 
 
-def _run_of(saved: Saved, name: str) -> tuple[Run, State]:
+def _run_of(saved: Snapshot, name: str) -> tuple[Run, State]:
     """The run of a checkpoint, and what went from step to step; its name is for an error.
 
     Raises:

@@ -168,8 +168,10 @@ def worst_mistakes(
         raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
     count = checks.integer("count", count, least=1, most=400)
     loss = model._spec.loss
-    if loss != "softmax_cross_entropy":
-        raise ArgumentError(f"model must have softmax_cross_entropy, to be wrong; it has {loss}")
+    if not loss.has_classes:
+        raise ArgumentError(
+            f"model must have softmax_cross_entropy, to be wrong; it has {loss.kind}"
+        )
     images = arrays.plain_array("images", images)
     if images.ndim != 3:
         raise ArgumentError(

@@ -135,9 +135,6 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     },
     "pynn/_training/history.py": {"": {"from matplotlib.figure import Figure": FOR_TYPES}},
     "pynn/plots.py": {"": {"from matplotlib.figure import Figure": FOR_TYPES}},
-    "pynn/formats/_chain.py": {"": {"from pynn._model import Model": FOR_TYPES}},
-    "pynn/formats/c.py": {"": {"from pynn._model import Model": FOR_TYPES}},
-    "pynn/formats/onnx.py": {"": {"from pynn._model import Model": FOR_TYPES}},
     "pynn/sklearn/__init__.py": {
         "": {
             "except ModuleNotFoundError as error:": WITHOUT_SKLEARN,
@@ -169,7 +166,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     },
     "pynn/_model.py": {
         "": {
-            "from pynn._files.model_file import Saved": FOR_TYPES,
+            "from pynn._network.snapshot import Snapshot": FOR_TYPES,
             "from pynn.formats.c import Footprint": FOR_TYPES,
         },
         "Model._forget_threads": {

@@ -6,13 +6,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 import pynn
-from pynn import _builder
+from pynn._network.layers import Layer
+from pynn._network.losses import Loss
 
 # Those of this pynn, so that a new one is not forgotten.
-ACTIVATIONS = [kind for kind in _builder._LAYERS if kind != "dense"]
-LOSSES = list(_builder._LOSSES)
+# In the order of the builder's methods.
+STEPS = list(vars(pynn.LayerBuilder))
+ACTIVATIONS = [kind for kind in STEPS if kind in Layer.kinds and kind != "dense"]
+LOSSES = [loss for loss in STEPS if loss in Loss.kinds]
 
 
 def random_network(seed: int, widest: int = 48) -> pynn.Model:
@@ -61,5 +65,15 @@ def random_inputs(model: pynn.Model, rows: int) -> tuple[npt.NDArray[Any], npt.N
 def kinds_in(models: list[pynn.Model]) -> set[str]:
     """The kinds of layers and losses that occur."""
     return {layer.kind for model in models for layer in model._spec.layers} | {
-        model._spec.loss for model in models
+        model._spec.loss.kind for model in models
     }
+
+
+def unknown_layer(monkeypatch: pytest.MonkeyPatch) -> Layer:
+    """A layer of a kind that says nothing of how it is exported; known for this test only."""
+    monkeypatch.setattr(Layer, "kinds", dict(Layer.kinds))
+
+    class Maxout(Layer):
+        kind = "maxout"
+
+    return Maxout()

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from boundary import train
+from boundary import make_network, train
 from reference import Reference
 
 import pynn
 from pynn._native.data import Data
 from pynn._native.library import ffi, lib
-from pynn._native.network import Layer, Network
 from pynn._native.state import State
 from pynn._native.workspace import Workspace
 
@@ -80,17 +79,7 @@ LAYERS: list[list[int | str]] = [
 def test_gradient_with_dropped_values(layers: list[int | str], rows: int) -> None:
     """A step at rate 1 is the reference's gradient with the same factors."""
     inputs = 150
-    specs = [
-        Layer("dense", layer, "he")
-        if isinstance(layer, int)
-        else Layer(
-            layer,  # type: ignore[arg-type]
-            slope=0.0625 if layer == "leaky_relu" else 0.0,
-            rate=0.4 if layer == "dropout" else 0.0,
-        )
-        for layer in layers
-    ]
-    network = Network(inputs, specs, "softmax_cross_entropy")
+    network = make_network(inputs, layers, slope=0.0625, rate=0.4)
     reference = Reference(inputs, layers)
     rng = np.random.default_rng(3)
     x = rng.normal(size=(rows, inputs)).astype(np.float32)

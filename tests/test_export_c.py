@@ -15,11 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pytest
-from random_networks import ACTIVATIONS, LOSSES, kinds_in, random_inputs, random_network
+from random_networks import (
+    ACTIVATIONS,
+    LOSSES,
+    kinds_in,
+    random_inputs,
+    random_network,
+    unknown_layer,
+)
 
 import pynn
-from pynn._native.network import Layer
-from pynn.formats import _c_files, _c_layers
+from pynn.formats import _c_files, _c_functions
 from pynn.formats.c import Footprint
 
 CC = shlex.split(os.environ.get("CC", "cc"))
@@ -378,7 +384,7 @@ def test_header_is_no_namesake_of_the_systems(name: str, tmp_path: Path) -> None
 
 def test_no_name_of_an_included_header_is_free() -> None:
     """What exported code includes is among the names that are refused."""
-    for includes in (_c_layers.includes(["expf(", "uint32_t"]), _c_layers.includes([""])):
+    for includes in (_c_functions.includes(["expf(", "uint32_t"]), _c_functions.includes([""])):
         for header in re.findall("<(.*)>", includes):
             assert header in _c_files.HEADERS_OF_OTHERS
 
@@ -441,7 +447,7 @@ def test_parameters_that_are_not_finite(tmp_path: Path) -> None:
 def test_unknown_layer_is_no_silent_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer that the export does not know is an error, not a file without it."""
     model = classifier()
-    odd: Any = Layer("maxout")  # type: ignore[arg-type]
+    odd = unknown_layer(monkeypatch)
     monkeypatch.setattr(model, "_spec", model._spec._replace(layers=(*model._spec.layers, odd)))
     with pytest.raises(pynn.ArgumentError, match="maxout1: there is no export of maxout to C"):
         model.export_c(tmp_path / "model.c")

@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from random_networks import ACTIVATIONS, LOSSES, kinds_in, random_inputs, random_network
+from random_networks import (
+    ACTIVATIONS,
+    LOSSES,
+    kinds_in,
+    random_inputs,
+    random_network,
+    unknown_layer,
+)
 
 import pynn
-from pynn._native.network import Layer
 from pynn.formats import onnx as exporter
 
 onnx: Any = pytest.importorskip("onnx")
@@ -171,7 +177,7 @@ def test_unknown_layer_is_no_silent_gap(
     model: pynn.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A layer that the export does not know is an error, not a file without it."""
-    odd: Any = Layer("maxout")  # type: ignore[arg-type]
+    odd = unknown_layer(monkeypatch)
     monkeypatch.setattr(model, "_spec", model._spec._replace(layers=(*model._spec.layers, odd)))
     with pytest.raises(pynn.ArgumentError, match="maxout1: there is no export of maxout to ONNX"):
         model.export_onnx(tmp_path / "model.onnx")

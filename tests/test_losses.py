@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from boundary import make_network
 from reference import SMOOTHING, Reference
 
 import pynn
 from pynn._native.data import Data
-from pynn._native.network import Layer, Network
+from pynn._native.network import Network
 from pynn._native.workspace import Workspace
 
 ROWS, INPUTS = 45, 9  # rows in several blocks
@@ -23,13 +24,10 @@ def make(
     loss: str, layers: list[int | str], seed: int = 0
 ) -> tuple[Network, Reference, Any, Any, Any]:
     """A network and its reference; parameters, features and answers."""
-    specs = [
-        Layer("dense", layer, "xavier") if isinstance(layer, int) else Layer(layer)  # type: ignore[arg-type]
-        for layer in layers
-    ]
-    smoothing = SMOOTHING if loss == "smoothed_cross_entropy" else 0.0
-    kind: Any = "softmax_cross_entropy" if smoothing else loss
-    network = Network(INPUTS, specs, kind, smoothing)
+    smoothed = loss == "smoothed_cross_entropy"
+    kind = "softmax_cross_entropy" if smoothed else loss
+    options = {"label_smoothing": SMOOTHING} if smoothed else {}
+    network = make_network(INPUTS, layers, kind, init="xavier", **options)
     reference = Reference(INPUTS, layers, loss)
     rng = np.random.default_rng(seed)
     parameters = reference.draw_parameters(rng)
@@ -107,7 +105,7 @@ def test_binary_cross_entropy_by_hand(
     logit: float, target: float, loss: float, gradient: float
 ) -> None:
     """-t log s(z) - (1 - t) log(1 - s(z)) and s(z) - t, where nothing overflows or is lost."""
-    network = Network(1, [Layer("dense", 1, "he")], "binary_cross_entropy")
+    network = make_network(1, [1], "binary_cross_entropy")
     data = Data(np.zeros((1, 1), np.float32), np.array([[target]], np.float32))
     parameters = np.array([0.0, logit], np.float32)
     gradients, sums = Workspace(network, 1).gradient(data, None, 1, parameters)
@@ -117,7 +115,7 @@ def test_binary_cross_entropy_by_hand(
 
 def test_smoothing_of_a_sure_answer() -> None:
     """Logits (1e4, 0), label 0, a share 0.5: the loss is half of half of 1e4, the slope 1/4."""
-    network = Network(1, [Layer("dense", 2, "he")], "softmax_cross_entropy", 0.5)
+    network = make_network(1, [2], label_smoothing=0.5)
     data = Data(np.zeros((1, 1), np.float32), np.zeros(1, np.int32))
     parameters = np.array([0, 0, 1e4, 0], np.float32)
     gradients, sums = Workspace(network, 1).gradient(data, None, 1, parameters)

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from boundary import make_network
 
 import pynn
 from pynn._native import library, threads
 from pynn._native.library import ffi, lib
-from pynn._native.network import Layer, Network
 from pynn._native.state import State
 from pynn._native.workspace import Workspace
 
@@ -200,7 +200,7 @@ def test_refused_request_during_fit_with_checkpoint(
 
 def test_workspace_says_what_it_holds(ledger: Ledger) -> None:
     """Its bytes are those that it asked for, but for what alignment takes of its two blocks."""
-    network = Network(5, [Layer("dense", 3, "he")], "softmax_cross_entropy")
+    network = make_network(5, [3])
     before = set(ledger.held)
     workspace = Workspace(network, 50)
     asked = sum(len(ledger.held[address]) for address in ledger.held.keys() - before)

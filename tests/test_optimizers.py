@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from boundary import train
+from boundary import make_network, train
 from parity.record_optimizers import (
     BATCH_SIZE,
     CASES,
@@ -35,7 +35,6 @@ from safetensors import safe_open
 
 import pynn
 from pynn._native.data import Data
-from pynn._native.network import Layer, Network
 from pynn._native.state import State
 from pynn._native.workspace import Workspace
 
@@ -74,17 +73,9 @@ def is_weight(reference: Reference) -> npt.NDArray[np.bool_]:
 )
 def test_steps_are_those_of_the_reference(kind: str, options: dict[str, Any], sparse: bool) -> None:
     """Ten steps of each optimizer, on both paths; with more parameters than one task updates."""
-    layers = [500, "tanh", 3]
+    layers: list[int | str] = [500, "tanh", 3]
     reference = Reference(40, layers)
-    network = Network(
-        40,
-        [
-            Layer("dense", 500, "he"),
-            Layer("tanh"),
-            Layer("dense", 3, "he"),
-        ],
-        "softmax_cross_entropy",
-    )
+    network = make_network(40, layers)
     assert network.parameter_count > 20_000  # a task updates 16,384
     rng = np.random.default_rng(1)
     x = rng.normal(size=(20, 40)).astype(np.float32)
@@ -150,7 +141,7 @@ def test_momentum_by_hand() -> None:
     With targets t = -1/2, and the one output y = w x, x = 1 and w far from 0 the gradient changes,
     so the example is an output whose error is kept at 1/2 by a target that moves along.
     """
-    network = Network(1, [Layer("dense", 1, "he")], "mean_squared_error")
+    network = make_network(1, [1], "mean_squared_error")
     workspace = Workspace(network, 1)
     parameters = np.zeros(2, np.float32)
     state = State(0)

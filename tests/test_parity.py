@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from boundary import train
+from boundary import make_network, train
 from parity.record_pytorch import (
     BATCH_SIZE,
     RECIPES,
@@ -27,7 +27,6 @@ from parity.record_pytorch import (
 from reference import Reference, as_floats, sgd
 
 from pynn._native.data import Data
-from pynn._native.network import Layer, Network
 from pynn._native.workspace import Workspace
 
 TOLERANCE = 1e-5  # absolute for a mean loss; relative for the norm of a tensor of parameters
@@ -43,11 +42,7 @@ def chain(recipe: Recipe) -> list[int | str]:
 
 def train_with_pynn(recipe: Recipe) -> dict[str, Any]:
     """What train_with_pytorch() gives, from the C library."""
-    layers = [
-        Layer("dense", layer, "he") if isinstance(layer, int) else Layer(layer)  # type: ignore[arg-type]
-        for layer in chain(recipe)
-    ]
-    network = Network(WIDTHS[0], layers, "softmax_cross_entropy")
+    network = make_network(WIDTHS[0], chain(recipe))
     workspace = Workspace(network, BATCH_SIZE)
     parameters = network.new_parameters()
     parameters[:] = np.concatenate([tensor.ravel() for tensor in initial_parameters()])

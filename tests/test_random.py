@@ -10,7 +10,12 @@ import numpy.typing as npt
 import pytest
 
 from pynn._native import library
-from pynn._native.network import Layer, Network
+from pynn._native.network import Network
+from pynn._network.layers.activations import Relu
+from pynn._network.layers.dense import Dense
+from pynn._network.losses import SoftmaxCrossEntropy
+from pynn._network.parameters import views
+from pynn._network.spec import Spec
 
 Words = npt.NDArray[np.uint64]
 MASK = np.uint64(0xFFFFFFFF)
@@ -62,15 +67,9 @@ def permutation(seed: int, stream: int, count: int) -> tuple[list[int], int]:
 
 def initialize(init: Any, seed: int) -> list[npt.NDArray[np.float32]]:
     """W and b of a 30-17-4 network as the C library draws them."""
-    layers = [Layer("dense", 17, init), Layer("relu")]
-    layers.append(Layer("dense", 4, init))
-    network = Network(30, layers, "softmax_cross_entropy")
-    flat = network.initialize(seed)
-    tensors = []
-    for view in network.dense_views:
-        weights = flat[view.weights_offset :][: view.inputs * view.outputs]
-        tensors += [weights, flat[view.bias_offset :][: view.outputs]]
-    return tensors
+    spec = Spec(30, (Dense(17, init), Relu(), Dense(4, init)), SoftmaxCrossEntropy())
+    flat = Network(spec).initialize(seed)
+    return [view.of(flat).ravel() for view in views(spec)]
 
 
 SEEDS = [0, 1, 2**32 - 1, 2**32, 0x299F31D0A4093822, 2**64 - 1]

@@ -12,7 +12,7 @@ from peers import common
 from pynn._native import library
 from pynn._native.data import Data
 from pynn._native.library import lib
-from pynn._native.network import Layer, Network
+from pynn._native.network import Network
 from pynn._native.state import State, Update
 from pynn._native.workspace import Workspace
 
@@ -35,8 +35,8 @@ class Peer(common.Peer):
         """Make data and a network; how many steps of each way take about `wish` seconds."""
         if density != self.density:
             self._make_data(density)
-        layers = [Layer("dense", width, "he"), Layer("relu"), Layer("dense", common.CLASSES, "he")]
-        network = Network(common.INPUTS, layers, "softmax_cross_entropy")
+        chain = pynn.Builder().input(common.INPUTS).dense(width).relu().dense(common.CLASSES)
+        network = Network(chain.softmax_cross_entropy()._spec)
         self.workspace = Workspace(network, batch)
         self.parameters = network.initialize(1)
         self.state = State(seed=0)

@@ -15,6 +15,8 @@ from pynn._base.errors import ArgumentError, ArgumentTypeError
 
 MAX_FLOAT32 = float.fromhex("0x1.fffffep127")
 MIN_FLOAT32 = float.fromhex("0x1p-149")
+BELOW_ONE = 1.0 - 2.0**-24
+"""The largest float32 below 1."""
 MOST = 2**62
 """Of what is counted: files and C have 64 bits for it."""
 
@@ -51,6 +53,13 @@ def no_others(what: str, entries: Iterable[object], known: Collection[str]) -> N
         raise ValueError(
             f"{what} has unknown entries: {', '.join(others)}; a newer pynn may read them"
         )
+
+
+def known(what: str, name: object, names: Collection[str]) -> str:
+    """A name read from a file, which must be one of those; ValueError if it is not."""
+    if not isinstance(name, str) or name not in names:
+        raise ValueError(f"unknown {what} {name!r}")
+    return name
 
 
 def integer(name: str, value: object, *, least: int, most: int | None = None) -> int:

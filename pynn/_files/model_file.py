@@ -1,7 +1,7 @@
 """Model files: safetensors, with the architecture as JSON in the metadata.
 
 The metadata has three entries: "format" is "pynn", "format_version" is "1", and "model" is JSON:
-the chain (see `Spec.to_json`), the seed, and how many epochs and steps were trained. A checkpoint
+the chain (see `Spec.to_dict`), the seed, and how many epochs and steps were trained. A checkpoint
 has a fourth, "run": JSON that says of what call of `fit` it is and where that stands (`Run.keep`).
 The tensors are the named parameters of `Model.parameters`, float32; in a checkpoint also, flat, the
 optimizer's moments and the best parameters of early stopping. What is the same gives the same
@@ -16,25 +16,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 from pynn._base import checks, reading
-from pynn._base.arrays import Floats
 from pynn._base.atomic import write_atomically
 from pynn._base.errors import (
     ArgumentError,
-    ArgumentTypeError,
     FileFormatError,
     OutOfMemoryError,
     PynnError,
 )
 from pynn._base.reading import refuse
-from pynn._builder import Builder, LayerBuilder
 from pynn._files.safetensors import Reader
-from pynn._native.network import DenseView, Network
-from pynn._spec import MAX_LAYERS, Spec
+from pynn._native.network import Network
+from pynn._network import parameters
+from pynn._network.parameters import ParameterView
+from pynn._network.snapshot import Snapshot
+from pynn._network.spec import MAX_LAYERS, Spec
 
 FORMAT = "pynn"
 FORMAT_VERSION = "1"
@@ -51,48 +50,7 @@ RUN_ITEM_NBYTES = 4
 """Of the JSON of a run at least, where most of it is a list of eight items an epoch."""
 
 
-class Saved(NamedTuple):
-    """What a model file holds."""
-
-    spec: Spec
-    network: Network
-    parameters: Floats
-    seed: int
-    epochs_trained: int
-    steps_trained: int
-    run: dict[str, Any] | None = None
-    """Of a checkpoint: what `Run.to_dict` gave, unchecked."""
-    arrays: Mapping[str, Floats] = MappingProxyType({})
-    """Of a checkpoint: those of `ARRAYS` that its run needs; each has shape (parameter_count,)."""
-
-
-class Parameters(dict[str, Floats]):
-    """Views by name. To put another array in the place of one would change no model: an error."""
-
-    def __setitem__(self, name: str, array: Floats) -> None:
-        if self.get(name) is not array:  # after += it is the same
-            raise ArgumentTypeError(
-                f"parameters cannot be replaced; write into it: parameters[{name!r}][...] = array"
-            )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A copy is an ordinary dict, of arrays that are no views any more."""
-        return dict, (dict(self),)
-
-
-def name_parameters(views: list[DenseView], parameters: Floats) -> dict[str, Floats]:
-    """Views of a flat array: "dense1.weight" (inputs, outputs), "dense1.bias" (outputs,), ..."""
-    named = {}
-    for number, view in enumerate(views, start=1):
-        weights = parameters[view.weights_offset : view.weights_offset + view.inputs * view.outputs]
-        named[f"dense{number}.weight"] = weights.reshape(view.inputs, view.outputs)
-        named[f"dense{number}.bias"] = parameters[
-            view.bias_offset : view.bias_offset + view.outputs
-        ]
-    return Parameters(named)
-
-
-def save(path: str | os.PathLike[str], saved: Saved) -> None:
+def save(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
     """Write a model file; a crash leaves the old file or the new one.
 
     Raises:
@@ -100,13 +58,13 @@ def save(path: str | os.PathLike[str], saved: Saved) -> None:
     """
     from safetensors.numpy import save as to_bytes
 
-    model = json.loads(saved.spec.to_json())
-    model |= {"seed": saved.seed, "epochs_trained": saved.epochs_trained}
-    model |= {"steps_trained": saved.steps_trained}
+    model = snapshot.spec.to_dict()
+    model |= {"seed": snapshot.seed, "epochs_trained": snapshot.epochs_trained}
+    model |= {"steps_trained": snapshot.steps_trained}
     metadata = {"format": FORMAT, "format_version": FORMAT_VERSION, "model": json.dumps(model)}
-    if saved.run is not None:
-        metadata["run"] = json.dumps(saved.run)
-    named = {**name_parameters(saved.network.dense_views, saved.parameters), **saved.arrays}
+    if snapshot.run is not None:
+        metadata["run"] = json.dumps(snapshot.run)
+    named = {**snapshot.named, **snapshot.arrays}
     write_atomically(path, _in_order(to_bytes(named, metadata)))
 
 
@@ -123,7 +81,7 @@ def _in_order(contents: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + contents[end:]
 
 
-def load(path: str | os.PathLike[str]) -> Saved:
+def load(path: str | os.PathLike[str]) -> Snapshot:
     """Read a model file.
 
     Raises:
@@ -158,7 +116,7 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
         )
 
 
-def _read(file: Reader) -> Saved:
+def _read(file: Reader) -> Snapshot:
     """The model in an open file. Allocates nothing large before it has compared the shapes."""
     name, metadata = file.name, file.metadata
     if metadata.get("format") != FORMAT:
@@ -174,30 +132,30 @@ def _read(file: Reader) -> Saved:
         checks.no_others("its metadata", metadata, ENTRIES)
         spec, seed, epochs_trained, steps_trained = _parse(metadata.get("model", ""))
         run = _parse_run(metadata["run"]) if "run" in metadata else None
-        network = Network(*spec)
+        network = Network(spec)
     except OutOfMemoryError:
         raise
     except (ValueError, TypeError, LookupError, RecursionError, PynnError) as error:
         why = f"it has no entry {error}" if isinstance(error, KeyError) else str(error)
         refuse(name, f"the description of the model in its metadata is damaged: {why}")
-    _compare(file, network, is_checkpoint=run is not None)
-    parameters = network.new_parameters()
-    for key, view in name_parameters(network.dense_views, parameters).items():
+    views = parameters.views(spec)
+    _compare(file, views, network.parameter_count, is_checkpoint=run is not None)
+    values = network.new_parameters()
+    for key, view in parameters.named(views, values).items():
         file.read_into(key, view)
     arrays = {key: file.read(key) for key in ARRAYS if key in file.tensors}
-    return Saved(spec, network, parameters, seed, epochs_trained, steps_trained, run, arrays)
+    return Snapshot(spec, values, seed, epochs_trained, steps_trained, run, arrays)
 
 
-def _compare(file: Reader, network: Network, *, is_checkpoint: bool) -> None:
+def _compare(
+    file: Reader, views: Sequence[ParameterView], count: int, *, is_checkpoint: bool
+) -> None:
     """Check that the file has just the tensors that the network needs, each of the right form."""
     name = file.name
-    shapes: dict[str, list[int]] = {}
-    for number, view in enumerate(network.dense_views, start=1):
-        shapes[f"dense{number}.weight"] = [view.inputs, view.outputs]
-        shapes[f"dense{number}.bias"] = [view.outputs]
+    shapes = {view.name: list(view.shape) for view in views}
     keys = set(file.tensors)
     if is_checkpoint:
-        shapes |= {key: [network.parameter_count] for key in keys.intersection(ARRAYS)}
+        shapes |= {key: [count] for key in keys.intersection(ARRAYS)}
     if missing := sorted(shapes.keys() - keys):
         refuse(name, f"tensors are missing: {', '.join(missing)}")
     if extra := sorted(keys - shapes.keys()):
@@ -211,31 +169,19 @@ def _compare(file: Reader, network: Network, *, is_checkpoint: bool) -> None:
 
 
 def _parse(text: str) -> tuple[Spec, int, int, int]:
-    """Read the JSON of the metadata by building the chain anew, so that the builder checks it."""
+    """Read the JSON of the metadata; all of it is checked."""
     model: dict[str, Any] = reading.parse_json(
         text.encode(), most_objects=MAX_MODEL_ITEMS, most_items=MAX_MODEL_ITEMS
     )
     if not isinstance(model, dict):
         raise ValueError(f"expected an object, got {checks.describe(model)}")
-    checks.no_others("the model", model, _MODEL_ENTRIES)
-    chain: LayerBuilder = Builder().input(model["input"])
-    for layer in model["layers"]:
-        arguments = dict(layer)
-        chain = _STEPS[_known("layer kind", arguments.pop("kind"), _STEPS)](chain, arguments)
-        checks.no_others(f"layer {layer['kind']}", arguments, ())
-    loss = _known("loss", model["loss"], _LOSSES)
-    if loss == "softmax_cross_entropy":
-        smoothing = model.get("label_smoothing", 0.0)
-        finished = chain.softmax_cross_entropy(label_smoothing=smoothing)
-    else:
-        if "label_smoothing" in model:
-            raise ValueError(f"label_smoothing is of softmax_cross_entropy, not of {loss}")
-        finished = getattr(chain, loss)()
+    own = ("seed", "epochs_trained", "steps_trained")
+    spec = Spec.from_dict({name: value for name, value in model.items() if name not in own})
     seed = checks.integer("seed", model["seed"], least=0, most=2**64 - 1)
     epochs_trained = checks.integer("epochs_trained", model["epochs_trained"], least=0, most=2**62)
     steps = model.get("steps_trained", 0)  # older files have none
     steps_trained = checks.integer("steps_trained", steps, least=0, most=2**62)
-    return finished._spec, seed, epochs_trained, steps_trained
+    return spec, seed, epochs_trained, steps_trained
 
 
 def _parse_run(text: str) -> dict[str, Any]:
@@ -248,27 +194,3 @@ def _parse_run(text: str) -> dict[str, Any]:
     if not isinstance(run, dict):
         raise ValueError(f"a run must be an object, got {checks.describe(run)}")
     return run
-
-
-_MODEL_ENTRIES = (
-    *("input", "layers", "loss", "label_smoothing", "seed", "epochs_trained", "steps_trained"),
-)
-
-_LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")
-
-_STEPS: dict[str, Callable[[LayerBuilder, dict[str, Any]], LayerBuilder]] = {
-    "dense": lambda chain, entry: chain.dense(entry.pop("outputs"), init=entry.pop("init")),
-    "relu": lambda chain, entry: chain.relu(),
-    "leaky_relu": lambda chain, entry: chain.leaky_relu(entry.pop("slope")),
-    "gelu": lambda chain, entry: chain.gelu(),
-    "sigmoid": lambda chain, entry: chain.sigmoid(),
-    "tanh": lambda chain, entry: chain.tanh(),
-    "dropout": lambda chain, entry: chain.dropout(entry.pop("rate")),
-}
-
-
-def _known(what: str, name: object, names: Iterable[str]) -> str:
-    """A name that is one of those; ValueError if not."""
-    if not isinstance(name, str) or name not in names:
-        raise ValueError(f"unknown {what} {name!r}")
-    return name

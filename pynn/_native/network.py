@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,133 +10,54 @@ from pynn._base.arrays import Floats
 from pynn._base.errors import OutOfMemoryError
 from pynn._native import library
 from pynn._native.library import check, create, ffi, floats, lib
-
-LayerKind = Literal["dense", "relu", "leaky_relu", "gelu", "sigmoid", "tanh", "dropout"]
-Init = Literal["he", "xavier"]
-Loss = Literal["softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy"]
-
-_KINDS: dict[str, int] = {
-    "dense": lib.PYNN_DENSE,
-    "relu": lib.PYNN_RELU,
-    "leaky_relu": lib.PYNN_LEAKY_RELU,
-    "gelu": lib.PYNN_GELU,
-    "sigmoid": lib.PYNN_SIGMOID,
-    "tanh": lib.PYNN_TANH,
-    "dropout": lib.PYNN_DROPOUT,
-}
-_INITS: dict[str, int] = {
-    "he": lib.PYNN_INIT_HE,
-    "xavier": lib.PYNN_INIT_XAVIER,
-}
-_LOSSES: dict[str, int] = {
-    "softmax_cross_entropy": lib.PYNN_SOFTMAX_CROSS_ENTROPY,
-    "mean_squared_error": lib.PYNN_MEAN_SQUARED_ERROR,
-    "binary_cross_entropy": lib.PYNN_BINARY_CROSS_ENTROPY,
-}
+from pynn._network.layers import Layer
+from pynn._network.losses import Loss
+from pynn._network.spec import Spec
 
 
-class Layer(NamedTuple):
-    """One layer of a chain.
-
-    `outputs` and `init` are for dense layers, `slope` is for leaky ReLU, `rate` for dropout.
-    """
-
-    kind: LayerKind
-    outputs: int = 0
-    init: Init | None = None
-    slope: float = 0.0
-    rate: float = 0.0
-
-    def arguments(self) -> dict[str, Any]:
-        """What the builder's step for it takes, by name."""
-        if self.kind == "dense":
-            return {"outputs": self.outputs, "init": self.init}
-        if self.kind == "leaky_relu":
-            return {"slope": self.slope}
-        return {"rate": self.rate} if self.kind == "dropout" else {}
-
-    def __str__(self) -> str:
-        arguments = ", ".join(map(str, self.arguments().values()))
-        return f"{self.kind}({arguments})" if arguments else self.kind
-
-
-class DenseView(NamedTuple):
-    """Where a dense layer's parameters lie in the flat array, in floats."""
-
-    inputs: int
-    outputs: int
-    weights_offset: int
-    bias_offset: int
-
-
-class ParameterView(NamedTuple):
-    """An array of parameters of a layer, as the C library places it."""
-
-    layer: int
-    """The number of its layer, from 0."""
-    name: str
-    dims: tuple[int, ...]
-    offset: int
-    """Where it begins in the flat array, in floats."""
-    decays: bool
-    """Whether weight decay makes it smaller."""
-    trained: bool
-    """Whether training changes it."""
+def _describe(struct: Any, what: Layer | Loss) -> None:
+    """Fill in a pynn_layer or a pynn_loss: options are in the member named like the kind."""
+    struct.kind = getattr(lib, f"PYNN_{what.kind.upper()}")
+    for name, value in vars(what).items():
+        if isinstance(value, str):  # of an enum of that name
+            value = getattr(lib, f"PYNN_{name.upper()}_{value.upper()}")
+        setattr(getattr(struct, what.kind), name, value)
 
 
 class Network:
     """A chain of layers, as the C library describes it; immutable.
 
     Args:
-        inputs: Number of features.
-        layers: The layers, in order.
-        loss: The loss at the end.
-        label_smoothing: Of softmax cross-entropy.
+        spec: The chain.
 
     Raises:
         ArgumentError: The layers make no network.
         OutOfMemoryError: There is no memory for it.
     """
 
-    def __init__(
-        self, inputs: int, layers: Sequence[Layer], loss: Loss, label_smoothing: float = 0.0
-    ) -> None:
-        specs = ffi.new("pynn_layer[]", len(layers))
-        for spec, layer in zip(specs, layers, strict=True):
-            spec.kind = _KINDS[layer.kind]
-            for (
-                name,
-                value,
-            ) in layer.arguments().items():  # in the member that is named like the kind
-                setattr(getattr(spec, layer.kind), name, _INITS.get(value, value))
-        objective = ffi.new("pynn_loss *", {"kind": _LOSSES[loss]})
-        if label_smoothing:
-            objective.softmax_cross_entropy.label_smoothing = label_smoothing
-        description = library.allocator, inputs, specs, len(layers), objective
+    def __init__(self, spec: Spec) -> None:
+        layers = ffi.new("pynn_layer[]", len(spec.layers))
+        for described, layer in zip(layers, spec.layers, strict=True):
+            _describe(described, layer)
+        objective = ffi.new("pynn_loss *")
+        _describe(objective, spec.loss)
+        description = library.allocator, spec.inputs, layers, len(layers), objective
         self.handle = create(
             "pynn_network", lib.pynn_network_create, lib.pynn_network_destroy, *description
         )
-        self.inputs = inputs
+        self.inputs = spec.inputs
         self.outputs = int(lib.pynn_network_outputs(self.handle))
         self.parameter_count = int(lib.pynn_network_parameter_count(self.handle))
-        views = self.views()
-        self.dense_views = [
-            DenseView(weight.dims[0], weight.dims[1], weight.offset, bias.offset)
-            for weight, bias in zip(views[::2], views[1::2], strict=True)
-        ]
 
-    def views(self) -> list[ParameterView]:
-        """All arrays of parameters, in the order in which they lie."""
+    def views(self) -> list[tuple[int, str, tuple[int, ...], int, bool, bool]]:
+        """C's view of each parameter: (layer, name, shape, offset, decays, trained)."""
         return [self._view(k) for k in range(lib.pynn_network_view_count(self.handle))]
 
-    def _view(self, index: int) -> ParameterView:
+    def _view(self, index: int) -> tuple[int, str, tuple[int, ...], int, bool, bool]:
         view = ffi.new("pynn_parameter_view *")
         check(lib.pynn_network_view(self.handle, index, view))
-        name = library._string(view.name)
-        dims = tuple(view.dims[0 : view.ndim])
-        return ParameterView(
-            view.layer, name, dims, view.offset, bool(view.decays), bool(view.trained)
-        )
+        name, shape = library._string(view.name), tuple(view.dims[0 : view.ndim])
+        return view.layer, name, shape, view.offset, bool(view.decays), bool(view.trained)
 
     def new_parameters(self) -> Floats:
         """A float32 array of shape (parameter_count,), zeros, at a multiple of 64 bytes.

@@ -13,7 +13,7 @@ from pynn._base.arrays import Answers, Floats
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._native import library
 from pynn._native.data import Data
-from pynn._spec import Spec
+from pynn._network.spec import Spec
 
 VALIDATION_STREAM = 1 << 33
 """Random stream of what a validation fraction draws; see `trainer` for those below."""
@@ -51,11 +51,7 @@ def make_data(
     x = arrays.features(f"{prefix}features", features, spec.inputs, most)
     if len(x) == 0:
         raise ArgumentError(f"{prefix}features must have at least one example, got {x.shape}")
-    name = f"{prefix}labels"
-    if spec.loss == "softmax_cross_entropy":
-        return Data(x, arrays.labels(name, labels, len(x), spec.outputs))
-    shares = spec.loss == "binary_cross_entropy"
-    return Data(x, arrays.targets(name, labels, len(x), spec.outputs, shares=shares))
+    return Data(x, spec.loss.check_answers(f"{prefix}labels", labels, len(x), spec.outputs))
 
 
 def make_examples(
@@ -107,7 +103,7 @@ def divide(spec: Spec, seed: int, data: Data, fraction: float) -> tuple[Rows, Ro
             f"validation must leave examples to train on and to validate with, got"
             f" {checks.shown(fraction)} of {count}"
         )
-    if spec.loss == "softmax_cross_entropy":
+    if spec.loss.has_classes:
         assert data.answers is not None
         order = order[np.argsort(_places(data.answers[order]), kind="stable")]
     is_held = np.zeros(count, bool)
@@ -143,8 +139,8 @@ def _weigh(
         if sample_weight is not None:
             weights = _to_size(arrays.weights("sample_weight", sample_weight, data.rows)[chosen])
         if class_weight is not None:
-            if spec.loss != "softmax_cross_entropy":
-                raise ArgumentError(f"class_weight needs classes, and {spec.loss} has none")
+            if not spec.loss.has_classes:
+                raise ArgumentError(f"class_weight needs classes, and {spec.loss.kind} has none")
             assert data.answers is not None
             labels = data.answers[chosen]
             weights = _to_size(weights * _of_classes(class_weight, labels, spec.outputs)[labels])

@@ -67,49 +67,6 @@ int NAME_self_test(void);
 #endif
 """
 
-DECLARATIONS = {
-    "softmax_cross_entropy": """\
-/* Make probabilities of the outputs, (OUTPUT_COUNT), in place: their softmax, which sums to 1. */
-void NAME_probabilities(float *output);
-
-/* The class of the largest output or probability, from 0; the first of equals. */
-int NAME_class(const float *output);
-
-""",
-    "binary_cross_entropy": """\
-/* Make probabilities of the outputs, (OUTPUT_COUNT), in place: 1 / (1 + exp(-output)) each. */
-void NAME_probabilities(float *output);
-
-""",
-}
-
-PROBABILITIES = {
-    "softmax_cross_entropy": """\
-int NAME_class(const float *output) {
-    int best = 0;
-    for (int c = 1; c < OUTPUTS_NAME; c++) {
-        if (output[c] > output[best]) best = c;
-    }
-    return best;
-}
-
-void NAME_probabilities(float *output) {
-    const float largest = output[NAME_class(output)]; /* without it exp could overflow */
-    float total = 0.0f;
-    for (int c = 0; c < OUTPUTS_NAME; c++) {
-        output[c] = expf(output[c] - largest);
-        total += output[c];
-    }
-    for (int c = 0; c < OUTPUTS_NAME; c++) output[c] /= total;
-}
-""",
-    "binary_cross_entropy": """\
-void NAME_probabilities(float *output) {
-    for (int o = 0; o < OUTPUTS_NAME; o++) output[o] = 1.0f / (1.0f + expf(-output[o]));
-}
-""",
-}
-
 PASS = """\
 /* Take the input, (INPUT_COUNT), from bytes or, where that is NULL, from input. */
 static void pass(const float *input, const unsigned char *bytes, float *output) {

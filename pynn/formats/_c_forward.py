@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from pynn._base.errors import ArgumentError
-from pynn.formats._c_layers import LAYERS
-from pynn.formats._chain import Snapshot, Step
+from pynn._network.layers import Layer
+from pynn._network.spec import PlacedLayer, Spec, errors_of
+from pynn.formats._c_functions import FROM_BYTES
 
 
 class Forward:
     """The way through the layers as calls, with buffers "a" and "b" between input and output.
 
-    A dense layer goes from one buffer to the other, the last one to the output; what else there is
-    works where its values are.
+    A layer that works in place writes its outputs over its inputs. Any other goes from one buffer
+    to the other; the last of these writes to the output.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, layers: Sequence[PlacedLayer]) -> None:
         self.lines: list[str] = []
-        self.kinds: set[str] = set()
         self.widths = {"a": 0, "b": 0}
         self.multiply_adds = 0
+        self._layers = layers
 
     @property
     def stack_nbytes(self) -> int:
@@ -28,54 +30,68 @@ class Forward:
         return 4 * sum(self.widths.values())
 
     @classmethod
-    def of(cls, taken: Snapshot) -> Forward:
+    def of(cls, spec: Spec) -> Forward:
         """The calls for a chain."""
-        forward, place = cls(), "input"
-        last = max(k for k, step in enumerate(taken.steps) if step.layer.kind == "dense")
-        for k, step in enumerate(taken.steps):
-            kind = step.layer.kind
-            if kind not in LAYERS:
-                raise ArgumentError(f"{step.name}: there is no export of {kind} to C")
-            to = place if place != "input" else "a"
-            if kind == "dense":
-                to = "output" if k == last else "b" if place == "a" else "a"
-                forward.multiply_adds += step.inputs * step.outputs
-            if to != "output":
-                forward.widths[to] = max(forward.widths[to], step.outputs)
-            forward.kinds.add(kind)
-            if place == "input":
-                forward._first(step, to)
+        layers = [placed for placed in spec.placed_layers if placed.layer.in_use]
+        forward, x = cls(layers), "input"
+        last = max(k for k, placed in enumerate(layers) if not placed.layer.in_place)
+        for k, placed in enumerate(layers):
+            y = x if x != "input" else "a"
+            if not placed.layer.in_place:
+                y = "output" if k == last else "b" if x == "a" else "a"
+            if y != "output":
+                forward.widths[y] = max(forward.widths[y], placed.outputs)
+            forward.multiply_adds += placed.layer.multiply_adds(placed.inputs)
+            if x == "input":
+                forward._call_first(placed, y)
             else:
-                forward._call(step, place, to)
-            place = to
+                forward._call(placed, x, y)
+            x = y
         return forward
 
-    def _call(self, step: Step, place: str, to: str, *, indent: int = 4) -> None:
-        if step.layer.kind == "dense":
-            sizes = f"{step.inputs}, {step.outputs}"
-            suffix = "_bytes" if place == "bytes" else ""
-            parameters = f"{step.name}_weight, {step.name}_bias"
-            call = f"dense_layer{suffix}({sizes}, {place}, {parameters}, {to});"
-            call += f" /* ({step.inputs}) to ({step.outputs}) */"
-        else:
-            slope = ""
-            if step.layer.kind == "leaky_relu":
-                slope = f"{number(float(np.float32(step.layer.slope)))}, "
-            call = f"{step.layer.kind}_layer({step.outputs}, {slope}{place}, {to});"
-        self.lines.append(" " * indent + call)
+    def functions(self, *, libc: bool) -> list[str]:
+        """The functions of the layers, each kind's once; `libc` says whether they may call it.
 
-    def _first(self, step: Step, to: str) -> None:
-        """The first layer, whose input may be bytes."""
+        Raises:
+            ArgumentError: There is no export of a kind to C.
+        """
+        first_of_kind: dict[str, PlacedLayer] = {}
+        for placed in self._layers:
+            first_of_kind.setdefault(placed.layer.kind, placed)
+        helpers: list[str] = []
+        apart: list[str] = []
+        in_place: list[str] = []
+        for kind in Layer.kinds:
+            if kind in first_of_kind:
+                placed = first_of_kind[kind]
+                with errors_of(placed.name):
+                    code = placed.layer.c_function()
+                (in_place if placed.layer.in_place else apart).append(code)
+                helpers.append(placed.layer.c_helper(libc=libc))
+        takes_bytes = self._layers[0].layer.c_bytes_function() or FROM_BYTES
+        return [part for part in [*helpers, *apart, takes_bytes, *in_place] if part]
+
+    def _call(self, placed: PlacedLayer, x: str, y: str, *, indent: int = 4) -> None:
+        """Add the call of a layer from array x to array y."""
+        layer, name = placed.layer, placed.name
+        sizes = [placed.inputs] if layer.in_place else [placed.inputs, placed.outputs]
+        options = [number(float(np.float32(value))) for value in layer.c_options()]
+        parameters = [f"{name}_{parameter.name}" for parameter in placed.parameters]
+        arguments = ", ".join([*map(str, sizes), *options, x, *parameters, y])
+        suffix = "_bytes" if x == "bytes" else ""
+        comment = "" if layer.in_place else f" /* ({placed.inputs}) to ({placed.outputs}) */"
+        self.lines.append(f"{' ' * indent}{layer.kind}_layer{suffix}({arguments});{comment}")
+
+    def _call_first(self, placed: PlacedLayer, y: str) -> None:
+        """Add the first layer, whose input may be bytes."""
         self.lines.append("    if (bytes != NULL) {")
-        if step.layer.kind == "dense":
-            self.kinds.add("dense_bytes")
-            self._call(step, "bytes", to, indent=8)
+        if placed.layer.c_bytes_function():
+            self._call(placed, "bytes", y, indent=8)
         else:
-            self.kinds.add("from_bytes")
-            self.lines.append(f"        from_bytes({step.inputs}, bytes, {to});")
-            self._call(step, to, to, indent=8)
+            self.lines.append(f"        from_bytes({placed.inputs}, bytes, {y});")
+            self._call(placed, y, y, indent=8)
         self.lines.append("    } else {")
-        self._call(step, "input", to, indent=8)
+        self._call(placed, "input", y, indent=8)
         self.lines.append("    }")
 
     def body(self) -> str:

@@ -1,51 +1,64 @@
-"""Which Linear module of a state_dict is which dense layer of a chain, by their names."""
+"""Which module of a state_dict is which layer of a chain, by their names."""
 
 from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from pynn._base import checks
 from pynn._base.errors import ArgumentError, ArgumentTypeError
-from pynn._native.network import Layer
-from pynn._spec import Spec
+from pynn._network.spec import PlacedLayer, Spec
 from pynn.formats._tensors import Source
 
 Shape = tuple[int, ...]
-KINDS = ("weight", "bias")
 _SHOWN = 6  # names in a message
 
 
-def key_of(name: str, kind: str) -> str:
-    """The tensor of a module; a state_dict of one Linear alone has no name before the dot."""
-    return f"{name}.{kind}" if name else kind
+def modules_of(spec: Spec) -> list[PlacedLayer]:
+    """The layers of a chain that have parameters, as the modules of a state_dict have."""
+    return [placed for placed in spec.placed_layers if placed.parameters]
 
 
-def checked(names: object, layers: Sequence[Layer]) -> list[str]:
-    """The caller's names, one for each dense layer."""
+def key_of(name: str, parameter: str) -> str:
+    """The tensor of a module; a state_dict of one module alone has no name before the dot."""
+    return f"{name}.{parameter}" if name else parameter
+
+
+def checked(names: object, modules: Sequence[PlacedLayer]) -> list[str]:
+    """The caller's names, one for each layer with parameters."""
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise ArgumentTypeError(
-            "names must be a list of str, one for each dense layer, as in ['fc1', 'fc2'], got"
-            f" {checks.describe(names)}"
+            f"names must be a list of str, one for each {_kinds(modules)} layer, as in"
+            f" ['fc1', 'fc2'], got {checks.describe(names)}"
         )
-    count = sum(layer.kind == "dense" for layer in layers)
-    if len(names) != count:
+    if len(names) != len(modules):
         raise ArgumentError(
-            f"names must have one for each of the {count} dense layers, got {len(names)}:"
-            f" {listed(names)}"
+            f"names must have one for each of the {len(modules)} {_kinds(modules)} layers, got"
+            f" {len(names)}: {listed(names)}"
         )
     if len(set(names)) != len(names):
         raise ArgumentError(f"names must differ from each other, got {listed(names)}")
     return list(names)
 
 
-def in_sequential(layers: Sequence[Layer]) -> list[str]:
-    """The names of the Linear modules in an nn.Sequential of the same layers: their places."""
-    return [str(place) for place, layer in enumerate(layers) if layer.kind == "dense"]
+def _kinds(modules: Sequence[PlacedLayer]) -> str:
+    """The kinds of some layers, for an error."""
+    return " or ".join(dict.fromkeys(placed.layer.kind for placed in modules))
 
 
-def as_in(source: Source, names: list[str]) -> list[str]:
+def in_sequential(modules: Sequence[PlacedLayer]) -> list[str]:
+    """The names of the modules in an nn.Sequential of the same layers: their places."""
+    return [str(placed.number - 1) for placed in modules]
+
+
+def keys_of(placed: PlacedLayer, name: str) -> list[str]:
+    """The tensors of the module that a layer's parameters are in."""
+    return [key_of(name, parameter.name) for parameter in placed.parameters]
+
+
+def as_in(source: Source, modules: Sequence[PlacedLayer], names: list[str]) -> list[str]:
     """The caller's names as a source has them, where all of those begin with the same.
 
     DataParallel puts "module." before all names, Lightning "model.", torch.compile "_orig_mod.".
@@ -53,7 +66,8 @@ def as_in(source: Source, names: list[str]) -> list[str]:
     prefix = ""
     for word in min(source.tensors, default="").split("."):
         longer = [prefix + name for name in names]
-        if all(key_of(name, "weight") in source.tensors for name in longer):
+        keys = [keys_of(placed, name)[0] for placed, name in zip(modules, longer, strict=True)]
+        if all(key in source.tensors for key in keys):
             return longer
         prefix += f"{word}."
         if not all(key.startswith(prefix) for key in source.tensors):
@@ -61,9 +75,10 @@ def as_in(source: Source, names: list[str]) -> list[str]:
     return names
 
 
-def check_complete(source: Source, names: Sequence[str]) -> None:
+def check_complete(source: Source, modules: Sequence[PlacedLayer], names: Sequence[str]) -> None:
     """Check that a source has no tensors but those of the modules that the caller names."""
-    taken = {key_of(name, kind) for name in names for kind in KINDS}
+    pairs = zip(modules, names, strict=True)
+    taken = {key for placed, name in pairs for key in keys_of(placed, name)}
     if extra := [key for key in source.tensors if key not in taken]:
         raise source.error(
             f"{source.label}has tensors of modules that are not in names:"
@@ -71,30 +86,57 @@ def check_complete(source: Source, names: Sequence[str]) -> None:
         )
 
 
-def order(source: Source, spec: Spec, shapes: Sequence[Shape]) -> list[str]:
-    """The names of a source's Linear modules in the order of the dense layers.
-
-    Args:
-        source: The tensors.
-        spec: The chain, for an error.
-        shapes: Those of the dense layers' weights.
-    """
-    label, error, tensors, in_order_made = source
-    if odd := [key for key in tensors if key.rpartition(".")[2] not in KINDS]:
+def order(source: Source, spec: Spec) -> list[str]:
+    """The names of a source's modules in the order of the chain's layers with parameters."""
+    label, error, tensors, _ = source
+    modules = modules_of(spec)
+    known = list(dict.fromkeys(p.name for placed in modules for p in placed.parameters))
+    torch_names = " or ".join(dict.fromkeys(placed.layer.torch_module for placed in modules))
+    if odd := [key for key in tensors if key.rpartition(".")[2] not in known]:
         raise error(
-            f"{label}has tensors that are neither weight nor bias of a Linear:"
-            f" {listed(in_order(odd))}; pynn has dense layers alone"
+            f"{label}has tensors that are neither {' nor '.join(known)} of a {torch_names}:"
+            f" {listed(in_order(odd))}; the chain has no other layers with tensors than"
+            f" {_kinds(modules)}"
         )
     names = in_order({key.rpartition(".")[0] for key in tensors})
-    if len(names) != len(shapes):
+    if len(names) != len(modules):
         raise error(
-            f"{label}has {len(names)} Linear modules ({listed(names)}), and the chain {spec} has"
-            f" {len(shapes)} dense layers"
+            f"{label}has {len(names)} {torch_names} modules ({listed(names)}), and the chain {spec}"
+            f" has {len(modules)} {_kinds(modules)} layers"
         )
-    modules = dict.fromkeys(key.rpartition(".")[0] for key in tensors)  # each once
-    places = {name: place for place, name in enumerate(modules)}
+    names = _by_form(source, modules, names)
+    _check_order(source, modules, names)
+    return names
+
+
+def _by_form(source: Source, modules: Sequence[PlacedLayer], names: list[str]) -> list[str]:
+    """The names, each where the next layer with such tensors is: each kind in its own order.
+
+    A kind shows in the names of its tensors and their numbers of dimensions. Where a source has
+    other modules than the chain, the order stays, and what does not fit is found by its shape.
+    """
+    wanted = [frozenset((p.name, len(p.shape)) for p in placed.parameters) for placed in modules]
+    tensors: dict[str, list[tuple[str, int]]] = {name: [] for name in names}
+    for key, tensor in source.tensors.items():
+        name, _, parameter = key.rpartition(".")
+        tensors[name].append((parameter, len(tensor.shape)))
+    waiting: dict[frozenset[tuple[str, int]], list[str]] = {}
+    for name in names:
+        waiting.setdefault(frozenset(tensors[name]), []).append(name)
+    if Counter(wanted) != {form: len(found) for form, found in waiting.items()}:
+        return names
+    following = {form: iter(found) for form, found in waiting.items()}
+    return [next(following[form]) for form in wanted]
+
+
+def _check_order(source: Source, modules: Sequence[PlacedLayer], names: Sequence[str]) -> None:
+    """Check that of layers with the same shape the names say which comes first."""
+    label, error, tensors, in_order_made = source
+    first_places = dict.fromkeys(key.rpartition(".")[0] for key in tensors)  # each once
+    places = {name: place for place, name in enumerate(first_places)}
     before: dict[Shape, str] = {}  # the last name of each shape
-    for shape, name in zip(shapes, names, strict=True):
+    for placed, name in zip(modules, names, strict=True):
+        shape = placed.parameters[0].shape
         first = before.get(shape, name)
         numbered = first == name or _differ_by_number(first, name)
         turned = numbered and in_order_made and places[first] > places[name]
@@ -102,10 +144,10 @@ def order(source: Source, spec: Spec, shapes: Sequence[Shape]) -> list[str]:
             but = f" By their numbers {shown(first)}, but {shown(name)} stands first." * turned
             raise error(
                 f"{label}which comes first, {shown(first)} or {shown(name)}?{but} Both layers"
-                f" have weights {shape}; say the order of {listed(names)} with names=[...]"
+                f" have {placed.parameters[0].name}s {shape}; say the order of {listed(names)} with"
+                " names=[...]"
             )
         before[shape] = name
-    return names
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ import os
 import re
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,19 +20,12 @@ from pynn._base import checks, reading
 from pynn._base.arrays import Floats
 from pynn._base.atomic import write_atomically
 from pynn._base.errors import ArgumentError, ArgumentTypeError
+from pynn._model import Model
 from pynn._native.library import version
-from pynn.formats import _c_files, _c_layers
+from pynn._network.snapshot import Snapshot
+from pynn.formats import _c_files, _c_functions
 from pynn.formats._c_forward import Forward, number
-from pynn.formats._chain import Snapshot, snapshot
-
-if TYPE_CHECKING:
-    from pynn._model import Model
-
-_MEANINGS = {
-    "softmax_cross_entropy": "a score for each class, the larger the likelier",
-    "binary_cross_entropy": "a score for each question, the answer being yes where it is above 0",
-    "mean_squared_error": "the predicted numbers",
-}
+from pynn.formats._models import finite_snapshot
 
 
 class Footprint(NamedTuple):
@@ -76,13 +69,13 @@ def export(
     _check_header(header)
     name = _identifier(name, source)
     # So that the outputs are those of the parameters.
-    taken, (test_input, test_output) = model._at_one_moment(
-        lambda: (snapshot(model), _test_vector(model))
+    snapshot, (test_input, test_output) = model._at_one_moment(
+        lambda: (finite_snapshot(model), _test_vector(model))
     )
-    forward = Forward.of(taken)
-    words = _words(taken, forward, name, header, libc)
-    head = _header(taken, words)
-    code = _source(taken, forward, words, libc, (test_input, test_output)).encode()
+    forward = Forward.of(snapshot.spec)
+    words = _words(snapshot, forward, name, header, libc)
+    head = _header(snapshot, words)
+    code = _source(snapshot, forward, words, libc, (test_input, test_output)).encode()
     write_atomically(header, head.encode())
     write_atomically(source, code)
     return Footprint(
@@ -146,21 +139,21 @@ def _test_vector(model: Model) -> tuple[npt.NDArray[np.uint8], Floats]:
 
 
 def _words(
-    taken: Snapshot, forward: Forward, name: str, header: Path, libc: bool
+    snapshot: Snapshot, forward: Forward, name: str, header: Path, libc: bool
 ) -> dict[str, str]:
     """What stands in the templates' places."""
     source = header.with_suffix(".c").name
     counts = {
-        "INPUTS": taken.spec.inputs,
-        "OUTPUTS": taken.spec.outputs,
+        "INPUTS": snapshot.spec.inputs,
+        "OUTPUTS": snapshot.spec.outputs,
         "MULTIPLY_ADDS": forward.multiply_adds,
         "STACK": forward.stack_nbytes,
-        "SELF_TEST_STACK": 4 * (taken.spec.inputs + taken.spec.outputs),
-        "WEIGHTS": 4 * sum(array.size for array in taken.parameters.values()),
+        "SELF_TEST_STACK": 4 * (snapshot.spec.inputs + snapshot.spec.outputs),
+        "WEIGHTS": snapshot.parameters.nbytes,
     }
     return {key: f"{count:,}" for key, count in counts.items()} | {
-        "INPUT_COUNT": str(taken.spec.inputs),
-        "OUTPUT_COUNT": str(taken.spec.outputs),
+        "INPUT_COUNT": str(snapshot.spec.inputs),
+        "OUTPUT_COUNT": str(snapshot.spec.outputs),
         "NAME": name,
         "GUARD": f"PYNN_{name}_H",
         # Of "net" NET_INPUTS. Of "NET" another word, as a program may include the headers of both.
@@ -169,8 +162,8 @@ def _words(
         "HEADER_FILE": header.name,
         "SOURCE_FILE": source,
         "VERSION": version(),
-        "CHAIN": _in_comment(str(taken.spec)),
-        "MEANING": _MEANINGS[taken.spec.loss],
+        "CHAIN": _in_comment(str(snapshot.spec)),
+        "MEANING": snapshot.spec.loss.c_meaning(),
         "BODY": forward.body(),
         "COMMAND": f"cc -std=c99 -O2 yours.c {source}{' -lm' if libc else ''}",
     }
@@ -181,13 +174,13 @@ def _in_comment(text: str) -> str:
     return "\n".join(f" *     {line}" for line in lines)
 
 
-def _header(taken: Snapshot, words: dict[str, str]) -> str:
-    declarations = _c_files.DECLARATIONS.get(taken.spec.loss, "")
+def _header(snapshot: Snapshot, words: dict[str, str]) -> str:
+    declarations = snapshot.spec.loss.c_declarations()
     return _c_files.fill(_c_files.HEADER.replace("DECLARATIONS", declarations), words)
 
 
 def _source(
-    taken: Snapshot,
+    snapshot: Snapshot,
     forward: Forward,
     words: dict[str, str],
     libc: bool,
@@ -195,17 +188,17 @@ def _source(
 ) -> str:
     test_input, test_output = test
     words = words | {"TOLERANCE": number(max(1e-4 * float(np.abs(test_output).max()), 1e-30))}
-    own = [_c_files.PASS, _c_files.PROBABILITIES.get(taken.spec.loss, ""), _c_files.SELF_TEST]
-    parts = [part for part in [*_c_layers.layers(forward.kinds), *own] if part]
-    parts = _c_layers.with_functions(parts, libc=libc)
+    own = [_c_files.PASS, snapshot.spec.loss.c_functions(), _c_files.SELF_TEST]
+    parts = [part for part in [*forward.functions(libc=libc), *own] if part]
+    parts = _c_functions.with_functions(parts, libc=libc)
     arrays: list[tuple[str, npt.NDArray[Any]]] = [
-        (f"float {name.replace('.', '_')}", array) for name, array in taken.parameters.items()
+        (f"float {name.replace('.', '_')}", array) for name, array in snapshot.named.items()
     ]
     arrays += [("unsigned char test_input", test_input), ("float test_output", test_output)]
     declared = [(f"static const {name}[{array.size}];", _shape(array)) for name, array in arrays]
     width = max(len(text) for text, _ in declared)
     declarations = [f"{text:<{width}} /* {shape} */\n" for text, shape in declared]
-    opening = _c_files.fill(_c_files.SOURCE, words | {"INCLUDES": _c_layers.includes(parts)})
+    opening = _c_files.fill(_c_files.SOURCE, words | {"INCLUDES": _c_functions.includes(parts)})
     code = _c_files.fill("\n".join(parts), words)
     data = [
         f"static const {name}[{array.size}] = {{\n{_values(array)}}};\n" for name, array in arrays

@@ -32,11 +32,16 @@ import numpy as np
 from pynn._base import checks, reading
 from pynn._base.arrays import Floats
 from pynn._base.atomic import write_atomically
-from pynn._base.errors import ArgumentError, ArgumentTypeError, DivergenceError, FileFormatError
+from pynn._base.errors import ArgumentError, FileFormatError
 from pynn._builder import Builder, LayerBuilder
 from pynn._model import Model
 from pynn._native.network import Network
-from pynn._spec import MAX_LAYERS, MAX_WIDTH, Spec
+from pynn._network import parameters
+from pynn._network.layers import MAX_WIDTH
+from pynn._network.losses import SoftmaxCrossEntropy
+from pynn._network.snapshot import Snapshot
+from pynn._network.spec import MAX_LAYERS, Spec
+from pynn.formats._models import checked, finite_snapshot
 
 __all__ = ["load", "save"]
 
@@ -101,64 +106,50 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         OSError: The file cannot be written.
         ClosedError: The model is closed.
     """
-    if not isinstance(model, Model):
-        raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
+    checked(model)
     checks.path("path", path)
     _check_expressible(model._spec)
-    write_atomically(path, model._at_one_moment(lambda: _contents(model)))
+    write_atomically(path, _to_bytes(finite_snapshot(model)))
 
 
 # ------------------------------------------------------------ write
 
 
-def _contents(model: Model) -> bytes:
-    """The file of a model, whose parameters must be finite."""
-    for name, array in model.parameters.items():
-        if not np.isfinite(array).all():
-            raise DivergenceError(
-                f"{name} holds {_first_not_finite(array)}, which `load` would take for damage:"
-                " a model that has diverged gives no answers; build or load it anew"
-            )
-    return _to_bytes(model._spec, model._open_network(), model._parameter_array)
-
-
 def _check_expressible(spec: Spec) -> None:
     """Raise an ArgumentError for the first thing in a chain that the format has no word for."""
-    for number, layer in enumerate(spec.layers, start=1):
-        if layer.kind not in _CODES and layer.kind != "dropout":
+    for placed in spec.placed_layers:
+        if placed.layer.in_use and placed.layer.kind not in _CODES:
             raise ArgumentError(
-                f"layer {number}: {layer.kind}: the original Rust library has dense, relu and"
-                " sigmoid; save the model with Model.save, or build it of those"
+                f"layer {placed.number}: {placed.layer.kind}: the original Rust library has dense,"
+                " relu and sigmoid; save the model with Model.save, or build it of those"
             )
-    if spec.loss != _LOSS:
+    if not isinstance(spec.loss, SoftmaxCrossEntropy):
         raise ArgumentError(
-            f"loss: {spec.loss}: the original Rust library has {_LOSS} alone; save the model with"
-            " Model.save"
+            f"loss: {spec.loss.kind}: the original Rust library has {_LOSS} alone; save the model"
+            " with Model.save"
         )
-    if spec.label_smoothing != 0:
+    if spec.loss.label_smoothing != 0:
         raise ArgumentError(
-            f"loss: {_LOSS} with label_smoothing={spec.label_smoothing}: the original Rust library"
-            " has no label smoothing; save the model with Model.save"
+            f"loss: {_LOSS} with label_smoothing={spec.loss.label_smoothing}: the original Rust"
+            " library has no label smoothing; save the model with Model.save"
         )
 
 
-def _to_bytes(spec: Spec, network: Network, parameters: Floats) -> bytes:
+def _to_bytes(snapshot: Snapshot) -> bytes:
     """The file of a model whose chain the format can say."""
-    layers = [layer for layer in spec.layers if layer.kind != "dropout"]
-    dims = [spec.inputs]
-    for layer in layers:
-        dims.append(layer.outputs if layer.kind == "dense" else dims[-1])
-    dims.append(dims[-1])  # the loss is a layer, too
+    spec, named = snapshot.spec, snapshot.named
+    layers = [placed for placed in spec.placed_layers if placed.layer.in_use]
+    # The loss is a layer, too, as wide as the outputs.
+    dims = [spec.inputs, *(placed.outputs for placed in layers), spec.outputs]
     pieces = [struct.pack(f"<{len(dims) + 2}I", len(dims), *dims, len(layers) + 1)]
-    views = iter(network.dense_views)
-    for layer in layers:
-        pieces.append(bytes([_CODES[layer.kind]]))
-        if layer.kind == "dense":
-            view = next(views)
-            pieces.append(struct.pack("<3I", view.inputs, view.outputs, view.outputs))
-            # Weights and bias of a layer lie side by side in the flat array, as in the file.
-            end = view.bias_offset + view.outputs
-            pieces.append(parameters[view.weights_offset : end].astype("<f4").tobytes())
+    for placed in layers:
+        pieces.append(bytes([_CODES[placed.layer.kind]]))
+        if placed.parameters:
+            sizes = placed.inputs, placed.outputs, placed.outputs
+            pieces.append(struct.pack("<3I", *sizes))
+        for parameter in placed.parameters:
+            array = named[f"{placed.name}.{parameter.name}"]
+            pieces.append(array.astype("<f4").tobytes())
     pieces.append(bytes([_CODES[_LOSS]]))
     return b"".join(pieces)
 
@@ -221,15 +212,16 @@ def _read(reader: _Reader, seed: int) -> Model:
     """The model in an open file. Takes no memory before all of its structure is found sound."""
     inputs, entries = _parse(reader)
     spec = _chain(inputs, entries)
-    network = Network(*spec)
-    parameters = network.new_parameters()
+    network = Network(spec)
+    values = network.new_parameters()
+    views = parameters.views(spec)
     dense = [(n, entry) for n, entry in enumerate(entries, start=1) if entry.kind == "dense"]
-    for (number, entry), view in zip(dense, network.dense_views, strict=True):
-        part = parameters[view.weights_offset : view.bias_offset + view.outputs]
+    for (number, entry), weight, bias in zip(dense, views[::2], views[1::2], strict=True):
+        part = values[weight.offset : bias.end]  # side by side, as in the file
         reader.fill(entry.offset, part)
         if not np.isfinite(part).all():
             _refuse(f"layer {number}: dense: its parameters hold {_first_not_finite(part)}")
-    return Model(spec, network, parameters, seed)
+    return Model(spec, network, values, seed)
 
 
 def _first_not_finite(array: Floats) -> float:

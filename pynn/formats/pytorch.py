@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,11 @@ from pynn._base.atomic import write_atomically
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._builder import FinishedBuilder
 from pynn._model import Model
+from pynn._network.layers import Parameter
+from pynn._network.spec import PlacedLayer
 from pynn.formats import _naming, _tensors
-from pynn.formats._naming import KINDS, in_order, key_of, listed, shown
+from pynn.formats._models import checked
+from pynn.formats._naming import in_order, keys_of, listed, modules_of, shown
 from pynn.formats._tensors import Source
 
 __all__ = ["load", "save", "state_dict"]
@@ -84,25 +87,21 @@ def load(
             f" {checks.describe(chain)}"
         )
     spec = chain._spec
-    order = None if names is None else _naming.checked(names, spec.layers)
+    modules = modules_of(spec)
+    order = None if names is None else _naming.checked(names, modules)
     with _tensors.opened(state_dict) as source:
         model = chain.build(seed=seed)
-        parameters = model.parameters
         if order is None:
-            shapes = [p.shape for name, p in parameters.items() if name.endswith(".weight")]
-            order = _naming.order(source, spec, shapes)
+            order = _naming.order(source, spec)
         else:
-            order = _naming.as_in(source, order)
-            _naming.check_complete(source, order)
-        matches = [
-            (key_of(name, kind), f"dense{number}.{kind}")
-            for number, name in enumerate(order, start=1)
-            for kind in KINDS
-        ]
-        for theirs, ours in matches:
-            _check(source, theirs, ours, parameters[ours].shape[::-1], order)
-        for theirs, ours in matches:
-            parameters[ours][...] = _read(source, theirs).T
+            order = _naming.as_in(source, modules, order)
+            _naming.check_complete(source, modules, order)
+        for match in _matches(modules, order):
+            _check(source, match, modules, order)
+        parameters = model.parameters
+        for match in _matches(modules, order):
+            array = _read(source, match.theirs)
+            parameters[match.ours][...] = array.T if match.parameter.transposed else array
     return model
 
 
@@ -166,39 +165,68 @@ def state_dict(model: Model, *, names: Sequence[str] | None = None) -> dict[str,
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def _arrays(model: object, names: object) -> dict[str, npt.NDArray[np.float32]]:
+def _arrays(model: Model, names: object) -> dict[str, npt.NDArray[np.float32]]:
     """Copies of the parameters in PyTorch's form, contiguous as safetensors needs them."""
-    if not isinstance(model, Model):
-        raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
-    layers = model._spec.layers
-    order = _naming.in_sequential(layers) if names is None else _naming.checked(names, layers)
-    parameters = model.parameters
-    return model._at_one_moment(
-        lambda: {
-            key_of(name, kind): parameters[f"dense{number}.{kind}"].T.copy("C")
-            for number, name in enumerate(order, start=1)
-            for kind in KINDS
-        }
-    )
+    modules = modules_of(checked(model)._spec)
+    order = _naming.in_sequential(modules) if names is None else _naming.checked(names, modules)
+    parameters = model._snapshot().named
+    return {
+        match.theirs: _to_torch(parameters[match.ours], match.parameter)
+        for match in _matches(modules, order)
+    }
+
+
+def _to_torch(array: npt.NDArray[np.float32], parameter: Parameter) -> npt.NDArray[np.float32]:
+    """An array in PyTorch's form, contiguous as safetensors needs it."""
+    return np.ascontiguousarray(array.T) if parameter.transposed else array
+
+
+class _Match(NamedTuple):
+    """A parameter of a layer, and the name of the tensor that it is in a state_dict."""
+
+    placed: PlacedLayer
+    parameter: Parameter
+    theirs: str
+
+    @property
+    def ours(self) -> str:
+        """Its name in `Model.parameters`."""
+        return f"{self.placed.name}.{self.parameter.name}"
+
+
+def _matches(modules: Sequence[PlacedLayer], order: Sequence[str]) -> list[_Match]:
+    """All parameters, with modules that have these names."""
+    return [
+        _Match(placed, parameter, key)
+        for placed, name in zip(modules, order, strict=True)
+        for parameter, key in zip(placed.parameters, keys_of(placed, name), strict=True)
+    ]
 
 
 def _check(
-    source: Source, theirs: str, ours: str, needed: tuple[int, ...], order: Sequence[str]
+    source: Source, match: _Match, modules: Sequence[PlacedLayer], order: Sequence[str]
 ) -> None:
     """Check that a tensor is there, and of the shape and type that its parameter needs."""
     label, error, tensors, _ = source
-    name = shown(theirs)
-    if theirs not in tensors:
+    name, layer = shown(match.theirs), match.placed.layer
+    if match.theirs not in tensors:
         way_out = ""
-        if theirs.endswith("bias"):
-            way_out = "; pynn's dense layers have one: for Linear(..., bias=False) add zeros"
+        if match.parameter.name == "bias":
+            way_out = (
+                f"; pynn's {layer.kind} layers have one: for {layer.torch_module}(...,"
+                " bias=False) add zeros"
+            )
         raise error(f"{label}has no tensor {name}{way_out}; it has {listed(in_order(tensors))}")
-    tensor = tensors[theirs]
+    tensor, needed = tensors[match.theirs], match.parameter.shape
+    if match.parameter.transposed:
+        needed = needed[::-1]
     if tensor.shape != needed:
-        taken = listed([f"dense{k} from {shown(n)}" for k, n in enumerate(order, start=1)])
+        pairs = zip(modules, order, strict=True)
+        taken = listed([f"{placed.name} from {shown(theirs)}" for placed, theirs in pairs])
+        outputs_first = ", outputs before inputs as in PyTorch" * match.parameter.transposed
         raise error(
-            f"{label}{name} has shape {tensor.shape}, and {ours} needs {needed}, outputs before"
-            f" inputs as in PyTorch. Taken were {taken}; say another order with names=[...]"
+            f"{label}{name} has shape {tensor.shape}, and {match.ours} needs {needed}"
+            f"{outputs_first}. Taken were {taken}; say another order with names=[...]"
         )
     if tensor.dtype not in _DTYPES:
         raise (ArgumentTypeError if error is ArgumentError else error)(

@@ -1,0 +1,149 @@
+"""The activations: functions of one value each, all outputs apart from each other.
+
+Exported C has their functions in the order in which they stand here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pynn._base import checks
+from pynn._network.layers import Layer, OnnxGraph
+
+
+class Relu(Layer):
+    """y = max(x, 0)."""
+
+    kind = "relu"
+    onnx_operator = "Relu"
+    torch_module = "ReLU"
+
+    def c_function(self) -> str:
+        return """\
+/* y = max(x, 0); x and y (count) may be the same array. */
+static void relu_layer(size_t count, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) y[i] = x[i] < 0.0f ? 0.0f : x[i];
+}
+"""
+
+
+class LeakyRelu(Layer):
+    """y = x where x > 0, else slope * x (Maas et al. 2013)."""
+
+    kind = "leaky_relu"
+    options = ("slope",)
+    onnx_operator = "LeakyRelu"
+    torch_module = "LeakyReLU"
+
+    slope: float
+
+    def __init__(self, slope: float = 0.01) -> None:
+        super().__init__(slope=checks.real("leaky_relu slope", slope, least=0.0))
+
+    def onnx_attributes(self) -> dict[str, Any]:
+        return {"alpha": self.slope}
+
+    def c_function(self) -> str:
+        return """\
+/* y = x where x > 0, else slope x; x and y (count) may be the same array. */
+static void leaky_relu_layer(size_t count, float slope, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) y[i] = x[i] > 0.0f ? x[i] : slope * x[i];
+}
+"""
+
+    def c_options(self) -> tuple[float, ...]:
+        return (self.slope,)
+
+
+class Sigmoid(Layer):
+    """y = 1 / (1 + exp(-x))."""
+
+    kind = "sigmoid"
+    onnx_operator = "Sigmoid"
+    torch_module = "Sigmoid"
+
+    def c_function(self) -> str:
+        return """\
+/* y = 1 / (1 + exp(-x)); x and y (count) may be the same array. */
+static void sigmoid_layer(size_t count, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) y[i] = 1.0f / (1.0f + expf(-x[i]));
+}
+"""
+
+
+class Tanh(Layer):
+    """y = tanh(x), the hyperbolic tangent."""
+
+    kind = "tanh"
+    onnx_operator = "Tanh"
+    torch_module = "Tanh"
+
+    def c_function(self) -> str:
+        return """\
+/* y = tanh(x); x and y (count) may be the same array. */
+static void tanh_layer(size_t count, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) y[i] = tanhf(x[i]);
+}
+"""
+
+
+class Gelu(Layer):
+    """y = x Phi(x), with Phi the normal distribution (Hendrycks and Gimpel 2016)."""
+
+    kind = "gelu"
+    torch_module = "GELU"
+
+    def add_to_onnx(
+        self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
+    ) -> None:
+        """Add x (1 + erf(x / sqrt 2)) / 2, in the order in which runtimes know it and fuse it."""
+        scaled = graph.add("Div", [x, graph.constant("sqrt_2", math.sqrt(2.0))], f"{name}.scaled")
+        erf = graph.add("Erf", [scaled], f"{name}.erf")
+        erf_plus_1 = graph.add("Add", [erf, graph.constant("one", 1.0)], f"{name}.erf_plus_1")
+        twice = graph.add("Mul", [x, erf_plus_1], f"{name}.twice")
+        graph.add("Mul", [twice, graph.constant("half", 0.5)], output)
+
+    def c_function(self) -> str:
+        return """\
+/* y = x Phi(x), with Phi(x) the probability that a normal number is less than x; x and y (count)
+ * may be the same array. */
+static void gelu_layer(size_t count, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) y[i] = x[i] * normal(x[i]);
+}
+"""
+
+    def c_helper(self, *, libc: bool) -> str:
+        return _NORMAL_LIBC if libc else _NORMAL
+
+
+_NORMAL_LIBC = """\
+/* Phi(x) = erfc(-x / sqrt 2) / 2 */
+static float normal(float x) {
+    return 0.5f * erfcf(-0.707106781f * x);
+}
+"""
+
+# As in csrc/mathematics.h, but for what is not finite.
+_NORMAL = """\
+/* Phi(-u) = exp(-u^2 / 2) p for u = |x|, with p a polynomial in t = 1 / (1 + u / 4); Phi(u) is the
+ * rest to 1. */
+static float normal(float x) {
+    const float u = x < 0.0f ? -x : x;
+    if (u > 14.0f) return x < 0.0f ? 0.0f : 1.0f;
+    const float t = 1.0f / (1.0f + 0.25f * u);
+    float p = 3.3946671e-2f;
+    p = p * t + -1.9617705e-1f;
+    p = p * t + 3.9500082e-1f;
+    p = p * t + -3.3346841e-1f;
+    p = p * t + 3.0448619e-1f;
+    p = p * t + -2.0383690e-2f;
+    p = p * t + 1.2156782e-1f;
+    p = p * t + 9.4820276e-2f;
+    p = p * t + 1.0022900e-1f;
+    p = p * t + -2.1599921e-5f;
+    const float tail = exponential(-0.5f * u * u) * p;
+    return x < 0.0f ? tail : 1.0f - tail;
+}
+"""

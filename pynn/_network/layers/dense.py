@@ -1,0 +1,78 @@
+"""The dense layer: a matrix product and a bias."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pynn._base import checks
+from pynn._base.errors import ArgumentError
+from pynn._network.layers import MAX_WIDTH, Layer, Parameter
+
+Init = Literal["he", "xavier"]
+"""How weights are drawn. The enum pynn_init in csrc/pynn.h has the same names."""
+
+INITS: tuple[Init, ...] = ("he", "xavier")
+
+
+class Dense(Layer):
+    """Y = X W + b with X (N, inputs), W (inputs, outputs), b (outputs,), Y (N, outputs)."""
+
+    kind = "dense"
+    options = ("outputs", "init")
+    is_product = True
+    in_place = False
+    onnx_operator = "Gemm"
+    torch_module = "Linear"
+
+    outputs: int
+    init: Init
+
+    def __init__(self, outputs: int, init: Init = "he") -> None:
+        choice: object = init  # which may be anything
+        if not isinstance(choice, str) or choice not in INITS:
+            got = repr(choice[:60]) if isinstance(choice, str) else checks.describe(choice)
+            words = " or ".join(map(repr, INITS))
+            raise ArgumentError(f"dense: init must be {words}, got {got}")
+        outputs = checks.integer("dense", outputs, least=1, most=MAX_WIDTH)
+        super().__init__(outputs=outputs, init=init)
+
+    def width_after(self, inputs: int) -> int:
+        return self.outputs
+
+    def parameters(self, inputs: int) -> tuple[Parameter, ...]:
+        weight = Parameter("weight", (inputs, self.outputs), decays=True, transposed=True)
+        return weight, Parameter("bias", (self.outputs,))
+
+    def multiply_adds(self, inputs: int) -> int:
+        return inputs * self.outputs
+
+    def c_function(self) -> str:
+        return """\
+/* y = x W + b with x (inputs), W (inputs, outputs) and b, y (outputs). W lies row by row: row i,
+ * times x[i], is what input i adds to the outputs. Where x[i] is 0 that is nothing. */
+static void dense_layer(size_t inputs, size_t outputs, const float *restrict x,
+                        const float *restrict w, const float *restrict b, float *restrict y) {
+    for (size_t o = 0; o < outputs; o++) y[o] = b[o] + x[0] * w[o];
+    for (size_t i = 1; i < inputs; i++) {
+        const float xi = x[i];
+        const float *row = w + i * outputs;
+        if (xi == 0.0f) continue;
+        for (size_t o = 0; o < outputs; o++) y[o] += xi * row[o];
+    }
+}
+"""
+
+    def c_bytes_function(self) -> str:
+        return """\
+/* The same with x in bytes, each of which counts as value / 255. */
+static void dense_layer_bytes(size_t inputs, size_t outputs, const unsigned char *restrict x,
+                              const float *restrict w, const float *restrict b, float *restrict y) {
+    for (size_t o = 0; o < outputs; o++) y[o] = b[o] + ((float)x[0] / 255.0f) * w[o];
+    for (size_t i = 1; i < inputs; i++) {
+        const float xi = (float)x[i] / 255.0f;
+        const float *row = w + i * outputs;
+        if (x[i] == 0) continue;
+        for (size_t o = 0; o < outputs; o++) y[o] += xi * row[o];
+    }
+}
+"""
