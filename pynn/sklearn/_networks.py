@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import erf, expit
 
 from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError
-from pynn._builder import Builder, LayerBuilder
+from pynn._builder import Builder
 from pynn._model import Model
+from pynn.sklearn._activations import ACTIVATIONS
 from pynn.sklearn._losses import LOSSES
-
-SLOPE = 0.01
-"""Of leaky_relu."""
 
 
 def build(
@@ -26,21 +23,11 @@ def build(
     """A model from its inputs through hidden layers to its outputs; the weights are to be set."""
     chain = Builder().input(widths[0])
     for width in widths[1:-1]:
-        chain = _activate(chain.dense(width, init="xavier"), activation)
+        chain = ACTIVATIONS[activation].add(chain.dense(width, init="xavier"))
         if dropout > 0:
             chain = chain.dropout(dropout)
     chain = chain.dense(widths[-1], init="xavier")
     return LOSSES[out_activation].finish(chain).build(seed=seed)
-
-
-def _activate(chain: LayerBuilder, activation: str) -> LayerBuilder:
-    if activation == "identity":
-        return chain
-    if activation == "leaky_relu":
-        return chain.leaky_relu(SLOPE)
-    step = {"logistic": "sigmoid"}.get(activation, activation)
-    following: LayerBuilder = getattr(chain, step)()
-    return following
 
 
 def first_parameters(
@@ -53,7 +40,7 @@ def first_parameters(
     """
     drawn = []
     for inputs, outputs in pairwise(widths):
-        bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (inputs + outputs))
+        bound = np.sqrt(ACTIVATIONS[activation].factor / (inputs + outputs))
         drawn.append(random.uniform(-bound, bound, (inputs, outputs)))
         drawn.append(random.uniform(-bound, bound, outputs))
     return drawn
@@ -96,21 +83,5 @@ def forward(
     for number, (weights, bias) in enumerate(layers, start=1):
         x = x @ weights.astype(np.float64) + bias
         if number < len(layers):
-            x = _apply(activation, x)
+            x = np.asarray(ACTIVATIONS[activation].apply(x), np.float64)
     return x
-
-
-def _apply(activation: str, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """A hidden activation, value by value."""
-    y: Any = x
-    if activation == "logistic":
-        y = expit(x)
-    elif activation == "tanh":
-        y = np.tanh(x)
-    elif activation == "relu":
-        y = np.maximum(x, 0.0)
-    elif activation == "leaky_relu":
-        y = np.where(x > 0, x, np.float64(np.float32(SLOPE)) * x)
-    elif activation == "gelu":
-        y = 0.5 * x * (1.0 + erf(x / np.sqrt(2.0)))
-    return np.asarray(y, np.float64)

@@ -12,9 +12,9 @@ import numpy as np
 
 from pynn._base import checks
 from pynn._base.errors import ArgumentError, ArgumentTypeError
+from pynn.sklearn._activations import ACTIVATIONS
 from pynn.sklearn._errors import ParameterTypeError
 
-ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "leaky_relu", "gelu")
 SOLVERS = ("sgd", "adam")
 LEARNING_RATES = ("constant", "invscaling", "adaptive")
 
@@ -62,7 +62,7 @@ def check(e: Parameters) -> None:
 
 def _check(e: Parameters) -> None:
     hidden_sizes(e.hidden_layer_sizes)
-    choice("activation", e.activation, ACTIVATIONS)
+    choice("activation", e.activation, tuple(ACTIVATIONS))
     choice("solver", e.solver, SOLVERS, only_theirs="lbfgs")
     choice("learning_rate", e.learning_rate, LEARNING_RATES)
     if isinstance(e.batch_size, str):
