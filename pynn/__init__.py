@@ -5,7 +5,7 @@
 >>> model = chain.build(seed=0)
 
 Then `model.fit(images, labels, epochs=5)`, `model.evaluate`, `model.predict`, `model.save` and
-`pynn.load`. Data sets are in `pynn.datasets`.
+`pynn.load`. Data sets are in `pynn.datasets`, files of others in `pynn.formats`.
 """
 
 from typing import TYPE_CHECKING
@@ -52,6 +52,7 @@ else:
 
 if TYPE_CHECKING:
     from pynn import datasets as datasets
+    from pynn import formats as formats
     from pynn import plots as plots
     from pynn import schedules as schedules
 
@@ -82,6 +83,7 @@ __all__ = [
     "__version__",
     "build_info",
     "datasets",
+    "formats",
     "get_num_threads",
     "load",
     "plots",
@@ -92,7 +94,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Import `pynn.datasets` and the like when first used, so that `import pynn` stays quick."""
-    if name in ("datasets", "plots", "schedules"):
+    if name in ("datasets", "formats", "plots", "schedules"):
         import importlib
 
         return importlib.import_module(f"pynn.{name}")

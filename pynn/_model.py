@@ -694,7 +694,7 @@ class Model:
         """
         from pynn.formats import onnx
 
-        onnx.export(self, path, probabilities=probabilities)
+        onnx.save(self, path, probabilities=probabilities)
 
     def export_c(
         self, path: str | os.PathLike[str], *, name: str | None = None, libc: bool = True
@@ -732,7 +732,7 @@ class Model:
         """
         from pynn.formats import c
 
-        return c.export(self, path, name=name, libc=libc)
+        return c.save(self, path, name=name, libc=libc)
 
     # ------------------------------------------------------------ inside
 

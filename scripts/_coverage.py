@@ -111,6 +111,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     "pynn/__init__.py": {
         "": {
             "from pynn import datasets as datasets": FOR_TYPES,
+            "from pynn import formats as formats": FOR_TYPES,
             "from pynn import plots as plots": FOR_TYPES,
             "from pynn import schedules as schedules": FOR_TYPES,
         },
@@ -135,6 +136,14 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     },
     "pynn/_training/history.py": {"": {"from matplotlib.figure import Figure": FOR_TYPES}},
     "pynn/plots.py": {"": {"from matplotlib.figure import Figure": FOR_TYPES}},
+    "pynn/formats/__init__.py": {
+        "": {
+            "from pynn.formats import c as c": FOR_TYPES,
+            "from pynn.formats import nn_rust as nn_rust": FOR_TYPES,
+            "from pynn.formats import onnx as onnx": FOR_TYPES,
+            "from pynn.formats import pytorch as pytorch": FOR_TYPES,
+        },
+    },
     "pynn/sklearn/__init__.py": {
         "": {
             "except ModuleNotFoundError as error:": WITHOUT_SKLEARN,

@@ -25,7 +25,7 @@ from pynn._native.library import version
 from pynn._network.snapshot import Snapshot
 from pynn.formats import _c_files, _c_functions
 from pynn.formats._c_forward import Forward, number
-from pynn.formats._models import finite_snapshot
+from pynn.formats._models import checked, finite_snapshot
 
 
 class Footprint(NamedTuple):
@@ -55,10 +55,11 @@ class Footprint(NamedTuple):
         )
 
 
-def export(
+def save(
     model: Model, path: str | os.PathLike[str], *, name: str | None = None, libc: bool = True
 ) -> Footprint:
     """Write a model as C source. `Model.export_c` is this function, and documents it."""
+    checked(model)
     source = Path(checks.path("path", path))
     if not re.fullmatch(r'[^"\\?]+\.c', source.name) or not source.name.isprintable():
         raise ArgumentError(
@@ -222,4 +223,4 @@ def _values(array: npt.NDArray[Any]) -> str:
     return "".join(lines)
 
 
-__all__ = ["Footprint", "export"]
+__all__ = ["Footprint", "save"]

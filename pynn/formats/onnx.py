@@ -22,7 +22,7 @@ from pynn._model import Model
 from pynn._native.library import version
 from pynn._network.snapshot import Snapshot
 from pynn._network.spec import PlacedLayer, errors_of
-from pynn.formats._models import finite_snapshot
+from pynn.formats._models import checked, finite_snapshot
 
 OPSET = 13
 """The operators' version: that of 2020, which has all that is needed and every runtime knows."""
@@ -34,8 +34,9 @@ MAX_NBYTES = 2**31 - 2**20
 """The most bytes of parameters: the file is one message of Protocol Buffers, of less than 2 GiB."""
 
 
-def export(model: Model, path: str | os.PathLike[str], *, probabilities: bool = False) -> None:
+def save(model: Model, path: str | os.PathLike[str], *, probabilities: bool = False) -> None:
     """Write a model as an ONNX file. `Model.export_onnx` is this function, and documents it."""
+    checked(model)
     path = checks.path("path", path)
     try:
         import onnx
@@ -116,4 +117,4 @@ class _Graph:
         return contents
 
 
-__all__ = ["export"]
+__all__ = ["save"]
