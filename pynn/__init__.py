@@ -24,7 +24,6 @@ if not _compiled:  # This is the source folder, in front of the installed packag
 
     _source_folder.use_installed()
 else:
-    from pynn import _info
     from pynn._base.errors import (
         ArgumentError,
         ArgumentTypeError,
@@ -36,18 +35,12 @@ else:
         OutOfMemoryError,
         PynnError,
     )
-    from pynn._builder import Builder, FinishedBuilder, LayerBuilder
-    from pynn._info import BuildInfo, build_info
-    from pynn._model import Model, load
     from pynn._native import threads
     from pynn._native.threads import get_num_threads, set_num_threads
-    from pynn._training.history import ClassEvaluation, EpochResult, Evaluation, History, Progress
-    from pynn._training.optimizers import SGD, Adam, AdamW
-    from pynn._training.stopping import EarlyStopping
 
     __version__ = library.version()
 
-    _info.check_instruction_set()
+    library.check_instruction_set()
     threads.set_default_num_threads()
 
 if TYPE_CHECKING:
@@ -55,6 +48,18 @@ if TYPE_CHECKING:
     from pynn import formats as formats
     from pynn import plots as plots
     from pynn import schedules as schedules
+    from pynn._builder import Builder, FinishedBuilder, LayerBuilder
+    from pynn._info import BuildInfo, build_info
+    from pynn._model import Model, load
+    from pynn._training.history import (
+        ClassEvaluation,
+        EpochResult,
+        Evaluation,
+        History,
+        Progress,
+    )
+    from pynn._training.optimizers import SGD, Adam, AdamW
+    from pynn._training.stopping import EarlyStopping
 
 __all__ = [
     "SGD",
@@ -91,11 +96,36 @@ __all__ = [
     "set_num_threads",
 ]
 
+# What __getattr__ takes from where.
+_MODULES = ("datasets", "formats", "plots", "schedules")
+_LATE = {
+    "_builder": ("Builder", "FinishedBuilder", "LayerBuilder"),
+    "_info": ("BuildInfo", "build_info"),
+    "_model": ("Model", "load"),
+    "_training.history": ("ClassEvaluation", "EpochResult", "Evaluation", "History", "Progress"),
+    "_training.optimizers": ("SGD", "Adam", "AdamW"),
+    "_training.stopping": ("EarlyStopping",),
+}
+
 
 def __getattr__(name: str) -> object:
-    """Import `pynn.datasets` and the like when first used, so that `import pynn` stays quick."""
-    if name in ("datasets", "formats", "plots", "schedules"):
-        import importlib
+    """Import a public name when it is first used, so that `import pynn` stays quick.
 
+    A model's module imports all that a model may do: a signal handler, or the child of a fork, that
+    uses a model finds everything imported.
+    """
+    import importlib
+
+    if name in _MODULES:
         return importlib.import_module(f"pynn.{name}")
+    for module, names in _LATE.items():
+        if name in names:
+            found: object = getattr(importlib.import_module(f"pynn.{module}"), name)
+            globals()[name] = found  # the next use finds it without this function
+            return found
     raise AttributeError(f"module 'pynn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What there is, also what is not imported yet: for an editor's completion."""
+    return sorted({*globals(), *__all__})

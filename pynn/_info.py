@@ -7,7 +7,6 @@ import sys
 from typing import Any, TypedDict
 
 from pynn._base.checks import printable
-from pynn._base.errors import ArgumentError
 from pynn._native import library, threads
 
 REQUIRED = ("cffi", "numpy", "safetensors")
@@ -22,25 +21,6 @@ ORIGINS: dict[threads.Origin, str] = {
     "affinity": "the cores that this process may use",
     "cores": "the cores of the machine",
 }
-
-
-LEVELS = ("x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4")
-
-
-def check_instruction_set() -> None:
-    """See that a wish for an instruction set can be granted. Runs once, on import.
-
-    Raises:
-        ArgumentError: `PYNN_INSTRUCTION_SET` is set to one that this processor does not have.
-    """
-    wish, best = os.environ.get("PYNN_INSTRUCTION_SET", ""), library.instruction_set()
-    if wish in ("", best):
-        return
-    choices = LEVELS[: LEVELS.index(best) + 1] if best in LEVELS else (best,)
-    raise ArgumentError(
-        "the environment variable PYNN_INSTRUCTION_SET must be what this processor has,"
-        f" {' or '.join(choices)}, is {printable(repr(wish), LONGEST)}; correct it or unset it"
-    )
 
 
 class BuildInfo(TypedDict):

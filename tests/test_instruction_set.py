@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import pynn
-from pynn import _info
+from pynn._native import library
 
 BEST = pynn.build_info()["instruction_set"]
-LOWER = _info.LEVELS[: _info.LEVELS.index(BEST)] if BEST in _info.LEVELS else ()
+LOWER = library.LEVELS[: library.LEVELS.index(BEST)] if BEST in library.LEVELS else ()
 MINUTE = 60
 
 # Prints the level, the loss with a sparse first layer, and the loss with every activation.

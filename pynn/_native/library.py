@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynn._base.arrays import Floats
+from pynn._base.checks import printable
 from pynn._base.errors import ArgumentError, OutOfMemoryError, PynnError
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
@@ -53,6 +54,7 @@ with _blas_without_threads():
     from pynn._pynn import ffi as ffi
     from pynn._pynn import lib as lib
 
+LEVELS = ("x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4")
 _FLOAT32 = np.dtype(np.float32)
 
 # Where C takes its memory: malloc. Tests put an allocator here that fails.
@@ -104,6 +106,22 @@ def blas_kernel() -> str:
 def instruction_set() -> str:
     """The instruction set whose code of ours runs here."""
     return _string(lib.pynn_instruction_set())
+
+
+def check_instruction_set() -> None:
+    """See that a wish for an instruction set can be granted. Runs once, on import.
+
+    Raises:
+        ArgumentError: `PYNN_INSTRUCTION_SET` is set to one that this processor does not have.
+    """
+    wish, best = os.environ.get("PYNN_INSTRUCTION_SET", ""), instruction_set()
+    if wish in ("", best):
+        return
+    choices = LEVELS[: LEVELS.index(best) + 1] if best in LEVELS else (best,)
+    raise ArgumentError(
+        "the environment variable PYNN_INSTRUCTION_SET must be what this processor has,"
+        f" {' or '.join(choices)}, is {printable(repr(wish), 500)}; correct it or unset it"
+    )
 
 
 def extension() -> str:

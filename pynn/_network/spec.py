@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 
 from pynn._base import checks
 from pynn._base.errors import ArgumentError, ArgumentTypeError
-from pynn._network.layers import MAX_WIDTH, Layer
+from pynn._network.layers import MAX_WIDTH, Layer, activations, dense, dropout
 from pynn._network.losses import Loss
+
+# Imported, so that all kinds are registered: a file may name any.
+_MODULES = (activations, dense, dropout)
 
 MAX_LAYERS = 4096
 """The most layers of a chain, whose cost grows with their square: a file may claim any number."""

@@ -1,7 +1,7 @@
 """A class for each kind of layer: all that pynn's Python knows of the kind.
 
 Here is the base class, which says what a kind may tell of itself. The computation of each kind is
-in csrc/layers. The builder imports all the classes, and has a method for each.
+in csrc/layers. The builder has a method for each, and spec.py imports the modules of all.
 """
 
 from __future__ import annotations
