@@ -85,8 +85,8 @@ def _facts_of(model: Model, path: str, *, own: bool) -> dict[str, str]:
 def _facts_of_run(path: str) -> dict[str, str]:
     """Where the run of a checkpoint stands."""
     with Model.resume(path) as model:
-        assert model._resumed is not None
-        run, _ = model._resumed
+        assert model._engine.resumed is not None
+        run, _ = model._engine.resumed
         where = f"{run.epoch} of {run.plan.epochs} epochs done"
         if run.step:
             where += f", {run.step} steps of the next"

@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-import numpy as np
 import numpy.typing as npt
 
-from pynn._base import arrays, checks
+from pynn._base import checks
 from pynn._base.arrays import Floats
-from pynn._base.errors import (
-    ArgumentError,
-    ChainError,
-    ClosedError,
-    DivergenceError,
-    PynnError,
-)
-from pynn._base.reading import refuse
+from pynn._base.errors import ArgumentError, ChainError
 from pynn._native.data import Data
 from pynn._native.library import NotFinite
 from pynn._native.network import Network
-from pynn._native.state import State
-from pynn._native.workspace import ROWS_AT_A_TIME, RunningSums, Sums
+from pynn._network import parameters as _parameters
 from pynn._network.spec import Spec
-from pynn._training import fit_arguments, forks
-from pynn._training.examples import MOST_ROWS, make_data, make_examples
+from pynn._training import checkpoints, fit_arguments, trainer
+from pynn._training.engine import Engine
+from pynn._training.examples import make_data, make_examples
+from pynn._training.faults import explain_use
+from pynn._training.fit_arguments import OnEpoch, OnProgress
 from pynn._training.history import ClassEvaluation, Evaluation, History
 from pynn._training.optimizers import Optimizer
-from pynn._training.run import Plan, Run, check_finite, fingerprint
 from pynn._training.stopping import EarlyStopping
-from pynn._training.trainer import OnEpoch, OnProgress, Trainer, diagnose, explain, paced
-from pynn._training.workspaces import Workspaces
 
 if TYPE_CHECKING:
-    from pynn._network.snapshot import Snapshot
     from pynn.formats.c import Footprint
-
-Copied = TypeVar("Copied")
 
 
 class Model:
@@ -64,48 +51,19 @@ class Model:
         [1, 0]
     """
 
-    def __init__(
-        self,
-        spec: Spec,
-        network: Network,
-        parameters: Floats,
-        seed: int,
-        epochs_trained: int = 0,
-        steps_trained: int = 0,
-    ) -> None:
-        self._spec = spec
-        self._workspaces: Workspaces | None = Workspaces(network)  # None once it is closed
-        self._parameter_array = parameters
-        self._seed = seed
-        self._epochs_trained = epochs_trained
-        self._state = State(seed, steps_trained)
-        self._lock = threading.RLock()  # held for one call of C at a time
-        self._fit_lock = threading.RLock()  # held by the one call that trains
-        self._training_call = "fit"  # which one that is, where the lock is held
-        self._resumed: tuple[Run, str] | None = None  # what the next `fit` goes on with
-        forks.register(self)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
-    def _forget_threads(self) -> None:
-        """After a fork: what other threads held when it happened, nobody will give back.
-
-        What this thread holds it gives back itself: it forked in the middle of a call.
-        """
-        if not _is_held(self._lock):
-            self._lock = threading.RLock()
-        if not _is_held(self._fit_lock):
-            self._fit_lock = threading.RLock()
+    @property
+    def _spec(self) -> Spec:
+        """The chain of layers."""
+        return self._engine.spec
 
     @classmethod
     def _create(cls, spec: Spec, seed: int) -> Model:
         """A model with weights drawn from the seed."""
         network = Network(spec)
-        return cls(spec, network, network.initialize(seed), seed)
-
-    @classmethod
-    def _of(cls, snapshot: Snapshot) -> Model:
-        """The model that a file holds, without the run of a checkpoint."""
-        spec, parameters, seed, epochs_trained, steps_trained = snapshot[:5]
-        return cls(spec, Network(spec), parameters, seed, epochs_trained, steps_trained)
+        return cls(Engine(spec, network, network.initialize(seed), seed))
 
     # ------------------------------------------------------------ train
 
@@ -180,41 +138,24 @@ class Model:
             PynnError: This thread is training the model already: the call comes from a callback, or
                 from a signal handler.
         """
-        data = self._data("", features, labels, most=MOST_ROWS)
-        examples = make_examples(
-            self._spec, self._seed, data, validation, sample_weight, class_weight
+        call = fit_arguments.check(
+            self._engine,
+            features,
+            labels,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            validation=validation,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            on_epoch=on_epoch,
+            on_progress=on_progress,
+            checkpoint=checkpoint,
+            every=every,
         )
-        kept = fit_arguments.checkpoint(checkpoint, every)
-        may_be_resumed = kept is not None or self._resumed is not None
-        plan = Plan(
-            epochs=checks.integer("epochs", epochs, least=1),
-            batch_size=fit_arguments.batch_size(batch_size, examples.size),
-            optimizer=fit_arguments.optimizer(optimizer),
-            rows=examples.size,
-            shuffle=fit_arguments.shuffle(shuffle),
-            fraction=examples.fraction,
-            early_stopping=fit_arguments.early_stopping(
-                early_stopping,
-                has_validation=examples.held_out is not None,
-                has_accuracy=self._spec.answers > 0,
-            ),
-            fingerprint=fingerprint(examples.data) if may_be_resumed else 0,
-        )
-        callbacks = fit_arguments.on_epoch(on_epoch)
-        if on_progress is not None:
-            fit_arguments.check_callable("on_progress", on_progress)
-        with self._lock_of_only_fit("fit"):
-            self._training_call = "fit"
-            run = self._start(plan, validated=examples.held_out is not None)
-            most = 0 if examples.held_out is None else examples.held_out.rows
-            with self._lock:  # now, for all of it: no epoch is lost to a lack of memory
-                workspaces = self._open()
-                batch = max(plan.batch_size, min(most, ROWS_AT_A_TIME))
-                workspaces.give_back(workspaces.take(batch))
-            # Kept before it is returned: right behind a call a signal may be handled, and the way
-            # out of the statement must not have begun there.
-            history = Trainer(self, run, examples, callbacks, on_progress, kept).train()
-            return history
+        return trainer.fit(self._engine, call)
 
     def partial_fit(
         self,
@@ -250,33 +191,12 @@ class Model:
             ClosedError: The model is closed.
             PynnError: As for `fit`.
         """
-        data = self._data("", features, labels)
-        data = make_examples(self._spec, self._seed, data, None, sample_weight, None).data
+        data = self._data(features, labels, sample_weight)
         size = fit_arguments.DEFAULT_BATCH_SIZE
         if batch_size is not None:
             size = checks.integer("batch_size", batch_size, least=1)
-        size = min(size, data.rows)
-        used = fit_arguments.optimizer(optimizer)
-        sums, steps = RunningSums(Sums()), -(-data.rows // size)
-        with self._lock_of_only_fit("partial_fit"):
-            self._training_call = "partial_fit"
-            self._resumed = None
-            try:
-                for first, last in paced(0, steps):
-                    self._train(data, None, size, first, last, used, sums)
-            except NotFinite:
-                fault = diagnose(self, sums.read(), size, steps)
-                rows = np.arange(*fault.rows.indices(data.rows))
-                raise explain(fault, data, rows, used) from None
-        return Evaluation(*sums.read().mean(self._spec.answers))
-
-    def _start(self, plan: Plan, *, validated: bool) -> Run:
-        """A new run, or the one that the model was resumed for."""
-        if self._resumed is None:
-            return Run(plan, self._epochs_trained)
-        run, path = self._resumed
-        run.continues(plan, path, validated=validated)
-        return run
+        used = fit_arguments.check_optimizer(optimizer)
+        return trainer.partial_fit(self._engine, data, min(size, data.rows), used)
 
     @classmethod
     def resume(cls, path: str | os.PathLike[str]) -> Model:
@@ -308,15 +228,7 @@ class Model:
             >>> again.fit(x, y, epochs=5, checkpoint="run.checkpoint").epochs
             5
         """
-        from pynn._files import model_file
-
-        checks.path("path", path)
-        saved = model_file.load(path)
-        name = os.fspath(path)
-        model = cls._of(saved)
-        run, model._state = _run_of(saved, name)
-        model._resumed = run, name
-        return model
+        return cls(checkpoints.resume(checks.path("path", path)))
 
     # ------------------------------------------------------------ use
 
@@ -367,31 +279,24 @@ class Model:
             OutOfMemoryError: There is no memory for the confusion matrix.
             ClosedError: The model is closed.
         """
-        data = self._data("", features, labels)
-        data = make_examples(self._spec, self._seed, data, None, sample_weight, None).data
+        data = self._data(features, labels, sample_weight)
         if per_class and not self._spec.loss.has_classes:
             raise ArgumentError(f"per_class needs classes, and {self._spec.loss.kind} has none")
         try:
-            evaluation = self._evaluate(data)
+            evaluation = self._engine.evaluate(data)
         except NotFinite:
-            raise _not_finite("the loss", data) from None
+            raise explain_use("the loss", data) from None
         if not per_class:
             return evaluation
         assert data.answers is not None
-        answers = self._predict(features, probabilities=False).argmax(axis=1)
+        answers = self._engine.predict(features, probabilities=False).argmax(axis=1)
         return ClassEvaluation.of(evaluation, data.answers, answers, self.outputs)
 
-    def _evaluate(self, data: Data) -> Evaluation:
-        sums = Sums()
-        for first, last in paced(0, data.rows, ROWS_AT_A_TIME):
-            with self._lock:
-                workspaces = self._open()
-                workspace = workspaces.take(min(data.rows, ROWS_AT_A_TIME))
-                try:
-                    sums = workspace.evaluate(data, first, last, self._parameter_array, sums)
-                finally:
-                    workspaces.give_back(workspace)
-        return Evaluation(*sums.mean(self._spec.answers))
+    def _data(self, features: object, labels: object, sample_weight: object) -> Data:
+        """The examples of a call of `partial_fit` or `evaluate`, checked."""
+        self._engine.open()
+        data = make_data(self._spec, "", features, labels)
+        return make_examples(self._spec, self.seed, data, None, sample_weight, None).data
 
     def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The answer for each example: its class, its values, or a yes or no for each output.
@@ -410,7 +315,8 @@ class Model:
             DivergenceError: The outputs are not finite, because the parameters are not.
             ClosedError: The model is closed.
         """
-        return self._spec.loss.predictions(self(features))
+        outputs = self._engine.predict(features, probabilities=False)
+        return self._spec.loss.predictions(outputs)
 
     def predict_proba(self, features: npt.NDArray[Any]) -> Floats:
         """The probability of each class for each example: the softmax of the outputs.
@@ -435,40 +341,14 @@ class Model:
                 f"predict_proba needs probabilities, and a network with {self._spec.loss.kind}"
                 " gives values: use predict"
             )
-        return self._predict(features, probabilities=True)
+        return self._engine.predict(features, probabilities=True)
 
     def __call__(self, features: npt.NDArray[Any]) -> Floats:
         """The outputs of the last layer before the loss: the logits, shape (n, classes), float32.
 
         Arguments and errors are those of `predict_proba`.
         """
-        return self._predict(features, probabilities=False)
-
-    def _predict(self, features: npt.NDArray[Any], *, probabilities: bool) -> Floats:
-        workspaces = self._open()
-        network = workspaces.network
-        data = Data(arrays.features("features", features, network.inputs))
-        out = np.empty((data.rows, network.outputs), np.float32)
-        try:
-            for first, last in paced(0, data.rows, ROWS_AT_A_TIME):
-                with self._lock:
-                    if self._workspaces is None:  # a call would show where there is one row
-                        self._open()
-                    workspace = workspaces.take(min(data.rows, ROWS_AT_A_TIME))
-                    try:
-                        workspace.predict(
-                            data,
-                            first,
-                            last,
-                            self._parameter_array,
-                            out[first:last],
-                            probabilities=probabilities,
-                        )
-                    finally:
-                        workspaces.give_back(workspace)
-        except NotFinite:
-            raise _not_finite("an output", data) from None
-        return out
+        return self._engine.predict(features, probabilities=False)
 
     # ------------------------------------------------------------ look at
 
@@ -482,15 +362,13 @@ class Model:
         Raises:
             ClosedError: The model is closed.
         """
-        from pynn._network import parameters
-
-        self._open()
-        return parameters.named(parameters.views(self._spec), self._parameter_array)
+        self._engine.open()
+        return _parameters.named(_parameters.views(self._spec), self._engine.parameters)
 
     @property
     def parameter_count(self) -> int:
         """The number of parameters."""
-        return self._parameter_array.size
+        return self._engine.parameters.size
 
     @property
     def inputs(self) -> int:
@@ -505,17 +383,17 @@ class Model:
     @property
     def epochs_trained(self) -> int:
         """The epochs that the model has been trained for, over all calls of `fit`."""
-        return self._epochs_trained
+        return self._engine.epochs_trained
 
     @property
     def steps_trained(self) -> int:
         """The steps that the model has been trained for: where schedules stand."""
-        return self._state.step
+        return self._engine.state.step
 
     @property
     def seed(self) -> int:
         """What `build` was given: it decides first weights, the order of examples, and dropout."""
-        return self._seed
+        return self._engine.seed
 
     def summary(self) -> str:
         """A table of the layers: output shapes and parameters.
@@ -541,7 +419,7 @@ class Model:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        closed = "" if self._workspaces is not None else "; closed"
+        closed = "" if self._engine.workspaces is not None else "; closed"
         return f"Model({self._spec}; {self.parameter_count:,} parameters{closed})"
 
     # ------------------------------------------------------------ keep
@@ -560,92 +438,15 @@ class Model:
             OSError: The file cannot be written.
             ClosedError: The model is closed.
         """
-        self._save(checks.path("path", path), None)
-
-    def _save(self, path: str | os.PathLike[str], run: Run | None) -> None:
-        """Write the model, and where its run stands, if that is what the file is for."""
-        from pynn._files import model_file
-
-        model_file.save(path, self._snapshot(run))  # no lock while the disk works: forks wait
-
-    def _snapshot(self, run: Run | None = None) -> Snapshot:
-        """A copy of the model as it is now, and of where its run stands; it may be in training.
-
-        Raises:
-            ClosedError: The model is closed.
-        """
-        from pynn._network.snapshot import Snapshot
-
-        def copy() -> Snapshot:
-            self._open()
-            snapshot = Snapshot(
-                self._spec,
-                self._parameter_array.copy(),
-                self._seed,
-                self._epochs_trained,
-                self._state.step,
-            )
-            if run is None:
-                return snapshot
-            entry, arrays = run.keep(self._state)
-            return snapshot._replace(epochs_trained=run.epochs_trained, run=entry, arrays=arrays)
-
-        return self._at_one_moment(copy)
-
-    def _go_back_to(self, path: str | os.PathLike[str], run_id: str) -> str:
-        """Take parameters and epochs from a checkpoint; where that stands, in words.
-
-        Raises:
-            OSError: The file cannot be read.
-            FileFormatError: It is damaged, or of another call of `fit` than the one with this id.
-        """
-        from pynn._files import model_file
-
-        saved, name = model_file.load(path), os.fspath(path)
-        run, state = _run_of(saved, name)
-        if run.id != run_id:
-            refuse(name, "no longer of this run: another call of fit has written it")
-        with self._lock:
-            self._parameter_array[...] = saved.parameters
-            self._epochs_trained = saved.epochs_trained
-            self._state = state
-        return f"epoch {run.epoch + 1}, step {run.step}"
+        checkpoints.save(self._engine, checks.path("path", path))
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle, copy and whatever else keeps objects: plain values and arrays, copied."""
-        self._open()
-
-        def copy() -> dict[str, Any]:
-            step, updates, kind, moments = self._state.copy()
-            resumed = None
-            if (kept := self._resumed) is not None:
-                run, path = kept
-                resumed = {"run": run.to_dict(), "best": run.position.best, "path": path}
-            return {
-                "spec": self._spec.to_dict(),
-                "parameters": self._parameter_array.copy(),
-                "seed": self._seed,
-                "epochs_trained": self._epochs_trained,
-                "optimizer": {"step": step, "updates": updates, "kind": kind, "moments": moments},
-                "resumed": resumed,
-            }
-
-        return self._at_one_moment(copy)
+        return checkpoints.to_dict(self._engine)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Be a model of its own with the same parameters."""
-        spec = Spec.from_pickle(state["spec"])
-        network = Network(spec)
-        own = network.new_parameters()
-        own[...] = _array_like(own, state["parameters"])
-        Model.__init__(self, spec, network, own, state["seed"], state["epochs_trained"])
-        kept = state["optimizer"]
-        moments = [_array_like(own, moment) for moment in kept["moments"]]
-        self._state.restore(kept["step"], kept["updates"], kept["kind"], moments)
-        if (resumed := state["resumed"]) is not None:
-            has_accuracy = spec.answers > 0
-            run = Run.from_dict(resumed["run"], resumed["best"], has_accuracy=has_accuracy)
-            self._resumed = run, resumed["path"]
+        Model.__init__(self, checkpoints.from_dict(state))
 
     def close(self) -> None:
         """Free the network and its workspace now. A second call does nothing.
@@ -653,13 +454,10 @@ class Model:
         A call that is under way in another thread ends its piece of work before. A call that a
         signal handler closes the model of keeps what it uses to its end, and then frees it.
         """
-        with self._lock:
-            workspaces, self._workspaces = self._workspaces, None
-            if workspaces is not None:
-                workspaces.close()
+        self._engine.close()
 
     def __enter__(self) -> Model:
-        self._open()
+        self._engine.open()
         return self
 
     def __exit__(
@@ -734,84 +532,6 @@ class Model:
 
         return c.save(self, path, name=name, libc=libc)
 
-    # ------------------------------------------------------------ inside
-
-    def _open(self) -> Workspaces:
-        """The network and its workspaces; a call keeps them while it uses them."""
-        workspaces = self._workspaces  # once: a signal handler may close the model at any time
-        if workspaces is None:
-            raise ClosedError("the model is closed; build it or load it anew")
-        return workspaces
-
-    def _at_one_moment(self, copy: Callable[[], Copied]) -> Copied:
-        """What a function copies of the model, all of it between the same two steps of training.
-
-        Other threads train before or after, because of the lock. A signal handler of this thread
-        may train in the middle: then the copy is made again.
-        """
-        with self._lock:
-            while True:
-                state = self._state
-                before = state.step, self._epochs_trained
-                copied = copy()
-                if self._state is state and (state.step, self._epochs_trained) == before:
-                    return copied
-
-    def _train(
-        self,
-        data: Data,
-        order: npt.NDArray[np.uint32] | None,
-        batch_size: int,
-        first: int,
-        last: int,
-        optimizer: Optimizer,
-        sums: RunningSums,
-    ) -> None:
-        """Steps first <= s < last of an epoch, of the rows in `order` or of all as they are."""
-        before = self._state.step
-        update = optimizer._update(before, before + last - first)
-        with self._lock:
-            workspaces = self._open()
-            workspace = workspaces.take(batch_size)
-            parameters, state = self._parameter_array, self._state
-            try:
-                workspace.train(
-                    data, order, batch_size, first, last, update, state, parameters, sums
-                )
-            finally:
-                workspaces.give_back(workspace)
-
-    def _set_parameters(self, parameters: Floats) -> None:
-        with self._lock:
-            self._parameter_array[...] = parameters
-
-    def _data(self, prefix: str, features: object, labels: object, most: int | None = None) -> Data:
-        """Checked examples; errors put the prefix before the names of the arguments."""
-        self._open()
-        return make_data(self._spec, prefix, features, labels, most)
-
-    def _lock_of_only_fit(self, call: str) -> threading.RLock:
-        """The lock that a call which trains has to hold; the call itself takes it.
-
-        For between the instructions of a context manager in Python an exception of a signal handler
-        could leave it locked, but not between those of the lock's own.
-
-        Raises:
-            PynnError: This thread trains the model already.
-        """
-        if _is_held(self._fit_lock):
-            raise PynnError(
-                f"{call} was called from a callback of the same model's {self._training_call}, or"
-                " from a signal handler that interrupted it; call it when that has ended"
-            )
-        return self._fit_lock
-
-
-def _is_held(lock: threading.RLock) -> bool:
-    """Whether this thread holds the lock, which a mark of ours would only say a bit too late."""
-    held: bool = lock._is_owned()  # type: ignore[attr-defined]  # as threading.Condition asks
-    return held
-
 
 def load(path: str | os.PathLike[str]) -> Model:
     """Read a model that `Model.save` wrote.
@@ -827,50 +547,4 @@ def load(path: str | os.PathLike[str]) -> Model:
         OSError: The file is not there or cannot be read.
         FileFormatError: It is no model of pynn, of an unknown version, or damaged.
     """
-    from pynn._files import model_file
-
-    checks.path("path", path)
-    saved = model_file.load(path)
-    if saved.run is not None:
-        _run_of(saved, os.fspath(path))  # no damage to it goes unnoticed
-    return Model._of(saved)
-
-
-def _run_of(saved: Snapshot, name: str) -> tuple[Run, State]:
-    """The run of a checkpoint, and what went from step to step; its name is for an error.
-
-    Raises:
-        FileFormatError: It is no checkpoint, or what it says of its run is damaged.
-    """
-    if saved.run is None:
-        refuse(name, "a model, but no checkpoint of a run; use pynn.load")
-    has_accuracy = saved.spec.answers > 0
-    state = State(saved.seed, saved.steps_trained)
-    try:
-        run = Run.from_dict(saved.run, saved.arrays.get("best"), has_accuracy=has_accuracy)
-        run.restore(state, saved.run, saved.arrays)
-        check_finite("parameters", saved.parameters)
-        if run.epochs_trained != saved.epochs_trained:
-            raise ValueError(
-                f"it ends after {run.epochs_trained} epochs, the model after {saved.epochs_trained}"
-            )
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
-        why = f"it has no entry {error}" if isinstance(error, KeyError) else str(error)
-        refuse(name, f"what it says of its run is damaged: {why}")
-    return run, state
-
-
-def _array_like(own: Floats, kept: npt.ArrayLike) -> Floats:
-    """A copy of parameters or moments that were kept, which must be as many: else ValueError."""
-    return np.array(kept, np.float32).reshape(own.shape)
-
-
-def _not_finite(what: str, data: Data) -> PynnError:
-    """The error for a number that is not finite: the features' fault, or the parameters'."""
-    bad = data.find_not_finite()
-    if bad is not None:
-        return ArgumentError(f"{bad[1]}: features must be finite; see np.nan_to_num")
-    return DivergenceError(
-        f"{what} is not finite, though the features are: they are too large, or the model has"
-        " diverged, or its parameters were set so"
-    )
+    return Model(checkpoints.load(checks.path("path", path)))

@@ -83,6 +83,7 @@ ELSEWHERE = {
     "pynn/_training/history.py": ("train_program",),
     "pynn/_inspect.py": COMMAND_LINE,
     "pynn/_model.py": ("processes", "threads", "train_program"),
+    "pynn/_training/engine.py": ("processes", "threads", "train_program"),
     "pynn/_native/threads.py": ("processes", "threads"),
     "pynn/_training/trainer.py": ("interrupt_kill", "interrupt_program", "train_program"),
     "pynn/datasets/_mnist.py": ("train_program", "predict_output"),

@@ -150,7 +150,7 @@ def fork_while_a_lock_is_held(folder: Path) -> None:
     held, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with model._lock:
+        with model._engine.lock:
             held.set()
             assert go_on.wait(10 * MINUTE)
 
@@ -172,7 +172,7 @@ def fork_within_a_call(folder: Path) -> None:
     model = trained(folder)
 
     def check() -> None:
-        assert not others_can_take(model._lock)
+        assert not others_can_take(model._engine.lock)
 
     evaluate = Workspace.evaluate
 
@@ -262,7 +262,7 @@ def fork_in_a_callback_and_train_there(folder: Path) -> None:
     def check() -> None:
         with pytest.raises(pynn.PynnError, match="called from a callback of the same model's fit"):
             fit(model, 1)
-        assert not others_can_take(model._fit_lock)
+        assert not others_can_take(model._engine.fit_lock)
 
     def on_epoch(_: pynn.EpochResult) -> None:
         statuses.append(in_child(check))
@@ -281,7 +281,7 @@ def fork_beneath_a_wait(folder: Path) -> None:
     children: list[int] = []
 
     def hold() -> None:
-        with model._lock:
+        with model._engine.lock:
             held.set()
             time.sleep(0.05)  # so that the other thread waits; else this shows nothing
             os.kill(os.getpid(), signal.SIGUSR1)
@@ -323,7 +323,7 @@ def fork_while_a_model_is_made(folder: Path) -> None:
     """Another thread is about to tell forks of its model: in the child models can be made."""
     model = trained(folder)
     forks.PATIENCE = 0.05
-    forks._models = SlowModels(forks._models)
+    forks._engines = SlowModels(forks._engines)
     making = threading.Thread(target=build, args=(5,), name="slow", daemon=True)
     making.start()
     assert SlowModels.adding.wait(MINUTE)

@@ -33,7 +33,7 @@ def build(seed: int = 2) -> pynn.Model:
 
 def digest(model: pynn.Model) -> str:
     """The parameters in short."""
-    return hashlib.sha256(model._parameter_array.tobytes()).hexdigest()
+    return hashlib.sha256(model._engine.parameters.tobytes()).hexdigest()
 
 
 class Stop(Exception):

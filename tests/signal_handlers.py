@@ -203,7 +203,7 @@ def check_free(*models: pynn.Model) -> None:
     """Another thread can have all locks of the models at once."""
 
     def take() -> bool:
-        locks = [lock for model in models for lock in (model._lock, model._fit_lock)]
+        locks = [lock for model in models for lock in (model._engine.lock, model._engine.fit_lock)]
         taken = [lock for lock in locks if lock.acquire(blocking=False)]
         for lock in taken:
             lock.release()

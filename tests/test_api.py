@@ -271,6 +271,25 @@ def test_import_loads_little(tmp_path: Path) -> None:
     assert parts == {"_base", "_native", "_pynn"}
 
 
+def test_a_model_imports_what_it_may_need(tmp_path: Path) -> None:
+    """Nothing of pynn is left for a signal handler, or a forked child, that uses the model."""
+    code = """if True:
+        import sys
+        import numpy, pynn
+        model = pynn.Builder().input(2).dense(2).softmax_cross_entropy().build()
+        before = set(sys.modules)
+        x, y = numpy.eye(2, dtype=numpy.float32), numpy.arange(2)
+        model.fit(x, y, epochs=2, validation=(x, y), checkpoint="here")
+        model.partial_fit(x, y)
+        model.evaluate(x, y, per_class=True)
+        model.predict_proba(x)
+        model.save("there")
+        pynn.Model.resume("here").parameters
+        print(*(name for name in set(sys.modules) - before if name.startswith("pynn")))
+    """
+    assert run_python(code, tmp_path).split() == []
+
+
 def test_a_model_can_be_loaded_before_all_else(tmp_path: Path) -> None:
     """Where the builder was not used, the kinds of layers are known all the same."""
     chain = pynn.Builder().input(2).dense(3).relu().dropout(0.5).dense(2)

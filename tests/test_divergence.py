@@ -247,14 +247,14 @@ def test_best_parameters_are_looked_at_when_they_are_kept(
     """Another thread may write into them after the epoch's steps."""
     x, y = examples(rng)
     model = build()
-    evaluate = model._evaluate
+    evaluate = model._engine.evaluate
 
     def spoil(data: Data) -> pynn.Evaluation:
         figures = evaluate(data)
         model.parameters["dense1.weight"][0, 0] = np.nan
         return figures
 
-    monkeypatch.setattr(model, "_evaluate", spoil)
+    monkeypatch.setattr(model._engine, "evaluate", spoil)
     stopping = pynn.EarlyStopping()
     message = refused(
         DIVERGED, lambda: fit(model, x, y, validation=(x, y), early_stopping=stopping)

@@ -178,7 +178,8 @@ def test_unknown_layer_is_no_silent_gap(
 ) -> None:
     """A layer that the export does not know is an error, not a file without it."""
     odd = unknown_layer(monkeypatch)
-    monkeypatch.setattr(model, "_spec", model._spec._replace(layers=(*model._spec.layers, odd)))
+    spec = model._spec
+    monkeypatch.setattr(model._engine, "spec", spec._replace(layers=(*spec.layers, odd)))
     with pytest.raises(pynn.ArgumentError, match="maxout1: there is no export of maxout to ONNX"):
         model.export_onnx(tmp_path / "model.onnx")
 

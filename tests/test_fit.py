@@ -13,9 +13,8 @@ import pytest
 from pattern_models import Examples, assert_same_parameters, build, flat
 
 import pynn
-from pynn import _model
 from pynn._native import library
-from pynn._training import trainer
+from pynn._training import engine, trainer
 
 
 def test_training_learns(examples: Examples) -> None:
@@ -192,7 +191,7 @@ def test_cuts_change_no_bit(
         calls.append((total, grain))
         return paced(first, total, grain)
 
-    monkeypatch.setattr(_model, "paced", cut)
+    monkeypatch.setattr(engine, "paced", cut)
     monkeypatch.setattr(trainer, "paced", cut)
     assert figures(build()) == expected
     assert set(calls) == {(53, 1), (900, 256)}

@@ -33,7 +33,7 @@ from interrupted import (
 
 import pynn
 from pynn._native.workspace import Workspace
-from pynn._training import trainer
+from pynn._training import checkpoints, trainer
 
 pytestmark = pytest.mark.usefixtures("threads_as_before", "ctrl_c", "unflushed")
 
@@ -96,7 +96,7 @@ def test_stopped_after_any_epoch_a_run_goes_on(
 PLACES: dict[str, tuple[object, str, int]] = {  # and how often it is called, at least
     "steps": (Workspace, "train", EPOCHS * STEPS),
     "validation": (Workspace, "evaluate", EPOCHS),
-    "saving": (pynn.Model, "_save", 1 + EPOCHS),
+    "saving": (checkpoints, "save", 1 + EPOCHS),
     "flushing": (os, "fsync", 1 + EPOCHS),
     "renaming": (os, "replace", 1 + EPOCHS),
 }

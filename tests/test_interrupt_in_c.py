@@ -28,9 +28,8 @@ from interrupted import (
 )
 
 import pynn
-from pynn import _model
 from pynn._native.workspace import Workspace
-from pynn._training import trainer
+from pynn._training import engine, trainer
 
 pytestmark = pytest.mark.usefixtures("threads_as_before", "ctrl_c", "unflushed")
 
@@ -104,7 +103,7 @@ def test_ctrl_c_during_a_long_use_stops_it(
     """Evaluation, validation and prediction of many rows are cut into runs, too."""
     model = build()
     with monkeypatch.context() as patch:
-        patch.setattr(_model, "paced", step_by_step)
+        patch.setattr(engine, "paced", step_by_step)
         begun = pressing_in_c(patch, name, 3)
         with pytest.raises(KeyboardInterrupt):
             use(model, np.tile(X, (20, 1)), np.tile(Y, 20))

@@ -345,7 +345,7 @@ def test_a_step_decay_may_grow_beyond_all_numbers() -> None:
     model = pynn.Builder().input(1).dense(2).softmax_cross_entropy().build()
     x, y = np.zeros((200, 1), np.float32), np.arange(200) % 2
     model.fit(x, y, epochs=9, batch_size=200, optimizer=pynn.SGD(learning_rate=schedule))
-    model._state.restore(10**4, 0, None, [])
+    model._engine.state.restore(10**4, 0, None, [])
     with pytest.raises(pynn.ArgumentError, match="for step 10000 must be at least 0 and finite as"):
         model.partial_fit(x, y, optimizer=pynn.SGD(learning_rate=schedule))
 

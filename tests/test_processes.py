@@ -60,15 +60,15 @@ def test_fork_takes_the_locks_that_it_gets(monkeypatch: pytest.MonkeyPatch) -> N
     held, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with models[0]._lock:
+        with models[0]._engine.lock:
             held.set()
             assert go_on.wait(MINUTE)
 
     def free(model: pynn.Model) -> bool:
         """Whether a thread that has nothing else gets the lock."""
-        got = model._lock.acquire(blocking=False)
+        got = model._engine.lock.acquire(blocking=False)
         if got:
-            model._lock.release()
+            model._engine.lock.release()
         return got
 
     with ThreadPoolExecutor(2) as pool:

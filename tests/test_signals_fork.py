@@ -29,7 +29,8 @@ def test_exception_within_a_fork_leaves_no_lock_held(
 ) -> None:
     """A handler raises before each instruction of the functions that a fork calls."""
     models = build(), build()
-    monkeypatch.setattr(forks, "_living", lambda: models)
+    engines = [model._engine for model in models]
+    monkeypatch.setattr(forks, "_living", lambda: engines)
 
     def both(number: int, place: str) -> int:
         counts = {}
@@ -96,13 +97,13 @@ INTERRUPTED_FORK = """if True:
     model, held = chain.build(), chain.build()
 
     def take():
-        free.append(model._lock.acquire(blocking=False))
-        free.append(child != 0 or held._lock.acquire(blocking=False))
+        free.append(model._engine.lock.acquire(blocking=False))
+        free.append(child != 0 or held._engine.lock.acquire(blocking=False))
 
     go_on, ready, free = threading.Event(), threading.Event(), []
 
     def hold():
-        with held._lock:
+        with held._engine.lock:
             ready.set()
             go_on.wait(60)
 

@@ -127,8 +127,8 @@ COPIES: dict[str, Callable[[pynn.Model, Path], Any]] = {
 
 def save_state(model: pynn.Model) -> bytes:
     """The optimizer's moments, and the count of steps."""
-    return repr((model.steps_trained, model._state.updates)).encode() + b"".join(
-        moment.tobytes() for moment in model._state.moments
+    return repr((model.steps_trained, model._engine.state.updates)).encode() + b"".join(
+        moment.tobytes() for moment in model._engine.state.moments
     )
 
 

@@ -68,7 +68,7 @@ def test_early_stopping_keeps_the_best_before_divergence(kind: str, rate: float)
     assert (epochs > 1) == (rate == 1.5)
     if epochs > 1:
         assert estimator.best_validation_score_ == max(scores[:-1])
-    assert estimator.model_._state.moments == []  # those that are not finite do not stay
+    assert estimator.model_._engine.state.moments == []  # those that are not finite do not stay
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -77,7 +77,7 @@ def test_another_optimizer_starts_with_moments_of_its_own() -> None:
     fresh = build()
     for name, view in fresh.parameters.items():
         view[...] = model.parameters[name]
-    fresh._epochs_trained, fresh._state = 1, State(2, 1)
+    fresh._engine.epochs_trained, fresh._engine.state = 1, State(2, 1)
     for each in (model, fresh):
         each.fit(X, Y, epochs=2, batch_size=50, optimizer=pynn.Adam())
     assert digest(fresh) == digest(model)

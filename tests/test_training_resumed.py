@@ -87,7 +87,7 @@ def test_divergence_under_early_stopping_goes_back(tmp_path: Path) -> None:
     kept = pynn.Model.resume(tmp_path / "run")
     assert digest(model) == digest(kept)
     assert model.steps_trained == kept.steps_trained == 14
-    for ours, theirs in zip(model._state.moments, kept._state.moments, strict=True):
+    for ours, theirs in zip(model._engine.state.moments, kept._engine.state.moments, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 

@@ -60,12 +60,12 @@ def test_early_stopping_ends_and_restores(restore: bool) -> None:
         optimizer=pynn.Adam(learning_rate=0.02),
         validation=0.3,
         early_stopping=pynn.EarlyStopping(patience=4, restore_best=restore),
-        on_epoch=lambda _: kept.append(model._parameter_array.copy()),
+        on_epoch=lambda _: kept.append(model._engine.parameters.copy()),
     )
     best = int(np.argmin(history.val_loss))
     assert history.epochs == best + 1 + 4 < 200
     expected = kept[best] if restore else kept[-1]
-    np.testing.assert_array_equal(model._parameter_array, expected)
+    np.testing.assert_array_equal(model._engine.parameters, expected)
     assert model.epochs_trained == history.epochs
 
 
@@ -78,7 +78,7 @@ def test_exception_from_a_callback_after_the_last_epoch(how: str, tmp_path: Path
     figures: list[Any] = []
 
     def stop(result: EpochResult) -> bool:
-        kept.append(model._parameter_array.copy())
+        kept.append(model._engine.parameters.copy())
         figures.append(result.val_loss)
         return how == "callback" and result.epoch == 15
 
@@ -104,8 +104,8 @@ def test_exception_from_a_callback_after_the_last_epoch(how: str, tmp_path: Path
     best = int(np.argmin(figures))
     assert best < len(kept) - 1
     expected = kept[-1] if how == "neither" else kept[best]
-    np.testing.assert_array_equal(model._parameter_array, expected)
-    np.testing.assert_array_equal(pynn.load(path)._parameter_array, kept[-1])
+    np.testing.assert_array_equal(model._engine.parameters, expected)
+    np.testing.assert_array_equal(pynn.load(path)._engine.parameters, kept[-1])
     assert model.epochs_trained == len(kept)
 
 

@@ -23,11 +23,11 @@ def test_weights_are_repetitions() -> None:
     weighted.fit(X, Y, epochs=20, batch_size=210, sample_weight=weights)
     repeated.fit(X[rows], Y[rows], epochs=20, batch_size=len(rows))
     np.testing.assert_allclose(
-        weighted._parameter_array, repeated._parameter_array, rtol=1e-4, atol=1e-5
+        weighted._engine.parameters, repeated._engine.parameters, rtol=1e-4, atol=1e-5
     )
     plain = chain.build()
     plain.fit(X, Y, epochs=20, batch_size=210)
-    assert np.abs(plain._parameter_array - weighted._parameter_array).max() > 1e-2
+    assert np.abs(plain._engine.parameters - weighted._engine.parameters).max() > 1e-2
 
 
 @pytest.mark.parametrize("factor", [1.0, 1e-3, 1e6])
@@ -52,7 +52,7 @@ def test_class_weight_is_a_sample_weight() -> None:
         one.fit(X, Y, epochs=2, batch_size=40, class_weight=given[name], sample_weight=extra)
         other.fit(X, Y, epochs=2, batch_size=40, sample_weight=weights * extra)
         np.testing.assert_allclose(
-            one._parameter_array, other._parameter_array, rtol=1e-4, atol=1e-6
+            one._engine.parameters, other._engine.parameters, rtol=1e-4, atol=1e-6
         )
 
 
@@ -172,7 +172,7 @@ def test_weights_of_any_size_count_alike(weight: float, class_weight: Any) -> No
     for value in (1.0, weight):
         model = build()
         model.fit(X, Y, epochs=1, sample_weight=np.full(210, value), class_weight=class_weight)
-        runs.append(model._parameter_array)
+        runs.append(model._engine.parameters)
     np.testing.assert_allclose(*runs, rtol=1e-5, atol=1e-7)
 
 
@@ -208,7 +208,8 @@ def test_balanced_is_of_the_examples_trained_on() -> None:
     weights[rows] = (len(rows) / (3 * counts))[labels[rows]]
     model.fit(X, labels, epochs=2, validation=0.8, class_weight="balanced")
     other.fit(X, labels, epochs=2, validation=0.8, sample_weight=weights)
-    np.testing.assert_allclose(model._parameter_array, other._parameter_array, rtol=1e-5, atol=1e-7)
+    ours, theirs = model._engine.parameters, other._engine.parameters
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
 
 
 def test_weights_only_of_what_is_held_out_leave_nothing_to_learn() -> None:

@@ -14,7 +14,6 @@ meaning of an old entry does.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -56,6 +55,8 @@ def save(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
     Raises:
         OSError: The file cannot be written.
     """
+    import json  # here, since it takes a while and only files need it
+
     from safetensors.numpy import save as to_bytes
 
     model = snapshot.spec.to_dict()
@@ -73,6 +74,8 @@ def _in_order(contents: bytes) -> bytes:
 
     A file is the length of its header in 8 bytes, the header, JSON padded with blanks, and data.
     """
+    import json
+
     begin, end = 8, 8 + int.from_bytes(contents[:8], "little")
     header = json.loads(contents[begin:end])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))

@@ -1,7 +1,7 @@
 """Forks: a child has none of the other threads, and nobody who gives back what they held.
 
-Models get new locks there. But BLAS has locks of its own, which it takes while it multiplies: so a
-fork waits until no thread is in a call of C, which each does under its model's lock.
+Engines get new locks there. But BLAS has locks of its own, which it takes while it multiplies: so a
+fork waits until no thread is in a call of C, which each does under its engine's lock.
 
 A signal handler may run between any two instructions of the functions below, and may raise there.
 So one instruction takes a lock and notes it, and one forgets and releases it: no lock is left held.
@@ -17,14 +17,14 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pynn._model import Model
+    from pynn._training.engine import Engine
 
 PATIENCE = 5.0
 """Seconds that a fork waits at most. Then it goes on, as it must not hang."""
 
 # By their ids. Of this dictionary, unlike of a WeakSet, a copy is made in one instruction: a signal
-# handler, or another thread, may make a model while the models are gone through.
-_models: weakref.WeakValueDictionary[int, Model] = weakref.WeakValueDictionary()
+# handler, or another thread, may make an engine while the engines are gone through.
+_engines: weakref.WeakValueDictionary[int, Engine] = weakref.WeakValueDictionary()
 
 
 class _Taken(threading.local):
@@ -38,14 +38,14 @@ _taken = _Taken()
 _release = methodcaller("release")
 
 
-def register(model: Model) -> None:
-    """Let forks wait for a model, and let it forget threads in their children."""
-    _models[id(model)] = model
+def register(engine: Engine) -> None:
+    """Let forks wait for an engine, and let it forget threads in their children."""
+    _engines[id(engine)] = engine
 
 
-def _living() -> list[Model]:
-    """The models that there are."""
-    return [model for ref in _models.valuerefs() if (model := ref()) is not None]
+def _living() -> list[Engine]:
+    """The engines that there are."""
+    return [engine for ref in _engines.valuerefs() if (engine := ref()) is not None]
 
 
 def _take(lock: Any, until: float) -> None:
@@ -56,8 +56,8 @@ def _take(lock: Any, until: float) -> None:
 def _before() -> None:
     """Wait until no thread is in C. The thread that forks may hold some of the locks itself."""
     until = time.monotonic() + PATIENCE
-    for model in _living():
-        _take(model._lock, until)
+    for engine in _living():
+        _take(engine.lock, until)
 
 
 def _after_in_parent() -> None:
@@ -71,8 +71,8 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     """There is one thread: this one."""
     _after_in_parent()  # it may wait for such a lock, below the signal handler that forked
-    for model in _living():
-        model._forget_threads()
+    for engine in _living():
+        engine.forget_threads()
 
 
 if hasattr(os, "register_at_fork"):

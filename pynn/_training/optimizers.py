@@ -12,6 +12,7 @@ from pynn._base import checks
 from pynn._base.arguments import Arguments
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._native.state import OptimizerKind, Update
+from pynn._training import schedules
 
 LearningRate = float | Callable[[int], float]
 
@@ -30,8 +31,6 @@ class Optimizer(Arguments):
     ) -> None:
         rate = learning_rate
         if callable(rate):
-            from pynn._training import schedules
-
             rate = schedules.check_rate("learning_rate", rate)
         else:
             rate = checks.real("learning_rate", rate, above=0.0)
@@ -48,12 +47,10 @@ class Optimizer(Arguments):
         """The learning rates of steps first <= s < last."""
         if not callable(self.learning_rate):
             return np.full(last - first, self.learning_rate)
-        from pynn._training.schedules import check_value
-
         rates = np.empty(last - first)
         for step in range(first, last):
             name = f"learning_rate: what it gives for step {step}"
-            rates[step - first] = check_value(name, self.learning_rate(step))
+            rates[step - first] = schedules.check_value(name, self.learning_rate(step))
         return rates
 
     def _rate_in_words(self) -> str:
@@ -232,8 +229,6 @@ _OPTIMIZERS: dict[str, type[SGD | Adam]] = {kind._kind: kind for kind in (SGD, A
 
 def to_dict(optimizer: Optimizer) -> dict[str, Any]:
     """What a checkpoint keeps of an optimizer."""
-    from pynn._training import schedules
-
     arguments = vars(optimizer)
     rate = schedules.to_entry(optimizer.learning_rate)
     return {"kind": optimizer._kind, **arguments, "learning_rate": rate}
@@ -241,8 +236,6 @@ def to_dict(optimizer: Optimizer) -> dict[str, Any]:
 
 def from_dict(entry: dict[str, Any]) -> Optimizer:
     """The optimizer that to_dict() gave; ValueError, TypeError or LookupError if it is damaged."""
-    from pynn._training import schedules
-
     if entry["kind"] not in _OPTIMIZERS:
         raise ValueError(f"unknown optimizer {checks.describe(entry['kind'])}")
     arguments = {name: value for name, value in entry.items() if name != "kind"}

@@ -22,6 +22,6 @@ def finite_snapshot(model: Model) -> Snapshot:
         DivergenceError: A parameter is not finite.
         ClosedError: The model is closed.
     """
-    snapshot = model._snapshot()
+    snapshot = model._engine.snapshot()
     snapshot.check_finite()
     return snapshot

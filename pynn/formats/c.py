@@ -70,7 +70,7 @@ def save(
     _check_header(header)
     name = _identifier(name, source)
     # So that the outputs are those of the parameters.
-    snapshot, (test_input, test_output) = model._at_one_moment(
+    snapshot, (test_input, test_output) = model._engine.at_one_moment(
         lambda: (finite_snapshot(model), _test_vector(model))
     )
     forward = Forward.of(snapshot.spec)

@@ -41,6 +41,7 @@ from pynn._network.layers import MAX_WIDTH
 from pynn._network.losses import SoftmaxCrossEntropy
 from pynn._network.snapshot import Snapshot
 from pynn._network.spec import MAX_LAYERS, Spec
+from pynn._training.engine import Engine
 from pynn.formats._models import checked, finite_snapshot
 
 __all__ = ["load", "save"]
@@ -221,7 +222,7 @@ def _read(reader: _Reader, seed: int) -> Model:
         reader.fill(entry.offset, part)
         if not np.isfinite(part).all():
             _refuse(f"layer {number}: dense: its parameters hold {_first_not_finite(part)}")
-    return Model(spec, network, values, seed)
+    return Model(Engine(spec, network, values, seed))
 
 
 def _first_not_finite(array: Floats) -> float:

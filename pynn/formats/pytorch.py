@@ -169,7 +169,7 @@ def _arrays(model: Model, names: object) -> dict[str, npt.NDArray[np.float32]]:
     """Copies of the parameters in PyTorch's form, contiguous as safetensors needs them."""
     modules = modules_of(checked(model)._spec)
     order = _naming.in_sequential(modules) if names is None else _naming.checked(names, modules)
-    parameters = model._snapshot().named
+    parameters = model._engine.snapshot().named
     return {
         match.theirs: _to_torch(parameters[match.ours], match.parameter)
         for match in _matches(modules, order)
