@@ -48,6 +48,7 @@ def train(
 ) -> Sums:
     """Steps of plain SGD, or of what the options say, with the same learning rate."""
     kind = options.pop("kind", "sgd")
-    update = Update(kind, np.full(last - first, learning_rate), **options)
+    shared = {name: options.pop(name) for name in ("weight_decay", "max_norm") if name in options}
+    update = Update(kind, np.full(last - first, learning_rate), options=options, **shared)
     state = State(0) if state is None else state
     return workspace.train(data, order, batch_size, first, last, update, state, parameters)

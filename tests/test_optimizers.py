@@ -35,6 +35,7 @@ from safetensors import safe_open
 
 import pynn
 from pynn._native.data import Data
+from pynn._native.library import lib
 from pynn._native.state import State
 from pynn._native.workspace import Workspace
 
@@ -420,3 +421,10 @@ def test_a_callable_gets_every_step_once() -> None:
     assert seen == list(range(4 + 4 + 2 + 1))
     assert model.steps_trained == len(seen)
     assert model.epochs_trained == 3
+
+
+@pytest.mark.parametrize("optimizer", [pynn.SGD(momentum=0.9), pynn.Adam(), pynn.AdamW()])
+def test_an_optimizer_has_the_moments_that_c_needs(optimizer: pynn.SGD | pynn.Adam) -> None:
+    """Its class names them, for checkpoints; besides, C needs room for the gradient."""
+    described, _ = optimizer._update(0, 1).to_c(1)
+    assert lib.pynn_optimizer_needs(described) == 1 + len(optimizer._moments)

@@ -28,6 +28,7 @@ from pynn._base.errors import (
 )
 from pynn._base.reading import refuse
 from pynn._files.safetensors import Reader
+from pynn._native import state
 from pynn._native.network import Network
 from pynn._network import parameters
 from pynn._network.parameters import ParameterView
@@ -36,7 +37,10 @@ from pynn._network.spec import MAX_LAYERS, Spec
 
 FORMAT = "pynn"
 FORMAT_VERSION = "1"
-ARRAYS = ("optimizer.first", "optimizer.second", "best")
+MOMENTS = tuple(f"optimizer.{name}" for name in state.MOMENTS)
+"""The names that a checkpoint keeps an optimizer's moments by."""
+
+ARRAYS = (*MOMENTS, "best")
 ENTRIES = ("format", "format_version", "model", "run")
 
 MAX_MODEL_ITEMS = 64 + 16 * MAX_LAYERS

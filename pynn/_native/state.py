@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,48 +13,42 @@ from pynn._base.arrays import Floats
 from pynn._base.errors import OutOfMemoryError
 from pynn._native.library import ffi, floats, lib
 
-OptimizerKind = Literal["sgd", "adam", "adamw"]
-
-_OPTIMIZERS: dict[str, int] = {
-    "sgd": lib.PYNN_SGD,
-    "adam": lib.PYNN_ADAM,
-    "adamw": lib.PYNN_ADAMW,
-}
+MOMENTS = ("first", "second")
+"""The arrays of pynn_state that an optimizer may keep from step to step, in their order."""
 
 
 class Update(NamedTuple):
     """What the steps of a call do with the gradient; see pynn_optimizer in pynn.h."""
 
-    kind: OptimizerKind
+    kind: str
+    """"sgd" for PYNN_SGD, whose options are pynn_optimizer.sgd; and so on."""
     learning_rates: npt.NDArray[np.float64]
     """Shape (steps,): one for each step of the call."""
     weight_decay: float = 0.0
     max_norm: float = 0.0
-    momentum: float = 0.0
-    nesterov: bool = False
-    keeps_speed: bool = False
-    beta1: float = 0.0
-    beta2: float = 0.0
-    eps: float = 0.0
+    options: Mapping[str, float] = MappingProxyType({})
+    """Those of the kind, by C's names; what is missing is 0."""
 
     def to_c(self, steps: int) -> tuple[Any, Any]:
         """The C library's description for so many steps, and what has to live as long."""
         rates = self.learning_rates
         assert rates.dtype == np.float64 and rates.shape == (steps,) and rates.flags.c_contiguous
         kept = ffi.from_buffer("double[]", rates)
-        fields = (_OPTIMIZERS[self.kind], 0.0, kept, self.weight_decay, self.max_norm)
-        optimizer = ffi.new("pynn_optimizer *", fields)
-        options = getattr(optimizer, self.kind)
-        for name in dir(options):
-            setattr(options, name, getattr(self, name))
-        return optimizer, kept
+        fields = {
+            "kind": getattr(lib, f"PYNN_{self.kind.upper()}"),
+            "learning_rates": kept,
+            "weight_decay": self.weight_decay,
+            "max_norm": self.max_norm,
+            self.kind: dict(self.options),
+        }
+        return ffi.new("pynn_optimizer *", fields), kept
 
 
 class _Kept(NamedTuple):
     """All of a state, so that one assignment replaces it whenever Ctrl-C comes."""
 
     handle: Any
-    kind: OptimizerKind | None
+    kind: str | None
     moments: list[Floats]
 
 
@@ -85,27 +81,26 @@ class State:
         return int(self._kept.handle.updates)
 
     @property
-    def kind(self) -> OptimizerKind | None:
+    def kind(self) -> str | None:
         """The optimizer that the moments are of."""
         return self._kept.kind
 
     @property
     def moments(self) -> list[Floats]:
-        """As many arrays (parameter_count,) as the optimizer needs, 0 to 2."""
+        """As many arrays (parameter_count,) as the optimizer needs; C has them as `MOMENTS`."""
         return self._kept.moments
 
-    def copy(self) -> tuple[int, int, OptimizerKind | None, list[Floats]]:
+    def to_dict(self) -> dict[str, Any]:
         """What restore() takes, with moments of its own."""
-        return self.step, self.updates, self.kind, [moment.copy() for moment in self.moments]
+        moments = [moment.copy() for moment in self.moments]
+        return {"step": self.step, "updates": self.updates, "kind": self.kind, "moments": moments}
 
-    def restore(
-        self, step: int, updates: int, kind: OptimizerKind | None, moments: list[Floats]
-    ) -> None:
+    def restore(self, step: int, updates: int, kind: str | None, moments: list[Floats]) -> None:
         """Be as another state was that had these."""
         fields = {"seed": self._seed, "step": step, "updates": updates}
         self._kept = _Kept(ffi.new("pynn_state *", fields), kind, moments)
 
-    def prepare(self, kind: OptimizerKind, needs: int, count: int) -> None:
+    def prepare(self, kind: str, needs: int, count: int) -> None:
         """Have `needs` arrays for an optimizer; another kind of it starts with moments of zeros.
 
         Raises:
@@ -122,8 +117,11 @@ class State:
             raise OutOfMemoryError(f"out of memory for the optimizer's {count:,} moments") from None
         if not same or len(moments) > len(self.moments):
             self.restore(self.step, self.updates if same else 0, kind, moments)
-        arrays = [self._gradients, *moments, None, None][:3]
-        self._lent = [
-            ffi.NULL if array is None else floats(array, count, writable=True) for array in arrays
-        ]
-        self.handle.gradients, self.handle.first, self.handle.second = self._lent
+        arrays = dict(zip(MOMENTS, moments, strict=False)) | {"gradients": self._gradients}
+        self._lent = {
+            name: floats(array, count, writable=True)
+            for name, array in arrays.items()
+            if array is not None
+        }
+        for name in ("gradients", *MOMENTS):
+            setattr(self.handle, name, self._lent.get(name, ffi.NULL))

@@ -83,7 +83,6 @@ def to_dict(engine: Engine) -> dict[str, Any]:
     engine.open()
 
     def copy() -> dict[str, Any]:
-        step, updates, kind, moments = engine.state.copy()
         resumed = None
         if (kept := engine.resumed) is not None:
             run, path = kept
@@ -93,7 +92,7 @@ def to_dict(engine: Engine) -> dict[str, Any]:
             "parameters": engine.parameters.copy(),
             "seed": engine.seed,
             "epochs_trained": engine.epochs_trained,
-            "optimizer": {"step": step, "updates": updates, "kind": kind, "moments": moments},
+            "optimizer": engine.state.to_dict(),
             "resumed": resumed,
         }
 
@@ -109,7 +108,7 @@ def from_dict(kept: dict[str, Any]) -> Engine:
     engine = Engine(spec, network, own, kept["seed"], kept["epochs_trained"])
     state = kept["optimizer"]
     moments = [_array_like(own, moment) for moment in state["moments"]]
-    engine.state.restore(state["step"], state["updates"], state["kind"], moments)
+    engine.state.restore(**{**state, "moments": moments})
     if (resumed := kept["resumed"]) is not None:
         has_accuracy = spec.answers > 0
         run = Run.from_dict(resumed["run"], resumed["best"], has_accuracy=has_accuracy)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pynn._base import checks
 from pynn._base.arguments import Arguments
 from pynn._base.errors import ArgumentError, ArgumentTypeError
-from pynn._native.state import OptimizerKind, Update
+from pynn._native.state import MOMENTS, Update
 from pynn._training import schedules
 
 LearningRate = float | Callable[[int], float]
@@ -20,7 +20,12 @@ LearningRate = float | Callable[[int], float]
 class Optimizer(Arguments):
     """The base of SGD, Adam and AdamW."""
 
-    _kind: ClassVar[OptimizerKind]
+    _kind: ClassVar[str]
+    """Its name in files; in capitals the C library's, PYNN_SGD for "sgd"."""
+    _moments: ClassVar[tuple[str, ...]]
+    """The arrays of pynn_state that it may keep from step to step."""
+    _option_names: ClassVar[tuple[str, ...]]
+    """The arguments that are options of its kind in pynn.h."""
     learning_rate: LearningRate
     """A number, or a callable of the step, such as those of `pynn.schedules`."""
     weight_decay: float
@@ -60,14 +65,14 @@ class Optimizer(Arguments):
 
     def _update(self, first: int, last: int) -> Update:
         """For the C library: what steps first <= s < last do."""
-        rest = {
-            name: value
-            for name, value in vars(self).items()
-            if name not in ("learning_rate", "max_gradient_norm")
-        }
+        norm = self.max_gradient_norm or 0.0
         return Update(
-            self._kind, self._rates(first, last), max_norm=self.max_gradient_norm or 0.0, **rest
+            self._kind, self._rates(first, last), self.weight_decay, norm, self._options()
         )
+
+    def _options(self) -> dict[str, float]:
+        """The options of its kind, as pynn.h names them."""
+        return {name: vars(self)[name] for name in self._option_names}
 
 
 class SGD(Optimizer):
@@ -94,7 +99,9 @@ class SGD(Optimizer):
         SGD(learning_rate=0.05)
     """
 
-    _kind: ClassVar[OptimizerKind] = "sgd"
+    _kind: ClassVar[str] = "sgd"
+    _moments: ClassVar[tuple[str, ...]] = MOMENTS[:1]
+    _option_names: ClassVar[tuple[str, ...]] = ("momentum", "nesterov")
     _optional: ClassVar[dict[str, Any]] = {
         "momentum": 0.0,
         "nesterov": False,
@@ -147,7 +154,9 @@ class Adam(Optimizer):
         Adam(learning_rate=0.002)
     """
 
-    _kind: ClassVar[OptimizerKind] = "adam"
+    _kind: ClassVar[str] = "adam"
+    _moments: ClassVar[tuple[str, ...]] = MOMENTS
+    _option_names: ClassVar[tuple[str, ...]] = ("beta1", "beta2", "eps")
     _optional: ClassVar[dict[str, Any]] = {
         "beta1": 0.9,
         "beta2": 0.999,
@@ -201,7 +210,7 @@ class AdamW(Adam):
         AdamW(learning_rate=0.002, weight_decay=0.05)
     """
 
-    _kind: ClassVar[OptimizerKind] = "adamw"
+    _kind: ClassVar[str] = "adamw"
     _optional: ClassVar[dict[str, Any]] = Adam._optional | {"weight_decay": 0.01}
 
     def __init__(
@@ -224,20 +233,26 @@ class AdamW(Adam):
         )
 
 
-_OPTIMIZERS: dict[str, type[SGD | Adam]] = {kind._kind: kind for kind in (SGD, Adam, AdamW)}
+_KINDS: dict[str, type[SGD | Adam]] = {kind._kind: kind for kind in (SGD, Adam, AdamW)}
+
+
+def of_kind(kind: object) -> type[SGD | Adam]:
+    """The class that has a name in files; ValueError if none has."""
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise ValueError(f"unknown optimizer {checks.describe(kind)}")
+    return _KINDS[kind]
 
 
 def to_dict(optimizer: Optimizer) -> dict[str, Any]:
     """What a checkpoint keeps of an optimizer."""
     arguments = vars(optimizer)
-    rate = schedules.to_entry(optimizer.learning_rate)
+    rate = schedules.to_dict(optimizer.learning_rate)
     return {"kind": optimizer._kind, **arguments, "learning_rate": rate}
 
 
 def from_dict(entry: dict[str, Any]) -> Optimizer:
     """The optimizer that to_dict() gave; ValueError, TypeError or LookupError if it is damaged."""
-    if entry["kind"] not in _OPTIMIZERS:
-        raise ValueError(f"unknown optimizer {checks.describe(entry['kind'])}")
+    kind = of_kind(entry["kind"])
     arguments = {name: value for name, value in entry.items() if name != "kind"}
-    arguments["learning_rate"] = schedules.from_entry(entry["learning_rate"])
-    return _OPTIMIZERS[entry["kind"]](**arguments)
+    arguments["learning_rate"] = schedules.from_dict(entry["learning_rate"])
+    return kind(**arguments)

@@ -19,15 +19,14 @@ import numpy as np
 from pynn._base import checks, reading
 from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError
+from pynn._files.model_file import MOMENTS
 from pynn._native.data import Data
 from pynn._native.state import State
 from pynn._native.workspace import RunningSums, Sums
+from pynn._training import optimizers, stopping
 from pynn._training.history import EpochResult
-from pynn._training.optimizers import Optimizer, from_dict, to_dict
-from pynn._training.stopping import EarlyStopping, from_entry, to_entry
-
-MOMENTS = ("optimizer.first", "optimizer.second")
-"""The names that a checkpoint keeps an optimizer's moments by."""
+from pynn._training.optimizers import Optimizer
+from pynn._training.stopping import EarlyStopping
 
 
 class Plan(NamedTuple):
@@ -48,6 +47,33 @@ class Plan(NamedTuple):
     def steps(self) -> int:
         """Steps in an epoch."""
         return -(-self.rows // self.batch_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return {
+            **self._asdict(),
+            "optimizer": optimizers.to_dict(self.optimizer),
+            "early_stopping": stopping.to_dict(self.early_stopping),
+        }
+
+    @classmethod
+    def from_dict(cls, run: dict[str, Any]) -> Plan:
+        """The plan among the entries of a run; errors as `Run.from_dict`."""
+        whole = {
+            name: checks.integer(name, run[name], least=1, most=2**62)
+            for name in ("epochs", "batch_size", "rows")
+        }
+        fingerprint = checks.integer("fingerprint", run["fingerprint"], least=0, most=2**32 - 1)
+        if not isinstance(run["shuffle"], bool):
+            raise ValueError(f"shuffle must be a bool, got {checks.describe(run['shuffle'])}")
+        return cls(
+            optimizer=optimizers.from_dict(run["optimizer"]),
+            shuffle=run["shuffle"],
+            fraction=_finite(run["fraction"]),
+            early_stopping=stopping.from_dict(run["early_stopping"]),
+            fingerprint=fingerprint,
+            **whole,
+        )
 
 
 class Position(NamedTuple):
@@ -106,8 +132,8 @@ class Run:
     def is_over(self) -> bool:
         """Whether nothing is left to do."""
         plan, results = self.plan, self.position.results
-        stopping = plan.early_stopping
-        stopped = stopping is not None and len(results) > 0 and stopping._is_over(results)
+        early = plan.early_stopping
+        stopped = early is not None and len(results) > 0 and early._is_over(results)
         return len(results) >= plan.epochs or stopped
 
     def continues(self, plan: Plan, path: str, *, validated: bool) -> None:
@@ -127,7 +153,9 @@ class Run:
         ):
             same = ours == theirs
             if isinstance(ours, Optimizer) and isinstance(theirs, Optimizer):
-                same = to_dict(ours) == to_dict(theirs)  # a callable of the caller's is any
+                same = optimizers.to_dict(ours) == optimizers.to_dict(
+                    theirs
+                )  # a callable of the caller's is any
             if not same:
                 raise ArgumentError(
                     f"{name} must be {ours}, as in the run that {file} keeps, got {theirs};"
@@ -156,11 +184,8 @@ class Run:
     def to_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
         results, sums, _ = self.position
-        plan = self.plan._asdict()
-        plan["optimizer"] = to_dict(self.plan.optimizer)
-        plan["early_stopping"] = to_entry(self.plan.early_stopping)
         return {
-            **plan,
+            **self.plan.to_dict(),
             "id": self.id,
             "first_epoch": self.first_epoch,
             "results": [[_kept(figure) for figure in result] for result in results],
@@ -176,22 +201,8 @@ class Run:
         has_accuracy: whether the model's loss has one.
         """
         checks.no_others("the run", run, _ENTRIES)
-        whole = {
-            name: checks.integer(name, run[name], least=least, most=2**62)
-            for name, least in (("epochs", 1), ("batch_size", 1), ("rows", 1), ("first_epoch", 0))
-        }
-        first_epoch = whole.pop("first_epoch")
-        fingerprint = checks.integer("fingerprint", run["fingerprint"], least=0, most=2**32 - 1)
-        if not isinstance(run["shuffle"], bool):
-            raise ValueError(f"shuffle must be a bool, got {checks.describe(run['shuffle'])}")
-        plan = Plan(
-            optimizer=from_dict(run["optimizer"]),
-            shuffle=run["shuffle"],
-            fraction=_finite(run["fraction"]),
-            early_stopping=from_entry(run["early_stopping"]),
-            fingerprint=fingerprint,
-            **whole,
-        )
+        plan = Plan.from_dict(run)
+        first_epoch = checks.integer("first_epoch", run["first_epoch"], least=0, most=2**62)
         results = tuple(map(_result, run["results"]))
         _check_figures(results, has_accuracy=has_accuracy)
         loss, correct, rows = run["sums"]
@@ -201,15 +212,7 @@ class Run:
             raise ValueError(f"{rows} examples are no whole steps of {plan.batch_size}")
         if len(results) > plan.epochs or (len(results) == plan.epochs and rows):
             raise ValueError(f"more is done than {plan.epochs} epochs")
-        stopping = plan.early_stopping
-        restores = stopping is not None and stopping.restore_best
-        has_best = stopping is not None and restores and stopping._best_epoch(results) > 0
-        if has_best and best is None:
-            raise KeyError("best")
-        if best is not None:
-            check_finite("best", best)
-        if best is not None and not has_best:
-            raise ValueError("it has the tensor best, and no best epoch to restore")
+        _check_best(best, plan.early_stopping, results)
         found = cls(plan, first_epoch, results, Sums(_finite(loss), correct, rows), best)
         found.id = _id(run.get("id", found.id))  # the first files had none
         return found
@@ -231,9 +234,8 @@ class Run:
         checks.no_others("state", kept, ("kind", "updates", "moments"))
         kind = kept["kind"]
         updates = checks.integer("updates", kept["updates"], least=0, most=2**62)
-        if kind not in (None, "sgd", "adam", "adamw"):
-            raise ValueError(f"unknown optimizer {checks.describe(kind)}")
-        count = checks.integer("moments", kept["moments"], least=0, most=len(MOMENTS))
+        most = 0 if kind is None else len(optimizers.of_kind(kind)._moments)
+        count = checks.integer("moments", kept["moments"], least=0, most=most)
         if extra := [name for name in MOMENTS[count:] if name in arrays]:
             raise ValueError(f"its optimizer has no {extra[0]}, which is among the tensors")
         moments = [arrays[name].copy() for name in MOMENTS[:count]]
@@ -280,6 +282,19 @@ def _check_figures(results: Sequence[EpochResult], *, has_accuracy: bool) -> Non
         has = (not math.isnan(result.accuracy), result.val_loss is not None, has_tested)
         if has != (has_accuracy, validated, validated and has_accuracy):
             raise ValueError(f"the figures of epoch {result.epoch} are not those of its loss")
+
+
+def _check_best(
+    best: Floats | None, early: EarlyStopping | None, results: Sequence[EpochResult]
+) -> None:
+    """That a run has the parameters of its best epoch, if it is to restore some, and no others."""
+    restores = early is not None and early.restore_best and early._best_epoch(results) > 0
+    if restores and best is None:
+        raise KeyError("best")
+    if best is not None:
+        check_finite("best", best)
+    if best is not None and not restores:
+        raise ValueError("it has the tensor best, and no best epoch to restore")
 
 
 def _val_accuracy(val_loss: Any, val_accuracy: Any) -> float | None:

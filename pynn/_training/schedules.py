@@ -204,21 +204,21 @@ class _Unknown(Schedule):
     """A callable of the caller's in a checkpoint: that there was one is all that a file can say."""
 
 
-def to_entry(rate: Callable[[int], float] | float) -> Any:
+def to_dict(rate: Callable[[int], float] | float) -> Any:
     """What a checkpoint keeps of a learning rate: a number, or the schedule's arguments."""
     if not callable(rate):
         return rate
     if type(rate).__name__ not in _KINDS or not isinstance(rate, Schedule):
         return {"kind": "callable"}
-    arguments = {name: to_entry(value) for name, value in vars(rate).items()}
+    arguments = {name: to_dict(value) for name, value in vars(rate).items()}
     return {"kind": type(rate).__name__, **arguments}
 
 
-def from_entry(entry: Any) -> Any:
-    """What to_entry() was given; ValueError, TypeError or LookupError if it is damaged."""
+def from_dict(entry: Any) -> Any:
+    """What to_dict() was given; ValueError, TypeError or LookupError if it is damaged."""
     if not isinstance(entry, dict):
         return entry
-    arguments = {name: from_entry(value) for name, value in entry.items() if name != "kind"}
+    arguments = {name: from_dict(value) for name, value in entry.items() if name != "kind"}
     if entry["kind"] == "callable" and not arguments:
         return _Unknown()
     if entry["kind"] not in _KINDS:

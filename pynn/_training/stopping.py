@@ -105,11 +105,11 @@ class EarlyStopping(Arguments):
             )
 
 
-def to_entry(stopping: EarlyStopping | None) -> dict[str, Any] | None:
+def to_dict(stopping: EarlyStopping | None) -> dict[str, Any] | None:
     """What a checkpoint keeps."""
     return None if stopping is None else dict(vars(stopping))
 
 
-def from_entry(entry: Any) -> EarlyStopping | None:
-    """What to_entry() was given; ValueError or TypeError if it is damaged."""
+def from_dict(entry: Any) -> EarlyStopping | None:
+    """What to_dict() was given; ValueError or TypeError if it is damaged."""
     return None if entry is None else EarlyStopping(**entry)

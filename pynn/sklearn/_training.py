@@ -10,7 +10,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from pynn._base.checks import shown
 from pynn._base.errors import DivergenceError
-from pynn._native.state import Update
 from pynn._training.optimizers import SGD, Adam
 from pynn.sklearn import _parameters
 from pynn.sklearn._errors import NOT_FINITE, SolverError
@@ -30,8 +29,8 @@ _CALLER = 5
 class Momentum(SGD):
     """SGD as scikit-learn's: what moves keeps its speed where the learning rate changes."""
 
-    def _update(self, first: int, last: int) -> Update:
-        return super()._update(first, last)._replace(keeps_speed=self.momentum > 0)
+    def _options(self) -> dict[str, float]:
+        return {**super()._options(), "keeps_speed": self.momentum > 0}
 
 
 def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremental: bool) -> None:
