@@ -315,8 +315,8 @@ class Model:
             DivergenceError: The outputs are not finite, because the parameters are not.
             ClosedError: The model is closed.
         """
-        outputs = self._engine.predict(features, probabilities=False)
-        return self._spec.loss.predictions(outputs)
+        engine = self._engine
+        return engine.spec.loss.predictions(engine.predict(features, probabilities=False))
 
     def predict_proba(self, features: npt.NDArray[Any]) -> Floats:
         """The probability of each class for each example: the softmax of the outputs.
@@ -336,12 +336,13 @@ class Model:
             DivergenceError: The outputs are not finite, because the parameters are not.
             ClosedError: The model is closed.
         """
-        if not self._spec.loss.has_probabilities:
+        engine = self._engine
+        if not engine.spec.loss.has_probabilities:
             raise ChainError(
-                f"predict_proba needs probabilities, and a network with {self._spec.loss.kind}"
+                f"predict_proba needs probabilities, and a network with {engine.spec.loss.kind}"
                 " gives values: use predict"
             )
-        return self._engine.predict(features, probabilities=True)
+        return engine.predict(features, probabilities=True)
 
     def __call__(self, features: npt.NDArray[Any]) -> Floats:
         """The outputs of the last layer before the loss: the logits, shape (n, classes), float32.

@@ -221,14 +221,15 @@ class Engine:
 
     def predict(self, features: object, *, probabilities: bool) -> Floats:
         """The outputs for some examples, or their probabilities; errors are those of `Model`."""
-        workspaces = self.open()
+        # open() is called where there is an error alone: it would show where there is one row.
+        workspaces = self.workspaces or self.open()
         network = workspaces.network
         data = Data(arrays.features("features", features, network.inputs))
         out = np.empty((data.rows, network.outputs), np.float32)
         try:
             for first, last in paced(0, data.rows, ROWS_AT_A_TIME):
                 with self.lock:
-                    if self.workspaces is None:  # a call would show where there is one row
+                    if self.workspaces is None:
                         self.open()
                     workspace = workspaces.take(min(data.rows, ROWS_AT_A_TIME))
                     try:
