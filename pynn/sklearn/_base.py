@@ -97,18 +97,14 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         examples = examples._replace(weights=weights).without_zeros()
         random = check_random_state(self.random_state)
         parameters = self._begin(random) if first else self._go_on()
-        held_out = None
         if validation is not None:
             pair = _parameters.validation(validation)
             held_out = self._examples(*pair, first=False, incremental=incremental)
         elif self.early_stopping:
             examples, held_out = self._split(examples, random)
-        if self.early_stopping and held_out is not None and held_out.rows < 2:
-            raise ArgumentError(
-                "The validation set is too small. Early stopping needs at least 2 examples to"
-                f" validate with, got {held_out.rows}: take a larger validation_fraction or give"
-                " more as validation="
-            )
+        else:
+            held_out = None
+        self._check_held_out(held_out)
         examples = examples.repeated()
         examples = examples.reweighted(self._class_factors(examples)).without_zeros()
         if first or not incremental:
@@ -117,6 +113,15 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         self.n_iter_ = 0
         train(self, examples, held_out, incremental=incremental)
         return self
+
+    def _check_held_out(self, held_out: Examples | None) -> None:
+        """That there are enough examples to see when to stop, if that is asked for."""
+        if self.early_stopping and held_out is not None and held_out.rows < 2:
+            raise ArgumentError(
+                "The validation set is too small. Early stopping needs at least 2 examples to"
+                f" validate with, got {held_out.rows}: take a larger validation_fraction or give"
+                " more as validation="
+            )
 
     def _begin(self, random: np.random.RandomState) -> list[npt.NDArray[np.float64]]:
         """Figures that start at nothing, and the first weights."""

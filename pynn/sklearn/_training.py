@@ -63,13 +63,7 @@ def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremen
             raise _give_up(e, monitor) from None
         monitor.lose()
     if monitor.diverged:
-        has_best = e.best_validation_score_ != -np.inf
-        left = "those with the best score so far" if has_best else "the first ones, untrained"
-        warnings.warn(
-            f"{NOT_FINITE}. It was in epoch {e.n_iter_}, and the weights are {left}. {_advice(e)}",
-            ConvergenceWarning,
-            stacklevel=_CALLER,
-        )
+        _warn_of_divergence(e)
     monitor.finish()
     if not monitor.ended and not incremental:
         warnings.warn(
@@ -78,6 +72,17 @@ def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremen
             ConvergenceWarning,
             stacklevel=_CALLER,
         )
+
+
+def _warn_of_divergence(e: BaseMLP) -> None:
+    """Say which weights are left where early stopping has some from before."""
+    has_best = e.best_validation_score_ != -np.inf
+    left = "those with the best score so far" if has_best else "the first ones, untrained"
+    warnings.warn(
+        f"{NOT_FINITE}. It was in epoch {e.n_iter_}, and the weights are {left}. {_advice(e)}",
+        ConvergenceWarning,
+        stacklevel=_CALLER + 1,
+    )
 
 
 def _give_up(e: BaseMLP, monitor: Monitor) -> SolverError:
