@@ -12,7 +12,7 @@ from pynn._native.data import Data
 from pynn._native.network import Network
 from pynn._native.state import State, Update
 from pynn._native.workspace import Sums, Workspace
-from pynn._network.layers import Layer
+from pynn._network.layers import Layer, kind_named
 from pynn._network.losses import Loss
 from pynn._network.spec import Spec
 
@@ -26,7 +26,7 @@ def make_network(
     """A network of layers: a number is a dense layer's outputs, a word a kind; with options."""
     chain: list[Layer] = []
     for layer in layers:
-        kind = Layer.kinds["dense" if isinstance(layer, int) else layer]
+        kind = kind_named("dense" if isinstance(layer, int) else layer)
         chain.append(kind.from_dict({"outputs": layer, "init": "he", **options}))
     ending = Loss.kinds[loss]
     own = {name: options[name] for name in ending.options if name in options}

@@ -30,6 +30,7 @@ from pynn.formats._c_forward import Forward
 from pynn.formats._tensors import Source, Tensor
 
 PACKAGE = Path(pynn.__file__).parent
+BUILDER = pynn.LayerBuilder  # it imports all kinds
 KINDS: dict[str, type[Layer] | type[Loss]] = {**Layer.kinds, **Loss.kinds}
 
 
@@ -53,13 +54,13 @@ def run_python(code: str) -> str:
 
 
 def test_every_class_is_registered() -> None:
-    """What reads a chain finds all classes of layers/ and losses.py by their kind."""
+    """With the builder all classes of layers/ and losses.py can be found by their kind."""
     modules = [
         f"{layers.__name__}.{module.name}" for module in pkgutil.iter_modules(layers.__path__)
     ]
     expected = classes_of(Layer, *modules) | classes_of(Loss, losses.__name__)
     found = run_python(
-        "import pynn._network.spec\n"
+        "import pynn; pynn.Builder\n"
         "from pynn._network.layers import Layer\n"
         "from pynn._network.losses import Loss\n"
         "print(*(kind.__name__ for kind in [*Layer.kinds.values(), *Loss.kinds.values()]))"
@@ -71,7 +72,7 @@ def test_every_class_is_registered() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_builder_has_a_method_for_every_kind(kind: str) -> None:
     """It takes the options of the class by the same names, with the same defaults."""
-    method = inspect.signature(getattr(pynn.LayerBuilder, kind))
+    method = inspect.signature(getattr(BUILDER, kind))
     own = {} if KINDS[kind].__init__ is Arguments.__init__ else vars(KINDS[kind])
     constructor = inspect.signature(own["__init__"]) if own else inspect.signature(lambda self: 0)
     defaults = {name: value.default for name, value in constructor.parameters.items()}
@@ -81,7 +82,7 @@ def test_builder_has_a_method_for_every_kind(kind: str) -> None:
 
 def test_builder_has_no_other_methods() -> None:
     """What the builder offers after the input is the register, layers first."""
-    offered = [name for name in vars(pynn.LayerBuilder) if not name.startswith("_")]
+    offered = [name for name in vars(BUILDER) if not name.startswith("_")]
     assert sorted(offered) == sorted(KINDS)
     assert set(offered[: len(Layer.kinds)]) == set(Layer.kinds)
 

@@ -10,11 +10,8 @@ from typing import Any, NamedTuple
 
 from pynn._base import checks
 from pynn._base.errors import ArgumentError, ArgumentTypeError
-from pynn._network.layers import MAX_WIDTH, Layer, activations, dense, dropout
+from pynn._network.layers import MAX_WIDTH, Layer, kind_named
 from pynn._network.losses import Loss
-
-# Imported, so that all kinds are registered: a file may name any.
-_MODULES = (activations, dense, dropout)
 
 MAX_LAYERS = 4096
 """The most layers of a chain, whose cost grows with their square: a file may claim any number."""
@@ -111,7 +108,7 @@ class Spec(NamedTuple):
         layers: tuple[Layer, ...] = ()
         for entry in chain["layers"]:
             options = dict(entry)
-            kind = Layer.kinds[checks.known("layer kind", options.pop("kind"), Layer.kinds)]
+            kind = kind_named(options.pop("kind"))
             layers = append(layers, kind, options)
             checks.no_others(f"layer {kind.kind}", options, kind.options)
         loss = Loss.from_dict(chain)
@@ -140,7 +137,7 @@ class Spec(NamedTuple):
 
 def _own_entries(entry: dict[str, Any]) -> dict[str, Any]:
     """The entries that a layer of this kind has."""
-    own = ("kind", *Layer.kinds[entry["kind"]].options)
+    own = ("kind", *kind_named(entry["kind"]).options)
     return {name: value for name, value in entry.items() if name in own}
 
 

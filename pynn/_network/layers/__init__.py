@@ -1,15 +1,18 @@
 """A class for each kind of layer: all that pynn's Python knows of the kind.
 
 Here is the base class, which says what a kind may tell of itself. The computation of each kind is
-in csrc/layers. The builder has a method for each, and spec.py imports the modules of all.
+in csrc/layers. The builder imports the classes that it has methods for, which are all;
+`kind_named` finds them where there is no builder.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, NoReturn, Protocol
 
+from pynn._base import checks
 from pynn._base.arguments import Arguments
 from pynn._base.errors import ArgumentError
 
@@ -156,3 +159,17 @@ class Layer(Arguments):
 
     def _refuse(self, language: str) -> NoReturn:
         raise ArgumentError(f"there is no export of {self.kind} to {language}")
+
+
+def kind_named(name: object) -> type[Layer]:
+    """The class of a kind; ValueError if there is none.
+
+    A program that only loads a model never imports the builder, nor the classes with it. They are
+    then imported from this folder, so no list of them has to be kept.
+    """
+    import pkgutil  # here, since only that needs it
+
+    if name not in tuple(Layer.kinds):  # of a file: it may be of any type
+        for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+            importlib.import_module(module.name)
+    return Layer.kinds[checks.known("layer kind", name, Layer.kinds)]
