@@ -1,9 +1,10 @@
-/* mathematics.h: exp, sigmoid, tanh and GELU as straight lines of arithmetic, so that loops over them
- * become vector instructions. libm's are a call for each value. */
+/* mathematics.h: exp, expm1, log1p, sigmoid, tanh and GELU as straight lines of arithmetic, so that loops
+ * over them become vector instructions. libm's are a call for each value. */
 #ifndef PYNN_MATHEMATICS_H
 #define PYNN_MATHEMATICS_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -15,6 +16,18 @@ PYNN_INLINE float pynn_power_of_2(int32_t n) {
     float power;
     memcpy(&power, &bits, sizeof power);
     return power;
+}
+
+/* exp(r) - 1 for |r| <= ln 2 / 2: r + r^2 (1/2 + r (1/6 + ...)), the higher coefficients fitted to the
+ * interval. */
+PYNN_INLINE float pynn_expm1_near_0(float r) {
+    float q = 1.9890981e-4f;
+    q = q * r + 1.3933642e-3f;
+    q = q * r + 8.3333105e-3f;
+    q = q * r + 4.1666467e-2f;
+    q = q * r + 1.6666667e-1f;
+    q = q * r + 0.5f;
+    return (q * r) * r + r;
 }
 
 /* exp(x), within 2 ulp (0.99 was the worst found) for x >= -87.3365; below that, where the true value is
@@ -32,15 +45,7 @@ PYNN_INLINE float pynn_exp(float x) {
     float n = shifted - shift;
     float r = (clamped - n * ln2_high) - n * ln2_low;
 
-    /* exp(r) = 1 + r + r^2 (1/2 + r (1/6 + ...)), the higher coefficients fitted to the interval. */
-    float q = 1.9890981e-4f;
-    q = q * r + 1.3933642e-3f;
-    q = q * r + 8.3333105e-3f;
-    q = q * r + 4.1666467e-2f;
-    q = q * r + 1.6666667e-1f;
-    q = q * r + 0.5f;
-    float p = (q * r) * r + r + 1.0f;
-
+    float p = pynn_expm1_near_0(r) + 1.0f;
     /* 2^n by its exponent bits, in two halves: for n = 128 it would not fit. */
     int32_t whole; /* n, from the bits of `shifted` and `shift`: to convert a NaN would be undefined */
     memcpy(&whole, &shifted, sizeof whole);
@@ -50,6 +55,27 @@ PYNN_INLINE float pynn_exp(float x) {
 
     y = x < lowest ? 0.0f : y;
     return x > highest ? (float)INFINITY : y;
+}
+
+/* exp(x) - 1, within 4 ulp (3.32 was the worst found). Near 0, where the difference would cancel, it is
+ * the polynomial alone. -1 far to the left; infinity and NaN as exp. */
+PYNN_INLINE float pynn_expm1(float x) {
+    float far_from_0 = pynn_exp(x) - 1.0f;
+    bool is_near = fabsf(x) < 0.34657359f; /* ln 2 / 2 */
+    float near_0 = pynn_expm1_near_0(is_near ? x : 0.0f);
+    return is_near ? near_0 : far_from_0;
+}
+
+/* log(1 + x) for x in [0, 1], within 3 ulp (1.92 was the worst found). It is 2 atanh(s) with s = x / (2 +
+ * x) in [0, 1/3]: 2 s + s^3 P(s^2), with P fitted to the interval. */
+PYNN_INLINE float pynn_log1p(float x) {
+    float s = x / (2.0f + x);
+    float z = s * s;
+    float p = 2.8024435e-1f;
+    p = p * z + 2.7999145e-1f;
+    p = p * z + 4.00217e-1f;
+    p = p * z + 6.6666412e-1f;
+    return 2.0f * s + s * z * p;
 }
 
 /* 1 / (1 + exp(-x)), within 3 ulp (2.46 was the worst found). 0 below -88.72, where exp(-x) is infinite. */

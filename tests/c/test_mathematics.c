@@ -1,6 +1,6 @@
-/* test_mathematics.c: exp, sigmoid and tanh against libm in double: over the whole range, at its ends, and
- * where one formula takes over from another. Each in a loop for the instruction set of this machine, as the
- * library has them, and value by value for the one that every machine has. */
+/* test_mathematics.c: exp, sigmoid, tanh and the like against libm in double: over the whole range, at its
+ * ends, and where one formula takes over from another. Each in a loop for the instruction set of this
+ * machine, as the library has them, and value by value for the one that every machine has. */
 #include <float.h>
 
 #include "base/mathematics.h"
@@ -209,6 +209,60 @@ static void test_seams(void) {
     }
 }
 
+/* ---------------------------------------------------------------- expm1 and log1p */
+
+PYNN_KERNEL(void, loop_expm1, (size_t count, const float *x, float *y), (count, x, y)) {
+    for (size_t i = 0; i < count; i++) y[i] = pynn_expm1(x[i]);
+}
+
+PYNN_KERNEL(void, loop_log1p, (size_t count, const float *x, float *y), (count, x, y)) {
+    for (size_t i = 0; i < count; i++) y[i] = pynn_log1p(x[i]);
+}
+
+static float scalar_expm1(float x) {
+    return pynn_expm1(x);
+}
+
+static float scalar_log1p(float x) {
+    return pynn_log1p(x);
+}
+
+static const function near_0[] = {
+    {"expm1", loop_expm1, scalar_expm1, expm1, 4.0},
+    {"log1p", loop_log1p, scalar_log1p, log1p, 3.0},
+};
+
+/* Every 97th float from `first` to `last`, both of one sign, within the bounds of the header. */
+static void check_floats(const function *f, float first, float last) {
+    enum { COUNT = 1000, STEP = 97 };
+    uint32_t bits, end;
+    double worst = 0.0;
+    memcpy(&bits, &first, sizeof bits);
+    memcpy(&end, &last, sizeof end);
+    while (bits <= end) {
+        float x[COUNT], y[COUNT];
+        size_t count = 0;
+        for (; count < COUNT && bits <= end; count++, bits += STEP) memcpy(&x[count], &bits, sizeof bits);
+        f->loop(count, x, y);
+        for (size_t i = 0; i < count; i++) {
+            worst = fmax(worst, distance(f, x[i], y[i]));
+            worst = fmax(worst, distance(f, x[i], f->scalar(x[i])));
+        }
+    }
+    if (!CHECK_NEAR(worst, 0.0, f->bound)) printf("    %s\n", f->name);
+}
+
+static void test_near_0(void) {
+    check_floats(&near_0[0], 1e-30f, 88.7f);
+    check_floats(&near_0[0], -1e-30f, -100.0f);
+    check_floats(&near_0[1], 1e-30f, 1.0f);
+    check_rising(&near_0[0], 0.34657359f);
+    check_rising(&near_0[0], -0.34657359f);
+    CHECK(pynn_expm1(0.0f) == 0.0f && pynn_log1p(0.0f) == 0.0f);
+    CHECK(pynn_expm1(-INFINITY) == -1.0f && pynn_expm1(INFINITY) == INFINITY);
+    CHECK(isnan(pynn_expm1(NAN)) && isnan(pynn_log1p(NAN)));
+}
+
 /* ---------------------------------------------------------------- GELU */
 
 PYNN_KERNEL(void, loop_gelu, (size_t count, const float *x, float *y, float *slope), (count, x, y, slope)) {
@@ -241,6 +295,7 @@ static void test_gelu(void) {
 
 int main(void) {
     test_gelu();
+    test_near_0();
     for (size_t k = 0; k < FUNCTIONS; k++) test_range(&functions[k]);
     test_boundaries();
     test_seams();
