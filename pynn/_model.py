@@ -509,7 +509,7 @@ class Model:
             path: The source file, whose name ends in ".c"; the header's ends in ".h". It must not
                 be the name of a header of the system, and no header of others is replaced.
             name: What the functions' names begin with, a C identifier; that of the file without.
-            libc: Whether it may call libc's expf, tanhf and erfcf; if not, it has its own, and
+            libc: Whether it may call libc's expf and the like; if not, it has its own, and
                 needs no library at all.
 
         Returns:

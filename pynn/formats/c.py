@@ -1,6 +1,6 @@
 """A model as C99 source: one file and its header, for a program or a device that has no Python.
 
-The code is made to be read. It calls nothing but expf, tanhf and erfcf, or nothing at all with
+The code is made to be read. It calls nothing but libc's expf and the like, or nothing at all with
 `libc=False`, allocates nothing and keeps nothing between calls. Parameters are written with nine
 digits (C's FLT_DECIMAL_DIG), from which a compiler gets the same floats again.
 """
