@@ -121,6 +121,7 @@ typedef enum pynn_layer_kind {
     PYNN_TANH = 4,       /* y = tanh(x) */
     PYNN_LEAKY_RELU = 5, /* y = x where x > 0, else slope x (Maas et al. 2013) */
     PYNN_GELU = 6,       /* y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016) */
+    PYNN_SILU = 8,       /* y = x / (1 + exp(-x)) (Hendrycks and Gimpel 2016, Elfwing et al. 2018) */
     PYNN_DROPOUT = 7,    /* in training y = m x, see pynn_dropout_mask(); in use y = x */
 } pynn_layer_kind;
 

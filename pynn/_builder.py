@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pynn._base import checks
 from pynn._base.errors import ChainError
 from pynn._network.layers import MAX_WIDTH, Layer
-from pynn._network.layers.activations import Gelu, LeakyRelu, Relu, Sigmoid, Tanh
+from pynn._network.layers.activations import Gelu, LeakyRelu, Relu, Sigmoid, Silu, Tanh
 from pynn._network.layers.dense import Dense, Init
 from pynn._network.layers.dropout import Dropout
 from pynn._network.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
@@ -119,6 +119,10 @@ class LayerBuilder:
     def gelu(self) -> LayerBuilder:
         """Add y = x Phi(x), with Phi the normal distribution (Hendrycks and Gimpel 2016)."""
         return self._add(Gelu)
+
+    def silu(self) -> LayerBuilder:
+        """Add y = x / (1 + exp(-x)), x times its sigmoid (Elfwing et al. 2018); also "swish"."""
+        return self._add(Silu)
 
     def sigmoid(self) -> LayerBuilder:
         """Add y = 1 / (1 + exp(-x))."""

@@ -57,6 +57,7 @@ ACTIVATIONS = {
         kinked=True,
     ),
     "gelu": Activation(lambda x: x * normal(x), lambda x: normal(x) + x * density(x)),
+    "silu": Activation(lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1.0 + x * sigmoid(-x))),
     "tanh": Activation(np.tanh, lambda x: 1.0 / np.cosh(x) ** 2),
 }
 

@@ -75,6 +75,24 @@ SLOPE(gelu) {
     for (size_t i = 0; i < count; i++) d[i] *= pynn_gelu_slope(x[i]);
 }
 
+/* y = x s(x), with the sigmoid s. Where s is 0 so is y: infinity times 0 would be no number. */
+VALUE(silu) {
+    for (size_t i = 0; i < count; i++) {
+        float reached = x[i] < -100.0f ? -100.0f : x[i];
+        y[i] = reached * pynn_sigmoid(reached);
+    }
+}
+
+/* f' = s (1 + x (1 - s)), of a function that falls and rises. 1 - s is s(-x), which does not cancel. */
+SLOPE(silu) {
+    for (size_t i = 0; i < count; i++) {
+        float reached = x[i] < -100.0f ? -100.0f : x[i] > 100.0f ? 100.0f : x[i];
+        float e = pynn_exp(-fabsf(reached)), larger = 1.0f / (1.0f + e), smaller = e * larger;
+        float s = reached < 0.0f ? smaller : larger, rest = reached < 0.0f ? larger : smaller;
+        d[i] *= s * (1.0f + reached * rest);
+    }
+}
+
 /* ---------------------------------------------------------------- on a tile */
 
 static void forward(const pynn_layer_call *call, pynn_tile tile) {
@@ -109,5 +127,6 @@ const pynn_layer_type pynn_activations[] = {
     {.kind = PYNN_TANH, SCALAR_FUNCTION(tanh), FROM_OUTPUTS, .place = pynn_place_plain},
     {.kind = PYNN_LEAKY_RELU, SCALAR_FUNCTION(leaky_relu), FROM_OUTPUTS, .place = place_leaky_relu},
     {.kind = PYNN_GELU, SCALAR_FUNCTION(gelu), .place = pynn_place_plain},
+    {.kind = PYNN_SILU, SCALAR_FUNCTION(silu), .place = pynn_place_plain},
 };
 const size_t pynn_activation_count = sizeof pynn_activations / sizeof *pynn_activations;

@@ -26,6 +26,7 @@
 #define SIGMOID ACTIVATION(PYNN_SIGMOID)
 #define TANH ACTIVATION(PYNN_TANH)
 #define GELU ACTIVATION(PYNN_GELU)
+#define SILU ACTIVATION(PYNN_SILU)
 #define LEAKY_RELU(factor)                                                                                 \
     {                                                                                                      \
         .kind = PYNN_LEAKY_RELU, .leaky_relu = {(factor)}                                                  \

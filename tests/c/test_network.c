@@ -93,7 +93,7 @@ static void test_refusals(void) {
     refuses((size_t)INT_MAX + 1, &dense, 1, PYNN_SIZE_OVERFLOW);
 
     refuses_layer((pynn_layer)ACTIVATION(0), PYNN_UNKNOWN_LAYER);
-    refuses_layer((pynn_layer)ACTIVATION(8), PYNN_UNKNOWN_LAYER);
+    refuses_layer((pynn_layer)ACTIVATION(99), PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer)DENSE(2, 0), PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer)DENSE(2, 3), PYNN_UNKNOWN_LAYER);
     refuses_layer((pynn_layer)HE(0), PYNN_INVALID_ARGUMENT);

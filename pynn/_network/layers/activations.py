@@ -118,6 +118,27 @@ static void gelu_layer(size_t count, const float *x, float *y) {
         return _NORMAL_LIBC if libc else _NORMAL
 
 
+class Silu(Layer):
+    """y = x / (1 + exp(-x)), x times its sigmoid (Elfwing et al. 2018); also called swish."""
+
+    kind = "silu"
+    torch_module = "SiLU"
+
+    def add_to_onnx(
+        self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
+    ) -> None:
+        """Add x Sigmoid(x): ONNX has no operator of its own for it."""
+        graph.add("Mul", [x, graph.add("Sigmoid", [x], f"{name}.sigmoid")], output)
+
+    def c_function(self) -> str:
+        return """\
+/* y = x / (1 + exp(-x)); x and y (count) may be the same array. */
+static void silu_layer(size_t count, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) y[i] = x[i] / (1.0f + expf(-x[i]));
+}
+"""
+
+
 _NORMAL_LIBC = """\
 /* Phi(x) = erfc(-x / sqrt 2) / 2 */
 static float normal(float x) {
