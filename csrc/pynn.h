@@ -122,6 +122,7 @@ typedef enum pynn_layer_kind {
     PYNN_LEAKY_RELU = 5, /* y = x where x > 0, else slope x (Maas et al. 2013) */
     PYNN_GELU = 6,       /* y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016) */
     PYNN_SILU = 8,       /* y = x / (1 + exp(-x)) (Hendrycks and Gimpel 2016, Elfwing et al. 2018) */
+    PYNN_ELU = 9,        /* y = x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2016) */
     PYNN_DROPOUT = 7,    /* in training y = m x, see pynn_dropout_mask(); in use y = x */
 } pynn_layer_kind;
 
@@ -140,6 +141,10 @@ typedef struct pynn_leaky_relu_options {
     float slope; /* finite, at least 0 */
 } pynn_leaky_relu_options;
 
+typedef struct pynn_elu_options {
+    float alpha; /* finite, at least 0 */
+} pynn_elu_options;
+
 typedef struct pynn_dropout_options {
     float rate; /* the share of values that are dropped, at least 0 and below 1 */
 } pynn_dropout_options;
@@ -151,6 +156,7 @@ typedef struct pynn_layer {
     union {
         pynn_dense_options dense;
         pynn_leaky_relu_options leaky_relu;
+        pynn_elu_options elu;
         pynn_dropout_options dropout;
     };
 } pynn_layer;

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pynn._base import checks
 from pynn._base.errors import ChainError
 from pynn._network.layers import MAX_WIDTH, Layer
-from pynn._network.layers.activations import Gelu, LeakyRelu, Relu, Sigmoid, Silu, Tanh
+from pynn._network.layers.activations import Elu, Gelu, LeakyRelu, Relu, Sigmoid, Silu, Tanh
 from pynn._network.layers.dense import Dense, Init
 from pynn._network.layers.dropout import Dropout
 from pynn._network.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
@@ -123,6 +123,18 @@ class LayerBuilder:
     def silu(self) -> LayerBuilder:
         """Add y = x / (1 + exp(-x)), x times its sigmoid (Elfwing et al. 2018); also "swish"."""
         return self._add(Silu)
+
+    def elu(self, alpha: float = 1.0) -> LayerBuilder:
+        """Add y = x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016).
+
+        Args:
+            alpha: At least 0, finite: far to the left the outputs are -alpha.
+
+        Raises:
+            ArgumentTypeError: Alpha is no number.
+            ArgumentError: It is out of range.
+        """
+        return self._add(Elu, alpha=alpha)
 
     def sigmoid(self) -> LayerBuilder:
         """Add y = 1 / (1 + exp(-x))."""

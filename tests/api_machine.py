@@ -19,7 +19,7 @@ from model_pairs import JUNK, PairMachine, parameters
 
 import pynn
 
-ACTIVATIONS = ["relu", "sigmoid", "tanh", "leaky_relu", "gelu", "silu", "dropout"]
+ACTIVATIONS = ["relu", "sigmoid", "tanh", "leaky_relu", "gelu", "silu", "elu", "dropout"]
 LOSSES = ["softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy"]
 WAYS = ["copy", "deepcopy", "pickle"]
 
@@ -54,6 +54,8 @@ class ApiMachine(PairMachine):
                 first = (self.pick(data, st.sampled_from([0.1, 0.5, 0.9]), "rate"),)
             elif kind == "leaky_relu":
                 options = self.options(data, slope=st.sampled_from([0.01, 0.3]))
+            elif kind == "elu":
+                options = self.options(data, alpha=st.sampled_from([0.0, 0.5, 2.0]))
             steps.append((kind, first, options))
         steps.append(("dense", (data.draw(st.integers(1, 5), label="outputs"),), {}))
         loss = data.draw(st.sampled_from(LOSSES), label="loss")

@@ -48,7 +48,11 @@ def random_network(seed: int, widest: int = 48) -> pynn.Model:
 def add_activation(chain: Any, rng: np.random.Generator) -> Any:
     """The chain with one more layer, of any kind but dense."""
     kind = str(rng.choice(ACTIVATIONS))
-    arguments = {"leaky_relu": [rng.uniform(0, 1.5)], "dropout": [rng.uniform(0, 0.9)]}
+    arguments = {
+        "elu": [rng.uniform(0, 1.5)],
+        "leaky_relu": [rng.uniform(0, 1.5)],
+        "dropout": [rng.uniform(0, 0.9)],
+    }
     return getattr(chain, kind)(*arguments.get(kind, []))
 
 

@@ -45,6 +45,7 @@ def density(x: Array) -> Array:
 
 
 SLOPE = 0.0625  # of leaky_relu, left of 0
+ALPHA = 0.75  # of elu, whose slope jumps at 0 then
 
 ACTIVATIONS = {
     "relu": Activation(
@@ -57,6 +58,11 @@ ACTIVATIONS = {
         kinked=True,
     ),
     "gelu": Activation(lambda x: x * normal(x), lambda x: normal(x) + x * density(x)),
+    "elu": Activation(
+        lambda x: np.where(x > 0, x, ALPHA * np.expm1(np.minimum(x, 0))),
+        lambda x: np.where(x > 0, 1.0, ALPHA * np.exp(np.minimum(x, 0))),
+        kinked=True,
+    ),
     "silu": Activation(lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1.0 + x * sigmoid(-x))),
     "tanh": Activation(np.tanh, lambda x: 1.0 / np.cosh(x) ** 2),
 }

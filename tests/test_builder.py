@@ -18,7 +18,7 @@ LAYERS = INPUT.dense(2).tanh()
 FINISHED = INPUT.dense(2).softmax_cross_entropy()
 VALUE, TYPE = pynn.ArgumentError, pynn.ArgumentTypeError
 
-KINDS = ("dense", "relu", "leaky_relu", "gelu", "silu", "sigmoid", "tanh", "dropout")
+KINDS = ("dense", "relu", "leaky_relu", "gelu", "silu", "elu", "sigmoid", "tanh", "dropout")
 LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")
 STEPS = ("input", *KINDS, *LOSSES, "build")
 # The states of the chain, and the steps that each offers.
@@ -214,6 +214,20 @@ def test_wrong_slope_is_refused(slope: Any, error: type[Exception], says: str) -
     """By the call that makes the mistake, with the place of the layer."""
     with pytest.raises(error, match=says):
         INPUT.dense(2).leaky_relu(slope)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "error", "says"),
+    [
+        (-0.1, VALUE, "layer 2: elu alpha must be at least 0"),
+        (float("inf"), VALUE, "layer 2: elu alpha must be"),
+        (None, TYPE, "layer 2: elu alpha must be a number"),
+    ],
+)
+def test_wrong_alpha_is_refused(alpha: Any, error: type[Exception], says: str) -> None:
+    """By the call that makes the mistake, with the place of the layer."""
+    with pytest.raises(error, match=says):
+        INPUT.dense(2).elu(alpha)
 
 
 def test_slope_shows_and_counts() -> None:

@@ -93,6 +93,28 @@ SLOPE(silu) {
     }
 }
 
+/* y = x where x > 0, else alpha (exp(x) - 1) */
+VALUE(elu) {
+    const float alpha = layer->elu.alpha;
+    for (size_t i = 0; i < count; i++) {
+        float negative = alpha * pynn_expm1(x[i]);
+        y[i] = x[i] > 0.0f ? x[i] : negative;
+    }
+}
+
+/* f' = 1 where x > 0, else alpha exp(x) = y + alpha; y has the sign of x, or is 0 where that is not
+ * positive. */
+SLOPE(elu) {
+    const float alpha = layer->elu.alpha;
+    for (size_t i = 0; i < count; i++) d[i] = y[i] > 0.0f ? d[i] : (y[i] + alpha) * d[i];
+}
+
+static pynn_status place_elu(const pynn_layer *layer, size_t inputs, pynn_layer_place *place) {
+    float alpha = layer->elu.alpha;
+    return alpha >= 0.0f && isfinite(alpha) ? pynn_place_plain(layer, inputs, place)
+                                            : PYNN_INVALID_ARGUMENT;
+}
+
 /* ---------------------------------------------------------------- on a tile */
 
 static void forward(const pynn_layer_call *call, pynn_tile tile) {
@@ -128,5 +150,6 @@ const pynn_layer_type pynn_activations[] = {
     {.kind = PYNN_LEAKY_RELU, SCALAR_FUNCTION(leaky_relu), FROM_OUTPUTS, .place = place_leaky_relu},
     {.kind = PYNN_GELU, SCALAR_FUNCTION(gelu), .place = pynn_place_plain},
     {.kind = PYNN_SILU, SCALAR_FUNCTION(silu), .place = pynn_place_plain},
+    {.kind = PYNN_ELU, SCALAR_FUNCTION(elu), FROM_OUTPUTS, .place = place_elu},
 };
 const size_t pynn_activation_count = sizeof pynn_activations / sizeof *pynn_activations;

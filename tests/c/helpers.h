@@ -27,6 +27,10 @@
 #define TANH ACTIVATION(PYNN_TANH)
 #define GELU ACTIVATION(PYNN_GELU)
 #define SILU ACTIVATION(PYNN_SILU)
+#define ELU(factor)                                                                                        \
+    {                                                                                                      \
+        .kind = PYNN_ELU, .elu = {(factor)}                                                                \
+    }
 #define LEAKY_RELU(factor)                                                                                 \
     {                                                                                                      \
         .kind = PYNN_LEAKY_RELU, .leaky_relu = {(factor)}                                                  \

@@ -4,7 +4,7 @@
 
 enum { COUNT = 2001 };
 
-static const pynn_layer layers[] = {RELU, SIGMOID, TANH, LEAKY_RELU(0.125f), GELU, SILU};
+static const pynn_layer layers[] = {RELU, SIGMOID, TANH, LEAKY_RELU(0.125f), GELU, SILU, ELU(0.5f)};
 enum { KINDS = sizeof layers / sizeof *layers };
 
 static void forward(const pynn_layer *layer, size_t count, const float *x, float *y) {
@@ -24,6 +24,7 @@ static double exact(pynn_layer_kind kind, double x) {
     case PYNN_TANH: return tanh(x);
     case PYNN_LEAKY_RELU: return x > 0.0 ? x : 0.125 * x;
     case PYNN_GELU: return 0.5 * x * erfc(-x / sqrt(2.0));
+    case PYNN_ELU: return x > 0.0 ? x : 0.5 * expm1(x);
     case PYNN_SILU: return x / (1.0 + exp(-x));
     }
     return NAN;
@@ -90,16 +91,16 @@ static void test_backward(void) {
 static void test_extremes(void) {
     static const struct {
         float x;
-        double y[KINDS], slope[KINDS]; /* of relu, sigmoid, tanh, leaky relu, gelu, silu */
+        double y[KINDS], slope[KINDS]; /* of relu, sigmoid, tanh, leaky relu, gelu, silu, elu */
     } cases[] = {
-        {-1e4f, {0, 0, -1, -1250, 0, 0}, {0, 0, 0, 0.125, 0, 0}},
-        {1e4f, {1e4, 1, 1, 1e4, 1e4, 1e4}, {1, 0, 0, 1, 1, 1}},
-        {-INFINITY, {0, 0, -1, -INF, 0, 0}, {0, 0, 0, 0.125, 0, 0}},
-        {INFINITY, {INF, 1, 1, INF, INF, INF}, {1, 0, 0, 1, 1, 1}},
+        {-1e4f, {0, 0, -1, -1250, 0, 0, -0.5}, {0, 0, 0, 0.125, 0, 0, 0}},
+        {1e4f, {1e4, 1, 1, 1e4, 1e4, 1e4, 1e4}, {1, 0, 0, 1, 1, 1, 1}},
+        {-INFINITY, {0, 0, -1, -INF, 0, 0, -0.5}, {0, 0, 0, 0.125, 0, 0, 0}},
+        {INFINITY, {INF, 1, 1, INF, INF, INF, INF}, {1, 0, 0, 1, 1, 1, 1}},
         /* at a kink the derivative from the left */
-        {0.0f, {0, 0.5, 0, 0, 0, 0}, {0, 0.25, 1, 0.125, 0.5, 0.5}},
-        {-0.0f, {0, 0.5, 0, 0, 0, 0}, {0, 0.25, 1, 0.125, 0.5, 0.5}},
-        {1e-30f, {TINY, 0.5, TINY, TINY, TINY / 2, TINY / 2}, {1, 0.25, 1, 1, 0.5, 0.5}},
+        {0.0f, {0, 0.5, 0, 0, 0, 0, 0}, {0, 0.25, 1, 0.125, 0.5, 0.5, 0.5}},
+        {-0.0f, {0, 0.5, 0, 0, 0, 0, 0}, {0, 0.25, 1, 0.125, 0.5, 0.5, 0.5}},
+        {1e-30f, {TINY, 0.5, TINY, TINY, TINY / 2, TINY / 2, TINY}, {1, 0.25, 1, 1, 0.5, 0.5, 1}},
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         for (size_t k = 0; k < KINDS; k++) {

@@ -102,6 +102,9 @@ static void test_refusals(void) {
     refuses_layer((pynn_layer)LEAKY_RELU(-0.1f), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LEAKY_RELU(INFINITY), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LEAKY_RELU(NAN), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)ELU(-0.1f), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)ELU(INFINITY), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)ELU(NAN), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)DROPOUT(1.0f), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)DROPOUT(-0.1f), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)DROPOUT(NAN), PYNN_INVALID_ARGUMENT);

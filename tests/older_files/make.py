@@ -79,6 +79,7 @@ CHAINS = {
     "leaky_relu": Chain(_wide.leaky_relu(0.2).dense(OUTPUTS).softmax_cross_entropy()),
     "gelu": Chain(_wide.gelu().dense(OUTPUTS).softmax_cross_entropy()),
     "silu": Chain(_wide.silu().dense(OUTPUTS).softmax_cross_entropy()),
+    "elu": Chain(_wide.elu(0.75).dense(OUTPUTS).softmax_cross_entropy()),
     "sigmoid": Chain(_xavier.sigmoid().dense(OUTPUTS).softmax_cross_entropy()),
     "tanh": Chain(_xavier.tanh().dense(OUTPUTS).softmax_cross_entropy()),
     "dropout": Chain(_wide.relu().dropout(0.25).dense(OUTPUTS).softmax_cross_entropy()),

@@ -139,6 +139,58 @@ static void silu_layer(size_t count, const float *x, float *y) {
 """
 
 
+class Elu(Layer):
+    """y = x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016)."""
+
+    kind = "elu"
+    options = ("alpha",)
+    onnx_operator = "Elu"
+    torch_module = "ELU"
+
+    alpha: float
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__(alpha=checks.real("elu alpha", alpha, least=0.0))
+
+    def onnx_attributes(self) -> dict[str, Any]:
+        return {"alpha": self.alpha}
+
+    def c_function(self) -> str:
+        return """\
+/* y = x where x > 0, else alpha (exp(x) - 1); x and y (count) may be the same array. */
+static void elu_layer(size_t count, float alpha, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) y[i] = x[i] > 0.0f ? x[i] : alpha * exp_minus_1(x[i]);
+}
+"""
+
+    def c_helper(self, *, libc: bool) -> str:
+        return _EXP_MINUS_1_LIBC if libc else _EXP_MINUS_1
+
+    def c_options(self) -> tuple[float, ...]:
+        return (self.alpha,)
+
+
+_EXP_MINUS_1_LIBC = """\
+static float exp_minus_1(float x) {
+    return expm1f(x);
+}
+"""
+
+# As in csrc/base/mathematics.h.
+_EXP_MINUS_1 = """\
+/* exp(x) - 1; near 0, where the difference would cancel, by a polynomial. */
+static float exp_minus_1(float x) {
+    if (x < -0.34657359f || x > 0.34657359f) return exponential(x) - 1.0f;
+    float q = 1.9890981e-4f;
+    q = q * x + 1.3933642e-3f;
+    q = q * x + 8.3333105e-3f;
+    q = q * x + 4.1666467e-2f;
+    q = q * x + 1.6666667e-1f;
+    q = q * x + 0.5f;
+    return (q * x) * x + x;
+}
+"""
+
 _NORMAL_LIBC = """\
 /* Phi(x) = erfc(-x / sqrt 2) / 2 */
 static float normal(float x) {
