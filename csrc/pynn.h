@@ -123,6 +123,7 @@ typedef enum pynn_layer_kind {
     PYNN_GELU = 6,       /* y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016) */
     PYNN_SILU = 8,       /* y = x / (1 + exp(-x)) (Hendrycks and Gimpel 2016, Elfwing et al. 2018) */
     PYNN_ELU = 9,        /* y = x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2016) */
+    PYNN_SOFTPLUS = 10,  /* y = log(1 + exp(x)) (Dugas et al. 2001) */
     PYNN_DROPOUT = 7,    /* in training y = m x, see pynn_dropout_mask(); in use y = x */
 } pynn_layer_kind;
 

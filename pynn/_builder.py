@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, NoReturn
 from pynn._base import checks
 from pynn._base.errors import ChainError
 from pynn._network.layers import MAX_WIDTH, Layer
-from pynn._network.layers.activations import Elu, Gelu, LeakyRelu, Relu, Sigmoid, Silu, Tanh
+from pynn._network.layers.activations import (
+    Elu,
+    Gelu,
+    LeakyRelu,
+    Relu,
+    Sigmoid,
+    Silu,
+    Softplus,
+    Tanh,
+)
 from pynn._network.layers.dense import Dense, Init
 from pynn._network.layers.dropout import Dropout
 from pynn._network.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
@@ -135,6 +144,10 @@ class LayerBuilder:
             ArgumentError: It is out of range.
         """
         return self._add(Elu, alpha=alpha)
+
+    def softplus(self) -> LayerBuilder:
+        """Add y = log(1 + exp(x)), a smooth max(x, 0) (Dugas et al. 2001)."""
+        return self._add(Softplus)
 
     def sigmoid(self) -> LayerBuilder:
         """Add y = 1 / (1 + exp(-x))."""

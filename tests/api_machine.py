@@ -19,7 +19,17 @@ from model_pairs import JUNK, PairMachine, parameters
 
 import pynn
 
-ACTIVATIONS = ["relu", "sigmoid", "tanh", "leaky_relu", "gelu", "silu", "elu", "dropout"]
+ACTIVATIONS = [
+    "relu",
+    "sigmoid",
+    "tanh",
+    "leaky_relu",
+    "gelu",
+    "silu",
+    "elu",
+    "softplus",
+    "dropout",
+]
 LOSSES = ["softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy"]
 WAYS = ["copy", "deepcopy", "pickle"]
 

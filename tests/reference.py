@@ -63,6 +63,7 @@ ACTIVATIONS = {
         lambda x: np.where(x > 0, 1.0, ALPHA * np.exp(np.minimum(x, 0))),
         kinked=True,
     ),
+    "softplus": Activation(lambda x: np.logaddexp(0.0, x), sigmoid),
     "silu": Activation(lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1.0 + x * sigmoid(-x))),
     "tanh": Activation(np.tanh, lambda x: 1.0 / np.cosh(x) ** 2),
 }

@@ -65,7 +65,7 @@ def test_bad_feature_is_found_in_the_step_that_sees_it(
 @pytest.mark.parametrize("cut", [step_by_step, all_at_once])
 @pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize(
-    "activation", ["relu", "leaky_relu", "gelu", "silu", "elu", "sigmoid", "tanh"]
+    "activation", ["relu", "leaky_relu", "gelu", "silu", "elu", "softplus", "sigmoid", "tanh"]
 )
 @pytest.mark.parametrize("kind", [pynn.SGD, pynn.Adam])
 def test_activation_before_the_first_dense_layer_hides_nothing(

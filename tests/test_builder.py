@@ -18,7 +18,18 @@ LAYERS = INPUT.dense(2).tanh()
 FINISHED = INPUT.dense(2).softmax_cross_entropy()
 VALUE, TYPE = pynn.ArgumentError, pynn.ArgumentTypeError
 
-KINDS = ("dense", "relu", "leaky_relu", "gelu", "silu", "elu", "sigmoid", "tanh", "dropout")
+KINDS = (
+    "dense",
+    "relu",
+    "leaky_relu",
+    "gelu",
+    "silu",
+    "elu",
+    "softplus",
+    "sigmoid",
+    "tanh",
+    "dropout",
+)
 LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")
 STEPS = ("input", *KINDS, *LOSSES, "build")
 # The states of the chain, and the steps that each offers.

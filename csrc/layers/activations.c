@@ -115,6 +115,17 @@ static pynn_status place_elu(const pynn_layer *layer, size_t inputs, pynn_layer_
                                             : PYNN_INVALID_ARGUMENT;
 }
 
+/* y = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), where nothing overflows; NaN stays NaN */
+VALUE(softplus) {
+    for (size_t i = 0; i < count; i++)
+        y[i] = (x[i] < 0.0f ? 0.0f : x[i]) + pynn_log1p(pynn_exp(-fabsf(x[i])));
+}
+
+/* f' = s(x) = 1 - exp(-y) */
+SLOPE(softplus) {
+    for (size_t i = 0; i < count; i++) d[i] *= -pynn_expm1(-y[i]);
+}
+
 /* ---------------------------------------------------------------- on a tile */
 
 static void forward(const pynn_layer_call *call, pynn_tile tile) {
@@ -150,6 +161,7 @@ const pynn_layer_type pynn_activations[] = {
     {.kind = PYNN_LEAKY_RELU, SCALAR_FUNCTION(leaky_relu), FROM_OUTPUTS, .place = place_leaky_relu},
     {.kind = PYNN_GELU, SCALAR_FUNCTION(gelu), .place = pynn_place_plain},
     {.kind = PYNN_SILU, SCALAR_FUNCTION(silu), .place = pynn_place_plain},
+    {.kind = PYNN_SOFTPLUS, SCALAR_FUNCTION(softplus), FROM_OUTPUTS, .place = pynn_place_plain},
     {.kind = PYNN_ELU, SCALAR_FUNCTION(elu), FROM_OUTPUTS, .place = place_elu},
 };
 const size_t pynn_activation_count = sizeof pynn_activations / sizeof *pynn_activations;

@@ -27,6 +27,7 @@
 #define TANH ACTIVATION(PYNN_TANH)
 #define GELU ACTIVATION(PYNN_GELU)
 #define SILU ACTIVATION(PYNN_SILU)
+#define SOFTPLUS ACTIVATION(PYNN_SOFTPLUS)
 #define ELU(factor)                                                                                        \
     {                                                                                                      \
         .kind = PYNN_ELU, .elu = {(factor)}                                                                \

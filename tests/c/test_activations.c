@@ -4,7 +4,8 @@
 
 enum { COUNT = 2001 };
 
-static const pynn_layer layers[] = {RELU, SIGMOID, TANH, LEAKY_RELU(0.125f), GELU, SILU, ELU(0.5f)};
+static const pynn_layer layers[] = {RELU, SIGMOID, TANH,      LEAKY_RELU(0.125f),
+                                    GELU, SILU,    ELU(0.5f), SOFTPLUS};
 enum { KINDS = sizeof layers / sizeof *layers };
 
 static void forward(const pynn_layer *layer, size_t count, const float *x, float *y) {
@@ -25,6 +26,7 @@ static double exact(pynn_layer_kind kind, double x) {
     case PYNN_LEAKY_RELU: return x > 0.0 ? x : 0.125 * x;
     case PYNN_GELU: return 0.5 * x * erfc(-x / sqrt(2.0));
     case PYNN_ELU: return x > 0.0 ? x : 0.5 * expm1(x);
+    case PYNN_SOFTPLUS: return fmax(x, 0.0) + log1p(exp(-fabs(x)));
     case PYNN_SILU: return x / (1.0 + exp(-x));
     }
     return NAN;
@@ -86,21 +88,24 @@ static void test_backward(void) {
 
 #define INF ((double)INFINITY)
 #define TINY ((double)1e-30f)
+#define LOG_2 ((double)0.693147181f)
 
 /* Far out: the limits, nothing but finite derivatives, and no NaN made or lost. */
 static void test_extremes(void) {
     static const struct {
         float x;
-        double y[KINDS], slope[KINDS]; /* of relu, sigmoid, tanh, leaky relu, gelu, silu, elu */
+        double y[KINDS], slope[KINDS]; /* of relu, sigmoid, tanh, leaky relu, gelu, silu, elu, softplus */
     } cases[] = {
-        {-1e4f, {0, 0, -1, -1250, 0, 0, -0.5}, {0, 0, 0, 0.125, 0, 0, 0}},
-        {1e4f, {1e4, 1, 1, 1e4, 1e4, 1e4, 1e4}, {1, 0, 0, 1, 1, 1, 1}},
-        {-INFINITY, {0, 0, -1, -INF, 0, 0, -0.5}, {0, 0, 0, 0.125, 0, 0, 0}},
-        {INFINITY, {INF, 1, 1, INF, INF, INF, INF}, {1, 0, 0, 1, 1, 1, 1}},
+        {-1e4f, {0, 0, -1, -1250, 0, 0, -0.5, 0}, {0, 0, 0, 0.125, 0, 0, 0, 0}},
+        {1e4f, {1e4, 1, 1, 1e4, 1e4, 1e4, 1e4, 1e4}, {1, 0, 0, 1, 1, 1, 1, 1}},
+        {-INFINITY, {0, 0, -1, -INF, 0, 0, -0.5, 0}, {0, 0, 0, 0.125, 0, 0, 0, 0}},
+        {INFINITY, {INF, 1, 1, INF, INF, INF, INF, INF}, {1, 0, 0, 1, 1, 1, 1, 1}},
         /* at a kink the derivative from the left */
-        {0.0f, {0, 0.5, 0, 0, 0, 0, 0}, {0, 0.25, 1, 0.125, 0.5, 0.5, 0.5}},
-        {-0.0f, {0, 0.5, 0, 0, 0, 0, 0}, {0, 0.25, 1, 0.125, 0.5, 0.5, 0.5}},
-        {1e-30f, {TINY, 0.5, TINY, TINY, TINY / 2, TINY / 2, TINY}, {1, 0.25, 1, 1, 0.5, 0.5, 1}},
+        {0.0f, {0, 0.5, 0, 0, 0, 0, 0, LOG_2}, {0, 0.25, 1, 0.125, 0.5, 0.5, 0.5, 0.5}},
+        {-0.0f, {0, 0.5, 0, 0, 0, 0, 0, LOG_2}, {0, 0.25, 1, 0.125, 0.5, 0.5, 0.5, 0.5}},
+        {1e-30f,
+         {TINY, 0.5, TINY, TINY, TINY / 2, TINY / 2, TINY, LOG_2},
+         {1, 0.25, 1, 1, 0.5, 0.5, 1, 0.5}},
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         for (size_t k = 0; k < KINDS; k++) {

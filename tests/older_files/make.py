@@ -80,6 +80,7 @@ CHAINS = {
     "gelu": Chain(_wide.gelu().dense(OUTPUTS).softmax_cross_entropy()),
     "silu": Chain(_wide.silu().dense(OUTPUTS).softmax_cross_entropy()),
     "elu": Chain(_wide.elu(0.75).dense(OUTPUTS).softmax_cross_entropy()),
+    "softplus": Chain(_wide.softplus().dense(OUTPUTS).softmax_cross_entropy()),
     "sigmoid": Chain(_xavier.sigmoid().dense(OUTPUTS).softmax_cross_entropy()),
     "tanh": Chain(_xavier.tanh().dense(OUTPUTS).softmax_cross_entropy()),
     "dropout": Chain(_wide.relu().dropout(0.25).dense(OUTPUTS).softmax_cross_entropy()),

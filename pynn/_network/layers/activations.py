@@ -170,6 +170,48 @@ static void elu_layer(size_t count, float alpha, const float *x, float *y) {
         return (self.alpha,)
 
 
+class Softplus(Layer):
+    """y = log(1 + exp(x)), a smooth max(x, 0) (Dugas et al. 2001)."""
+
+    kind = "softplus"
+    onnx_operator = "Softplus"
+    torch_module = "Softplus"
+
+    def c_function(self) -> str:
+        return """\
+/* y = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), where nothing overflows; x and y
+ * (count) may be the same array. */
+static void softplus_layer(size_t count, const float *x, float *y) {
+    for (size_t i = 0; i < count; i++) {
+        const float e = expf(x[i] < 0.0f ? x[i] : -x[i]);
+        y[i] = (x[i] < 0.0f ? 0.0f : x[i]) + log_of_1_plus(e);
+    }
+}
+"""
+
+    def c_helper(self, *, libc: bool) -> str:
+        return _LOG_OF_1_PLUS_LIBC if libc else _LOG_OF_1_PLUS
+
+
+_LOG_OF_1_PLUS_LIBC = """\
+static float log_of_1_plus(float x) {
+    return log1pf(x);
+}
+"""
+
+# As in csrc/base/mathematics.h.
+_LOG_OF_1_PLUS = """\
+/* log(1 + x) for x in [0, 1]: 2 atanh(s) with s = x / (2 + x), by a polynomial. */
+static float log_of_1_plus(float x) {
+    const float s = x / (2.0f + x), z = s * s;
+    float p = 2.8024435e-1f;
+    p = p * z + 2.7999145e-1f;
+    p = p * z + 4.00217e-1f;
+    p = p * z + 6.6666412e-1f;
+    return 2.0f * s + s * z * p;
+}
+"""
+
 _EXP_MINUS_1_LIBC = """\
 static float exp_minus_1(float x) {
     return expm1f(x);
