@@ -40,6 +40,7 @@ struct pynn_network {
 typedef struct layer_buffers {
     float *outputs; /* (max_batch, O) */
     float *deltas;  /* (max_batch, O): gradient of the loss with respect to the outputs */
+    float *scratch; /* (max_batch, the type's scratch) */
 } layer_buffers;
 
 struct pynn_workspace {

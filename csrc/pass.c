@@ -44,6 +44,7 @@ static pynn_layer_call call_of(const pynn_batch *batch, size_t l) {
         .y = workspace->layers[l].outputs,
         .dy = workspace->layers[l].deltas,
         .dx = l == 0 ? NULL : workspace->layers[l - 1].deltas,
+        .scratch = workspace->layers[l].scratch,
         .sparse = l == 0 && batch->sparse ? &workspace->sparse : NULL,
         .state = batch->state,
         .has_backward = batch->purpose == PYNN_FOR_GRADIENT,

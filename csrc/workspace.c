@@ -44,8 +44,24 @@ static void lay_out_batch(pynn_workspace *workspace, memory_layout *layout) {
     workspace->weights = take(layout, batch, 1, sizeof(float));
 }
 
-/* Lay out all buffers. The deltas of a layer that works in place lie where those of the layer below it do,
- * because they are multiplied by the derivative in place, too. */
+/* The deltas of a layer that works in place lie where those of the layer below it do, because they are
+ * multiplied by the derivative in place, too. */
+static void lay_out_layer(pynn_workspace *workspace, memory_layout *layout, size_t l) {
+    const pynn_network *network = workspace->network;
+    const pynn_placed_layer *layer = &network->layers[l];
+    layer_buffers *buffers = &workspace->layers[l];
+    size_t batch = workspace->max_batch, scratch = layer->type->scratch;
+    if (is_in_place(network, l)) {
+        *buffers = (layer_buffers){buffers[-1].outputs, buffers[-1].deltas, NULL};
+    } else {
+        buffers->outputs = take(layout, batch, layer->outputs, sizeof(float));
+        if (l >= network->stages[network->first_trained].first)
+            buffers->deltas = take(layout, batch, layer->outputs, sizeof(float));
+    }
+    if (scratch > 0) buffers->scratch = take(layout, batch, scratch, sizeof(float));
+}
+
+/* Lay out all buffers. */
 static void lay_out(pynn_workspace *workspace, memory_layout *layout) {
     const pynn_network *network = workspace->network;
     size_t batch = workspace->max_batch, tasks = pynn_update_tasks(network);
@@ -54,16 +70,7 @@ static void lay_out(pynn_workspace *workspace, memory_layout *layout) {
     workspace->squares = take(layout, tasks, 1, sizeof(double));
     workspace->sound = take(layout, tasks, 1, sizeof(bool));
     workspace->finite = take(layout, batch, 1, sizeof(bool));
-    for (size_t l = 0; l < network->layer_count; l++) {
-        size_t outputs = network->layers[l].outputs;
-        if (is_in_place(network, l)) {
-            workspace->layers[l] = workspace->layers[l - 1];
-            continue;
-        }
-        workspace->layers[l].outputs = take(layout, batch, outputs, sizeof(float));
-        if (l >= network->stages[network->first_trained].first)
-            workspace->layers[l].deltas = take(layout, batch, outputs, sizeof(float));
-    }
+    for (size_t l = 0; l < network->layer_count; l++) lay_out_layer(workspace, layout, l);
 }
 
 pynn_status pynn_workspace_create(const pynn_allocator *allocator, const pynn_network *network,

@@ -51,6 +51,7 @@ typedef struct pynn_layer_call {
     const float *dy;         /* (N, O): gradient of the loss with respect to y */
     float *dx;               /* (N, I): to x; dy, where the layer works in place; NULL where nobody asks */
     pynn_sparse_batch *sparse; /* the inputs, where their rows are sparse: x is not there then; else NULL */
+    float *scratch;            /* (N, the type's scratch): what forward() has kept; else NULL */
     const pynn_state *state;   /* what training draws from, or NULL: nothing is drawn */
     bool has_backward;         /* whether forward() is followed by backward() */
 } pynn_layer_call;
@@ -71,6 +72,7 @@ struct pynn_layer_type {
     bool takes_sparse;      /* its inputs may be a pynn_sparse_batch */
     bool draws_weights;     /* initialize() draws from a random stream */
     bool draws_in_training; /* forward() draws from the state */
+    size_t scratch;         /* floats for each row that forward() keeps for backward() and accumulate() */
 
     /* Check the options, and say what the layer is behind `inputs` values a row. */
     pynn_status (*place)(const pynn_layer *layer, size_t inputs, pynn_layer_place *place);
