@@ -97,11 +97,6 @@ struct pynn_layer_type {
 /* kinds.c: the type of a kind; NULL where there is none. */
 const pynn_layer_type *pynn_layer_type_of(pynn_layer_kind kind);
 
-extern const pynn_layer_type pynn_dense;
-extern const pynn_layer_type pynn_dropout;
-extern const pynn_layer_type pynn_activations[];
-extern const size_t pynn_activation_count;
-
 /* For a kind without parameters that keeps the width. */
 static inline pynn_status pynn_place_plain(const pynn_layer *layer, size_t inputs,
                                            pynn_layer_place *place) {
