@@ -115,16 +115,18 @@ typedef struct pynn_allocator {
 /* ---------------------------------------------------------------- network */
 
 typedef enum pynn_layer_kind {
-    PYNN_DENSE = 1,      /* Y = X W + b */
-    PYNN_RELU = 2,       /* y = max(x, 0) */
-    PYNN_SIGMOID = 3,    /* y = 1 / (1 + exp(-x)) */
-    PYNN_TANH = 4,       /* y = tanh(x) */
-    PYNN_LEAKY_RELU = 5, /* y = x where x > 0, else slope x (Maas et al. 2013) */
-    PYNN_GELU = 6,       /* y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016) */
-    PYNN_SILU = 8,       /* y = x / (1 + exp(-x)) (Hendrycks and Gimpel 2016, Elfwing et al. 2018) */
-    PYNN_ELU = 9,        /* y = x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2016) */
-    PYNN_SOFTPLUS = 10,  /* y = log(1 + exp(x)) (Dugas et al. 2001) */
-    PYNN_DROPOUT = 7,    /* in training y = m x, see pynn_dropout_mask(); in use y = x */
+    PYNN_DENSE = 1,       /* Y = X W + b */
+    PYNN_RELU = 2,        /* y = max(x, 0) */
+    PYNN_SIGMOID = 3,     /* y = 1 / (1 + exp(-x)) */
+    PYNN_TANH = 4,        /* y = tanh(x) */
+    PYNN_LEAKY_RELU = 5,  /* y = x where x > 0, else slope x (Maas et al. 2013) */
+    PYNN_GELU = 6,        /* y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016) */
+    PYNN_SILU = 8,        /* y = x / (1 + exp(-x)) (Hendrycks and Gimpel 2016, Elfwing et al. 2018) */
+    PYNN_ELU = 9,         /* y = x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2016) */
+    PYNN_SOFTPLUS = 10,   /* y = log(1 + exp(x)) (Dugas et al. 2001) */
+    PYNN_LAYER_NORM = 11, /* y = weight (x - mean) / sqrt(variance + eps) + bias, with the mean and the
+                           * variance of the row (Ba, Kiros and Hinton 2016) */
+    PYNN_DROPOUT = 7,     /* in training y = m x, see pynn_dropout_mask(); in use y = x */
 } pynn_layer_kind;
 
 /* How a dense layer's weights are drawn; biases start at zero. */
@@ -146,6 +148,10 @@ typedef struct pynn_elu_options {
     float alpha; /* finite, at least 0 */
 } pynn_elu_options;
 
+typedef struct pynn_layer_norm_options {
+    float eps; /* finite, greater than 0 */
+} pynn_layer_norm_options;
+
 typedef struct pynn_dropout_options {
     float rate; /* the share of values that are dropped, at least 0 and below 1 */
 } pynn_dropout_options;
@@ -158,6 +164,7 @@ typedef struct pynn_layer {
         pynn_dense_options dense;
         pynn_leaky_relu_options leaky_relu;
         pynn_elu_options elu;
+        pynn_layer_norm_options layer_norm;
         pynn_dropout_options dropout;
     };
 } pynn_layer;

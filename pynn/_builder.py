@@ -24,6 +24,7 @@ from pynn._network.layers.activations import (
 )
 from pynn._network.layers.dense import Dense, Init
 from pynn._network.layers.dropout import Dropout
+from pynn._network.layers.norm import LayerNorm
 from pynn._network.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from pynn._network.spec import NO_PRODUCT, Spec, append, has_product
 
@@ -156,6 +157,21 @@ class LayerBuilder:
     def tanh(self) -> LayerBuilder:
         """Add the hyperbolic tangent, value by value."""
         return self._add(Tanh)
+
+    def layer_norm(self, eps: float = 1e-5) -> LayerBuilder:
+        """Add y = weight * (x - mean) / sqrt(variance + eps) + bias, for each example by itself.
+
+        The mean and the variance are those of the example's values x (inputs,); weight and bias,
+        both (inputs,), start at one and zero (Ba, Kiros and Hinton 2016).
+
+        Args:
+            eps: Greater than 0, finite: it keeps equal values from a division by zero.
+
+        Raises:
+            ArgumentTypeError: `eps` is no number.
+            ArgumentError: It is out of range.
+        """
+        return self._add(LayerNorm, eps=eps)
 
     def dropout(self, rate: float) -> LayerBuilder:
         """Add y = m x with m 0 at random, else 1 / (1 - rate), in training; y = x in use.

@@ -64,6 +64,8 @@ class ApiMachine(PairMachine):
                 first = (self.pick(data, st.sampled_from([0.1, 0.5, 0.9]), "rate"),)
             elif kind == "leaky_relu":
                 options = self.options(data, slope=st.sampled_from([0.01, 0.3]))
+            elif kind == "layer_norm":
+                options = self.options(data, eps=st.sampled_from([1e-5, 0.1]))
             elif kind == "elu":
                 options = self.options(data, alpha=st.sampled_from([0.0, 0.5, 2.0]))
             steps.append((kind, first, options))

@@ -49,6 +49,7 @@ def add_activation(chain: Any, rng: np.random.Generator) -> Any:
     """The chain with one more layer, of any kind but dense."""
     kind = str(rng.choice(ACTIVATIONS))
     arguments = {
+        "layer_norm": [rng.uniform(0.001, 0.1)],
         "elu": [rng.uniform(0, 1.5)],
         "leaky_relu": [rng.uniform(0, 1.5)],
         "dropout": [rng.uniform(0, 0.9)],

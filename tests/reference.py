@@ -3,12 +3,12 @@
 Finite differences check it (test_reference.py), and it checks the C library (test_gradients.py,
 test_parity.py). A layer is a number, for a dense layer with that many outputs, or the name of an
 activation: ``Reference(784, [256, "relu", 10])``. Parameters and gradients are flat arrays in the
-layout of the C library: for every dense layer its weights (I, O), then its bias (O,).
+layout of the C library: for every dense layer its weights (I, O), then its bias (O,); for every
+layer_norm its weight (I,), then its bias (I,).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -45,6 +45,7 @@ def density(x: Array) -> Array:
 
 
 SLOPE = 0.0625  # of leaky_relu, left of 0
+EPS = 0.01  # of layer_norm
 ALPHA = 0.75  # of elu, whose slope jumps at 0 then
 
 ACTIVATIONS = {
@@ -157,6 +158,13 @@ def as_floats(features: npt.NDArray[Any]) -> Array:
     return flat / 255.0 if features.dtype == np.uint8 else flat
 
 
+def normalize(x: Array) -> tuple[Array, Array]:
+    """(x - mean) / sqrt(variance + EPS) of each row, (N, I), and the divisor, (N, 1)."""
+    centered = x - x.mean(axis=1, keepdims=True)
+    deviation = np.sqrt((centered**2).mean(axis=1, keepdims=True) + EPS)
+    return centered / deviation, deviation
+
+
 class Reference:
     """A network with `inputs` features, a list of layers and a loss."""
 
@@ -166,18 +174,23 @@ class Reference:
         self.inputs = inputs
         self.layers = list(layers)
         self.loss = LOSSES[loss]
-        widths = [inputs, *(layer for layer in layers if isinstance(layer, int))]
-        self.shapes = list(itertools.pairwise(widths))  # (I, O) of every dense layer
-        self.parameter_count = sum(i * o + o for i, o in self.shapes)
+        self.shapes: list[tuple[int, ...]] = []  # those of all weights and biases, in order
+        width = inputs
+        for layer in layers:
+            if isinstance(layer, int):
+                self.shapes += [(width, layer), (layer,)]
+                width = layer
+            elif layer == "layer_norm":
+                self.shapes += [(width,), (width,)]
+        self.parameter_count = sum(map(math.prod, self.shapes))
 
     def tensors(self, flat: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """Views into a flat array: W (I, O) and b (O,) of every dense layer, in order."""
+        """Views into a flat array: weight and bias of every layer that has them, in order."""
         assert flat.shape == (self.parameter_count,)
         views, start = [], 0
-        for i, o in self.shapes:
-            for shape in [(i, o), (o,)]:
-                views.append(flat[start : start + math.prod(shape)].reshape(shape))
-                start += math.prod(shape)
+        for shape in self.shapes:
+            views.append(flat[start : start + math.prod(shape)].reshape(shape))
+            start += math.prod(shape)
         return views
 
     def forward(self, parameters: Array, x: Array, masks: Masks | None = None) -> list[Array]:
@@ -190,6 +203,8 @@ class Reference:
         for number, layer in enumerate(self.layers):
             if isinstance(layer, int):
                 values.append(values[-1] @ next(tensors) + next(tensors))
+            elif layer == "layer_norm":
+                values.append(normalize(values[-1])[0] * next(tensors) + next(tensors))
             elif layer == "dropout":
                 values.append(values[-1] * (1.0 if masks is None else masks[number]))
             else:
@@ -223,6 +238,13 @@ class Reference:
                 _, matrix = tensors.pop(), tensors.pop()
                 gradients = [inputs.T @ delta, delta.sum(axis=0), *gradients]
                 delta = delta @ matrix.T
+            elif layer == "layer_norm":
+                _, weight = tensors.pop(), tensors.pop()
+                normalized, deviation = normalize(inputs)
+                gradients = [(delta * normalized).sum(axis=0), delta.sum(axis=0), *gradients]
+                d = delta * weight
+                along = (d * normalized).mean(axis=1, keepdims=True)
+                delta = (d - d.mean(axis=1, keepdims=True) - normalized * along) / deviation
             elif layer == "dropout":
                 delta = delta * (1.0 if masks is None else masks[number])
             else:
@@ -251,15 +273,16 @@ class Reference:
         kinked = [
             value.ravel()
             for layer, value in zip(self.layers, values[:-1], strict=True)
-            if isinstance(layer, str) and layer != "dropout" and ACTIVATIONS[layer].kinked
+            if layer in ACTIVATIONS and ACTIVATIONS[str(layer)].kinked
         ]
         return np.concatenate([np.empty(0), *kinked])
 
     def draw_parameters(self, rng: np.random.Generator) -> npt.NDArray[np.float32]:
         """Parameters that keep activations near 1 and no bias at 0, exact in float32."""
         flat = rng.normal(size=self.parameter_count)
-        for weights, (inputs, _) in zip(self.tensors(flat)[::2], self.shapes, strict=True):
-            weights *= math.sqrt(2.0 / inputs)
+        for weights in self.tensors(flat)[::2]:
+            if weights.ndim == 2:
+                weights *= math.sqrt(2.0 / len(weights))
         for bias in self.tensors(flat)[1::2]:
             bias *= 0.3
         return flat.astype(np.float32)

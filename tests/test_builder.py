@@ -28,6 +28,7 @@ KINDS = (
     "softplus",
     "sigmoid",
     "tanh",
+    "layer_norm",
     "dropout",
 )
 LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")
@@ -239,6 +240,20 @@ def test_wrong_alpha_is_refused(alpha: Any, error: type[Exception], says: str) -
     """By the call that makes the mistake, with the place of the layer."""
     with pytest.raises(error, match=says):
         INPUT.dense(2).elu(alpha)
+
+
+@pytest.mark.parametrize(
+    ("eps", "error", "says"),
+    [
+        (0.0, VALUE, "layer 2: layer_norm eps must be greater than 0"),
+        (float("nan"), VALUE, "layer 2: layer_norm eps must be greater than 0"),
+        ("small", TYPE, "layer 2: layer_norm eps must be a number"),
+    ],
+)
+def test_wrong_eps_is_refused(eps: Any, error: type[Exception], says: str) -> None:
+    """By the call that makes the mistake, with the place of the layer."""
+    with pytest.raises(error, match=says):
+        INPUT.dense(2).layer_norm(eps)
 
 
 def test_slope_shows_and_counts() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from boundary import make_network, train
-from reference import ACTIVATIONS, ALPHA, SLOPE, Reference, as_floats, sgd
+from reference import ACTIVATIONS, ALPHA, EPS, SLOPE, Reference, as_floats, sgd
 
 from pynn._native.data import Data
 from pynn._native.network import Network
@@ -43,7 +43,7 @@ def draw_example(
 ) -> Example:
     """Random parameters and data with every kink some way off."""
     network, reference = (
-        make_network(inputs, layers, slope=SLOPE, alpha=ALPHA),
+        make_network(inputs, layers, slope=SLOPE, alpha=ALPHA, eps=EPS),
         Reference(inputs, layers),
     )
     assert network.parameter_count == reference.parameter_count
@@ -111,6 +111,12 @@ def test_gradient_of_widths(inputs: int, hidden: int, outputs: int) -> None:
     assert_gradient_is_reference(example, None, 33)
 
 
+def test_gradient_of_wide_layer_norm() -> None:
+    """Columns and a batch that are cut into several tasks and sums, the last ones smaller."""
+    example = draw_example(20, [300, "layer_norm", "tanh", 5], 517, seed=15)
+    assert_gradient_is_reference(example, None, 517)
+
+
 def test_gradient_of_large_layers() -> None:
     """Layers and a batch that are cut into several tasks, the last of which are smaller."""
     example = draw_example(201, [150, "tanh", 130, "sigmoid", 10], 257, "uint8", seed=14)
@@ -127,6 +133,10 @@ def test_gradient_of_large_layers() -> None:
         [5, "relu", "tanh", 4, "sigmoid", "sigmoid", "tanh", 3],
         [5, 4, 3],
         [6, "tanh", 5, "relu", 4, "sigmoid", 3],
+        [5, "layer_norm", "tanh", 3],
+        ["layer_norm", 5, "layer_norm", 3, "layer_norm"],
+        ["relu", "layer_norm", "layer_norm", "gelu", 4, "layer_norm", "sigmoid", 3],
+        [40, "layer_norm", "relu", 150, "layer_norm", "sigmoid", 3],
         ["gelu", 6, "gelu", "leaky_relu", 5, "relu", "gelu", "gelu", 3, "leaky_relu"],
     ],
     ids=lambda layers: "-".join(map(str, layers)),
@@ -151,7 +161,7 @@ def test_gradient_by_hand() -> None:
     dW[1] = (-1/2, 1/2), db = (1/8, -1/8). Only the first row is right: of equal
     logits the first counts.
     """
-    network = make_network(2, [2], slope=SLOPE, alpha=ALPHA)
+    network = make_network(2, [2], slope=SLOPE, alpha=ALPHA, eps=EPS)
     parameters = np.array([1, 0, 0, 0.5, 0, 0], np.float32)
     x = np.array([[1, 2], [np.log(3), 0]], np.float32)
     data = Data(x, np.array([0, 1], np.int32))
@@ -164,7 +174,7 @@ def test_gradient_by_hand() -> None:
 
 def test_sgd_step_by_hand() -> None:
     """The same rows in one step at learning rate 1/2: p - dp / 2."""
-    network = make_network(2, [2], slope=SLOPE, alpha=ALPHA)
+    network = make_network(2, [2], slope=SLOPE, alpha=ALPHA, eps=EPS)
     parameters = np.array([1, 0, 0, 0.5, 0, 0], np.float32)
     x = np.array([[1, 2], [np.log(3), 0]], np.float32)
     data = Data(x, np.array([0, 1], np.int32))
@@ -193,7 +203,7 @@ def test_extreme_logits(logits: tuple[float, ...], label: int) -> None:
     The weights are the logits and the input is 1, so that float32 has them exactly. The bound is
     absolute, some roundings of the largest entry of softmax - onehot, which is 1.
     """
-    network, reference = make_network(1, [3], slope=SLOPE, alpha=ALPHA), Reference(1, [3])
+    network, reference = make_network(1, [3], slope=SLOPE, alpha=ALPHA, eps=EPS), Reference(1, [3])
     parameters = np.array([*logits, 0, 0, 0], np.float32)
     x, labels = np.ones((1, 1), np.float32), np.array([label], np.int32)
     workspace = Workspace(network, 1)
@@ -220,7 +230,7 @@ def test_one_class_has_no_gradient() -> None:
 def test_saturated_activations_stay_finite() -> None:
     """Pre-activations of +-1e4 give sigmoid and tanh a slope of 0, not NaN."""
     for activation in ("sigmoid", "tanh"):
-        network = make_network(1, [2, activation, 3], slope=SLOPE, alpha=ALPHA)
+        network = make_network(1, [2, activation, 3], slope=SLOPE, alpha=ALPHA, eps=EPS)
         parameters = np.array([1e4, -1e4, 0, 0, 1, 2, 3, 4, 5, 6, 0, 0, 0], np.float32)
         data = Data(np.ones((1, 1), np.float32), np.zeros(1, np.int32))
         gradients, sums = Workspace(network, 1).gradient(data, None, 1, parameters)
@@ -232,7 +242,7 @@ def test_saturated_activations_stay_finite() -> None:
 
 def test_relu_has_no_gradient_at_zero() -> None:
     """At its kink ReLU has slope 0, as everywhere in the field."""
-    network = make_network(1, [1, "relu", 2], slope=SLOPE, alpha=ALPHA)
+    network = make_network(1, [1, "relu", 2], slope=SLOPE, alpha=ALPHA, eps=EPS)
     parameters = np.array([0, 0, 1, -1, 0, 0], np.float32)
     data = Data(np.ones((1, 1), np.float32), np.zeros(1, np.int32))
     gradients, _ = Workspace(network, 1).gradient(data, None, 1, parameters)

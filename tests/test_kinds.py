@@ -155,6 +155,7 @@ EXAMPLE = (
     .dense(5)
     .dropout(0.5)
     .dense(4)
+    .layer_norm()
     .gelu()
     .dense(2)
     .softmax_cross_entropy()

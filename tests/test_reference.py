@@ -27,6 +27,8 @@ CHAINS: dict[str, list[int | str]] = {
     "activation last": [4, "relu", 3, "tanh"],
     "activations in a row": [4, "tanh", "sigmoid", 3],
     "dense in a row": [4, 2, 3],
+    "layer norm": [5, "layer_norm", "relu", 4, "tanh", "layer_norm", 3],
+    "layer norm first and last": ["layer_norm", 4, "relu", 3, "layer_norm"],
     "width 1": [1, "sigmoid", 3],
 }
 

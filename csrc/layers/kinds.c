@@ -1,12 +1,13 @@
 /* kinds.c: the register of the kinds of layers. Scalar functions are registered in activations.c. */
 #include "layers/layer.h"
 
-extern const pynn_layer_type pynn_dense, pynn_dropout, pynn_activations[];
+extern const pynn_layer_type pynn_dense, pynn_dropout, pynn_layer_norm, pynn_activations[];
 extern const size_t pynn_activation_count;
 
 static const pynn_layer_type *const types[] = {
     &pynn_dense,
     &pynn_dropout,
+    &pynn_layer_norm,
 };
 
 const pynn_layer_type *pynn_layer_type_of(pynn_layer_kind kind) {

@@ -36,6 +36,10 @@
     {                                                                                                      \
         .kind = PYNN_LEAKY_RELU, .leaky_relu = {(factor)}                                                  \
     }
+#define LAYER_NORM(small)                                                                                  \
+    {                                                                                                      \
+        .kind = PYNN_LAYER_NORM, .layer_norm = {(small)}                                                   \
+    }
 #define DROPOUT(share)                                                                                     \
     {                                                                                                      \
         .kind = PYNN_DROPOUT, .dropout = {(share)}                                                         \

@@ -102,6 +102,9 @@ static void test_refusals(void) {
     refuses_layer((pynn_layer)LEAKY_RELU(-0.1f), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LEAKY_RELU(INFINITY), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LEAKY_RELU(NAN), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)LAYER_NORM(0.0f), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)LAYER_NORM(INFINITY), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)LAYER_NORM(NAN), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)ELU(-0.1f), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)ELU(INFINITY), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)ELU(NAN), PYNN_INVALID_ARGUMENT);

@@ -84,6 +84,7 @@ CHAINS = {
     "sigmoid": Chain(_xavier.sigmoid().dense(OUTPUTS).softmax_cross_entropy()),
     "tanh": Chain(_xavier.tanh().dense(OUTPUTS).softmax_cross_entropy()),
     "dropout": Chain(_wide.relu().dropout(0.25).dense(OUTPUTS).softmax_cross_entropy()),
+    "layer_norm": Chain(_wide.layer_norm(0.001).relu().dense(OUTPUTS).softmax_cross_entropy()),
     "label_smoothing": Chain(_narrow.softmax_cross_entropy(label_smoothing=0.1)),
     "mean_squared_error": Chain(_narrow.mean_squared_error(), "values"),
     "binary_cross_entropy": Chain(_narrow.binary_cross_entropy(), "yes or no"),

@@ -1,0 +1,85 @@
+"""Normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pynn._base import checks
+from pynn._network.layers import Layer, OnnxGraph, Parameter
+
+
+class LayerNorm(Layer):
+    """y = weight * (x - mean) / sqrt(variance + eps) + bias, for each example by itself.
+
+    x (inputs,) has the mean and the variance; weight and bias are (inputs,). Ba, Kiros and Hinton
+    2016.
+    """
+
+    kind = "layer_norm"
+    options = ("eps",)
+    torch_module = "LayerNorm"
+
+    eps: float
+
+    def __init__(self, eps: float = 1e-5) -> None:
+        super().__init__(eps=checks.real("layer_norm eps", eps, above=0.0))
+
+    def parameters(self, inputs: int) -> tuple[Parameter, ...]:
+        return Parameter("weight", (inputs,)), Parameter("bias", (inputs,))
+
+    def add_to_onnx(
+        self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
+    ) -> None:
+        """Add the formula: an operator of its own came only with opset 17."""
+        weight, bias = parameters
+        mean = graph.add("ReduceMean", [x], f"{name}.mean", axes=[1])
+        centered = graph.add("Sub", [x, mean], f"{name}.centered")
+        squares = graph.add("Mul", [centered, centered], f"{name}.squares")
+        variance = graph.add("ReduceMean", [squares], f"{name}.variance", axes=[1])
+        eps = graph.constant(f"{name}.eps", self.eps)
+        divisor = graph.add("Add", [variance, eps], f"{name}.variance_plus_eps")
+        deviation = graph.add("Sqrt", [divisor], f"{name}.deviation")
+        normalized = graph.add("Div", [centered, deviation], f"{name}.normalized")
+        scaled = graph.add("Mul", [normalized, weight], f"{name}.scaled")
+        graph.add("Add", [scaled, bias], output)
+
+    def c_function(self) -> str:
+        return """\
+/* y = w (x - mean) / sqrt(variance + eps) + b, with the mean and the variance of x; x and y (count)
+ * may be the same array. */
+static void layer_norm_layer(size_t count, float eps, const float *x, const float *w,
+                             const float *b, float *y) {
+    float sum = 0.0f, squares = 0.0f;
+    for (size_t i = 0; i < count; i++) sum += x[i];
+    const float mean = sum / (float)count;
+    for (size_t i = 0; i < count; i++) squares += (x[i] - mean) * (x[i] - mean);
+    const float deviation = square_root(squares / (float)count + eps);
+    for (size_t i = 0; i < count; i++) y[i] = w[i] * ((x[i] - mean) / deviation) + b[i];
+}
+"""
+
+    def c_helper(self, *, libc: bool) -> str:
+        return _SQUARE_ROOT_LIBC if libc else _SQUARE_ROOT
+
+    def c_options(self) -> tuple[float, ...]:
+        return (self.eps,)
+
+
+_SQUARE_ROOT_LIBC = """\
+static float square_root(float x) {
+    return sqrtf(x);
+}
+"""
+
+_SQUARE_ROOT = """\
+/* By Newton's method from above, for x > 0: each value is less than the one before until one is the
+ * root. */
+static float square_root(float x) {
+    float root = x > 1.0f ? x : 1.0f;
+    for (;;) {
+        const float next = 0.5f * (root + x / root);
+        if (!(next < root)) return root;
+        root = next;
+    }
+}
+"""
