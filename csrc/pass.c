@@ -222,7 +222,6 @@ static void accumulate_task(void *context, size_t index) {
     const pynn_network *network = batch->workspace->network;
     for (size_t stage = network->first_trained;; stage++) {
         pynn_layer_call call = call_of(batch, network->stages[stage].first);
-        if (call.layer->type->accumulate == NULL) continue;
         pynn_grid grid = call.layer->type->cut(&call);
         size_t tasks = pynn_grid_count(&grid);
         if (index < tasks) {
@@ -244,7 +243,6 @@ static void accumulate(const pynn_batch *batch) {
     double work = (double)network->parameter_count * (double)batch->count;
     for (size_t stage = network->first_trained; stage < network->stage_count; stage++) {
         pynn_layer_call call = call_of(batch, network->stages[stage].first);
-        if (call.layer->type->accumulate == NULL) continue;
         pynn_grid grid = call.layer->type->cut(&call);
         tasks += pynn_grid_count(&grid);
     }

@@ -380,7 +380,8 @@ typedef struct pynn_state {
 } pynn_state;
 
 /* How many arrays of the state an optimizer needs: 0; 1: gradients; 2: first, too; 3: all. Plain SGD, which
- * has nothing but a learning rate, adds the gradient to the parameters as it is made, and needs none. */
+ * has nothing but a learning rate, adds the gradient to the parameters as it is made, and needs none. 0 for
+ * a kind that does not exist. */
 PYNN_API size_t pynn_optimizer_needs(const pynn_optimizer *optimizer);
 
 /* The factors m of dropout: draw n is 0 with probability `rate`, else 1 / (1 - rate) (Srivastava et al.

@@ -42,6 +42,7 @@ C_TESTS = {
     "layers/kinds.c": ("network", "arguments"),
     "layers/layer.h": ("network", "gradient", "dropout"),
     "layers/loss.c": ("loss", "gradient", "run"),
+    "layers/norm.c": ("norm", "network"),
     "layers/sparse.c": ("sparse", "paths", "gradient"),
     "layers/sparse_sums.h": ("sparse", "paths", "gradient"),
     "network.c": ("network", "arguments", "memory"),
@@ -55,8 +56,8 @@ C_TESTS = {
 # What the library is told to make do with (csrc/base/vector.h), and the C tests that this reaches.
 LOWER_LEVELS = ("x86-64-v3", "x86-64-v2", "x86-64") if platform.machine() == "x86_64" else ()
 TESTS_OF_LEVELS = (
-    "activations", "dropout", "gather", "gemm", "gradient", "loss", "mathematics", "optimizer",
-    "paths", "run", "sparse",
+    "activations", "dropout", "gather", "gemm", "gradient", "loss", "mathematics", "norm",
+    "optimizer", "paths", "run", "sparse",
 )  # fmt: skip
 
 # The Python tests that could see what the C tests did not.

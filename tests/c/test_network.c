@@ -70,6 +70,17 @@ static void test_activations_anywhere(void) {
     pynn_network_destroy(network);
 }
 
+/* The least that each option may be is allowed. */
+static void test_least_options(void) {
+    static const pynn_layer layers[] = {
+        HE(1),     RELU, SIGMOID,  TANH,          LEAKY_RELU(0.0f),   GELU,
+        ELU(0.0f), SILU, SOFTPLUS, DROPOUT(0.0f), LAYER_NORM(1e-37f), XAVIER(1)};
+    pynn_network *network;
+    if (!CHECK_EQ(create(1, layers, COUNT_OF(layers), &network), PYNN_OK)) return;
+    CHECK_EQ(pynn_network_parameter_count(network), 6);
+    pynn_network_destroy(network);
+}
+
 static void refuses(size_t inputs, const pynn_layer *layers, size_t count, pynn_status expected) {
     pynn_network *network;
     CHECK_EQ(create(inputs, layers, count, &network), expected);
@@ -102,6 +113,7 @@ static void test_refusals(void) {
     refuses_layer((pynn_layer)LEAKY_RELU(-0.1f), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LEAKY_RELU(INFINITY), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LEAKY_RELU(NAN), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)LAYER_NORM(-1e-5f), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LAYER_NORM(0.0f), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LAYER_NORM(INFINITY), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LAYER_NORM(NAN), PYNN_INVALID_ARGUMENT);
@@ -241,6 +253,7 @@ static void test_streams(void) {
 int main(void) {
     test_places();
     test_activations_anywhere();
+    test_least_options();
     test_refusals();
     test_largest();
     test_initial_weights();

@@ -110,6 +110,7 @@ static void test_optimizers(void) {
          .max_norm = 0.5},
         {.kind = PYNN_ADAMW, .learning_rate = 0.01, .adamw = ADAM_OPTIONS, .weight_decay = 0.5},
     };
+    CHECK_EQ(pynn_optimizer_needs(&(pynn_optimizer){.kind = (pynn_optimizer_kind)99}), 0);
     pynn_team *team = create_team(2);
     for (size_t k = 0; k < COUNT_OF(optimizers); k++) {
         const int before = check_failed;
