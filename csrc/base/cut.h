@@ -1,4 +1,4 @@
-/* cut.h: how work is cut into tasks: by its shape and the instruction set alone. */
+/* cut.h: how work is cut into tasks. See cut.c for what the cut depends on. */
 #ifndef PYNN_CUT_H
 #define PYNN_CUT_H
 
@@ -20,18 +20,20 @@ typedef struct pynn_grid {
     size_t column_cuts;
 } pynn_grid;
 
-/* Cuts fall on multiples of this, for the sake of gemm's kernels and of cache lines. */
+/* Tiles begin at multiples of this, which suits the kernels of gemm and the cache lines. */
 enum { PYNN_GRAIN = 16 };
 
-/* Multiplications and additions that are worth another task: some 50 microseconds of them. */
+/* The least work that is worth a task of its own: so many multiplications, each with an addition, take
+ * about 50 microseconds. */
 enum { PYNN_TASK_WORK = 2000000 };
 
-/* Cut the (rows, columns) outputs of a product that sums over `depth`. */
+/* Cut the (rows, columns) result of a product that sums over `depth` into tiles. */
 pynn_grid pynn_cut_product(size_t rows, size_t columns, size_t depth);
 
-/* Cut rows alone, into blocks; the columns of the tiles mean nothing. */
+/* Cut rows into blocks. Only the rows of these tiles have a meaning, not their columns. */
 pynn_grid pynn_cut_rows(size_t rows);
 
+/* The number of tiles. */
 static inline size_t pynn_grid_count(const pynn_grid *grid) {
     return grid->row_cuts * grid->column_cuts;
 }

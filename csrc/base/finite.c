@@ -1,10 +1,12 @@
-/* finite.c: whether numbers are finite: what enters a step, and what leaves it. */
+/* finite.c: the check that numbers are finite. It is made on what enters a training step and on what leaves
+ * it. */
 #include <string.h>
 
 #include "base/base.h"
 #include "base/vector.h"
 
-/* Infinity and NaN have all bits of the exponent set. Bits, as a sum of floats would be no vector loop. */
+/* Infinity and NaN are the floats whose exponent bits are all 1. The loop looks at the bits, because
+ * compilers do not make a vector loop of a sum of floats. */
 PYNN_KERNEL(bool, all_finite, (size_t count, const float *x), (count, x)) {
     const uint32_t exponent = 0x7F800000;
     uint32_t found = 0;

@@ -1,8 +1,8 @@
-/* gemm.c: the product of two matrices: small ones here, all others by BLAS.
+/* gemm.c: the product of two matrices. Small products are computed here, all others by BLAS.
  *
- * A BLAS copies its operands into an order of its own before it multiplies. Where both stay in a core's
- * caches as they lie, that costs more than it gains. On AMD's Zen 4 products of (32, 784) by (784, 256) run
- * at 118 Gflop/s here, where a core can do 120, and at 92 by OpenBLAS. */
+ * A BLAS copies its operands into an order of its own before it multiplies. If both operands stay in a
+ * core's caches anyway, the copy costs more than it gains. On AMD's Zen 4 products of (32, 784) by (784,
+ * 256) run at 118 Gflop/s here, where a core can do 120, and at 92 by OpenBLAS. */
 #include "base/gemm.h"
 #include "base/vector.h"
 
@@ -12,13 +12,13 @@
 typedef struct gemm_problem {
     size_t rows, columns, depth;
     size_t a_below; /* floats from an element of op(A) to the one below it */
-    size_t a_next;  /* and to the next one in its row */
+    size_t a_next;  /* floats from an element of op(A) to the next one in its row */
     size_t ldb, ldc;
     float alpha, beta;
 } gemm_problem;
 
-/* AVX-512 has 32 registers: 16 sums and 2 of a row of B. More rows would leave some over of the blocks of
- * 16 and 32 rows that a batch is cut into. */
+/* AVX-512 has 32 registers: 16 hold the sums of a tile and 2 hold a part of a row of B. A tile has 8 rows,
+ * because the blocks of 16 and 32 rows that a batch is cut into are multiples of 8. */
 #define LANES 16
 #define ROWS 8
 #define VECTORS 2
@@ -26,7 +26,8 @@ typedef struct gemm_problem {
 #define NAME(x) x##_v4
 #include "base/gemm_kernel.h"
 
-/* AVX2 has 16 registers: 12 sums, 2 of a row of B, and a value of A. */
+/* AVX2 has 16 registers: 12 hold the sums of a tile, 2 hold a part of a row of B, and one holds a value of
+ * A. */
 #define LANES 8
 #define ROWS 6
 #define VECTORS 2
@@ -34,20 +35,20 @@ typedef struct gemm_problem {
 #define NAME(x) x##_v3
 #include "base/gemm_kernel.h"
 
-/* The most products that one register adds up, one after another. More rows of B than this would not stay
- * in a cache, and the sum of many more floats would be off by so many roundings. */
+/* The most products that one register sums up, one after another. With more rows of B than this, B would
+ * not stay in a cache, and the sum of so many floats would have too large a rounding error. */
 enum { MOST_DEPTH = 1024 };
 
-/* multiply_v4() or multiply_v3(). */
+/* The type of multiply_v4() and multiply_v3(). */
 typedef void multiply_function(const gemm_problem *p, const float *a, const float *b, float *c);
 
-/* The function for a product, or NULL where BLAS is as fast or faster. Limits measured on AMD's Zen 4, with
- * OpenBLAS's kernels for AVX-512 and for AVX2: with AVX-512 the time is 0.75 to 1.0 of OpenBLAS's up to 512
- * columns and 1.1 from 1024 on; with AVX2, 0.83 to 1.0 where B is narrow, and up to 1.7 where it is wide.
- */
+/* The function that computes a product, or NULL if BLAS is as fast or faster. The limits were measured on
+ * AMD's Zen 4, against OpenBLAS's kernels for AVX-512 and for AVX2. With AVX-512 the time is 0.75 to 1.0 of
+ * OpenBLAS's up to 512 columns, and 1.1 from 1024 columns on. With AVX2 it is 0.83 to 1.0 where B is
+ * narrow, and up to 1.7 where B is wide. */
 static multiply_function *choose(const gemm_problem *p) {
     enum { LEAST_ROWS = 8, LEAST_COLUMNS = 32, MOST_COLUMNS_V4 = 512 };
-    /* How wide B may be with AVX2, and if A is transposed. */
+    /* The widest B with AVX2; and the widest B if A is transposed. */
     enum { WIDEST_V3 = 256, WIDEST_TRANSPOSED_V3 = 128 };
     if (p->rows < LEAST_ROWS || p->columns < LEAST_COLUMNS) return NULL;
     bool transposed = p->a_next != 1;
@@ -64,7 +65,11 @@ static multiply_function *choose(const gemm_problem *p) {
     return NULL;
 }
 
-/* Do it here, if choose() says so; returns whether. */
+/* Compute the product here, if choose() has a function for it; otherwise return false.
+ *
+ * A long product is computed in slices of MOST_DEPTH rows of B. Only the first slice may apply the caller's
+ * beta: each later slice adds its products to what the slices before it have written to C, so its beta is
+ * 1. */
 static bool multiply(gemm_problem p, const float *a, const float *b, float *c) {
     multiply_function *function = choose(&p);
     if (function == NULL) return false;
@@ -75,7 +80,7 @@ static bool multiply(gemm_problem p, const float *a, const float *b, float *c) {
         a += p.depth * p.a_next;
         b += p.depth * p.ldb;
         depth -= p.depth;
-        p.beta = 1.0f; /* the products of the next rows of B are added to C */
+        p.beta = 1.0f; /* the next slice adds to C */
     } while (depth > 0);
     return true;
 }

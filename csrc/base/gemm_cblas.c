@@ -1,8 +1,8 @@
-/* gemm_cblas.c: gemm by a BLAS. The only file that knows of one. */
+/* gemm_cblas.c: gemm by a BLAS. This is the only file that includes the header of one. */
 #include "base/gemm.h"
 #include "pynn.h"
 
-/* Our own copy of OpenBLAS, whose symbols all have a prefix. */
+/* The copy of OpenBLAS that comes with pynn. All its symbols have a prefix. */
 #if defined(PYNN_SCIPY_OPENBLAS)
 #include <cblas.h>
 #define SGEMM scipy_cblas_sgemm
@@ -43,12 +43,15 @@ const char *pynn_blas_kernel(void) {
     return KERNEL;
 }
 
-/* Keep the next call of BLAS on the calling thread; the result is for restore_threads(). What others in
- * the process use too is left as it was found: Accelerate has a setting for each thread, so it is put
- * back; the system's OpenBLAS has one for all threads, so it is not touched. */
+/* Make the next call of BLAS work on the calling thread alone. Returns what restore_threads() needs.
+ *
+ * Other code in the process may use the same BLAS, and its setting must not change. Accelerate has a
+ * setting for each thread: it is set here and restored after the call. The system's OpenBLAS has one
+ * setting for all threads: it is not touched. pynn's own copy of OpenBLAS serves nobody else: it stays at
+ * one thread. */
 static int use_one_thread(void) {
 #if defined(PYNN_SCIPY_OPENBLAS)
-    /* Not once, at the start, because tools like threadpoolctl set the threads of every OpenBLAS. */
+    /* At every call, because tools like threadpoolctl set the threads of every OpenBLAS in the process. */
     if (scipy_openblas_get_num_threads() != 1) scipy_openblas_set_num_threads(1);
 #elif defined(PYNN_ACCELERATE) && defined(__MAC_15_0)
     if (__builtin_available(macOS 15.0, *)) {

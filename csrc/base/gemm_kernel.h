@@ -1,13 +1,16 @@
-/* gemm_kernel.h: the products of gemm.c for one width of register, included once for each. LANES are the
- * floats in a register; ROWS and VECTORS say how large a tile of C is that is summed up in registers: ROWS
- * by VECTORS * LANES floats; TARGET is the attribute that allows the instructions; NAME(x) is x with a
- * suffix of this width's own. The type of a register's floats is as in sparse_sums.h. */
+/* gemm_kernel.h: the products of gemm.c for one width of register. gemm.c includes this file once for each
+ * width, and defines:
+ *   LANES          floats in a register
+ *   ROWS, VECTORS  the size of a tile of C that is summed up in registers: ROWS by VECTORS * LANES floats
+ *   TARGET         the attribute that allows the compiler to use the instructions
+ *   NAME(x)        x with a suffix for this width
+ * sparse_sums.h explains the type NAME(vector). */
 enum { NAME(lanes) = LANES };
 typedef float NAME(vector) __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
-/* C = alpha op(A) B + beta C for `rows` rows and `vectors` * LANES columns of C; both are constants
- * wherever this is inlined, so that the sums are registers. For each k a row of B is read once, and each of
- * its values is used for all rows of the tile. */
+/* C = alpha op(A) B + beta C for a tile of C with `rows` rows and `vectors` * LANES columns. Both numbers
+ * are constants wherever this is inlined, so that the compiler keeps the sums in registers. For each k a
+ * row of B is read once, and each of its values is used for all rows of the tile. */
 PYNN_INLINE void NAME(tile)(size_t rows, size_t vectors, const gemm_problem *p, const float *a,
                             const float *b, float *c) {
     NAME(vector) sums[ROWS][VECTORS];
@@ -36,7 +39,7 @@ PYNN_INLINE void NAME(tile)(size_t rows, size_t vectors, const gemm_problem *p, 
     }
 }
 
-/* The same for all rows, tile by tile; those left over two by two, and the last one by itself. */
+/* The same for all rows: first tiles of ROWS rows, then tiles of two rows, then the last single row. */
 PYNN_INLINE void NAME(panel)(size_t vectors, const gemm_problem *p, const float *a, const float *b,
                              float *c) {
     size_t i = 0;
@@ -46,8 +49,8 @@ PYNN_INLINE void NAME(panel)(size_t vectors, const gemm_problem *p, const float 
     if (i < p->rows) NAME(tile)(1, vectors, p, a + i * p->a_below, b, c + i * p->ldc);
 }
 
-/* The same for all columns, a multiple of LANES. Panel by panel, so that a panel's part of B stays in a
- * cache for all rows. */
+/* The same for all columns, whose number is a multiple of LANES. The columns are computed panel by panel,
+ * so that a panel's part of B stays in a cache for all rows. */
 TARGET static void NAME(multiply)(const gemm_problem *p, const float *a, const float *b, float *c) {
     size_t j = 0;
     for (; j + VECTORS * LANES <= p->columns; j += VECTORS * LANES)

@@ -1,4 +1,4 @@
-/* gemm_reference.c: gemm in plain C, to test against and to run sanitizers on. */
+/* gemm_reference.c: gemm in plain C, for tests to compare with and for builds with sanitizers. */
 #include "base/gemm.h"
 #include "pynn.h"
 
@@ -14,7 +14,7 @@ const char *pynn_blas_kernel(void) {
     return "";
 }
 
-/* Every element of C is a sum of k products, taken in order and in double precision. */
+/* Every element of C is a sum of k products, which are added in order and in double precision. */
 void pynn_blas_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
                     const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
                     size_t ldc) {

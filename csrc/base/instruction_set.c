@@ -1,4 +1,4 @@
-/* instruction_set.c: which instructions the processor has, and which of them are used. */
+/* instruction_set.c: which instruction sets the processor has, and which of them the library uses. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +9,9 @@
 #if defined(PYNN_HAVE_LEVELS)
 #include <cpuid.h>
 
-/* The bits of CPUID that the levels are made of, by the names of the x86-64 psABI, "Microarchitecture
- * Levels". Of level 4 the bits of leaf 7 are all. LAHF and SAHF, a part of level 2, are not asked for,
- * since vector.h gives the compiler no leave to use them. */
+/* The bits of CPUID that each level requires, by the names of the x86-64 psABI, "Microarchitecture Levels".
+ * What level 4 adds is in leaf 7 alone. LAHF and SAHF, which belong to level 2, are not checked, because
+ * vector.h does not allow the compiler to use them. */
 enum {
     V2_OF_1_ECX = bit_SSE3 | bit_SSSE3 | bit_SSE4_1 | bit_SSE4_2 | bit_POPCNT | bit_CMPXCHG16B,
     V3_OF_1_ECX = bit_AVX | bit_FMA | bit_F16C | bit_MOVBE | bit_OSXSAVE,
@@ -20,8 +20,8 @@ enum {
 };
 static const unsigned V4_OF_7_EBX = bit_AVX512F | bit_AVX512DQ | bit_AVX512CD | bit_AVX512BW | bit_AVX512VL;
 
-/* The bits of XCR0: what the operating system keeps for a thread that is not running. A register that it
- * does not keep must not be used, even where the processor has it. */
+/* The bits of the register XCR0: which registers the operating system saves when it switches threads. A
+ * register that it does not save must not be used, even if the processor has it. */
 enum { KEEPS_AVX = 0x6, KEEPS_AVX512 = 0xE6 };
 
 static bool has_all(unsigned bits, unsigned wanted) {
@@ -34,11 +34,12 @@ static unsigned read_xcr0(void) {
     return low;
 }
 
-/* The highest level that the processor and the operating system have. By features, not by models: a new
- * model is not in any list, and a virtual machine may hide a part of what its model has.
+/* The highest level that both the processor and the operating system support. The code asks for features,
+ * not for models: a list of models would not have new ones, and a virtual machine may hide some features of
+ * its model.
  *
- * macOS gives a thread the state of AVX-512 when it first uses it, and XCR0 does not show it before: there
- * level 3 is taken. To go by the processor's bits alone would be wrong on other systems. */
+ * macOS prepares a thread for AVX-512 when the thread first uses it, and XCR0 does not show AVX-512 before.
+ * So the result there is level 3. To rely on the processor's bits alone would be wrong on other systems. */
 static pynn_level find_level(void) {
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !has_all(c, V2_OF_1_ECX)) return PYNN_LEVEL_BASE;
@@ -72,7 +73,7 @@ static const char *const names[] = {
     [PYNN_LEVEL_X86_V4] = "x86-64-v4",
 };
 
-/* The level that the user wants, if it is one that the processor has. */
+/* The level that PYNN_INSTRUCTION_SET names, if the processor has it; otherwise the highest level. */
 static pynn_level choose_level(void) {
     pynn_level best = find_level();
 #if defined(PYNN_HAVE_LEVELS)
@@ -84,8 +85,8 @@ static pynn_level choose_level(void) {
     return best;
 }
 
-/* The one variable of the library that outlives a call: a fact about the process. Threads that ask first at
- * the same time find the same answer. */
+/* `found` is the only variable of the library that outlives a call. It holds a fact about the process: two
+ * threads that both find it unset store the same value. */
 pynn_level pynn_level_in_use(void) {
     static atomic_int found = -1;
     int level = atomic_load_explicit(&found, memory_order_relaxed);

@@ -1,5 +1,6 @@
-/* mathematics.h: exp, expm1, log1p, sigmoid, tanh and GELU as straight lines of arithmetic, so that loops
- * over them become vector instructions. libm's are a call for each value. */
+/* mathematics.h: exp, expm1, log1p, sigmoid, tanh and GELU. They have no branches and no calls, so that
+ * compilers turn loops over them into vector instructions. libm's functions would be one call for each
+ * value. */
 #ifndef PYNN_MATHEMATICS_H
 #define PYNN_MATHEMATICS_H
 
@@ -18,8 +19,8 @@ PYNN_INLINE float pynn_power_of_2(int32_t n) {
     return power;
 }
 
-/* exp(r) - 1 for |r| <= ln 2 / 2: r + r^2 (1/2 + r (1/6 + ...)), the higher coefficients fitted to the
- * interval. */
+/* exp(r) - 1 for |r| <= ln 2 / 2: r + r^2 (1/2 + r (1/6 + ...)), where the higher coefficients are fitted
+ * to the interval. */
 PYNN_INLINE float pynn_expm1_near_0(float r) {
     float q = 1.9890981e-4f;
     q = q * r + 1.3933642e-3f;
@@ -30,14 +31,15 @@ PYNN_INLINE float pynn_expm1_near_0(float r) {
     return (q * r) * r + r;
 }
 
-/* exp(x), within 2 ulp (0.99 was the worst found) for x >= -87.3365; below that, where the true value is
- * less than the smallest normal number, 0. Infinity above 88.7228; NaN for NaN.
+/* exp(x), within 2 ulp (0.99 was the worst found) for x >= -87.3365. For x below that the true value is
+ * less than the smallest normal number, and the result is 0. For x above 88.7228 it is infinity; for NaN it
+ * is NaN.
  *
  * exp(x) = 2^n exp(r), with n = round(x / ln 2) and r = x - n ln 2 in [-ln 2 / 2, ln 2 / 2]. */
 PYNN_INLINE float pynn_exp(float x) {
     const float lowest = -87.33654f, highest = 88.72283f;
-    const float shift = 0x1.8p23f; /* adding it leaves no room for fraction bits: it rounds */
-    /* ln 2 in two parts, of which n * high is exact. */
+    const float shift = 0x1.8p23f; /* a sum with it has no fraction bits, so it is rounded */
+    /* ln 2 as the sum of two numbers; n * ln2_high is exact. */
     const float ln2_high = 0x1.62e400p-1f, ln2_low = 0x1.7f7d1cp-20f;
 
     float clamped = x < lowest ? lowest : x > highest ? highest : x;
@@ -46,8 +48,8 @@ PYNN_INLINE float pynn_exp(float x) {
     float r = (clamped - n * ln2_high) - n * ln2_low;
 
     float p = pynn_expm1_near_0(r) + 1.0f;
-    /* 2^n by its exponent bits, in two halves: for n = 128 it would not fit. */
-    int32_t whole; /* n, from the bits of `shifted` and `shift`: to convert a NaN would be undefined */
+    /* 2^n is made from its exponent bits. It is the product of two powers, because 2^128 is no float. */
+    int32_t whole; /* n, from the bits of `shifted` and `shift`: a cast is undefined for NaN */
     memcpy(&whole, &shifted, sizeof whole);
     whole -= 0x4B400000;
     int32_t half = whole >> 1;
@@ -57,8 +59,8 @@ PYNN_INLINE float pynn_exp(float x) {
     return x > highest ? (float)INFINITY : y;
 }
 
-/* exp(x) - 1, within 4 ulp (3.32 was the worst found). Near 0, where the difference would cancel, it is
- * the polynomial alone. -1 far to the left; infinity and NaN as exp. */
+/* exp(x) - 1, within 4 ulp (3.32 was the worst found). Near 0, where the subtraction would cancel, the
+ * result is the polynomial alone. It is -1 for very negative x; infinity and NaN give what exp gives. */
 PYNN_INLINE float pynn_expm1(float x) {
     float far_from_0 = pynn_exp(x) - 1.0f;
     bool is_near = fabsf(x) < 0.34657359f; /* ln 2 / 2 */
@@ -66,8 +68,8 @@ PYNN_INLINE float pynn_expm1(float x) {
     return is_near ? near_0 : far_from_0;
 }
 
-/* log(1 + x) for x in [0, 1], within 3 ulp (1.92 was the worst found). It is 2 atanh(s) with s = x / (2 +
- * x) in [0, 1/3]: 2 s + s^3 P(s^2), with P fitted to the interval. */
+/* log(1 + x) for x in [0, 1], within 3 ulp (1.92 was the worst found). With s = x / (2 + x) in [0, 1/3] it
+ * is 2 atanh(s) = 2 s + s^3 P(s^2), where the polynomial P is fitted to the interval. */
 PYNN_INLINE float pynn_log1p(float x) {
     float s = x / (2.0f + x);
     float z = s * s;
@@ -78,13 +80,15 @@ PYNN_INLINE float pynn_log1p(float x) {
     return 2.0f * s + s * z * p;
 }
 
-/* 1 / (1 + exp(-x)), within 3 ulp (2.46 was the worst found). 0 below -88.72, where exp(-x) is infinite. */
+/* 1 / (1 + exp(-x)), within 3 ulp (2.46 was the worst found). It is 0 below -88.72, where exp(-x) is
+ * infinite. */
 PYNN_INLINE float pynn_sigmoid(float x) {
     return 1.0f / (1.0f + pynn_exp(-x));
 }
 
-/* tanh(x), within 2 ulp (1.33 was the worst found). Away from 0 it is 1 - 2 / (exp(2 |x|) + 1); near 0,
- * where that would cancel, |x| + |x|^3 P(x^2), with P fitted to |x| <= 0.625. It keeps the sign of -0. */
+/* tanh(x), within 2 ulp (1.33 was the worst found). Away from 0 it is 1 - 2 / (exp(2 |x|) + 1). Near 0,
+ * where that would cancel, it is |x| + |x|^3 P(x^2), where the polynomial P is fitted to |x| <= 0.625. The
+ * result has the sign of x, also where x is -0. */
 PYNN_INLINE float pynn_tanh(float x) {
     float magnitude = fabsf(x);
     float far_from_0 = 1.0f - 2.0f / (pynn_exp(2.0f * magnitude) + 1.0f);
@@ -99,9 +103,10 @@ PYNN_INLINE float pynn_tanh(float x) {
     return copysignf(magnitude < 0.625f ? near_0 : far_from_0, x);
 }
 
-/* Of the normal distribution with mean 0 and variance 1: the probability Phi(-u) of less than -u, u >= 0,
- * and *density = exp(-u^2 / 2). Their quotient, half of erfcx(u / sqrt 2), falls slowly from 1/2: it is a
- * polynomial in t = 1 / (1 + u / 4), fitted to u <= 14, behind which both are 0 in float. */
+/* For the normal distribution with mean 0 and variance 1 and for u >= 0: returns Phi(-u), the probability
+ * of a value below -u, and sets *density = exp(-u^2 / 2). Their quotient is erfcx(u / sqrt 2) / 2, which
+ * falls slowly from 1/2. It is computed as a polynomial in t = 1 / (1 + u / 4) that is fitted to u <= 14;
+ * for larger u both results are 0 in float. */
 PYNN_INLINE float pynn_normal_tail(float u, float *density) {
     float t = 1.0f / (1.0f + 0.25f * u);
     float p = 3.3946671e-2f;
@@ -118,7 +123,8 @@ PYNN_INLINE float pynn_normal_tail(float u, float *density) {
     return p * *density;
 }
 
-/* |x|, and so much that Phi(-|x|) is 0 where it is more: infinity times 0 would be no number. */
+/* |x|, but at most 20, where Phi(-|x|) is 0 already. Without this bound an infinite x would give infinity
+ * times 0, which is NaN. */
 PYNN_INLINE float pynn_bounded_magnitude(float x) {
     float u = fabsf(x);
     return u > 20.0f ? 20.0f : u;
@@ -131,10 +137,10 @@ PYNN_INLINE float pynn_gelu(float x) {
     return x < 0.0f ? negative : x + negative;
 }
 
-/* Its derivative, Phi(x) + x phi(x) with phi(x) = exp(-x^2 / 2) / sqrt(2 pi), within 1e-6. */
+/* The derivative of GELU, Phi(x) + x phi(x) with phi(x) = exp(-x^2 / 2) / sqrt(2 pi), within 1e-6. */
 PYNN_INLINE float pynn_gelu_slope(float x) {
     float density, u = pynn_bounded_magnitude(x);
-    float slope = pynn_normal_tail(u, &density); /* that of -|x|, which is 1 - that of |x| */
+    float slope = pynn_normal_tail(u, &density); /* the slope at -|x|; at |x| it is 1 minus that */
     slope -= u * (0x1.988454p-2f * density);
     return x < 0.0f ? slope : 1.0f - slope;
 }

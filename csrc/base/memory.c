@@ -1,4 +1,4 @@
-/* memory.c: checked sizes and aligned memory from a replaceable allocator. */
+/* memory.c: checked arithmetic on sizes, and aligned memory from the caller's allocator. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,8 +33,9 @@ pynn_allocator pynn_allocator_or_default(const pynn_allocator *allocator) {
     return (pynn_allocator){allocate_with_malloc, release_with_free, NULL};
 }
 
-/* The allocator promises no alignment, so more is asked for than needed; the pointer that it gave is
- * kept right below the aligned memory, for the way back. */
+/* The allocator promises no alignment. So this asks for more than nbytes, and returns the first aligned
+ * address in what it gets. The pointer that the allocator gave is stored right below that address, where
+ * pynn_release() finds it. */
 void *pynn_allocate_raw(const pynn_allocator *allocator, size_t nbytes) {
     size_t total;
     if (!pynn_add(nbytes, ALIGNMENT + sizeof(void *), &total)) return NULL;

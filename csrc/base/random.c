@@ -1,19 +1,18 @@
-/* Random numbers: Philox4x32-10 and what is drawn from it.
+/* random.c: Philox4x32-10 and the random numbers that are made from it.
  *
- * Bits, uniform draws and permutations are the same on every platform: integers, and floating-point
- * operations whose operands are short enough for every product to be exact in a double, so that it
- * makes no difference whether the compiler fuses a product and a sum. Normal draws are computed in
- * double, with libm's log, and rounded to float: where two platforms differ in the last bits of a
- * double they give the same float but for some draw in 2^26 or so.
- */
+ * Words, uniform draws and permutations are the same on every platform. They are made by integer
+ * operations, and by floating-point operations whose operands are short enough for every product to be
+ * exact in double. So it makes no difference whether the compiler fuses a product and a sum. Normal draws
+ * are computed in double, with libm's log, and rounded to float. Two platforms may differ in the last bits
+ * of that double; the float is still the same, except for one draw in 2^26 or so. */
 #include "pynn.h"
 
 #include <math.h>
 
 enum { WORDS = 4, ROUNDS = 10 };
 
-/* One block of the function. Every round sends each even word through a 32 x 32 -> 64 bit product; the
- * key advances by constants between rounds (the golden ratio, the square root of 3). */
+/* One block of the function. In every round words 0 and 2 go through a product of 32 x 32 -> 64 bits.
+ * Between rounds constants are added to the key (the golden ratio, the square root of 3). */
 void pynn_philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
     uint32_t k0 = key[0], k1 = key[1];
@@ -42,9 +41,10 @@ static void draw_block(uint64_t seed, uint64_t stream, uint64_t block, uint32_t 
     pynn_philox4x32(counter, key, words);
 }
 
-/* With u = k / 2^24 from the word's upper 24 bits, a draw is low * (1 - u) + high * u. Both products
- * are of 24-bit numbers, hence exact in double, and high - low, which may overflow, is never formed.
- * Rounding can reach high, though never pass it: the draw is then the float before. */
+/* With u = k / 2^24, where k is the word's upper 24 bits, a draw is low * (1 - u) + high * u. Both products
+ * are of 24-bit numbers, so they are exact in double. The difference high - low could overflow, so it is
+ * not computed. Rounding can make the sum equal to high, but never larger. Then the draw is the largest
+ * float below high, because high itself is outside the interval. */
 void pynn_random_uniform(uint64_t seed, uint64_t stream, uint64_t first, size_t count, float low,
                          float high, float *out) {
     const double unit = 0x1p-24;
@@ -63,8 +63,8 @@ void pynn_random_uniform(uint64_t seed, uint64_t stream, uint64_t first, size_t 
 }
 
 /* Cosine and sine of an angle that is uniform over the circle. The word's two upper bits choose a quarter
- * turn, the others an angle x in [-pi/4, pi/4), where the Taylor series up to x^12 are right to 1e-11; the
- * sum of angles gives the rest. */
+ * turn. Its other bits choose an angle x in [-pi/4, pi/4), where the Taylor series up to x^12 are right to
+ * 1e-11. The formulas for the sum of two angles put the two together. */
 static void direction(uint32_t word, double *cosine, double *sine) {
     static const double quarter_cosine[4] = {1, 0, -1, 0};
     static const double quarter_sine[4] = {0, 1, 0, -1};
@@ -96,8 +96,8 @@ static void box_muller(uint32_t word0, uint32_t word1, float out[2]) {
     out[1] = (float)(radius * sine);
 }
 
-/* The standard normal numbers are rounded to float before they are scaled: deviation times them is
- * then exact in double. */
+/* The standard normal numbers are rounded to float before they are scaled, so that their product with the
+ * deviation is exact in double. */
 void pynn_random_normal(uint64_t seed, uint64_t stream, uint64_t first, size_t count, float mean,
                         float deviation, float *out) {
     uint32_t words[WORDS];
@@ -114,7 +114,7 @@ void pynn_random_normal(uint64_t seed, uint64_t stream, uint64_t first, size_t c
     }
 }
 
-/* The words of a stream, one after the other. */
+/* A position in a stream, whose words are read one after the other. */
 typedef struct word_reader {
     uint64_t seed;
     uint64_t stream;
@@ -129,9 +129,10 @@ static uint32_t next_word(word_reader *reader) {
     return reader->words[w];
 }
 
-/* A number in [0, bound), bound at least 1, without bias (Lemire, "Fast random integer generation in
- * an interval", 2019): the high half of word * bound, drawn anew where the low half is among the
- * 2^32 mod bound values that would make some results likelier than others. */
+/* A number in [0, bound), without bias; bound is at least 1 (Lemire, "Fast random integer generation in an
+ * interval", 2019). The result is the high half of word * bound. Without a correction some results would be
+ * likelier than others. So a word is rejected, and the next one taken, if the low half is below 2^32 mod
+ * bound. */
 static uint32_t next_below(word_reader *reader, uint32_t bound) {
     uint64_t product = (uint64_t)next_word(reader) * bound;
     if ((uint32_t)product < bound) {
@@ -141,7 +142,7 @@ static uint32_t next_below(word_reader *reader, uint32_t bound) {
     return (uint32_t)(product >> 32);
 }
 
-/* From the end, every place is swapped with one at or before it. */
+/* From the last place to the second one, swap the value at each place with one at or before it. */
 void pynn_random_permutation(uint64_t seed, uint64_t stream, uint32_t count, uint32_t *out) {
     word_reader reader = {.seed = seed, .stream = stream, .next = 0};
 

@@ -1,17 +1,19 @@
-/* team.c: a team of threads that shares out the tasks of one piece of work at a time.
+/* team.c: a team of threads that share the tasks of one piece of work at a time.
  *
- * The work is `task_count` tasks, numbered from 0. Whoever is free, the calling thread among them, claims
- * the next number from a ticket and does that task. So a thread that the system gave no core holds
- * nobody up but for a task that it has begun, and what a task computes must not depend on who does it.
+ * A piece of work is `task_count` tasks, numbered from 0. Each thread that is free, the calling thread too,
+ * claims the next number and does that task. So a thread that the system gives no core delays the others
+ * only if it has already begun a task. What a task computes must not depend on which thread does it.
  *
- * The ticket is one 64-bit word: the upper half counts pieces of work, the lower half is the next task.
- * A claim is a compare-and-swap of the whole word, so that a thread which comes late can claim nothing
- * of a piece that is over: the upper half has changed. While the fields that describe a piece are
- * written the lower half is CLOSED.
+ * The ticket gives out the numbers. It is one 64-bit word: the upper half is the number of the piece, the
+ * lower half is the next task. What could go wrong: a thread reads the ticket, loses its core, and claims a
+ * task when the piece is over and another one has begun. That fails, because a claim is a compare-and-swap
+ * of the whole word, and the upper half has changed. (The number of a piece comes again after 2^32 pieces:
+ * a thread would have to lose its core for exactly so many.) While the caller writes the fields that
+ * describe a piece, the lower half is CLOSED, and nobody can claim a task.
  *
- * Waiting is spinning for some microseconds, because the next piece mostly comes soon, and then sleeping,
- * because a core that spins is lost to others. */
-#define _POSIX_C_SOURCE 200809L /* the masks of signals: musl hides them from plain C11 */
+ * A thread that waits spins for some microseconds first, because the next piece usually comes soon. Then it
+ * sleeps, because a core that spins is lost to others. */
+#define _POSIX_C_SOURCE 200809L /* for the masks of signals, which musl hides from plain C11 */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,25 +22,25 @@
 #include "base/base.h"
 #include "base/denormals.h"
 
-/* Turns of the waiting loop before a thread sleeps: 20 to 50 microseconds, the time between the pieces
- * of a training step and several times what it takes to wake a thread. */
+/* How often the waiting loop turns before a thread sleeps. That takes 20 to 50 microseconds: as long as the
+ * time between the pieces of a training step, and several times as long as waking a thread. */
 enum { SPINS = 1000 };
 
 #define CLOSED UINT32_MAX
 
 struct pynn_team {
     pynn_allocator allocator;
-    atomic_size_t threads;        /* wanted, the calling thread included */
-    size_t worker_count;          /* started */
-    _Atomic(pthread_t *) workers; /* (worker_count,); NULL before the first work, and after the last */
-    _Atomic(pid_t) process;  /* whose threads the workers are; -p while a forked child, p, begins anew */
-    pthread_mutex_t working; /* held by the thread whose work is being done */
+    atomic_size_t threads;        /* how many are wanted, with the calling one */
+    size_t worker_count;          /* how many are started */
+    _Atomic(pthread_t *) workers; /* (worker_count,); NULL while none are started */
+    _Atomic(pid_t) process; /* whose threads the workers are; -p while the forked child p resets the team */
+    pthread_mutex_t working; /* held by the thread that the team works for */
 
     _Atomic(uint64_t) ticket;
     _Atomic(pynn_task) task;
     _Atomic(void *) context;
     atomic_size_t task_count;
-    atomic_size_t done; /* tasks finished */
+    atomic_size_t done; /* how many tasks of the piece are finished */
 
     pthread_mutex_t sleeping; /* guards the two conditions */
     pthread_cond_t work_came;
@@ -56,22 +58,29 @@ static void pause_briefly(void) {
 #endif
 }
 
+/* Whether tasks can be claimed from this ticket. */
 static bool is_open(uint64_t ticket) {
     return (uint32_t)ticket != CLOSED;
 }
 
-/* Claim and do tasks of the piece that `ticket` belongs to, until there are none or it is over. */
+/* Claim and do tasks of the piece that `ticket` belongs to, until no task is left or the piece is over.
+ *
+ * What could go wrong: while this thread reads the fields of a piece, that piece ends and share_out()
+ * writes the fields of the next one, so that this thread does a task with the function of one piece and the
+ * context of another. It cannot happen: share_out() closes the ticket before it writes a field. If this
+ * thread has read a new field it must also see that the ticket has changed (acquire here, release in
+ * share_out()), and its claim fails. If the claim succeeds all fields are those of its piece, and that
+ * piece cannot end before this thread has counted its task as done. */
 static void do_tasks(pynn_team *team, uint64_t ticket) {
     uint64_t piece = ticket >> 32;
     while (ticket >> 32 == piece && is_open(ticket)) {
-        /* Acquire, for the release in share_out(): who sees a field of the next piece sees that the ticket
-         * was closed before. */
+        /* Acquire, to match the release in share_out(). */
         pynn_task task = atomic_load_explicit(&team->task, memory_order_acquire);
         void *context = atomic_load_explicit(&team->context, memory_order_acquire);
         size_t count = atomic_load_explicit(&team->task_count, memory_order_acquire);
         size_t index = (uint32_t)ticket;
         if (index >= count) return;
-        /* So what was read above is this piece's if the ticket is still the same. */
+        /* The claim: it fails if the fields read above may be those of another piece. */
         if (!atomic_compare_exchange_strong(&team->ticket, &ticket, ticket + 1)) continue;
         task(context, index);
         if (atomic_fetch_add(&team->done, 1) + 1 == count && atomic_load(&team->caller_sleeps)) {
@@ -83,7 +92,14 @@ static void do_tasks(pynn_team *team, uint64_t ticket) {
     }
 }
 
-/* Wait until the ticket is open and of another piece than `piece`, or the team stops. */
+/* Wait until there is a piece other than `piece` to work on, or until the team stops. Returns the ticket.
+ *
+ * What could go wrong: share_out() finds no sleeper and wakes nobody, and just then this thread goes to
+ * sleep. It cannot happen: this thread first counts itself as a sleeper and then reads the ticket;
+ * share_out() first opens the ticket and then reads the number of sleepers. These operations have one order
+ * for all threads (they are sequentially consistent), so one of the two sees what the other has written. If
+ * share_out() sees a sleeper, it takes the mutex before it wakes all; by then this thread is in
+ * pthread_cond_wait(). */
 static uint64_t wait_for_work(pynn_team *team, uint64_t piece) {
     uint64_t ticket;
     for (int spin = 0; spin < SPINS; spin++) {
@@ -103,10 +119,11 @@ static uint64_t wait_for_work(pynn_team *team, uint64_t piece) {
     return ticket;
 }
 
+/* A worker: it waits for a piece, does tasks of it, and begins again, until the team stops. */
 static void *work(void *context) {
     pynn_team *team = context;
-    uint64_t piece = UINT32_MAX; /* one that never was */
-    pynn_flush_denormals(); /* as the calling thread does: results must not depend on who does a task */
+    uint64_t piece = UINT32_MAX; /* no piece so far: the first one is number 1 */
+    pynn_flush_denormals();      /* like the calling thread: results must not depend on who does a task */
     while (!atomic_load(&team->stopping)) {
         uint64_t ticket = wait_for_work(team, piece);
         do_tasks(team, ticket);
@@ -122,15 +139,16 @@ static void init_locks(pynn_team *team) {
     pthread_cond_init(&team->work_done, NULL);
 }
 
-/* Forget the list of workers, then release it. In this order, because another thread may fork at any
- * moment: its child finds no list that has been released, which it would release again. The exchange keeps
- * the order. */
+/* Forget the list of workers, then release it. The order matters, because another thread of the program may
+ * fork at any moment. If the list were released first, a child could have a pointer to a list that is
+ * already released, and would release it again. The atomic exchange keeps the order. */
 static void release_workers(pynn_team *team) {
     team->worker_count = 0;
     pynn_release(&team->allocator, atomic_exchange(&team->workers, NULL));
 }
 
-/* End all workers. The caller holds `working`. */
+/* End all workers. The caller holds `working`, or is the last one to use the team. `stopping` is set with
+ * the mutex locked: a worker either sees it before it sleeps, or is already asleep and is woken. */
 static void stop_workers(pynn_team *team) {
     pthread_t *workers = atomic_load(&team->workers);
     if (workers == NULL) return;
@@ -143,9 +161,10 @@ static void stop_workers(pynn_team *team) {
     release_workers(team);
 }
 
-/* Start threads - 1 workers, or as many of them as the system gives. They take no signals, which are the
- * business of the program's own threads, but for those that a fault of their own raises: to block these is
- * undefined. The caller holds `working`. */
+/* Start threads - 1 workers, or as many of them as the system allows. Signals are for the program's own
+ * threads, so the workers block them. They do not block the signals that a fault of their own raises: that
+ * is undefined. A new thread has the mask of the thread that starts it; so the calling thread changes its
+ * own mask first, and restores it at the end. The caller holds `working`. */
 static void start_workers(pynn_team *team) {
     size_t wanted = atomic_load(&team->threads) - 1;
     pthread_t *workers = pynn_allocate(&team->allocator, wanted * sizeof(pthread_t));
@@ -164,8 +183,15 @@ static void start_workers(pynn_team *team) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* After a fork the child has the team's memory, whatever state that was in, and none of its threads:
- * begin anew. False while another thread of the child is doing that. */
+/* If this process is a child that was forked since the team was last used, reset the team. Returns false
+ * while another thread of the child does that.
+ *
+ * A child has a copy of the team's memory and none of its workers. What could go wrong: a mutex may be
+ * locked by a thread that does not exist here, the counts may include such threads, and the list of workers
+ * names them. So the locks, the ticket, the counts and the list are set to what they are in a new team. And
+ * two threads of the child may come here at once: only the one that changes `process` from the parent to
+ * -child resets the team. The other threads may use the team when they see the child's own id, which is
+ * stored last. */
 static bool notice_fork(pynn_team *team) {
     pid_t here = getpid();
     pid_t process = atomic_load_explicit(&team->process, memory_order_acquire);
@@ -181,7 +207,10 @@ static bool notice_fork(pynn_team *team) {
     return true;
 }
 
-/* Wait until all tasks are done; the calling thread has found none left to claim. */
+/* Wait until all tasks are done. No task is left to claim, but workers may still be doing some.
+ *
+ * The wake-up cannot be lost, for the reason that stands above wait_for_work(): this thread first sets
+ * caller_sleeps and then reads `done`; a worker first adds to `done` and then reads caller_sleeps. */
 static void wait_until_done(pynn_team *team, size_t task_count) {
     for (int spin = 0; spin < SPINS; spin++) {
         if (atomic_load_explicit(&team->done, memory_order_acquire) == task_count) return;
@@ -194,7 +223,8 @@ static void wait_until_done(pynn_team *team, size_t task_count) {
     pthread_mutex_unlock(&team->sleeping);
 }
 
-/* Publish a piece of work and help with it. The caller holds `working`. */
+/* Publish a piece of work, help with it and wait until it is done. The caller holds `working`. The ticket
+ * is closed before the fields are written, and opened after: see do_tasks(). */
 static void share_out(pynn_team *team, size_t task_count, pynn_task task, void *context) {
     uint64_t piece = ((atomic_load(&team->ticket) >> 32) + 1) << 32;
     atomic_store(&team->ticket, piece | CLOSED);
@@ -215,7 +245,7 @@ static void share_out(pynn_team *team, size_t task_count, pynn_task task, void *
 void pynn_team_run(pynn_team *team, size_t task_count, pynn_task task, void *context) {
     bool shared = team != NULL && task_count > 1 && task_count < CLOSED &&
                   atomic_load_explicit(&team->threads, memory_order_relaxed) > 1;
-    /* Where the team works for another thread already, this one does its tasks alone. */
+    /* If the team works for another thread, this thread does its tasks alone. */
     shared = shared && notice_fork(team) && pthread_mutex_trylock(&team->working) == 0;
     if (!shared) {
         for (size_t index = 0; index < task_count; index++) task(context, index);

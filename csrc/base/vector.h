@@ -1,36 +1,38 @@
-/* vector.h: kernels, which are loops compiled for several instruction sets, of which the best that the
- * processor has is taken while the program runs.
+/* vector.h: kernels. A kernel is a loop that is compiled for several instruction sets; while the program
+ * runs, the best version that the processor can execute is used.
  *
  *     PYNN_KERNEL(void, double_all, (size_t count, float *x), (count, x)) {
  *         for (size_t i = 0; i < count; i++) x[i] *= 2.0f;
  *     }
  *
- * is a static function double_all(count, x). Its loop is compiled once for each level of x86-64, in
- * functions that have the compiler's leave to use that level's instructions, and double_all() calls the one
- * for the level in use (instruction_set.c). Elsewhere, as on aarch64, there is one version, for what every
- * processor of the kind has. No help of the linker or the loader is needed. */
+ * defines a static function double_all(count, x). Its loop is compiled once for each level of x86-64, in a
+ * function that allows the compiler to use that level's instructions. double_all() calls the version for
+ * the level in use (see instruction_set.c). On other processors, such as aarch64, there is one version, for
+ * the instructions that all of them have. No help of the linker or the loader is needed. */
 #ifndef PYNN_VECTOR_H
 #define PYNN_VECTOR_H
 
-/* To become part of each version, what a kernel calls has to be inlined. */
+/* For the functions that a kernel calls: they must be inlined to become part of each version. */
 #define PYNN_INLINE static inline __attribute__((always_inline))
 
-/* Before a loop over sums, whose number is a constant: a loop that is not unrolled keeps them in memory. */
+/* Stands before a loop over an array of sums of constant length. If such a loop is not unrolled, the
+ * compiler keeps the sums in memory, not in registers. */
 #if defined(__clang__)
 #define PYNN_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define PYNN_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* x86-64's levels as its ABI defines them, from the least to the most; a level has all of those below. */
+/* The levels of x86-64 as its ABI defines them, from the lowest to the highest. Each includes all levels
+ * below it. */
 typedef enum pynn_level {
-    PYNN_LEVEL_BASE,   /* what every processor of the kind has: SSE2, NEON */
+    PYNN_LEVEL_BASE,   /* the instructions that all of them have: SSE2, NEON */
     PYNN_LEVEL_X86_V2, /* SSE4.2: registers of 4 floats */
     PYNN_LEVEL_X86_V3, /* AVX2 and FMA: 16 registers of 8 floats */
     PYNN_LEVEL_X86_V4, /* AVX-512: 32 registers of 16 floats */
 } pynn_level;
 
-/* The level in use. The same for as long as the process lives. */
+/* The level in use. It stays the same for as long as the process lives. */
 pynn_level pynn_level_in_use(void);
 
 #if defined(__x86_64__) && !defined(PYNN_ONE_LEVEL)
@@ -41,8 +43,8 @@ pynn_level pynn_level_in_use(void);
     __attribute__((target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,"                                   \
                           "avx2,fma,bmi,bmi2,f16c,lzcnt,movbe,popcnt")))
 
-/* What stands before the call that gives a kernel's result; C does not return what a void function gives.
- */
+/* The word before the call that gives a kernel's result: `return`, but none for void, because C does not
+ * allow a void function to return the result of another. */
 #define PYNN_GIVE_void
 #define PYNN_GIVE_bool return
 #define PYNN_GIVE_double return
