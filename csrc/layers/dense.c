@@ -5,7 +5,7 @@
  *
  *     Y = X W + b        dX = dY W^T        dW = X^T dY        db = column sums of dY
  *
- * Its parameters are W and behind it b. */
+ * Its parameters are W, and after it b. */
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -43,7 +43,7 @@ static void initialize(const pynn_placed_layer *layer, uint64_t seed, uint64_t s
 
 /* ---------------------------------------------------------------- forward and backward */
 
-/* Y += b, row by row; y (rows, columns), its rows `stride` floats apart, b (columns,). */
+/* Y += b, row by row; y is (rows, columns), its rows start `stride` floats apart; bias is (columns,). */
 PYNN_KERNEL(void, add_bias, (size_t rows, size_t columns, size_t stride, const float *bias, float *y),
             (rows, columns, stride, bias, y)) {
     for (size_t n = 0; n < rows; n++, y += stride) {
@@ -51,9 +51,9 @@ PYNN_KERNEL(void, add_bias, (size_t rows, size_t columns, size_t stride, const f
     }
 }
 
-/* Y = X W for a tile of Y, where the rows of X are sparse; w and y point to the tile's first column. Column
- * block by column block, so that the rows of W of a block stay in the innermost cache for all rows of the
- * tile. */
+/* Y = X W for a tile of Y, where the rows of X are sparse; w and y point to the tile's first column. The
+ * columns of X are taken block by block, so that the rows of W that belong to a block stay in the innermost
+ * cache for all rows of the tile. The first block overwrites Y (beta 0), the others add to it (beta 1). */
 static void forward_sparse(const pynn_layer_call *call, pynn_tile tile, const float *w, float *y) {
     size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
     size_t outputs = call->layer->outputs;
@@ -91,18 +91,18 @@ static void backward(const pynn_layer_call *call, pynn_tile tile) {
 
 /* ---------------------------------------------------------------- the gradient of the parameters */
 
-/* Rows of a batch that a product for dW sums over at a time: what is read, or packed by BLAS, of both
- * operands then stays in the second-level cache. Over 4096 rows tiles of 98 x 512 ran at 88 Gflop/s so, by
- * OpenBLAS, and at 75 in one go. */
+/* How many rows of the batch a product for dW sums over at a time. What is read of both operands, or packed
+ * by BLAS, then stays in the second-level cache. Over 4096 rows, tiles of 98 x 512 ran at 88 Gflop/s in
+ * such slices, by OpenBLAS, and at 75 in one product. */
 enum { ROWS_OF_A_PRODUCT = 256 };
 
-/* Rows whose dY are added as floats. A sum of many more would be off by so many roundings: of 2^8 they cost
- * at most 8 of the 24 bits. */
+/* How many rows of dY are added as floats. The sum of many more rows would have too large a rounding error:
+ * a sum of 2^8 floats loses at most 8 of the 24 bits. */
 enum { ROWS_OF_A_SUM = 256 };
 
-/* sums += column sums of dY, row by row; dY (rows, width), its rows `stride` floats apart. The sums are too
- * many for the registers: they are read and written once for four rows, which takes 0.6 times as long with
- * 64 columns as once for each. */
+/* sums += column sums of dY; dy is (rows, width), its rows start `stride` floats apart. There are too many
+ * sums for the registers. So each sum is read and written once for four rows: with 64 columns this takes
+ * 0.6 times as long as once for each row. */
 PYNN_INLINE void add_rows(size_t rows, size_t width, size_t stride, const float *dy, float *restrict sums) {
     size_t n = 0;
     for (; n + 4 <= rows; n += 4, dy += 4 * stride) {
@@ -114,10 +114,13 @@ PYNN_INLINE void add_rows(size_t rows, size_t width, size_t stride, const float 
     }
 }
 
-/* T_b = alpha * (column sums of dY) + beta * T_b; dY (rows, columns), its rows `stride` floats apart. The
- * sums are made apart, so that a bias much larger than its update is rounded once, not N times. They are
- * made of many columns at a time, since memory gives whole rows sooner than a bit of each: of 1024 columns
- * sums of 64, which are registers, took half as long again. */
+/* T_b = alpha * (column sums of dY) + beta * T_b; dy is (rows, columns), its rows start `stride` floats
+ * apart.
+ *
+ * The sums are computed apart from T_b and added to it at the end. So a bias that is much larger than its
+ * update is rounded once, not N times. Many columns are summed at a time, because memory delivers whole
+ * rows faster than a small part of each row: with 1024 columns, sums of 64 columns at a time, which fit the
+ * registers, took half as long again. */
 PYNN_KERNEL(void, sum_columns,
             (size_t rows, size_t columns, size_t stride, float alpha, const float *dy, float beta,
              float *target),
@@ -139,9 +142,8 @@ PYNN_KERNEL(void, sum_columns,
     }
 }
 
-/* W is cut into tiles; where X is sparse, as X is into column blocks, since W has a row for each column of
- * X.
- */
+/* How W is cut into tiles. If X is sparse, the cuts are those of its column blocks, because each column of
+ * X belongs to a row of W. */
 static pynn_grid cut(const pynn_layer_call *call) {
     size_t inputs = call->layer->inputs, outputs = call->layer->outputs;
     if (call->sparse == NULL) return pynn_cut_product(inputs, outputs, call->rows);
@@ -150,7 +152,11 @@ static pynn_grid cut(const pynn_layer_call *call) {
     return grid;
 }
 
-/* T_W = alpha * X^T dY + beta * T_W for the rows of W that belong to a column block of a sparse X. */
+/* T_W = alpha * X^T dY + beta * T_W for the rows of W that belong to a column block of a sparse X.
+ *
+ * The batch is taken in slices of packing.most_rows rows. Each slice of X is transposed, and multiplied by
+ * the blocks of the packed dY. The first slice applies the caller's beta; each later one adds to what the
+ * slices before it have written, so its beta is 1. */
 static void accumulate_sparse(const pynn_layer_call *call, size_t block, pynn_tile tile,
                               const pynn_target *target) {
     pynn_sparse_batch *sparse = call->sparse;
@@ -174,7 +180,8 @@ static void accumulate_sparse(const pynn_layer_call *call, size_t block, pynn_ti
     }
 }
 
-/* T_W = alpha * X^T dY + beta * T_W for a tile of W. */
+/* T_W = alpha * X^T dY + beta * T_W for a tile of W. The batch is taken in slices, of which only the first
+ * applies the caller's beta. */
 static void accumulate_tile(const pynn_layer_call *call, pynn_tile tile, const pynn_target *target) {
     size_t inputs = call->layer->inputs, outputs = call->layer->outputs;
     size_t rows = tile.row_end - tile.row_begin, columns = tile.column_end - tile.column_begin;
@@ -190,7 +197,8 @@ static void accumulate_tile(const pynn_layer_call *call, pynn_tile tile, const p
     }
 }
 
-/* The bias of a column belongs to the tile with that column's first weight. */
+/* Task number `index`: a tile of W. The tile that has the first weight of a column also has the bias of
+ * that column. */
 static void accumulate(const pynn_layer_call *call, size_t index, const pynn_target *target) {
     size_t inputs = call->layer->inputs, outputs = call->layer->outputs;
     pynn_grid grid = cut(call);

@@ -1,20 +1,20 @@
-/* dropout.c: values that are dropped at random while a network trains.
+/* dropout.c: values are set to 0 at random while a network trains.
  *
- * Which ones depends on (seed, step, layer, place) alone, as every random number here: so a run that is
- * resumed at any step, on any number of threads, drops the same. */
+ * Which values are dropped depends on (seed, step, layer, position) alone, like every random number here.
+ * So a run that is resumed at any step, on any number of threads, drops the same values. */
 #include <math.h>
 #include <string.h>
 
 #include "base/vector.h"
 #include "layers/layer.h"
 
-/* Blocks of Philox at once, side by side for the vector registers, and words in each. A loop
- * over 16 GCC unrolls before it looks for vectors, and then finds none: a mask took 2.6 times as long with
- * SSE2, 1.4 times with AVX-512. */
+/* LANES blocks of Philox, of WORDS words each, are computed side by side, for the vector registers. With 16
+ * lanes GCC unrolls the loop before it looks for vectors, and then finds none: a mask took 2.6 times as
+ * long with SSE2, 1.4 times with AVX-512. */
 enum { LANES = 32, WORDS = 4, DRAWS = LANES * WORDS };
 
-/* Masks by the words of blocks `block` to `block` + LANES - 1 of a stream: pynn_philox4x32(), of which this
- * is the same with arrays in the place of numbers. A word below `threshold` drops. */
+/* The masks from the words of blocks `block` to `block` + LANES - 1 of a stream. The arithmetic is that of
+ * pynn_philox4x32(), with arrays in place of numbers. A word below `threshold` drops its value. */
 PYNN_KERNEL(void, draw_blocks,
             (uint64_t seed, uint64_t stream, uint64_t block, uint32_t threshold, float kept, float *mask),
             (seed, stream, block, threshold, kept, mask)) {
@@ -61,13 +61,14 @@ void pynn_dropout_mask(uint64_t seed, uint64_t step, size_t layer, float rate, u
     }
 }
 
+/* y = x m, for `count` values. */
 PYNN_KERNEL(void, multiply, (size_t count, const float *x, const float *m, float *y), (count, x, m, y)) {
     for (size_t i = 0; i < count; i++) y[i] = x[i] * m[i];
 }
 
-/* Y = M X for `count` values, from value number `first` of the batch on. The factors M stay in dX until
- * backward() needs them there. Below the first layer with parameters there is no dX, and they are soon
- * forgotten. */
+/* Y = M X for `count` values, from value number `first` of the batch on. The factors M are stored in dX,
+ * where backward() reads them. Below the first layer with parameters there is no dX and no backward(), so
+ * there the factors are drawn a few at a time and not kept. */
 static void drop(const pynn_layer_call *call, size_t first, size_t count) {
     float some[DRAWS];
     size_t most = call->dx != NULL ? count : DRAWS;
@@ -106,7 +107,7 @@ static pynn_status place(const pynn_layer *layer, size_t inputs, pynn_layer_plac
     return rate >= 0.0f && rate < 1.0f ? pynn_place_plain(layer, inputs, place) : PYNN_INVALID_ARGUMENT;
 }
 
-/* It does not work in place: dX is where the factors are. */
+/* Dropout may not work in place, because dX holds the factors. */
 const pynn_layer_type pynn_dropout = {
     .kind = PYNN_DROPOUT,
     .reach = PYNN_REACH_VALUE,

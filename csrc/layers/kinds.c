@@ -1,4 +1,5 @@
-/* kinds.c: the register of the kinds of layers. Scalar functions are registered in activations.c. */
+/* kinds.c: the register of all kinds of layers. The scalar functions have their own table, in
+ * activations.c. */
 #include "layers/layer.h"
 
 extern const pynn_layer_type pynn_dense, pynn_dropout, pynn_layer_norm, pynn_activations[];

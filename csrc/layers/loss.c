@@ -1,17 +1,19 @@
-/* loss.c: the three losses, each with its gradient; softmax and sigmoid. */
+/* loss.c: the three losses, each with its gradient, and what turns outputs into probabilities: softmax,
+ * sigmoid. */
 #include <math.h>
 
 #include "base/mathematics.h"
 #include "base/vector.h"
 #include "layers/loss.h"
 
-/* Rows of a batch that a loss takes at a time: what it keeps of each is on the stack. */
+/* How many rows of a batch a loss takes at a time. It keeps some numbers for each of them on the stack. */
 enum { ROWS_OF_A_LOSS = 32 };
 
-/* Classes, or outputs, from which on a row by itself is worth a kernel. */
+/* From this many classes or outputs on, one row alone is worth the call of a kernel. */
 enum { MANY = 64 };
 
-/* The index of the largest of `count` values; the first of equals. NaN is not larger than any. */
+/* The index of the largest of `count` values; of equal values, the first. A NaN is never larger than
+ * another value. */
 static size_t argmax(size_t count, const float *z) {
     size_t best = 0;
     for (size_t c = 1; c < count; c++) {
@@ -20,8 +22,9 @@ static size_t argmax(size_t count, const float *z) {
     return best;
 }
 
-/* e = z - max z, of many values; returns argmax(). The largest is found in lanes side by side, of
- * which GCC makes vectors (16 it would unroll before); then its place. */
+/* e = z - max z, for many values; returns what argmax() returns. The largest value is found in LANES lanes
+ * side by side, so that GCC makes vectors of them; with 16 lanes it would unroll the loop first, and make
+ * none. Then a second loop finds the index of that value. */
 PYNN_KERNEL(size_t, subtract_max, (size_t count, const float *z, float *e), (count, z, e)) {
     enum { LANES = 32 };
     float lanes[LANES], max = z[0];
@@ -34,18 +37,19 @@ PYNN_KERNEL(size_t, subtract_max, (size_t count, const float *z, float *e), (cou
     for (; i < count; i++) max = z[i] > max ? z[i] : max;
     while (best < count && z[best] != max) best++;
     for (i = 0; i < count; i++) e[i] = z[i] - max;
-    return best < count ? best : 0; /* z[0] is NaN */
+    return best < count ? best : 0; /* none is equal to max if z[0] is NaN */
 }
 
-/* e = exp(e). In place, since Clang takes the values one by one where the source and the target may be the
- * same array. */
+/* e = exp(e). It works in place, because Clang makes no vectors of a loop whose source and target may be
+ * the same array. */
 PYNN_KERNEL(void, exp_in_place, (size_t count, float *e), (count, e)) {
     for (size_t i = 0; i < count; i++) e[i] = pynn_exp(e[i]);
 }
 
-/* E = exp(Z - max Z), row by row; (rows, classes) each. With the largest logit subtracted no exponential
- * exceeds 1, so that nothing overflows, and one of them is 1, so that no sum is 0.
- *   largest  (rows,): where the largest are; or NULL */
+/* E = exp(Z - max Z), row by row; both are (rows, classes). What could go wrong: exp() of a large logit
+ * overflows, or all exponentials of a row are 0 and softmax() divides by 0. Neither happens: with the
+ * largest logit subtracted no exponential exceeds 1, and one of them is exp(0) = 1.
+ *   largest  (rows,): the index of the largest logit of each row; or NULL */
 static void exponentials(size_t rows, size_t classes, const float *z, size_t *largest, float *e) {
     for (size_t n = 0; n < rows; n++) {
         const float *logits = z + n * classes;
@@ -62,6 +66,7 @@ static void exponentials(size_t rows, size_t classes, const float *z, size_t *la
     exp_in_place(rows * classes, e);
 }
 
+/* The sum of many values, in LANES partial sums side by side. */
 PYNN_KERNEL(double, sum_many, (size_t count, const float *values), (count, values)) {
     enum { LANES = 8 };
     double lanes[LANES] = {0}, total = 0.0;
@@ -74,8 +79,9 @@ PYNN_KERNEL(double, sum_many, (size_t count, const float *values), (count, value
     return total;
 }
 
-/* In double: of 2^24 floats that are added one after another the sum is off by some percent. Lanes take
- * longer to be brought together than to add up a few. */
+/* The sum of the values, in double: if 2^24 floats are added as floats, one after another, the sum is off
+ * by some percent. Few values are added one by one, because adding up the lanes of sum_many() would take
+ * longer. */
 static double sum(size_t count, const float *values) {
     double total = 0.0;
     if (count >= MANY) return sum_many(count, values);
@@ -83,8 +89,8 @@ static double sum(size_t count, const float *values) {
     return total;
 }
 
-/* The quotients are not for several instruction sets: a processor divides 16 floats at a time hardly sooner
- * than 4 times 4. */
+/* P = softmax(Z), row by row; both are (rows, classes). The divisions are not compiled for several
+ * instruction sets: a processor divides 16 floats at a time hardly faster than 4 floats four times. */
 static void softmax(size_t rows, size_t classes, const float *z, float *p) {
     exponentials(rows, classes, z, NULL, p);
     for (size_t n = 0; n < rows; n++, p += classes) {
@@ -97,6 +103,7 @@ PYNN_KERNEL(void, sigmoids, (size_t count, const float *z, float *p), (count, z,
     for (size_t i = 0; i < count; i++) p[i] = pynn_sigmoid(z[i]);
 }
 
+/* P = s(Z), where s is the sigmoid; both are (rows, outputs). */
 static void sigmoid(size_t rows, size_t outputs, const float *z, float *p) {
     sigmoids(rows * outputs, z, p);
 }
@@ -106,6 +113,7 @@ static pynn_status check_no_options(const pynn_loss *loss) {
     return PYNN_OK;
 }
 
+/* The weight of row n. */
 static float weight_at(const float *weights, size_t n) {
     return weights == NULL ? 1.0f : weights[n];
 }
@@ -119,6 +127,7 @@ PYNN_KERNEL(void, scale_rows, (size_t rows, size_t columns, const float *factors
     }
 }
 
+/* D = D - share, for `count` values. */
 PYNN_KERNEL(void, subtract, (size_t count, float share, float *d), (count, share, d)) {
     for (size_t i = 0; i < count; i++) d[i] -= share;
 }
@@ -130,8 +139,8 @@ static pynn_status check_smoothing(const pynn_loss *loss) {
     return smoothing >= 0.0f && smoothing < 1.0f ? PYNN_OK : PYNN_INVALID_ARGUMENT;
 }
 
-/* softmax_cross_entropy() for few rows, first .. first + rows - 1, whose losses and correct labels are
- * added to *sums. */
+/* softmax_cross_entropy() for a few rows, first .. first + rows - 1, at most ROWS_OF_A_LOSS. Adds their
+ * losses and the number of correct labels to *sums. */
 static void cross_entropy_of_some(const pynn_loss_rows *it, size_t first, size_t rows, float smoothing,
                                   pynn_sums *sums) {
     size_t largest[ROWS_OF_A_LOSS], outputs = it->outputs;
@@ -163,8 +172,13 @@ static void cross_entropy_of_some(const pynn_loss_rows *it, size_t first, size_t
 }
 
 /* With m = max z, e_c = exp(z_c - m) and s = sum_c e_c:
+ *
  *     -log softmax(z)_c = log s - (z_c - m)
- *     d loss / dz_c = e_c / s - q_c, where q = [c == label], or smoothed (1 - e) [c == label] + e / C */
+ *     d loss / dz_c = e_c / s - q_c
+ *
+ * where q_c is 1 for the label and 0 for the other classes, or, with label smoothing e, 1 - e + e / C for
+ * the label and e / C for the other classes. The logarithm is taken of s, which is at least 1, and never of
+ * a probability, which may be rounded to 0. */
 static void softmax_cross_entropy(const pynn_loss *loss, const pynn_loss_rows *it, pynn_sums *sums) {
     *sums = (pynn_sums){.rows = it->rows};
     for (size_t n = 0; n < it->rows; n += ROWS_OF_A_LOSS)
@@ -202,10 +216,13 @@ PYNN_KERNEL(void, exp_of_magnitudes, (size_t count, const float *z, float *e), (
 }
 
 /* The loss of a row: the sum over its outputs of
+ *
  *     max(z, 0) - z t + log(1 + e)
- * One logarithm is taken of the product of many 1 + e, which are at most 2: their logarithms' sum. Not for
- * several instruction sets: the sum is one after another, and levels
- * with FMA would give other bits than those without. */
+ *
+ * The sum of logarithms is computed as one logarithm of a product, because log() takes much longer than a
+ * multiplication. The product cannot overflow: each factor 1 + e is at most 2, and 2^FACTORS fits a double.
+ * This function is not compiled for several instruction sets: its values are added one after another, and
+ * levels with FMA would give other bits than levels without. */
 static double binary_loss(size_t outputs, const float *z, const float *targets, const float *e) {
     enum { FACTORS = 512 };
     double loss = 0.0, product = 1.0;
@@ -220,7 +237,8 @@ static double binary_loss(size_t outputs, const float *z, const float *targets, 
     return loss;
 }
 
-/* D = factor * (s(Z) - T), where D was E; returns how many outputs are correct. */
+/* D = factor * (s(Z) - T), where D holds E = exp(-|Z|) before. The sigmoid s(z) is 1 / (1 + e) for z > 0
+ * and e / (1 + e) otherwise. Returns how many outputs are correct. */
 PYNN_KERNEL(size_t, binary_deltas,
             (size_t count, const float *z, const float *targets, float factor, float *d),
             (count, z, targets, factor, d)) {
@@ -232,7 +250,8 @@ PYNN_KERNEL(size_t, binary_deltas,
     return correct;
 }
 
-/* With e = exp(-|z|), where nothing overflows:
+/* With e = exp(-|z|), which cannot overflow:
+ *
  *     loss = max(z, 0) - z t + log(1 + e), for one output
  *     d loss / dz = s(z) - t */
 static void binary_cross_entropy(const pynn_loss *loss, const pynn_loss_rows *it, pynn_sums *sums) {

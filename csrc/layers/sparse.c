@@ -1,21 +1,22 @@
-/* sparse.c: the first layer, where most of its inputs are zero.
+/* sparse.c: the first layer, for inputs that are mostly zero.
  *
- * Only 19 % of the pixels of MNIST's digits are not. So the rows of a batch are kept as sparse rows, lists
- * of entries, each an index and a value, and a product costs one multiplication for each entry and output:
+ * Of the pixels of MNIST's digits only 19 % are not zero. So the rows of a batch are stored as sparse rows:
+ * lists of entries, each an index and a value. A product then costs one multiplication for each entry and
+ * each output:
  *
  *     Y[n, :]  = sum over the entries (i, x) of row n of X     of  x W[i, :]
  *     dW[i, :] = sum over the entries (n, x) of column i of X  of  x dY[n, :]
  *
- * Both are the same sum, of rows of a matrix times the values of a sparse vector. It is kept in registers,
- * some columns at a time, while the entries are walked. */
+ * Both are the same kind of sum: rows of a matrix, each times a value of a sparse vector. The sum is kept
+ * in registers, for some columns at a time, while a loop runs over the entries. */
 #include <math.h>
 #include <string.h>
 
 #include "base/vector.h"
 #include "layers/sparse.h"
 
-/* GCC would rather add up, for each vector of a row, where the row begins and where the vector does, than
- * keep the address of the row: twice the instructions. */
+/* Makes GCC keep the address of a row in a register. Otherwise it adds, for each vector of the row, the
+ * offset of the row and the offset of the vector: twice the instructions. */
 #define PYNN_KEEP_IN_REGISTER(pointer) __asm__("" : "+r"(pointer))
 
 #if defined(PYNN_HAVE_LEVELS)
@@ -32,7 +33,7 @@
 #include "layers/sparse_sums.h"
 #endif
 
-/* SSE has 16 registers, NEON has 32. */
+/* SSE has 16 registers, NEON has 32. The rest of them are for an entry's value and for products. */
 #define LANES 4
 #if defined(__aarch64__)
 #define SUMS 16
@@ -72,8 +73,8 @@ void pynn_sparse_transpose(size_t row_count, const pynn_sparse_vector *rows, siz
 
 /* ---------------------------------------------------------------- how the work is cut */
 
-/* Column blocks of an X with fewer outputs than NARROW: a part of a row with few entries, each for few
- * sums, is not worth its beginning and its end. */
+/* If there are fewer than NARROW outputs, X is cut into FEW_COLUMN_BLOCKS column blocks. A part of a row
+ * with few entries, each for few sums, is not worth the start and the end of a loop. */
 enum { FEW_COLUMN_BLOCKS = 8, NARROW = 128 };
 
 pynn_grid pynn_cut_columns(size_t columns, size_t outputs) {
@@ -81,10 +82,10 @@ pynn_grid pynn_cut_columns(size_t columns, size_t outputs) {
     return (pynn_grid){columns, 1, pynn_least(blocks, pynn_divide_up(columns, PYNN_GRAIN)), 1};
 }
 
-/* Floats of a block: 32 kB, what the innermost cache of most processors holds. */
+/* Floats in a block of the packed dY: 32 kB, what the innermost cache of most processors holds. */
 enum { BLOCK_FLOATS = 8192 };
 
-/* Columns of a block: 8 registers of sums, or 12 of the narrowest. */
+/* The most columns in a block: as many as 8 registers of sums hold, or 12 of the narrowest registers. */
 static size_t most_block_columns(void) {
 #if defined(PYNN_HAVE_LEVELS)
     switch (pynn_level_in_use()) {
@@ -104,9 +105,13 @@ pynn_packing pynn_packing_of(size_t rows, size_t columns) {
     return (pynn_packing){rows, columns, pynn_least(height, PYNN_MAX_TRANSPOSED_ROWS), width};
 }
 
-/* dY of the layer with the sparse inputs is copied into blocks that lie in one piece each. Where it lies,
- * the rows of a block are a power of two apart as a rule, for which a cache has few places: with 256
- * outputs a step of MNIST's products took 175 microseconds for dW there, and 125 here. */
+/* Copy a tile of dY, the gradient at the outputs of the first layer, into blocks. Each block is one
+ * contiguous piece of memory.
+ *
+ * In dY itself the rows of a block are usually a power of two apart. Such addresses share few places of a
+ * cache, so that the rows of a block push each other out. With 256 outputs the products for dW of an MNIST
+ * step took 175 microseconds on dY itself, and 125 on the blocks. Several threads may write to one block at
+ * the same time, but never to the same value, because their tiles do not overlap. */
 void pynn_pack_dy(const pynn_sparse_batch *sparse, size_t rows, size_t outputs, const float *dy,
                   pynn_tile tile) {
     pynn_packing packing = pynn_packing_of(rows, outputs);
@@ -124,27 +129,28 @@ void pynn_pack_dy(const pynn_sparse_batch *sparse, size_t rows, size_t outputs, 
     }
 }
 
-/* ---------------------------------------------------------------- when it is worth it */
+/* ---------------------------------------------------------------- when sparse rows are cheaper */
 
-/* What the first layer costs either way, for a row and an input of which the share `density` is not zero,
- * in units of a multiplication of gemm:
+/* What the first layer costs by each path, for one row and one input, if the share `density` of the inputs
+ * is not zero. The unit is one multiplication of gemm:
  *
  *     by gemm   outputs * (1 + small_batch / rows) + convert
  *     by rows   scan + density * (entry * (1 + far) + sum * outputs) + batch / rows
  *
  * where far grows from 0 to `memory` as the sparse rows outgrow the caches. */
 typedef struct sparse_costs {
-    double scan;        /* look at a value */
-    double entry;       /* keep one that is not zero, by row and by column */
-    double sum;         /* multiply it with a weight, and add */
+    double scan;        /* look at one value */
+    double entry;       /* store a value that is not zero, by row and by column */
+    double sum;         /* multiply it by one weight, and add */
     double batch;       /* begin and end a sparse column */
-    double memory;      /* see above */
+    double memory;      /* the largest value of `far` */
     double small_batch; /* what gemm loses on few rows */
 } sparse_costs;
 
-/* Fitted to a step of training, both ways, for 13 densities, widths 32 to 2048 and batches 16 to 4096 at
- * each level: on one thread, and for AVX2 and AVX-512 on two as well, on AMD's Zen 4;
- * benchmarks/run.py --first-layer measures what comes of it. Not measured on ARM. */
+/* The costs for the level in use. They are fitted to the time of a training step, by both paths, for 13
+ * densities, widths 32 to 2048 and batches 16 to 4096 at each level: on one thread, and for AVX2 and
+ * AVX-512 on two as well, on AMD's Zen 4. benchmarks/run.py --first-layer measures how good the choices
+ * are. Not measured on ARM. */
 static sparse_costs costs_in_use(void) {
 #if defined(PYNN_HAVE_LEVELS)
     switch (pynn_level_in_use()) {
@@ -158,8 +164,8 @@ static sparse_costs costs_in_use(void) {
 }
 
 bool pynn_sparse_is_cheaper(double density, size_t rows, size_t inputs, size_t outputs) {
-    const double convert = 3.0, outside_caches = 2e6; /* values of a batch */
-    const double most_dense = 0.7, least_rows = 16.0; /* where the fit ends, and where it begins */
+    const double convert = 3.0, outside_caches = 2e6; /* in values of a batch */
+    const double most_dense = 0.7, least_rows = 16.0; /* the limits of the fit */
     sparse_costs costs = costs_in_use();
     if (density > most_dense) return false;
     double count = fmax((double)rows, least_rows), width = (double)outputs;

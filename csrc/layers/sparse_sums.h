@@ -1,16 +1,22 @@
-/* sparse_sums.h: the sums of sparse.c for one width of register, included once for each. LANES are the
- * floats in a register; SUMS the registers that hold sums, as many as there are, less some for an entry's
- * value and for products; TARGET is the attribute that allows the instructions; NAME(x) is x with a suffix
- * of this width's own.
+/* sparse_sums.h: the sums of sparse.c for one width of register. sparse.c includes this file once for each
+ * width, and defines:
+ *   LANES    floats in a register
+ *   SUMS     how many registers hold sums; the rest are for an entry's value and for products
+ *   TARGET   the attribute that allows the compiler to use the instructions
+ *   NAME(x)  x with a suffix for this width
  *
- * A type of just the register's width, since compilers take wider ones apart through memory. Their elements
- * may lie at any float's address. */
+ * The type below is exactly as wide as a register, because compilers split wider types and pass them
+ * through memory. aligned(4): a vector may begin at the address of any float. */
 typedef float NAME(vector) __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
 /* y = alpha * sum over the entries (k, x) of  x M[k, :]  + beta * y, for `vectors` * LANES - overlap
- * columns: M and y point to the first of them, M has `stride` floats from row to row. Columns that do not
- * fill the last vector have one that begins `overlap` columns earlier: some get the same sums twice.
- * `vectors` is a constant wherever this is inlined, so that the sums are registers. */
+ * columns. m and y point to the first of them; the rows of M start `stride` floats apart. `vectors` is a
+ * constant wherever this is inlined, so that the compiler keeps the sums in registers.
+ *
+ * If the columns do not fill the last vector, that vector begins `overlap` columns earlier, so that some
+ * columns are computed twice. Both results are the same. What could go wrong: the vector before the last
+ * writes these columns of y, and the last one multiplies the result by beta again. So the last vector reads
+ * its part of y before any vector is written. */
 PYNN_INLINE void NAME(sum_row)(size_t vectors, size_t overlap, const pynn_sparse_vector *sparse,
                                const float *m, size_t stride, float alpha, float beta, float *y) {
     ptrdiff_t last = (ptrdiff_t)((vectors - 1) * LANES) - (ptrdiff_t)overlap;
@@ -23,7 +29,7 @@ PYNN_INLINE void NAME(sum_row)(size_t vectors, size_t overlap, const pynn_sparse
         for (size_t v = 0; v + 1 < vectors; v++) sums[v] += x * *(const NAME(vector) *)(row + v * LANES);
         sums[vectors - 1] += x * *(const NAME(vector) *)(row + last);
     }
-    NAME(vector) old = {0}; /* of the last vector, before the one before it overwrites a part of it */
+    NAME(vector) old = {0}; /* y of the last vector, before another vector overwrites a part of it */
     if (beta != 0.0f) old = *(const NAME(vector) *)(y + last);
     PYNN_UNROLL
     for (size_t v = 0; v + 1 < vectors; v++) {
@@ -37,7 +43,7 @@ PYNN_INLINE void NAME(sum_row)(size_t vectors, size_t overlap, const pynn_sparse
     *(NAME(vector) *)(y + last) = sum;
 }
 
-/* The same for few columns, which fill no vector. */
+/* The same for fewer columns than a vector has. */
 PYNN_INLINE void NAME(sum_narrow)(size_t columns, const pynn_sparse_vector *sparse, const float *m,
                                   size_t stride, float alpha, float beta, float *y) {
     float sums[LANES] = {0};
@@ -49,7 +55,8 @@ PYNN_INLINE void NAME(sum_narrow)(size_t columns, const pynn_sparse_vector *spar
         y[o] = beta == 0.0f ? alpha * sums[o] : alpha * sums[o] + beta * y[o];
 }
 
-/* Y for some of its columns: sum_row() for each sparse vector. The kinds of sum_row() are inlined here. */
+/* Y for as many columns as SUMS registers hold, or fewer: sum_row() for each sparse vector. The call is
+ * inlined here once for each number of vectors. */
 TARGET static void NAME(sum_columns)(size_t count, const pynn_sparse_vector *sparse, size_t apart,
                                      size_t columns, const float *m, size_t stride, float alpha, float beta,
                                      float *y, size_t y_stride) {
@@ -88,8 +95,9 @@ TARGET static void NAME(sum_columns)(size_t count, const pynn_sparse_vector *spa
     }
 }
 
-/* All columns, in as few passes over the entries as there are registers for, and these alike: 20 vectors
- * are two passes of 10, not of 16 and 4, since a pass with few sums waits for each. */
+/* All columns, in as few passes over the entries as the registers allow. The passes are about equally wide:
+ * 20 vectors are two passes of 10, not one of 16 and one of 4, because in a pass with few sums each
+ * addition waits for the one before. */
 static void NAME(sum_vectors)(size_t count, const pynn_sparse_vector *sparse, size_t apart, size_t columns,
                               const float *m, size_t stride, float alpha, float beta, float *y,
                               size_t y_stride) {
