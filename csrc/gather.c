@@ -1,47 +1,52 @@
-/* gather.c: from the caller's data to the batch in the workspace. */
+/* gather.c: the examples of a batch are copied from the caller's data into the workspace. */
 #include <string.h>
 
 #include "base/vector.h"
 #include "internal.h"
 
-/* Rows that a look at the data's density takes: fifty kilobytes of MNIST. */
+/* How many rows the density of the data is measured on: of MNIST they are fifty kilobytes. */
 enum { SAMPLE_ROWS = 64 };
 
-/* How many rows before it is needed a row is asked for. */
+/* How many rows ahead a row is prefetched. */
 enum { PREFETCH_ROWS = 3 };
 
-/* x = value / 255, to the nearest float. A quotient costs several times as much as a product, and the
- * product with 1 / 255 is off for half of the values; with 1 / 255 in two parts, of which the product with
- * the first is exact, the sum is right for all 256. */
+/* x = value / 255, rounded to the nearest float. A division takes several times as long as a
+ * multiplication, and the product with 1 / 255 is wrong in the last bit for half of the values. So 1 / 255
+ * is the sum of two floats, such that the product with the first is exact; then the sum of the two products
+ * is right for all 256 values. */
 PYNN_KERNEL(void, scale_bytes, (size_t count, const uint8_t *values, float *x), (count, values, x)) {
     const float first = 0x1.01p-8f, rest = 0x1.010102p-24f;
     for (size_t i = 0; i < count; i++) x[i] = (float)values[i] * first + (float)values[i] * rest;
 }
 
+/* How many values are not zero. */
 PYNN_KERNEL(size_t, count_bytes, (size_t count, const uint8_t *values), (count, values)) {
-    size_t others = 0;
-    for (size_t i = 0; i < count; i++) others += values[i] != 0;
-    return others;
+    size_t nonzero = 0;
+    for (size_t i = 0; i < count; i++) nonzero += values[i] != 0;
+    return nonzero;
 }
 
+/* How many values are not zero. */
 PYNN_KERNEL(size_t, count_floats, (size_t count, const float *values), (count, values)) {
-    size_t others = 0;
-    for (size_t i = 0; i < count; i++) others += values[i] != 0.0f;
-    return others;
+    size_t nonzero = 0;
+    for (size_t i = 0; i < count; i++) nonzero += values[i] != 0.0f;
+    return nonzero;
 }
 
-/* Values that are looked at together, because zeros come in runs, and how many such groups at a time.
- * Column blocks begin at multiples of a group. */
+/* Values are looked at in groups of GROUP, because zeros come in runs and a group of zeros is skipped at
+ * once. CHUNK_GROUPS groups are looked at together. Column blocks begin at multiples of a group. */
 enum { GROUP = 8, CHUNK_GROUPS = 64, CHUNK = GROUP * CHUNK_GROUPS };
 
-/* Groups of a chunk, of which some have values that are not zero. There are no branches here on what the
- * values are, since the processor could not guess them. */
+/* The groups of a chunk that have values other than zero.
+ *
+ * What costs time here is a branch on the values: the processor cannot predict it. So there is none.
+ * add_group() always writes a group's number, and counts it only if the group has such values: the next
+ * number then overwrites the number of a group of zeros. Entries are written in the same way. */
 typedef struct group_set {
-    size_t count;                     /* of those that have such values */
-    uint8_t numbers[CHUNK_GROUPS];    /* (count,): which they are */
-    uint8_t counts[CHUNK_GROUPS + 1]; /* how many of them come before a group */
-    pynn_entry
-        *begins[CHUNK_GROUPS + 1]; /* (count + 1,): where their entries begin, and the last ones end */
+    size_t count;                         /* how many groups have such values */
+    uint8_t numbers[CHUNK_GROUPS];        /* (count,): the numbers of these groups */
+    uint8_t counts[CHUNK_GROUPS + 1];     /* how many of these groups come before a group */
+    pynn_entry *begins[CHUNK_GROUPS + 1]; /* (count + 1,): where the entries of each begin; then the end */
 } group_set;
 
 static void add_group(group_set *set, size_t group, bool has_values) {
@@ -58,7 +63,8 @@ static void find_groups_of_bytes(size_t groups, const uint8_t *values, group_set
     }
 }
 
-/* The bits of a float without its sign: 0 for 0 and for -0, and not for NaN, which so is not lost. */
+/* The bits of a float without its sign bit. They are 0 for 0 and -0 and for nothing else. So a NaN counts
+ * as a value that is not zero, and is not lost. */
 static uint32_t magnitude_bits(float value) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
@@ -73,14 +79,15 @@ static void find_groups_of_floats(size_t groups, const float *values, group_set 
     }
 }
 
-/* value / 255 for every byte, to the nearest float. */
+/* value / 255 for every byte, rounded to the nearest float. */
 #define SCALED_4(v) (v) / 255.0f, ((v) + 1) / 255.0f, ((v) + 2) / 255.0f, ((v) + 3) / 255.0f
 #define SCALED_16(v) SCALED_4(v), SCALED_4((v) + 4), SCALED_4((v) + 8), SCALED_4((v) + 12)
 #define SCALED_64(v) SCALED_16(v), SCALED_16((v) + 16), SCALED_16((v) + 32), SCALED_16((v) + 48)
 static const float scaled[256] = {SCALED_64(0), SCALED_64(64), SCALED_64(128), SCALED_64(192)};
 
-/* List values of which some are zero; there is room for all. Each is written, and the end is moved on
- * behind one that is not zero. Returns the end. `index` is that of the first value. */
+/* Write entries for those of `count` values that are not zero. Returns the end of the entries. An entry is
+ * written for each value, and the end is moved behind it only if the value is not zero; so there must be
+ * room for all of them. `index` is the column of the first value. */
 PYNN_INLINE pynn_entry *list_bytes(size_t count, const uint8_t *values, size_t index, pynn_entry *entries) {
     for (size_t k = 0; k < count; k++) {
         *entries = (pynn_entry){(uint32_t)(index + k), scaled[values[k]]};
@@ -97,6 +104,8 @@ PYNN_INLINE pynn_entry *list_floats(size_t count, const float *values, size_t in
     return entries;
 }
 
+/* Write the entries of a chunk: of its groups, and then of the values that fill no group. Returns the
+ * end. */
 static pynn_entry *list_chunk_of_bytes(size_t count, const uint8_t *values, size_t index, group_set *set,
                                        pynn_entry *entries) {
     size_t groups = count / GROUP, rest = count % GROUP;
@@ -123,9 +132,14 @@ static pynn_entry *list_chunk_of_floats(size_t count, const float *values, size_
     return list_floats(rest, values + count - rest, index + count - rest, entries);
 }
 
-/* Make a sparse row of a row; the entries of its column blocks lie one behind the other.
- *   bounds  (blocks + 1,): where the column blocks begin, and the last one ends
- * Returns the end. */
+/* Make the sparse row number n of the batch from a row of values. The entries of its column blocks lie one
+ * after the other, so a block ends where the next one begins.
+ *   bounds  (blocks + 1,): the columns where the blocks begin, and where the last one ends
+ * Returns the end of the entries.
+ *
+ * What could go wrong: the entries are found chunk by chunk, and a block may begin within a chunk. Its
+ * first entry is still known, because blocks begin at multiples of a group: set.counts says how many groups
+ * with entries come before the block, and set.begins where the entries of the next such group begin. */
 static pynn_entry *list_row(const pynn_batch *batch, const void *values, size_t blocks,
                             const size_t *bounds, size_t n, pynn_entry *entries) {
     size_t inputs = bounds[blocks], b = 0;
@@ -145,14 +159,15 @@ static pynn_entry *list_row(const pynn_batch *batch, const void *values, size_t 
     return entries;
 }
 
+/* The features of a row. */
 static const void *row_at(const pynn_data *data, size_t inputs, size_t row) {
     size_t item_nbytes = data->feature_type == PYNN_FEATURES_UINT8 ? sizeof(uint8_t) : sizeof(float);
     return (const char *)data->features + row * inputs * item_nbytes;
 }
 
-/* Ask for a row some rows before it is needed: in an order that is shuffled the processor cannot know which
- * is next, and of MNIST waiting took half of the time here. Of a long row the beginning: where that is read
- * the processor sees what follows. */
+/* Prefetch a row. If the order is shuffled the processor cannot know which row is next, and with MNIST half
+ * of the time here was spent waiting for memory. Of a long row only the beginning is prefetched: while it
+ * is read, the processor sees what follows. */
 PYNN_INLINE void prefetch_row(const pynn_data *data, size_t inputs, size_t row) {
     enum { LINE_NBYTES = 64, MOST_NBYTES = 4096 };
     const char *values = row_at(data, inputs, row);
@@ -164,13 +179,13 @@ PYNN_INLINE void prefetch_row(const pynn_data *data, size_t inputs, size_t row) 
 double pynn_measure_density(const pynn_data *data, size_t inputs) {
     if (data->rows == 0) return 1.0;
     size_t rows = data->rows < SAMPLE_ROWS ? data->rows : SAMPLE_ROWS;
-    size_t others = 0;
+    size_t nonzero = 0;
     for (size_t r = 0; r < rows; r++) {
         const void *values = row_at(data, inputs, data->rows / rows * r);
-        others += data->feature_type == PYNN_FEATURES_UINT8 ? count_bytes(inputs, values)
-                                                            : count_floats(inputs, values);
+        nonzero += data->feature_type == PYNN_FEATURES_UINT8 ? count_bytes(inputs, values)
+                                                             : count_floats(inputs, values);
     }
-    return (double)others / ((double)rows * (double)inputs);
+    return (double)nonzero / ((double)rows * (double)inputs);
 }
 
 bool pynn_gather(const pynn_batch *batch, pynn_tile tile) {

@@ -1,19 +1,19 @@
 /* idx.c: the IDX parser. A file is
  *
  *     zeros       2 bytes, both 0
- *     type        1 byte, what an element is
+ *     type        1 byte, the type of an element
  *     ndim        1 byte, the number of dimensions
  *     dimensions  ndim * 4 bytes, unsigned, outermost first
  *     payload     the elements, row-major
  *
- * with all numbers big-endian. Nothing here depends on the byte order of the machine. */
+ * All numbers are big-endian. Nothing here depends on the byte order of the machine. */
 #include <string.h>
 
 #include "base/base.h"
 
 enum { MAGIC_NBYTES = 4, DIMENSION_NBYTES = 4 };
 
-/* Big-endian numbers. This is the only place that knows the format's byte order. */
+/* Read big-endian numbers. Only these functions know the byte order of the format. */
 static uint16_t load_be16(const uint8_t *p) {
     return (uint16_t)((uint16_t)(p[0] << 8) | p[1]);
 }
@@ -26,7 +26,7 @@ static uint64_t load_be64(const uint8_t *p) {
     return (uint64_t)load_be32(p) << 32 | load_be32(p + 4);
 }
 
-/* The size of an element whose type byte is given, or 0 where there is no such type. */
+/* The size of an element with this type byte, or 0 if there is no such type. */
 static size_t item_nbytes(uint8_t type) {
     switch (type) {
     case PYNN_IDX_UINT8:
@@ -39,8 +39,9 @@ static size_t item_nbytes(uint8_t type) {
     }
 }
 
-/* Multiply the dimensions, and the bytes of an element; false where that does not fit. A dimension of
- * zero makes both products zero whatever stands beside it, so the order of dimensions is immaterial. */
+/* Compute the number of elements and their bytes. Returns false if one of them does not fit size_t. A
+ * dimension of zero makes both of them zero, however large the others are. So zeros are looked for first,
+ * and the result does not depend on the order of the dimensions. */
 static bool payload_size(const pynn_idx *idx, size_t *item_count, size_t *nbytes) {
     size_t count = 1;
     for (size_t i = 0; i < idx->ndim; i++) {
@@ -70,7 +71,7 @@ pynn_status pynn_idx_parse(const uint8_t *data, size_t nbytes, pynn_idx *out) {
     idx.item_nbytes = item_nbytes(data[2]);
     if (idx.item_nbytes == 0) return PYNN_IDX_UNKNOWN_TYPE;
 
-    /* ndim: whatever the byte says is legal, but the dimensions must be there */
+    /* ndim: every value is legal, but there must be bytes for so many dimensions */
     idx.ndim = data[3];
     idx.payload_offset = MAGIC_NBYTES + DIMENSION_NBYTES * idx.ndim;
     if (nbytes < idx.payload_offset) return PYNN_IDX_SHORT_HEADER;
@@ -82,7 +83,7 @@ pynn_status pynn_idx_parse(const uint8_t *data, size_t nbytes, pynn_idx *out) {
     size_t expected_nbytes;
     if (!payload_size(&idx, &idx.item_count, &expected_nbytes)) return PYNN_IDX_OVERFLOW;
 
-    /* payload: the header is sound, so the caller gets it even if the elements are not all there */
+    /* payload: the header is valid, so the caller gets it even if the payload has the wrong length */
     *out = idx;
     const size_t payload_nbytes = nbytes - idx.payload_offset;
     if (payload_nbytes < expected_nbytes) return PYNN_IDX_TRUNCATED;
@@ -90,7 +91,8 @@ pynn_status pynn_idx_parse(const uint8_t *data, size_t nbytes, pynn_idx *out) {
     return PYNN_OK;
 }
 
-/* Elements are stored through memcpy(): only their bits matter, and a compiler makes one store of it. */
+/* Elements are stored with memcpy(), which compilers turn into one store: only their bits matter, not their
+ * type. */
 void pynn_idx_decode(const uint8_t *data, const pynn_idx *idx, void *out) {
     const uint8_t *in = data + idx->payload_offset;
     uint8_t *to = out;

@@ -1,5 +1,9 @@
-/* internal.h: what the files of the top floor share: networks, workspaces, and a batch on its way through
- * the layers. The floors below, layers/ and base/, do not know of it. */
+/* internal.h: what the files of the top floor share: networks, workspaces, and how a batch goes through the
+ * layers.
+ *
+ * The files in csrc itself are the top floor. Below it are layers/, where layers/layer.h says what a kind
+ * of layer is and each kind has a file, and base/, which knows nothing of layers. Neither of them includes
+ * this file. */
 #ifndef PYNN_INTERNAL_H
 #define PYNN_INTERNAL_H
 
@@ -11,9 +15,9 @@
 
 /* ---------------------------------------------------------------- network.c */
 
-/* Layers first .. end - 1, of which only the first may look further than at a value: what one task does to
- * one tile of outputs while it lies in the cache. A dense layer and the activations behind it, as a rule.
- */
+/* Layers first .. end - 1, which one task computes for one tile of outputs while the tile lies in the
+ * cache. Each of these layers but the first needs, for an output value, only the input value in the same
+ * place. As a rule a stage is a dense layer and the activations after it. */
 typedef struct network_stage {
     size_t first;
     size_t end;
@@ -24,7 +28,7 @@ struct pynn_network {
     size_t inputs;
     size_t outputs;
     size_t parameter_count;
-    size_t first_trained; /* the first stage with parameters: below it no gradient is needed */
+    size_t first_trained; /* the first stage that has parameters; the stages below it need no gradient */
     pynn_loss loss;
     const pynn_loss_type *loss_type;
     size_t layer_count;
@@ -49,22 +53,22 @@ struct pynn_workspace {
     pynn_team *team; /* may be NULL */
     size_t max_batch;
     size_t nbytes;
-    void *arena;              /* all that the pointers below point to */
-    float *inputs;            /* (max_batch, I): the gathered batch, or, in the same place, */
-    pynn_sparse_batch sparse; /* its entries */
-    int32_t *labels;          /* (max_batch,): its labels, or, for a loss that has none, */
+    void *arena;              /* the memory of all the arrays below */
+    float *inputs;            /* (max_batch, I): the gathered batch as floats; or, in the same memory, */
+    pynn_sparse_batch sparse; /* the gathered batch as sparse rows */
+    int32_t *labels;          /* (max_batch,): its labels; or, for a loss without labels, */
     float *targets;           /* (max_batch, O) */
     float *weights;           /* (max_batch,) */
-    double *squares;          /* (pynn_update_tasks(),): of the gradient, summed task by task */
-    bool *sound;              /* (pynn_update_tasks(),): whether what a task looked at is finite */
-    bool *finite;             /* (max_batch,): whether the features of each block of rows are */
+    double *squares;          /* (pynn_update_tasks(),): sum of squares of the gradient, for each task */
+    bool *sound;              /* (pynn_update_tasks(),): whether what each task has checked is finite */
+    bool *finite;             /* (max_batch,): whether the features of each block of rows are finite */
     pynn_sums *parts;         /* (max_batch,): the sums of each block of rows */
     layer_buffers layers[];
 };
 
 /* ---------------------------------------------------------------- pass.c */
 
-/* What a batch goes through the layers for. */
+/* Why a batch goes through the layers. */
 typedef enum pynn_purpose {
     PYNN_FOR_GRADIENT, /* loss and gradient with respect to the parameters */
     PYNN_FOR_SUMS,     /* loss */
@@ -72,8 +76,8 @@ typedef enum pynn_purpose {
     PYNN_FOR_PROBABILITIES,
 } pynn_purpose;
 
-/* `count` rows of the data, at most max_batch: those that `rows` lists, or `first`, first + 1, ... where
- * it is NULL. */
+/* `count` rows of the data, at most max_batch: those whose indices are in `rows`, or, if that is NULL, the
+ * rows `first`, first + 1, ... */
 typedef struct pynn_batch {
     pynn_workspace *workspace;
     const pynn_data *data;
@@ -82,42 +86,45 @@ typedef struct pynn_batch {
     size_t count;
     const float *parameters;
     pynn_purpose purpose;
-    bool sparse;        /* the first layer takes sparse rows */
-    float *out;         /* (count, C): for logits and probabilities */
-    pynn_target target; /* for the gradient, of all parameters: alpha = 1 and beta = 0 give the gradient
-                         * itself, -learning_rate and 1 a step on the parameters */
-    const pynn_state *state; /* what dropout draws from; NULL: nothing is dropped */
+    bool sparse;             /* whether the first layer reads sparse rows */
+    float *out;              /* (count, C): for logits and probabilities */
+    pynn_target target;      /* for the gradient: all parameters. alpha = 1 and beta = 0 give the gradient
+                              * itself; alpha = -learning_rate and beta = 1 make a step on the parameters */
+    const pynn_state *state; /* what dropout draws from; NULL means that nothing is dropped */
 } pynn_batch;
 
-/* Run a batch through the layers, for its purpose, on the team's threads. Adds to *sums unless the
- * purpose is to predict. Whether all features, and then the sum of losses, are finite: if not, there is no
- * gradient and the target stays as it was. Targets and weights that are not finite show in the loss. */
+/* Run a batch through the layers, for its purpose, on the team's threads. Adds to *sums, unless the purpose
+ * is logits or probabilities. Returns whether all features and the sum of the losses are finite. If they
+ * are not, no gradient is computed and the target is left as it was. A target or a weight that is not
+ * finite shows in the loss. */
 bool pynn_run_batch(const pynn_batch *batch, pynn_sums *sums);
 
 /* ---------------------------------------------------------------- optimizer.c */
 
-/* Whether a kind of optimizer exists, and all numbers are in their ranges. */
+/* Whether the kind of optimizer exists and all its numbers are in their ranges. */
 bool pynn_optimizer_is_sound(const pynn_optimizer *optimizer);
 
-/* How many tasks the parameters are cut into for an update. */
+/* How many tasks an update of the parameters is cut into. */
 size_t pynn_update_tasks(const pynn_network *network);
 
-/* Whether the parameters, and what the optimizer keeps beside them, are finite; on the team's threads. */
+/* Whether the parameters, and the moments that the optimizer keeps, are finite. Works on the team's
+ * threads. */
 bool pynn_state_is_finite(const pynn_workspace *workspace, const pynn_optimizer *optimizer,
                           const pynn_state *state, const float *parameters);
 
-/* One update of the parameters with the state's gradients, on the team's threads; counts it. */
+/* Update the parameters once, with the gradients of the state, on the team's threads. Adds 1 to
+ * state->updates. */
 void pynn_update(const pynn_workspace *workspace, const pynn_optimizer *optimizer, double learning_rate,
                  pynn_state *state, float *parameters);
 
 /* ---------------------------------------------------------------- gather.c */
 
-/* The share of the features that are not zero, from a sample of the rows. */
+/* The share of the features that are not zero, measured on a sample of the rows. */
 double pynn_measure_density(const pynn_data *data, size_t inputs);
 
-/* Fetch the examples of a block of rows: features as floats, or as sparse rows, and labels, targets and
- * weights where there are any. Whether all the features are finite: the loss would not show it where an
- * activation saturates. */
+/* Copy the examples of a block of rows into the workspace: features as floats or as sparse rows, and
+ * labels, targets and weights if there are any. Returns whether all the features are finite. This is
+ * checked here, because the loss does not show it if an activation saturates: tanh of infinity is 1. */
 bool pynn_gather(const pynn_batch *batch, pynn_tile tile);
 
 #endif

@@ -1,9 +1,9 @@
-/* network.c: from a list of layers to the place of every parameter in one flat array. */
+/* network.c: a network is made from a list of layers. Every parameter gets its place in one flat array. */
 #include <limits.h>
 
 #include "internal.h"
 
-/* Give the views of a layer their places behind the parameters that there are so far. */
+/* Place the views of a layer after the parameters of the layers before it. */
 static pynn_status place_parameters(pynn_network *network, pynn_placed_layer *layer,
                                     const pynn_layer_place *place) {
     layer->parameter_offset = network->parameter_count;
@@ -23,13 +23,16 @@ static pynn_status place_parameters(pynn_network *network, pynn_placed_layer *la
     return PYNN_OK;
 }
 
-/* A layer that looks further than at a value begins a stage, and so does the first of all. */
+/* Add a layer to the stages. The first layer begins a stage, and so does each layer that needs more for an
+ * output value than the input value in the same place. */
 static void add_to_stages(pynn_network *network, const pynn_placed_layer *layer) {
     if (layer->index == 0 || layer->type->reach != PYNN_REACH_VALUE)
         network->stages[network->stage_count++].first = layer->index;
     network->stages[network->stage_count - 1].end = layer->index + 1;
 }
 
+/* Place one layer after those that are placed already. network->outputs is the width that it gets as
+ * inputs, and becomes its outputs. */
 static pynn_status place_layer(pynn_network *network, const pynn_layer *layer) {
     pynn_placed_layer *placed = &network->layers[network->layer_count];
     pynn_layer_place place = {.view_count = 0};
@@ -47,7 +50,7 @@ static pynn_status place_layer(pynn_network *network, const pynn_layer *layer) {
     return place_parameters(network, placed, &place);
 }
 
-/* Fill network->layers, following the width from the input to the loss. */
+/* Place all layers, from the first to the last. */
 static pynn_status place_layers(pynn_network *network, const pynn_layer *layers, size_t layer_count) {
     bool has_product = false;
     network->outputs = network->inputs;
@@ -63,7 +66,8 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
     return has_product ? PYNN_OK : PYNN_NO_DENSE_LAYER;
 }
 
-/* The bytes of a network, and behind it of at most as many stages as layers, the layers and their views. */
+/* The bytes of a network and of the arrays that lie behind it: stages (at most as many as layers), layers
+ * and views. */
 static bool count_nbytes(size_t layer_count, size_t *nbytes) {
     size_t each = sizeof(network_stage) + sizeof(pynn_placed_layer) +
                   PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view);

@@ -1,5 +1,9 @@
 /* optimizer.c: what a step does with the gradient: one loop over the flat arrays of parameters, gradients
- * and moments. The formulas stand in pynn.h. */
+ * and moments. pynn.h has the formulas.
+ *
+ * Parameters are updated in tasks of TASK_PARAMETERS. The tasks do not depend on the number of threads; and
+ * an update of one parameter does not depend on the others, except through `clip`, whose sum of squares is
+ * added up task by task, in order. So the bits are the same on any number of threads. */
 #include <float.h>
 #include <math.h>
 
@@ -7,10 +11,10 @@
 #include "base/vector.h"
 #include "internal.h"
 
-/* Parameters in a task: 64 kB of each array. */
+/* Parameters of a task: 64 kB of each array. */
 enum { TASK_PARAMETERS = 16 * 1024 };
 
-/* One update, as its tasks see it. */
+/* What the tasks of one update share. */
 typedef struct update {
     const pynn_workspace *workspace;
     const pynn_optimizer *optimizer;
@@ -21,7 +25,7 @@ typedef struct update {
     float clip; /* what the gradient is multiplied by */
 } update;
 
-/* A kind of optimizer. */
+/* A kind of optimizer. The table of all kinds is below. */
 typedef struct optimizer_type {
     pynn_optimizer_kind kind;
 
@@ -31,7 +35,7 @@ typedef struct optimizer_type {
     /* See pynn_optimizer_needs(). */
     size_t (*needs)(const pynn_optimizer *optimizer);
 
-    /* Update parameters begin .. end - 1, all of which have the weight decay `decay`. */
+    /* Update the parameters begin .. end - 1, which all have the weight decay `decay`. */
     void (*update)(const update *it, size_t begin, size_t end, double decay);
 } optimizer_type;
 
@@ -40,7 +44,8 @@ size_t pynn_update_tasks(const pynn_network *network) {
     return count / TASK_PARAMETERS + (count % TASK_PARAMETERS != 0);
 }
 
-/* The sum of squares, in double: the square of a large float is no float. */
+/* The sum of squares of a gradient. It is computed in double, because the square of a large float overflows
+ * a float. */
 PYNN_KERNEL(double, sum_squares, (size_t count, const float *g), (count, g)) {
     enum { LANES = 8 };
     double lanes[LANES] = {0}, total = 0.0;
@@ -53,8 +58,9 @@ PYNN_KERNEL(double, sum_squares, (size_t count, const float *g), (count, g)) {
     return total;
 }
 
-/* p, g and m (count,) each; m is NULL without momentum. One of `into`, which the gradient is multiplied by
- * on its way into m, and `rate` is the learning rate, and the other 1, which changes no bit. */
+/* p, g and m are (count,); m is NULL without momentum. `into` is a factor of the gradient when it is added
+ * to m, and `rate` is a factor of m when it is subtracted from p. One of the two is the learning rate (see
+ * keeps_speed in pynn.h), the other is 1, which changes no bit. */
 PYNN_KERNEL(void, update_sgd,
             (size_t count, float rate, float into, float decay, float clip, float momentum, int nesterov,
              const float *g, float *m, float *p),
@@ -75,20 +81,20 @@ PYNN_KERNEL(void, update_sgd,
     }
 }
 
-/* What of Adam's formulas is the same for all parameters. */
+/* The numbers in Adam's formulas that are the same for all parameters. */
 typedef struct adam_factors {
-    float shrink;  /* AdamW: r d. A factor 1 - r d would be rounded, alike in each step */
+    float shrink;  /* AdamW: r d. A factor 1 - r d would have the same rounding error in each step */
     float decay;   /* Adam: d */
     float clip;    /* what the gradient is multiplied by */
     float change1; /* 1 - beta1 */
-    float beta2;   /* and */
+    float beta2;   /* beta2, and */
     float change2; /* 1 - beta2 */
     float rate;    /* r / (1 - beta1^t) */
     float root2;   /* sqrt(1 - beta2^t) */
     float eps;
 } adam_factors;
 
-/* p, g, m and v (count,) each. */
+/* p, g, m and v are (count,). */
 PYNN_KERNEL(void, update_adam,
             (size_t count, const adam_factors *factors, const float *g, float *m, float *v, float *p),
             (count, factors, g, m, v, p)) {
@@ -111,8 +117,7 @@ static void sgd(const update *it, size_t begin, size_t end, double decay) {
                it->parameters + begin);
 }
 
-/* What Adam and AdamW share: all but their weight decay, which is `shrink` in the one and `decay` in the
- * other. */
+/* Adam and AdamW, which differ in their weight decay alone: AdamW gives it as `shrink`, Adam as `decay`. */
 static void adam_or_adamw(const update *it, size_t begin, size_t end, const pynn_adam_options *o,
                           double shrink, double decay) {
     double t = (double)it->state->updates;
@@ -141,11 +146,13 @@ static void adamw(const update *it, size_t begin, size_t end, double decay) {
 
 /* ---------------------------------------------------------------- the options, and the table */
 
+/* Whether x is in [0, 1). This is false for NaN. */
 static bool is_share(double x) {
     return x >= 0.0 && x < 1.0;
 }
 
-/* Whether it is a finite float, and not one that is rounded to 0. Each comparison here is false for NaN. */
+/* Whether x is a finite float, and is not rounded to 0 unless it is 0. Each comparison here is false for
+ * NaN. */
 static bool is_float(double x) {
     return fabs(x) <= (double)FLT_MAX && (x == 0.0 || (float)x != 0.0f);
 }
@@ -183,7 +190,7 @@ static const optimizer_type types[] = {
     {PYNN_ADAMW, is_sound_adamw, needs_all, adamw},
 };
 
-/* NULL where there is none. */
+/* The row of the table for the kind of an optimizer, or NULL if there is no such kind. */
 static const optimizer_type *type_of(const pynn_optimizer *optimizer) {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (types[i].kind == optimizer->kind) return &types[i];
@@ -204,7 +211,7 @@ size_t pynn_optimizer_needs(const pynn_optimizer *optimizer) {
 
 /* ---------------------------------------------------------------- the tasks */
 
-/* The parameters of a task. */
+/* The range [begin, end) of the parameters of task number `index`. */
 static void find_range(const pynn_network *network, size_t index, size_t *begin, size_t *end) {
     *begin = index * TASK_PARAMETERS;
     size_t left = network->parameter_count - *begin;
@@ -218,14 +225,14 @@ static void sum_task(void *context, size_t index) {
     it->workspace->squares[index] = sum_squares(end - begin, it->state->gradients + begin);
 }
 
-/* What is looked at once the steps of a call are done. */
+/* What is checked when the steps of a call are done. */
 typedef struct state_view {
     const pynn_workspace *workspace;
     const float *parameters;
-    const float *second; /* NULL where the optimizer has none */
+    const float *second; /* NULL if the optimizer has none */
 } state_view;
 
-static void look_task(void *context, size_t index) {
+static void check_task(void *context, size_t index) {
     const state_view *it = context;
     size_t begin, end;
     find_range(it->workspace->network, index, &begin, &end);
@@ -234,19 +241,20 @@ static void look_task(void *context, size_t index) {
     it->workspace->sound[index] = finite;
 }
 
-/* A first moment that is not finite leaves no parameter that is; by an infinite second one the update is
- * divided. */
+/* The first moment is not checked, because it needs no check: if it is not finite, neither is the parameter
+ * that it has updated. The second moment is checked: an update is divided by it, so an infinite one leaves
+ * the parameter finite and stops its training. */
 bool pynn_state_is_finite(const pynn_workspace *workspace, const pynn_optimizer *optimizer,
                           const pynn_state *state, const float *parameters) {
     size_t tasks = pynn_update_tasks(workspace->network);
     state_view it = {workspace, parameters, pynn_optimizer_needs(optimizer) >= 3 ? state->second : NULL};
-    pynn_team_run(workspace->team, tasks, look_task, &it);
+    pynn_team_run(workspace->team, tasks, check_task, &it);
     bool finite = true;
     for (size_t i = 0; i < tasks; i++) finite = finite && workspace->sound[i];
     return finite;
 }
 
-/* Of [begin, end) what lies in [first, last). */
+/* Update the part of [begin, end) that lies in [first, last). */
 static void update_overlap(const update *it, size_t begin, size_t end, size_t first, size_t last,
                            double decay) {
     if (begin < first) begin = first;
@@ -254,6 +262,8 @@ static void update_overlap(const update *it, size_t begin, size_t end, size_t fi
     if (begin < end) it->type->update(it, begin, end, decay);
 }
 
+/* One task of an update: the views of its range one by one, because some of them decay and others do
+ * not. */
 static void update_task(void *context, size_t index) {
     const update *it = context;
     const pynn_network *network = it->workspace->network;
@@ -271,7 +281,8 @@ static void update_task(void *context, size_t index) {
     }
 }
 
-/* What brings the gradient's norm down to max_norm. The parts are added in their order. */
+/* The factor that brings the norm of the gradient down to max_norm. The sums of the tasks are added in the
+ * order of the tasks, so that the result does not depend on which thread was first. */
 static float find_clip(const update *it, size_t tasks) {
     double squares = 0.0, max_norm = it->optimizer->max_norm;
     for (size_t i = 0; i < tasks; i++) squares += it->workspace->squares[i];

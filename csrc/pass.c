@@ -1,26 +1,30 @@
-/* pass.c: a batch through the layers and its gradient back: the heart of the library.
+/* pass.c: a batch goes through the layers and its gradient comes back. This is the heart of the library.
  *
  * What a layer computes stands in layers/, for a dense layer in layers/dense.c:
  *
  *     Y = X W + b        dX = dY W^T        dW = X^T dY        db = column sums of dY
  *
- * Here is in which order, and on which part of the batch. The rows of a batch do not know of each other on
- * the way to dX. So a pass is a sequence of steps (of the pass, that is; a step of training is all of it),
+ * This file says in which order that is done, and on which part of the batch. A pass is a sequence of steps
+ * (here never a step of training, which is a whole pass and an update):
  *
- *     gather, forward of each stage, output, backward of each stage above the first that is trained,
+ *     gather, forward of each stage, output, backward of each stage above the first that is trained
  *
- * and where all matrices are small a block of rows takes many steps as one task, with all that it touches
- * in the cache. A step with a large W is better cut into tiles of its outputs, because each task of gemm
- * packs the W that it needs: such a step is a piece of work of its own. At the end comes the gradient of
- * the parameters, dW and db, which sums over all rows; its tasks are tiles of W. */
+ * None of them mixes the rows of the batch. So a pass can be cut into tasks in two ways. If the weight
+ * matrices are small, a task takes a block of rows through many steps, and all that it touches stays in the
+ * cache. A step with a large W is better cut into tiles of its outputs, because each task of gemm packs the
+ * W that it needs. Such a step is a piece of work of its own, and so are the steps before it and the steps
+ * after it: a piece begins when all tasks of the piece before it are done.
+ *
+ * Last comes the gradient of the parameters, dW and db. It is a sum over all rows, so its tasks are tiles
+ * of W, not blocks of rows. */
 #include <math.h>
 #include <string.h>
 
 #include "base/denormals.h"
 #include "internal.h"
 
-/* A W of more floats than this is large: 128 kB, packed in some microseconds. For sparse rows, where
- * nothing is packed, see pynn_is_large_for_sparse(). */
+/* A W of more floats than this is large: 128 kB, which take some microseconds to pack. For sparse rows
+ * nothing is packed: see pynn_is_large_for_sparse(). */
 enum { LARGE_W = 32 * 1024 };
 
 typedef enum step_kind { GATHER, FORWARD, OUTPUT, BACKWARD } step_kind;
@@ -32,7 +36,7 @@ typedef struct pass_step {
 
 /* ---------------------------------------------------------------- the steps, on a tile */
 
-/* What the functions of layer l work on. */
+/* The arrays that the functions of layer l work on. */
 static pynn_layer_call call_of(const pynn_batch *batch, size_t l) {
     pynn_workspace *workspace = batch->workspace;
     const pynn_placed_layer *layer = &workspace->network->layers[l];
@@ -51,7 +55,7 @@ static pynn_layer_call call_of(const pynn_batch *batch, size_t l) {
     };
 }
 
-/* Y = f(X W + b) for a tile of Y: all layers of a stage. */
+/* Y = f(X W + b) for a tile of Y: all layers of a stage, one after the other. */
 static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
     const network_stage *layers = &batch->workspace->network->stages[stage];
     for (size_t l = layers->first; l < layers->end; l++) {
@@ -60,7 +64,8 @@ static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
     }
 }
 
-/* The losses of a block of rows and their gradient with respect to the last layer's outputs z. */
+/* Compute the losses of a block of rows, and the gradient of the mean loss with respect to the last layer's
+ * outputs z. */
 static void find_loss(const pynn_batch *batch, pynn_tile tile, const float *z, pynn_sums *sums) {
     const pynn_workspace *workspace = batch->workspace;
     const pynn_network *network = workspace->network;
@@ -79,7 +84,8 @@ static void find_loss(const pynn_batch *batch, pynn_tile tile, const float *z, p
     network->loss_type->compute(&network->loss, &rows, sums);
 }
 
-/* What the batch is for, from the outputs of a block of rows. */
+/* Compute the result of the pass for a block of rows, from its outputs: logits, probabilities, or
+ * losses. */
 static void output(const pynn_batch *batch, pynn_tile tile, size_t block) {
     pynn_workspace *workspace = batch->workspace;
     const pynn_network *network = workspace->network;
@@ -94,8 +100,9 @@ static void output(const pynn_batch *batch, pynn_tile tile, size_t block) {
         find_loss(batch, tile, z, &workspace->parts[block]);
 }
 
-/* For a tile: from the gradient with respect to the outputs of a stage to that with respect to the outputs
- * of its first layer, dY = dY f'(X), from the last layer to the second. */
+/* dX = dY f'(X) for a tile, through all layers of a stage but its first, from the last one down. So the
+ * gradient with respect to the outputs of the stage becomes that with respect to the outputs of its first
+ * layer. */
 static void backward_values(const pynn_batch *batch, size_t stage, pynn_tile tile) {
     const network_stage *layers = &batch->workspace->network->stages[stage];
     for (size_t l = layers->end - 1; l > layers->first; l--) {
@@ -104,8 +111,8 @@ static void backward_values(const pynn_batch *batch, size_t stage, pynn_tile til
     }
 }
 
-/* dX = (dY W^T) f'(X), for a tile of dX: from the gradient with respect to the outputs of a stage's first
- * layer to that of the stage below. */
+/* dX = (dY W^T) f'(X) for a tile of dX: from the gradient with respect to the outputs of a stage's first
+ * layer to the gradient with respect to the outputs of the first layer of the stage below. */
 static void backward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
     pynn_layer_call call = call_of(batch, batch->workspace->network->stages[stage].first);
     call.layer->type->backward(&call, tile);
@@ -114,7 +121,7 @@ static void backward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
 
 /* ---------------------------------------------------------------- the sequence of steps */
 
-/* Step number `index` of a batch: see the top of this file. */
+/* Step number `index` of a pass, in the sequence at the top of this file. */
 static pass_step step_at(const pynn_network *network, size_t index) {
     size_t stages = network->stage_count;
     if (index == 0) return (pass_step){GATHER, 0};
@@ -123,6 +130,7 @@ static pass_step step_at(const pynn_network *network, size_t index) {
     return (pass_step){BACKWARD, stages - 1 - (index - stages - 2)};
 }
 
+/* How many steps a pass has. */
 static size_t step_count(const pynn_batch *batch) {
     const pynn_network *network = batch->workspace->network;
     size_t count = network->stage_count + 2;
@@ -130,21 +138,22 @@ static size_t step_count(const pynn_batch *batch) {
     return count;
 }
 
-/* The layer that says how a step may be cut: the first of its stage. */
+/* The layer that decides how a step may be cut: the first layer of its stage. */
 static const pynn_placed_layer *layer_of(const pynn_batch *batch, pass_step step) {
     const pynn_network *network = batch->workspace->network;
     return &network->layers[network->stages[step.stage].first];
 }
 
-/* Whether sparse rows, too, are better cut into tiles: where W is too large for a cache, and where a batch
- * that is one block leaves the other threads nothing else. With 512 outputs, batch 16 and half of the
- * inputs not zero a step takes 0.8 of the time so; with 256 outputs there is as much lost as gained. */
+/* Whether a step on sparse rows is better cut into tiles, too. This is so if W is too large for a cache, or
+ * if the batch is one block of rows, which leaves the other threads without work. With 512 outputs, batch
+ * 16 and half of the inputs not zero a training step then takes 0.8 of the time; with 256 outputs as much
+ * is lost as gained. */
 static bool is_large_for_sparse(const pynn_placed_layer *layer, size_t count) {
     bool is_one_block = pynn_cut_rows(count).row_cuts == 1;
     return pynn_is_large_for_sparse(layer->inputs, layer->outputs * (is_one_block ? 2 : 1));
 }
 
-/* Whether a step is better cut into tiles of its outputs than into rows. */
+/* Whether a step is better cut into tiles of its outputs than into blocks of rows. */
 static bool is_large(const pynn_batch *batch, pass_step step) {
     const pynn_placed_layer *layer = layer_of(batch, step);
     if (step.kind == GATHER || step.kind == OUTPUT) return false;
@@ -154,13 +163,18 @@ static bool is_large(const pynn_batch *batch, pass_step step) {
     return layer->inputs * layer->outputs > LARGE_W;
 }
 
-/* The packed dY of the layer with the sparse inputs. */
+/* Pack a tile of dY of the first layer, for the product with its sparse inputs. */
 static void pack(const pynn_batch *batch, pynn_tile tile) {
     const pynn_workspace *workspace = batch->workspace;
     pynn_pack_dy(&workspace->sparse, batch->count, workspace->network->layers[0].outputs,
                  workspace->layers[0].deltas, tile);
 }
 
+/* Do a step for a tile, or for the block of rows number `block`.
+ *
+ * The gradient comes to the outputs of the first layer in the last step: backward of stage 1, or, if there
+ * is one stage only, output. For sparse inputs dY is then packed in the same task, while the tile is in the
+ * cache. */
 static void do_step(const pynn_batch *batch, pass_step step, pynn_tile tile, size_t block) {
     switch (step.kind) {
     case GATHER: batch->workspace->finite[block] = pynn_gather(batch, tile); break;
@@ -175,7 +189,9 @@ static void do_step(const pynn_batch *batch, pass_step step, pynn_tile tile, siz
     if (ends && batch->purpose == PYNN_FOR_GRADIENT && batch->sparse) pack(batch, tile);
 }
 
-/* A piece of work: the steps first .. end - 1 for each block of rows, or one step for each tile. */
+/* A piece of work: either the steps first .. end - 1 for each block of rows, or the one step `first` for
+ * each tile. The steps of a block need no other block, and the tiles of a step need no other tile of that
+ * step. So the tasks of a piece may be done in any order and at the same time. */
 typedef struct pass_piece {
     const pynn_batch *batch;
     size_t first;
@@ -183,7 +199,8 @@ typedef struct pass_piece {
     pynn_grid grid;
 } pass_piece;
 
-/* For steps on whole rows: all columns, however many a step's matrix has. */
+/* The tile of a step that is done on whole rows: the rows of `tile`, and all columns of what the step
+ * computes. */
 static pynn_tile whole_rows(const pynn_batch *batch, pass_step step, pynn_tile tile) {
     const pynn_placed_layer *layer = layer_of(batch, step);
     tile.column_begin = 0;
@@ -191,6 +208,7 @@ static pynn_tile whole_rows(const pynn_batch *batch, pass_step step, pynn_tile t
     return tile;
 }
 
+/* A task of a piece: its steps for a block of rows. */
 static void do_block(void *context, size_t index) {
     const pass_piece *piece = context;
     const pynn_network *network = piece->batch->workspace->network;
@@ -201,13 +219,14 @@ static void do_block(void *context, size_t index) {
     }
 }
 
+/* A task of a piece: its one step for a tile. */
 static void do_tile(void *context, size_t index) {
     const pass_piece *piece = context;
     pass_step step = step_at(piece->batch->workspace->network, piece->first);
     do_step(piece->batch, step, pynn_grid_tile(&piece->grid, index), 0);
 }
 
-/* A large step, cut into tiles of what it computes. */
+/* How a large step is cut into tiles of what it computes. */
 static pynn_grid cut_large(const pynn_batch *batch, pass_step step) {
     const pynn_placed_layer *layer = layer_of(batch, step);
     if (step.kind == BACKWARD) return pynn_cut_product(batch->count, layer->inputs, layer->outputs);
@@ -216,7 +235,8 @@ static pynn_grid cut_large(const pynn_batch *batch, pass_step step) {
 
 /* ---------------------------------------------------------------- the gradient of the parameters */
 
-/* Task number `index` of T = alpha * dP + beta * T: one of those of the first layer of each stage. */
+/* Task number `index` of T = alpha * dP + beta * T. The tasks are those of the first layer of each stage,
+ * in the order of the stages; the other layers of a stage have no parameters. */
 static void accumulate_task(void *context, size_t index) {
     const pynn_batch *batch = context;
     const pynn_network *network = batch->workspace->network;
@@ -234,9 +254,12 @@ static void accumulate_task(void *context, size_t index) {
     }
 }
 
-/* T = alpha * dP + beta * T, after the backward of all stages. Where little is to be done the calling
- * thread does it: at batch 16 a second thread takes 1.17 times as long where the first layer is 784 x 64,
- * and 0.82 times where it is 784 x 256. */
+/* T = alpha * dP + beta * T, after backward of all stages. What could go wrong in a step of plain SGD,
+ * where T is the parameters themselves: a weight changes while backward still reads it. It does not,
+ * because all pieces of the pass are done before.
+ *
+ * If there is little to do, the calling thread does it alone. At batch 16 a second thread makes this take
+ * 1.17 times as long where the first layer is 784 x 64, and 0.82 times as long where it is 784 x 256. */
 static void accumulate(const pynn_batch *batch) {
     const pynn_network *network = batch->workspace->network;
     size_t tasks = 0;
@@ -250,9 +273,10 @@ static void accumulate(const pynn_batch *batch) {
     pynn_team_run(team, tasks, accumulate_task, (void *)batch);
 }
 
-/* ---------------------------------------------------------------- all of it */
+/* ---------------------------------------------------------------- the whole pass */
 
-/* Add up what the blocks of rows have found, always in the same order: pynn_run_batch()'s result. */
+/* Add what the blocks of rows have found to *sums, always in the order of the blocks, so that the sum does
+ * not depend on which thread was first. Returns the result of pynn_run_batch(). */
 static bool add_parts(const pynn_batch *batch, pynn_sums *sums) {
     const pynn_workspace *workspace = batch->workspace;
     bool has_loss = batch->purpose == PYNN_FOR_GRADIENT || batch->purpose == PYNN_FOR_SUMS, finite = true;

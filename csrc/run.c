@@ -1,10 +1,11 @@
-/* run.c: the public calls that train and use a network: check everything, cut the work, run it. */
+/* run.c: the public functions that train and use a network. They check all arguments, cut the data into
+ * batches, and run these. */
 #include <float.h>
 #include <math.h>
 
 #include "internal.h"
 
-/* The checks that all calls share. */
+/* The checks that all of these functions share. */
 static pynn_status check_data(const pynn_workspace *workspace, const pynn_data *data,
                               const float *parameters, bool has_loss) {
     if (workspace == NULL || data == NULL || parameters == NULL) return PYNN_INVALID_ARGUMENT;
@@ -18,7 +19,7 @@ static pynn_status check_data(const pynn_workspace *workspace, const pynn_data *
     return has_loss && needed == NULL ? PYNN_INVALID_ARGUMENT : PYNN_OK;
 }
 
-/* Check the labels of rows first <= r < last of an epoch's order, and the order's own indices. */
+/* Check the row indices at positions first <= r < last of an order, and the labels of these rows. */
 static pynn_status check_rows(const pynn_workspace *workspace, const pynn_data *data, const uint32_t *order,
                               size_t first, size_t last) {
     size_t classes = workspace->network->outputs;
@@ -32,7 +33,7 @@ static pynn_status check_rows(const pynn_workspace *workspace, const pynn_data *
     return PYNN_OK;
 }
 
-/* Whether the first layer is better done by sparse rows than by gemm, in batches of `count` rows. */
+/* Whether the first layer should read sparse rows, not use gemm, for batches of `count` rows. */
 static bool is_sparse(const pynn_workspace *workspace, const pynn_data *data, size_t count) {
     const pynn_network *network = workspace->network;
     if (!network->layers[0].type->takes_sparse || data->path == PYNN_PATH_DENSE) return false;
@@ -63,6 +64,7 @@ pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, cons
     return pynn_run_batch(&batch, sums) ? PYNN_OK : PYNN_NOT_FINITE;
 }
 
+/* Whether a layer of the network draws random numbers in training, as dropout does. */
 static bool draws_in_training(const pynn_network *network) {
     for (size_t l = 0; l < network->layer_count; l++) {
         if (network->layers[l].type->draws_in_training) return true;
@@ -70,6 +72,7 @@ static bool draws_in_training(const pynn_network *network) {
     return false;
 }
 
+/* The learning rate of step number `index` of a call. */
 static double rate_at(const pynn_optimizer *optimizer, size_t index) {
     return optimizer->learning_rates != NULL ? optimizer->learning_rates[index] : optimizer->learning_rate;
 }
@@ -88,8 +91,9 @@ static pynn_status check_optimizer(const pynn_workspace *workspace, const pynn_o
     return needs >= 3 && state->second == NULL ? PYNN_INVALID_ARGUMENT : PYNN_OK;
 }
 
-/* One step. Plain SGD makes it with the gradient's products, P = -learning_rate * dP + 1 * P. Where the
- * loss or a feature is not finite there is no update, and the result is false. */
+/* One step of training. Plain SGD adds the gradient to the parameters while it is computed: P =
+ * -learning_rate * dP + 1 * P. If the loss or a feature is not finite nothing is updated, and the result is
+ * false. */
 static bool run_step(pynn_batch *batch, const pynn_optimizer *optimizer, double rate, pynn_state *state,
                      float *parameters, pynn_sums *sums) {
     bool is_plain = pynn_optimizer_needs(optimizer) == 0;
@@ -136,15 +140,15 @@ pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const u
 
 /* ---------------------------------------------------------------- use */
 
-/* Rows that are run together. What is chosen by it must not depend on how many rows a call has: calls that
- * begin at multiples of it give the same bits as one. */
+/* How many rows are run together. Whatever is chosen by this number must not depend on how many rows a call
+ * has: calls that begin at multiples of it give the same bits as one call. */
 static size_t rows_at_a_time(const pynn_workspace *workspace) {
     return pynn_least(workspace->max_batch, PYNN_ROWS_AT_A_TIME);
 }
 
-/* Run rows first_row <= r < last_row through the workspace, PYNN_ROWS_AT_A_TIME of them at a time: in every
- * workspace that holds so many the results are the same. Whether all features, and the sum of losses where
- * there is one, are finite. */
+/* Run rows first_row <= r < last_row through the workspace, at most PYNN_ROWS_AT_A_TIME together: so the
+ * results are the same with every workspace that holds as many. Returns whether all features are finite,
+ * and, if there is a loss, the sum of the losses. */
 static bool run_rows(pynn_batch *batch, size_t first_row, size_t last_row, pynn_sums *sums) {
     size_t most = rows_at_a_time(batch->workspace);
     bool finite = true;

@@ -1,4 +1,4 @@
-/* status.c: what the library says of itself and of its results. */
+/* status.c: the version of the library, and the message for each status. */
 #include "pynn.h"
 
 const char *pynn_version(void) {
@@ -6,7 +6,7 @@ const char *pynn_version(void) {
 }
 
 const char *pynn_status_message(pynn_status status) {
-    /* No default, so that the compiler finds a status without a message. */
+    /* No default, so that the compiler warns of a status without a message. */
     switch (status) {
     case PYNN_OK: return "no error";
     case PYNN_OUT_OF_MEMORY: return "out of memory";
