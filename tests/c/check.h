@@ -1,4 +1,4 @@
-/* check.h: what the C tests check with.
+/* check.h: the macros and functions that the C tests check with.
  *
  * A test is a program whose exit status says whether anything failed:
  *
@@ -9,8 +9,9 @@
  *         return check_failures();
  *     }
  *
- * A failed check prints its place, its text and the values, and the test goes on: one run shows all
- * that is wrong. Every macro is true if its check holds, so that a test can leave a loop early. */
+ * A failed check prints its place, its text and the values. The test then goes on, so one run shows
+ * everything that is wrong. Every macro is true if its check holds, so that a test can leave a loop
+ * early. */
 #ifndef PYNN_CHECK_H
 #define PYNN_CHECK_H
 
@@ -25,14 +26,14 @@
 static int check_count;
 static int check_failed;
 
-/* condition holds. */
+/* The condition holds. */
 #define CHECK(condition) check_true(__FILE__, __LINE__, #condition, (condition))
 
 /* Integers (also sizes, enums, statuses) are equal. */
 #define CHECK_EQ(actual, expected)                                                                         \
     check_equal(__FILE__, __LINE__, #actual " == " #expected, (long long)(actual), (long long)(expected))
 
-/* |actual - expected| <= tolerance; NaN is near nothing. */
+/* |actual - expected| <= tolerance. This is false if one of them is NaN. */
 #define CHECK_NEAR(actual, expected, tolerance)                                                            \
     check_near(__FILE__, __LINE__, #actual " ~ " #expected, (double)(actual), (double)(expected),          \
                (double)(tolerance))
@@ -101,8 +102,9 @@ static inline bool check_bytes(const char *file, int line, const char *text, con
     return holds;
 }
 
-/* Print the balance. The result is for main() to return: the number of failures, cut at 76, since an
- * exit status has eight bits and meson takes 77 for "skipped". A test that checked nothing failed. */
+/* Print how many checks were made and how many failed. Returns what main() should return: the number of
+ * failures, but at most 76, because an exit status has eight bits and meson takes 77 for "skipped". A test
+ * that has checked nothing fails. */
 static inline int check_failures(void) {
     printf("%d of %d checks failed\n", check_failed, check_count);
     if (check_count == 0) {

@@ -1,8 +1,8 @@
-/* helpers.h: what the C tests share: names for layers, losses and optimizers, and functions that make
+/* helpers.h: what the C tests share: short names for layers, losses and optimizers, and functions that make
  * handles and examples.
  *
- * Tests write layers, losses and plain optimizers by these names alone, so that the structs can change
- * here. */
+ * Tests write layers, losses and plain optimizers by these names alone. So if the structs change, only this
+ * file needs to. */
 #ifndef PYNN_HELPERS_H
 #define PYNN_HELPERS_H
 
@@ -13,8 +13,8 @@
 
 /* ---------------------------------------------------------------- layers and losses */
 
-/* Initializers, for tables that are static, too: pynn_layer layers[] = {HE(40), RELU, XAVIER(10)};
- * As an expression: (pynn_layer)HE(40). */
+/* Initializers of a pynn_layer, also for static tables: pynn_layer layers[] = {HE(40), RELU, XAVIER(10)};
+ * as an expression: (pynn_layer)HE(40). */
 #define DENSE(width, initializer)                                                                          \
     {                                                                                                      \
         .kind = PYNN_DENSE, .dense = {(width), (initializer)}                                              \
@@ -45,7 +45,7 @@
         .kind = PYNN_DROPOUT, .dropout = {(share)}                                                         \
     }
 
-/* The width that a dense layer was given. */
+/* The number of outputs of a dense layer. */
 static inline size_t width_of(const pynn_layer *dense) {
     return dense->dense.outputs;
 }
@@ -57,15 +57,15 @@ static inline size_t width_of(const pynn_layer *dense) {
 #define MEAN_SQUARED_ERROR LOSS(PYNN_MEAN_SQUARED_ERROR)
 #define BINARY_CROSS_ENTROPY LOSS(PYNN_BINARY_CROSS_ENTROPY)
 
-/* Of an optimizer: plain descent. */
+/* The initializer of an optimizer: plain SGD. */
 #define SGD(rate) {.kind = PYNN_SGD, .learning_rate = (rate)}
 
 /* ---------------------------------------------------------------- handles */
 
-/* They are made, or the test ends. */
+/* Create a handle. If that fails, the test ends. */
 static inline pynn_network *create_network(size_t inputs, const pynn_layer *layers, size_t layer_count,
                                            pynn_loss loss) {
-    pynn_network *network = (pynn_network *)&network; /* rubbish, so that it shows who sets it */
+    pynn_network *network = (pynn_network *)&network; /* rubbish: create() must set it */
     if (!CHECK_EQ(pynn_network_create(NULL, inputs, layers, layer_count, &loss, &network), PYNN_OK))
         exit(check_failures());
     return network;
@@ -90,7 +90,8 @@ static inline void destroy(pynn_workspace *workspace, pynn_network *network) {
     pynn_network_destroy(network);
 }
 
-/* For allocators that take memory from malloc(); one function of them is mostly the test's own. */
+/* Allocate with malloc(). For allocators of tests, most of which replace only one of these two
+ * functions. */
 static inline void *plain_allocate(void *context, size_t nbytes) {
     (void)context;
     return malloc(nbytes);
@@ -103,14 +104,14 @@ static inline void plain_release(void *context, void *memory) {
 
 /* ---------------------------------------------------------------- examples */
 
-/* Labels of all classes, in no simple order. */
+/* Labels of all classes, in a mixed order. */
 static inline void fill_labels(size_t rows, size_t classes, int32_t *labels) {
     for (size_t n = 0; n < rows; n++) labels[n] = (int32_t)((n * n + n / 7) % classes);
 }
 
 /* ---------------------------------------------------------------- parameters */
 
-/* A dense layer's sizes, and where its parameters are in the flat array. */
+/* The sizes of a dense layer, and where its parameters are in the flat array. */
 typedef struct dense_place {
     size_t inputs;
     size_t outputs;
@@ -118,7 +119,7 @@ typedef struct dense_place {
     size_t bias;    /* (outputs,) */
 } dense_place;
 
-/* That of the index-th dense layer, counted from 0. */
+/* The place of dense layer number `index`, from 0. */
 static inline dense_place place_of_dense(const pynn_network *network, size_t index) {
     pynn_parameter_view weight = {0}, bias = {0};
     CHECK_EQ(pynn_network_view(network, 2 * index, &weight), PYNN_OK);

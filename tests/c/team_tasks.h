@@ -1,8 +1,8 @@
 /* team_tasks.h: pieces of work for the tests of teams.
  *
- * A rendezvous is a piece of work with as many tasks as the team has threads, each of which ends only when
- * all have begun: it needs every thread, so a wake-up that is lost holds it up for good. The alarm that a
- * test sets ends it then. */
+ * A rendezvous is a piece of work with as many tasks as the team has threads. Each task ends only when all
+ * have begun, so it needs every thread. If a wake-up is lost, the rendezvous waits forever; then the alarm
+ * that each test sets ends the test. */
 #ifndef PYNN_TEAM_TASKS_H
 #define PYNN_TEAM_TASKS_H
 
@@ -17,13 +17,13 @@
 
 enum { MOST_TASKS = 1000, HANG_SECONDS = 120 };
 
-/* Long enough for waiting threads to stop spinning and sleep, mostly. Nothing depends on it but which
- * path is taken. */
+/* Sleep, usually long enough for waiting threads to stop spinning and sleep, too. If it is not long enough,
+ * a test takes another path in team.c, and its checks still hold. */
 static inline void rest(void) {
     nanosleep(&(struct timespec){0, 300000}, NULL);
 }
 
-/* How often each task was done. */
+/* How many times each task was done. */
 typedef struct tally {
     atomic_int counts[MOST_TASKS + 1];
 } tally;
@@ -33,7 +33,7 @@ static inline void count_task(void *context, size_t index) {
     atomic_fetch_add_explicit(&done->counts[index], 1, memory_order_relaxed);
 }
 
-/* Tasks 0 .. task_count - 1 were done `times` times each, and none beyond. */
+/* Tasks 0 .. task_count - 1 were done `times` times each, and no other task was done. */
 static inline bool check_tally(const tally *done, size_t task_count, int times) {
     for (size_t i = 0; i <= MOST_TASKS; i++) {
         if (!CHECK_EQ(atomic_load(&done->counts[i]), i < task_count ? times : 0)) {
@@ -64,7 +64,7 @@ static inline void meet_all(pynn_team *team, size_t threads) {
     CHECK_EQ(atomic_load(&place.arrived), threads);
 }
 
-/* A thread that runs pieces on a team, and what became of them. */
+/* A thread that runs pieces of work on a team, and the results. */
 typedef struct caller {
     pynn_team *team;
     tally done;
@@ -79,7 +79,7 @@ static inline void *run_pieces(void *context) {
     return NULL;
 }
 
-/* 5 tasks by every piece, the other 35 by every second. */
+/* 5 tasks are done in every piece, the other 35 in every second piece. */
 static inline void check_caller(const caller *one) {
     for (size_t i = 0; i < 40; i++) {
         if (!CHECK_EQ(atomic_load(&one->done.counts[i]), i < 5 ? one->pieces : one->pieces / 2)) return;

@@ -1,4 +1,5 @@
-/* test_activations.c: the functions against libm in double, their derivatives against differences. */
+/* test_activations.c: the scalar functions are compared with libm in double, and their derivatives with
+ * differences. */
 #include "helpers.h"
 #include "internal.h"
 
@@ -33,14 +34,14 @@ static double exact(pynn_layer_kind kind, double x) {
     return NAN;
 }
 
-/* COUNT values from -20 to 20, none of them at relu's kink. */
+/* COUNT values from -20 to 20, none of them 0, where relu has its kink. */
 static void fill(float *x) {
     for (size_t i = 0; i < COUNT; i++) {
         x[i] = 0.02f * ((float)i - (float)(COUNT / 2)) + 0.007f;
     }
 }
 
-/* Right to a few units in the last place, also where the result is small. */
+/* The functions are right to a few units in the last place, also where the result is small. */
 static void test_forward(void) {
     static float x[COUNT], y[COUNT + 1];
     fill(x);
@@ -49,7 +50,7 @@ static void test_forward(void) {
         forward(&layers[k], COUNT, x, y);
         for (size_t i = 0; i < COUNT; i++) {
             const double expected = exact(layers[k].kind, (double)x[i]);
-            /* GELU's far left is small in relation to x, and only so exact. */
+            /* For very negative x GELU is small in relation to x, and is only as exact as x. */
             const double size = layers[k].kind == PYNN_GELU ? fabs((double)x[i]) : fabs(expected);
             if (!CHECK_NEAR(y[i], expected, 4e-7 * size)) {
                 printf("    kind %d, x = %g\n", (int)layers[k].kind, (double)x[i]);
@@ -64,7 +65,7 @@ static void test_forward(void) {
     }
 }
 
-/* d is multiplied by f'(x): held against (f(x + h) - f(x - h)) / 2h in double. */
+/* The backward functions multiply d by f'(x): compared with (f(x + h) - f(x - h)) / 2h in double. */
 static void test_backward(void) {
     static float x[COUNT], y[COUNT], d[COUNT + 1];
     const double h = 1e-4;
@@ -91,11 +92,12 @@ static void test_backward(void) {
 #define TINY ((double)1e-30f)
 #define LOG_2 ((double)0.693147181f)
 
-/* Far out: the limits, nothing but finite derivatives, and no NaN made or lost. */
+/* For x far from 0 the values are the limits, all derivatives are finite, and a NaN appears only where x is
+ * NaN. */
 static void test_extremes(void) {
     static const struct {
         float x;
-        double y[KINDS], slope[KINDS]; /* of relu, sigmoid, tanh, leaky relu, gelu, silu, elu, softplus */
+        double y[KINDS], slope[KINDS]; /* for relu, sigmoid, tanh, leaky relu, gelu, silu, elu, softplus */
     } cases[] = {
         {-1e4f, {0, 0, -1, -1250, 0, 0, -0.5, 0}, {0, 0, 0, 0.125, 0, 0, 0, 0}},
         {1e4f, {1e4, 1, 1, 1e4, 1e4, 1e4, 1e4, 1e4}, {1, 0, 0, 1, 1, 1, 1, 1}},
@@ -114,7 +116,7 @@ static void test_extremes(void) {
             forward(&layers[k], 1, &cases[c].x, &y);
             backward(&layers[k], 1, &cases[c].x, &y, &d);
             const double expected = cases[c].y[k];
-            const bool is_gelu = layers[k].kind == PYNN_GELU; /* of which the header promises less */
+            const bool is_gelu = layers[k].kind == PYNN_GELU; /* for GELU the header promises less */
             CHECK((double)y == expected || (is_gelu && fabs((double)y - expected) <= 3e-7 * expected));
             CHECK_NEAR(d, cases[c].slope[k], is_gelu ? 1e-6 : 0.0);
         }

@@ -1,4 +1,4 @@
-/* test_arguments.c: what the calls of run.c refuse: the exact status, and nothing written. */
+/* test_arguments.c: what the functions of run.c refuse: they return the exact status and write nothing. */
 #include <stdint.h>
 
 #include "helpers.h"
@@ -10,13 +10,13 @@ static float parameters[PARAMETERS], gradients[PARAMETERS], out[ROWS * CLASSES];
 static pynn_sums sums;
 static pynn_workspace *workspace;
 
-/* All arguments of all four calls. */
+/* All arguments of the four functions. */
 typedef struct arguments {
     pynn_workspace *workspace;
     pynn_data data;
     bool without_data;
     const uint32_t *order;
-    size_t count, batch_size, first, last; /* first and last: steps or rows */
+    size_t count, batch_size, first, last; /* first and last are steps or rows */
     pynn_optimizer optimizer;
     bool without_optimizer;
     bool without_state;
@@ -26,7 +26,7 @@ typedef struct arguments {
     pynn_sums *sums;
 } arguments;
 
-/* Arguments that every call accepts: three steps of at most four rows, or rows 0 to 2. */
+/* Arguments that every function accepts: three steps of at most four rows, or rows 0 to 2. */
 static arguments valid(void) {
     static const uint8_t features[ROWS * INPUTS] = {10, 20, 30};
     static const int32_t labels[ROWS] = {0, 1, 1};
@@ -59,7 +59,7 @@ static pynn_status train(arguments *a) {
                       a->without_state ? NULL : &a->state, a->parameters, a->sums);
 }
 
-/* The same for five examples that the order names, whatever number the data has. */
+/* Train on five examples that the order names, however many rows the data has. */
 static pynn_status train_on_five(arguments *a) {
     return pynn_train(a->workspace, &a->data, a->order, 5, a->batch_size, a->first, a->last, &a->optimizer,
                       NULL, a->parameters, a->sums);
@@ -75,7 +75,7 @@ static pynn_status predict(const arguments *a) {
                         a->output, a->out);
 }
 
-/* All that a call can write to. */
+/* Everything that a function can write to. */
 typedef struct picture {
     float parameters[PARAMETERS], gradients[PARAMETERS], out[ROWS * CLASSES];
     pynn_sums sums;
@@ -91,7 +91,8 @@ static picture take_picture(void) {
     return now;
 }
 
-/* `call` with valid arguments but for `change` returns `status` and writes nothing, unless it is OK. */
+/* `call` with arguments that are valid except for `change` returns `status`. It writes nothing, unless the
+ * status is PYNN_OK. */
 #define CALL(call, change, status)                                                                         \
     do {                                                                                                   \
         arguments a = valid();                                                                             \
@@ -106,7 +107,7 @@ static picture take_picture(void) {
         }                                                                                                  \
     } while (0)
 
-/* Labels and orders with one mistake, in the row or at the place that is said. */
+/* Labels and orders with one mistake, which is in the row or at the position of the name. */
 static const int32_t label_too_large_in_7[ROWS] = {[7] = CLASSES};
 static const int32_t label_negative_in_7[ROWS] = {[7] = -1};
 static const int32_t label_smallest_in_7[ROWS] = {[7] = INT32_MIN};
@@ -166,7 +167,7 @@ static void test_train(void) {
     CALL(train, (a.order = NULL, a.data.rows = 5), PYNN_INVALID_ARGUMENT);
     CALL(train, (a.order = NULL, a.data.rows = 5, a.last = 2), PYNN_OK);
     CALL(train, a.data.rows = 0, PYNN_INVALID_ARGUMENT);
-    /* The mistake lies in the second step; with the order, row 7 is in the first or the last one. */
+    /* The mistake is in the second step. With the order, row 7 is in the first or the last step. */
     CALL(train, a.order = order_wrong_at_7, PYNN_ROW_OUT_OF_RANGE);
     CALL(train, a.order = order_largest_at_7, PYNN_ROW_OUT_OF_RANGE);
     CALL(train, (a.order = order_wrong_at_7, a.first = 1), PYNN_ROW_OUT_OF_RANGE);
@@ -193,7 +194,7 @@ static void test_order(void) {
         .kind = PYNN_ADAM, .learning_rate = 0.1, .adam = {0.9, 0.99, 1e-8}                                 \
     }
 
-/* Every field of an optimizer, and the arrays that each needs. */
+/* Every field of an optimizer is checked, and every array of the state that it needs. */
 static void test_optimizer(void) {
     static float first[PARAMETERS], second[PARAMETERS];
     const double rates[] = {0.1, 0.2, 0.3}, with_nan[] = {0.1, 0.2, NAN};
@@ -217,7 +218,7 @@ static void test_optimizer(void) {
     CALL(train, a.optimizer.learning_rates = with_nan, PYNN_INVALID_ARGUMENT);
     CALL(train, (a.optimizer.learning_rates = with_nan, a.last = 2), PYNN_OK);
 
-    /* One array, then two, then three. */
+    /* Optimizers that need one array, then two, then three. */
     CALL(train, a.optimizer.max_norm = 1, PYNN_INVALID_ARGUMENT);
     CALL(train, (a.optimizer.max_norm = 1, a.without_state = true), PYNN_INVALID_ARGUMENT);
     CALL(train, (a.optimizer.max_norm = 1, a.state.gradients = gradients), PYNN_OK);
@@ -247,7 +248,8 @@ static void test_optimizer(void) {
     CHECK_EQ(pynn_optimizer_needs(&adam), 3);
 }
 
-/* Another loss needs targets, not labels; values are no probabilities; dropout needs a state. */
+/* The other losses need targets, not labels; mean squared error has no probabilities; dropout needs a
+ * state. */
 static void test_other_losses(void) {
     const pynn_layer layers[] = {HE(CLASSES), DROPOUT(0.5f)};
     static const float targets[ROWS * CLASSES] = {0};
@@ -309,7 +311,7 @@ static void test_predict(void) {
     CALL(predict, (a.first = 3, a.last = 2), PYNN_INVALID_ARGUMENT);
     CALL(predict, a.last = ROWS + 1, PYNN_ROW_OUT_OF_RANGE);
     CALL(predict, a.last = SIZE_MAX, PYNN_ROW_OUT_OF_RANGE);
-    /* Labels are no business of a prediction. */
+    /* Prediction does not read labels. */
     CALL(predict, (a.data.labels = NULL, a.output = PYNN_PROBABILITIES), PYNN_OK);
     CALL(predict, (a.data.labels = label_negative_in_7, a.last = ROWS), PYNN_OK);
 }

@@ -1,5 +1,5 @@
-/* test_cut.c: the tiles that work is cut into: every cell is in one and only one of them, and they are as
- * many, as large and as well placed as promised. */
+/* test_cut.c: the tiles that work is cut into. Every cell is in exactly one tile, and the number, size and
+ * places of the tiles are as promised. */
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ static size_t grains(size_t length) {
     return length / GRAIN + (length % GRAIN != 0);
 }
 
-/* Piece [begin, end) of a length, with the piece before it ending at `before`. */
+/* Check the piece [begin, end) of a length; the piece before it ends at `before`. */
 static bool check_piece(size_t begin, size_t end, size_t before, size_t length, size_t cuts) {
     size_t size = end - begin;
     return CHECK_EQ(begin, before) && CHECK(begin % GRAIN == 0) && CHECK(end > begin && end <= length) &&
@@ -21,7 +21,8 @@ static bool check_piece(size_t begin, size_t end, size_t before, size_t length, 
            CHECK(end == length || size >= grains(length) / cuts * GRAIN);
 }
 
-/* The tiles stand row by row, without a gap, overlap or empty one, all of about the same size. */
+/* The tiles follow each other row by row, without gaps or overlaps. None is empty, and all are of about the
+ * same size. */
 static bool check_tiles(const pynn_grid *grid) {
     size_t row_end = 0;
     for (size_t r = 0; r < grid->row_cuts; r++) {
@@ -41,7 +42,7 @@ static bool check_tiles(const pynn_grid *grid) {
     return CHECK_EQ(row_end, grid->rows);
 }
 
-/* Every cell is painted once. */
+/* Every cell is in one tile: it is painted once. */
 static bool check_cells(const pynn_grid *grid) {
     size_t cells = grid->rows * grid->columns, once = 0;
     unsigned char *painted = calloc(cells, 1);
@@ -59,7 +60,8 @@ static bool check_cells(const pynn_grid *grid) {
 
 /* ---------------------------------------------------------------- products */
 
-/* r x c tiles pack one operand c times, which costs gemm four times as much, and the other r times. */
+/* What packing costs with r x c tiles: one operand is packed c times, which costs gemm four times as much,
+ * and the other operand r times. */
 static double packing(const pynn_grid *grid, size_t r, size_t c) {
     return 4.0 * (double)c * (double)grid->rows + (double)r * (double)grid->columns;
 }
@@ -69,7 +71,7 @@ static bool is_small(const pynn_grid *grid, size_t r, size_t c) {
     return sides > (r * c > 4 ? 1.0 / 128 : 1.0 / 64);
 }
 
-/* No other cut into as many tiles packs less, unless into small tiles. */
+/* No other grid with as many tiles packs less, except grids of small tiles. */
 static bool check_cheapest(const pynn_grid *grid) {
     size_t count = pynn_grid_count(grid);
     for (size_t r = 1; r <= count; r++) {
@@ -93,7 +95,7 @@ static bool check_product(size_t rows, size_t columns, size_t depth) {
     bool holds = CHECK_BYTES(&grid, &again, sizeof grid) && CHECK(count >= 1) &&
                  CHECK_EQ(grid.rows, rows) && CHECK_EQ(grid.columns, columns) && check_tiles(&grid);
     if (holds && rows * columns <= 100000) holds = check_cells(&grid);
-    /* Where there are grains enough, two and four threads can share evenly. */
+    /* If there are enough grains, two and four threads can share the tiles evenly. */
     if (holds && grains(rows) >= 16 && grains(columns) >= 16)
         holds = CHECK(is_power_of_2(count)) && check_cheapest(&grid);
     if (!holds) printf("    product (%zu, %zu), sums of %zu\n", rows, columns, depth);
@@ -111,8 +113,8 @@ static void test_products(void) {
     }
 }
 
-/* Little work is one task, much is at least two, and four where tiles of 128 x 128 remain; more work never
- * makes fewer. */
+/* Little work is one task. Much work is at least two tasks, and four if their tiles have at least 128 x 128
+ * cells. More work never makes fewer tasks. */
 static void test_counts(void) {
     static const size_t lengths[] = {16, 64, 128, 300, 512, 2048};
     for (size_t r = 0; r < COUNT_OF(lengths); r++) {
@@ -126,8 +128,8 @@ static void test_counts(void) {
                 if (work < 1e6) CHECK_EQ(count, 1);
                 if (work > 1e9 && grains(lengths[r]) * grains(lengths[c]) >= 2) CHECK(count >= 2);
                 if (work > 1e9 && lengths[r] >= 256 && lengths[c] >= 256) CHECK(count >= 4);
-                /* More than two tiles are never so small that gemm's packing shows: below 128 x 128, or as
-                 * much; more than four never below 256 x 256. */
+                /* More than two tiles are never small: 1 / rows + 1 / columns of a tile is at most 1 / 64,
+                 * as of 128 x 128, and with more than four tiles at most 1 / 128, as of 256 x 256. */
                 double packing = (double)grid.row_cuts / (double)lengths[r] +
                                  (double)grid.column_cuts / (double)lengths[c];
                 if (count > 2) CHECK(packing <= 1.0 / 64);
@@ -138,7 +140,7 @@ static void test_counts(void) {
     }
 }
 
-/* Sizes up to what BLAS takes: their product fits no integer. */
+/* Sizes up to the largest that BLAS takes: their product fits no integer type. */
 static void test_huge_products(void) {
     static const size_t lengths[] = {1, 100, (size_t)1 << 20, INT_MAX - 15, INT_MAX - 14, INT_MAX};
     for (size_t r = 0; r < COUNT_OF(lengths); r++) {
@@ -153,9 +155,10 @@ static void test_huge_products(void) {
     }
 }
 
-/* ---------------------------------------------------------------- rows and strips */
+/* ---------------------------------------------------------------- rows and column blocks */
 
-/* At most as many as rows, since each keeps its sums; two from 32 rows on. */
+/* There are at most as many blocks as rows, because the workspace has sums for so many; and at least two
+ * blocks from 32 rows on. */
 static void test_rows(void) {
     for (size_t rows = 1; rows <= 1000; rows++) {
         pynn_grid grid = pynn_cut_rows(rows);
@@ -165,7 +168,7 @@ static void test_rows(void) {
         if (rows <= 16) CHECK_EQ(grid.row_cuts, 1);
         if (!check_tiles(&grid) || !check_cells(&grid)) printf("    %zu rows\n", rows);
     }
-    /* Too many to look at all. */
+    /* So many blocks that only some are checked. */
     pynn_grid grid = pynn_cut_rows(INT_MAX);
     size_t count = pynn_grid_count(&grid), end = 0;
     CHECK(count > 1000000);
@@ -179,7 +182,7 @@ static void test_rows(void) {
     }
 }
 
-static void test_strips(void) {
+static void test_column_blocks(void) {
     static const size_t huge[] = {100000, INT_MAX - 1, INT_MAX};
     for (size_t columns = 1; columns <= 1000 + COUNT_OF(huge); columns++) {
         size_t length = columns <= 1000 ? columns : huge[columns - 1001];
@@ -191,16 +194,16 @@ static void test_strips(void) {
         grid.columns = 5;
         if (!check_tiles(&grid)) printf("    %zu columns\n", length);
     }
-    /* With few outputs an entry is soon done with, and more strips cost more than they give. */
+    /* With few outputs there are fewer column blocks, because each costs more than it gains. */
     pynn_grid narrow = pynn_cut_columns(1000, 10), wide = pynn_cut_columns(1000, 500);
     CHECK(narrow.row_cuts < wide.row_cuts);
     CHECK_EQ(wide.row_cuts, PYNN_MAX_COLUMN_BLOCKS);
 }
 
-/* The blocks of a matrix lie one behind the other, without a gap, and none is larger than the innermost
- * cache of a usual processor. */
+/* The blocks of a packed matrix lie one after the other, without gaps, and none is larger than the
+ * innermost cache of a usual processor. */
 static void test_blocks(void) {
-    static float memory[1]; /* the place of a block is computed and not looked at */
+    static float memory[1]; /* the address of a block is computed, but nothing is read */
     pynn_sparse_batch sparse = {.packed_dy = memory};
     for (size_t columns = 1; columns <= 1200; columns += columns < 300 ? 1 : 37) {
         for (size_t rows = 1; rows <= 1000; rows += rows < 20 ? 1 : 61) {
@@ -227,6 +230,6 @@ int main(void) {
     test_counts();
     test_huge_products();
     test_rows();
-    test_strips();
+    test_column_blocks();
     return check_failures();
 }

@@ -1,5 +1,5 @@
-/* test_denormals.c: numbers below the smallest normal one are 0 while the library calculates, in all of its
- * threads, and for the caller they are afterwards what they were before. */
+/* test_denormals.c: denormal numbers, which are below the smallest normal one, are 0 while the library
+ * calculates, in all of its threads. Afterwards the caller's own setting is as it was. */
 #include <float.h>
 #include <stdatomic.h>
 
@@ -7,13 +7,13 @@
 #include "helpers.h"
 #include "internal.h"
 
-/* What this thread makes of a product that is denormal, about 1e-40. */
+/* The product of two floats in this thread: about 1e-40, or 0 if the thread takes denormal numbers as 0. */
 static float small_product(void) {
     volatile float a = 1e-20f, b = 1e-20f;
     return a * b;
 }
 
-/* A caller that has chosen either way finds its choice again. */
+/* Whichever setting the caller has chosen, it is the same after a call. */
 static void test_mode(void) {
     volatile float denormal = 1e-40f;
     CHECK(small_product() > 0.0f);
@@ -30,7 +30,7 @@ static void test_mode(void) {
 
 enum { INPUTS = 40, OUTPUTS = 3, PARAMETERS = INPUTS * OUTPUTS + OUTPUTS };
 
-/* Decay of weights that are tiny already leaves none that is denormal. */
+/* Weight decay makes tiny weights 0, not denormal. */
 static void test_decay(const pynn_optimizer *optimizer) {
     static float features[INPUTS], gradients[PARAMETERS], first[PARAMETERS], second[PARAMETERS];
     const int32_t label = 0;
@@ -75,7 +75,7 @@ static void test_outputs(void) {
     destroy(workspace, network);
 }
 
-/* Two tasks that meet are done by two threads. */
+/* Two tasks that wait for each other, so that two threads do them. */
 typedef struct meeting {
     atomic_int arrived;
     float products[2];
@@ -88,7 +88,7 @@ static void meet(void *context, size_t index) {
     all->products[index] = small_product();
 }
 
-/* The calling thread has its own choice, the team's other thread flushes. */
+/* The calling thread keeps its own setting; the team's other thread takes denormal numbers as 0. */
 static void test_team(void) {
     pynn_team *team = create_team(2);
     meeting all = {0};

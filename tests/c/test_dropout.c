@@ -1,4 +1,5 @@
-/* test_dropout.c: the masks of dropout, which are drawn many blocks at a time, against single blocks. */
+/* test_dropout.c: the masks of dropout, which are drawn many blocks at a time, are compared with single
+ * blocks. */
 #include <stdint.h>
 
 #include "check.h"
@@ -6,7 +7,7 @@
 
 enum { MOST = 700 };
 
-/* Draw n of a step: 0 where its word is among the lowest, as pynn.h says. */
+/* Factor n of a step, as pynn.h defines it: 0 if its word is among the lowest. */
 static float plain_draw(uint64_t seed, uint64_t step, size_t layer, float rate, uint64_t n) {
     uint64_t stream = (UINT64_C(1) << 62) + step, word = ((uint64_t)layer << 44) + n, block = word / 4;
     const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)stream,
@@ -27,8 +28,8 @@ static void check_mask(uint64_t seed, uint64_t step, size_t layer, float rate, u
         printf("    %zu draws from %llu on, rate %g\n", count, (unsigned long long)first, (double)rate);
 }
 
-/* However many draws, from wherever in a block; also where a block's number passes 2^32, first within the
- * blocks that are drawn at a time. */
+/* Any number of factors, from any position in a block. Also where the number of a block passes 2^32, at
+ * first within the blocks that are drawn together. */
 static void test_masks(void) {
     static const float rates[] = {0.0f, 0.1f, 0.5f, 0.99999994f};
     static const uint64_t begins[] = {0, UINT64_C(1) << 32, (UINT64_C(1) << 34) - 70, UINT64_C(1) << 43};

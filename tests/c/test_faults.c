@@ -1,6 +1,7 @@
-/* test_faults.c: the n-th request for memory is refused, or the n-th thread cannot be started, for every n.
- * The call that needed it says so, or does its work with fewer threads and to the same bits; what was there
- * before is used for all the rest, and nothing leaks. test_memory.c has the create functions one by one. */
+/* test_faults.c: for every n the n-th request for memory is refused, or the n-th thread cannot be started.
+ * The call that needed it returns an error, or does its work with fewer threads and the same bits. The
+ * handles that exist can still be used, and nothing leaks. test_memory.c tests the create functions one by
+ * one. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -9,12 +10,12 @@
 enum { INPUTS = 20, HIDDEN = 33, CLASSES = 10, ROWS = 45, BATCH = 40, THREADS = 3 };
 enum { PARAMETERS = INPUTS * HIDDEN + HIDDEN + HIDDEN * CLASSES + CLASSES };
 
-/* What a use of the library asks for: the team, the network, the workspace and its arena; then the threads
- * of the team, and those of the resized team. */
+/* How many requests a use of the library makes: for the team, the network, the workspace and its arena;
+ * then for the threads of the team, and for those of the resized team. */
 enum { HANDLE_REQUESTS = 4, ALL_REQUESTS = 6 };
 enum { ALL_THREADS = THREADS - 1 + 1 };
 
-/* Refuses requests number refused <= r < accepted, counted from 0. */
+/* Refuse the requests number refused <= r < accepted, counted from 0. */
 typedef struct quota {
     size_t requests;
     size_t refused;
@@ -28,7 +29,7 @@ static bool is_refused(quota *of) {
 
 typedef struct supply {
     quota memory;
-    size_t held; /* blocks */
+    size_t held; /* how many blocks are not released */
 } supply;
 
 static void *allocate(void *context, size_t nbytes) {
@@ -49,7 +50,7 @@ static void release(void *context, void *memory) {
 static quota threads = {0, SIZE_MAX, SIZE_MAX};
 
 #if defined(PYNN_WRAP_PTHREAD_CREATE)
-/* The linker puts this in the place of the library's own call. */
+/* The linker makes the library call this in place of pthread_create(). */
 typedef void *start(void *);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, start *function, void *with);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, start *function, void *with);
@@ -74,7 +75,7 @@ typedef struct outcome {
     pynn_sums sums[2];
 } outcome;
 
-/* Create the handles that are not there yet, up to the first that there is no memory for. */
+/* Create the handles that do not exist yet, up to the first one that fails. */
 static pynn_status create_missing(const pynn_allocator *allocator, handles *made) {
     static const pynn_layer layers[] = {HE(HIDDEN), TANH, XAVIER(CLASSES)};
     pynn_status status = PYNN_OK;
@@ -86,8 +87,8 @@ static pynn_status create_missing(const pynn_allocator *allocator, handles *made
     return status;
 }
 
-/* Two epochs of two steps, the second on a smaller team, and the use of what came of it. Batches of 40 rows
- * are three tasks. */
+/* Train two epochs of two steps, the second epoch on a smaller team; then evaluate and predict. Batches of
+ * 40 rows are three tasks. */
 static void use(const handles *made, outcome *out) {
     static uint8_t features[ROWS * INPUTS];
     static int32_t labels[ROWS];
@@ -108,7 +109,7 @@ static void use(const handles *made, outcome *out) {
     CHECK_EQ(pynn_team_threads(made->team), THREADS - 1);
 }
 
-/* Create the handles, what fails a second time, too; use them, if they are all there; destroy them. */
+/* Create the handles, trying again where that fails once; use them if all exist; destroy them. */
 static pynn_status run(supply *from, outcome *out) {
     const pynn_allocator allocator = {allocate, release, from};
     handles made = {0};
@@ -139,7 +140,8 @@ static void test_nothing_refused(void) {
 #endif
 }
 
-/* Once: what failed works when it is asked for again. For good: what cannot do without says so, twice. */
+/* If one request is refused, the call that failed works when it is made again. If all further requests are
+ * refused, each call that needs memory returns an error, both times. */
 static void test_memory_refused(bool for_good) {
     size_t failures = 0;
     for (size_t n = 0; n < ALL_REQUESTS; n++) {
@@ -155,7 +157,7 @@ static void test_memory_refused(bool for_good) {
 }
 
 #if defined(PYNN_WRAP_PTHREAD_CREATE)
-/* Where a thread cannot be started, those that are there do the work, and the result is the same. */
+/* If a thread cannot be started, the other threads do the work, and the result is the same. */
 static void test_threads_refused(bool for_good) {
     for (size_t n = 0; n < ALL_THREADS; n++) {
         supply rich = {{0, SIZE_MAX, SIZE_MAX}, 0};
@@ -166,7 +168,7 @@ static void test_threads_refused(bool for_good) {
     }
 }
 
-/* Of a team of five, all that the system gives come to work, and the caller with them. */
+/* In a team of five the threads that the system did start all do work, and so does the caller. */
 static void test_those_there_come(void) {
     for (size_t n = 0; n < 5; n++) {
         threads = (quota){0, n, SIZE_MAX};

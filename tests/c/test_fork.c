@@ -1,5 +1,5 @@
-/* test_fork.c: a child after fork() has no threads but the one that forked, and a copy of a team in
- * whatever state that was: it begins anew. */
+/* test_fork.c: a child after fork() has only the thread that has called fork(), and a copy of a team in any
+ * state. The team begins anew in the child. */
 #include <stdlib.h>
 #include <sys/wait.h>
 
@@ -9,7 +9,8 @@
 void __gcov_dump(void);
 #endif
 
-/* End a child without what exit() would do for the parent. What it has counted is kept. */
+/* End a child without the work of exit(), which is the parent's to do. What coverage has counted is
+ * kept. */
 static _Noreturn void leave(int status) {
     fflush(stdout);
 #if defined(PYNN_COVERAGE)
@@ -18,7 +19,7 @@ static _Noreturn void leave(int status) {
     _exit(status);
 }
 
-/* In a child: use the team, all of it; the exit status says whether that worked. */
+/* In a child: use all threads of the team. The exit status says whether that worked. */
 static void use_in_child(pynn_team *team, size_t threads) {
     const int failed_before = check_failed;
     alarm(HANG_SECONDS);
@@ -39,7 +40,7 @@ static void check_child(pid_t child) {
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* Fork where the team has no threads yet, has spinning ones, has sleeping ones. */
+/* Fork when the team has not started its threads, when they spin, and when they sleep. */
 static void test_fork_when_idle(void) {
     for (int state = 0; state < 3; state++) {
         pynn_team *team = create_team(3);
@@ -49,12 +50,12 @@ static void test_fork_when_idle(void) {
         const pid_t child = fork();
         if (child == 0) use_in_child(team, 3);
         check_child(child);
-        meet_all(team, 3); /* the parent's threads are still there */
+        meet_all(team, 3); /* the parent still has its threads */
         pynn_team_destroy(team);
     }
 }
 
-/* A child that only destroys its copy. */
+/* A child may also destroy its copy of the team and do nothing else. */
 static void test_fork_and_destroy(void) {
     pynn_team *team = create_team(3);
     meet_all(team, 3);
@@ -69,7 +70,7 @@ static void test_fork_and_destroy(void) {
     pynn_team_destroy(team);
 }
 
-/* A piece of work that lasts until somebody says so. */
+/* A piece of work that lasts until it is released. */
 typedef struct held_piece {
     pynn_team *team;
     atomic_size_t begun;
@@ -91,7 +92,7 @@ static void *run_held(void *context) {
     return NULL;
 }
 
-/* Fork while all three threads are in the middle of a piece for another caller. */
+/* Fork while all three threads do tasks of a piece for another caller. */
 static void test_fork_when_working(void) {
     held_piece held = {.team = create_team(3)};
     pthread_t other;
@@ -109,7 +110,7 @@ static void test_fork_when_working(void) {
     pynn_team_destroy(held.team);
 }
 
-/* Four threads that begin together. */
+/* Four threads that begin at the same time. */
 typedef struct starter {
     caller one;
     rendezvous *line;
@@ -141,7 +142,7 @@ static void start_in_child(pynn_team *team) {
     leave(check_failed != failed_before);
 }
 
-/* A child whose threads find the team at the same time: only one of them may take it over. */
+/* Several threads of a child use the team at the same time: only one of them may reset it. */
 static void test_fork_and_callers(void) {
     for (int round = 0; round < 20; round++) {
         pynn_team *team = create_team(3);
@@ -154,7 +155,7 @@ static void test_fork_and_callers(void) {
     }
 }
 
-/* An allocator that can hold whoever releases memory. */
+/* An allocator that can hold the thread that releases memory. */
 typedef struct gate {
     atomic_bool closed;
     atomic_bool reached;
@@ -169,7 +170,7 @@ static void release(void *context, void *memory) {
     free(memory);
 }
 
-/* What a thread of the child does with the team, and whether it has begun to. */
+/* What a thread of the child does with the team, and whether it has begun. */
 typedef struct user {
     pynn_team *team;
     tally done;
@@ -189,8 +190,8 @@ static void *resize(void *context) {
     return NULL;
 }
 
-/* While one thread is held as it takes the team over, another does its tasks alone, and a third waits to
- * change the team's size. */
+/* One thread is held while it resets the team. Meanwhile another thread does its tasks alone, and a third
+ * waits to change the size of the team. */
 static void meet_in_child(pynn_team *team, gate *way) {
     static user first, second, third;
     pthread_t threads[2];
@@ -235,8 +236,8 @@ static void test_fork_and_meet(void) {
     pynn_team_destroy(team);
 }
 
-/* An allocator that holds whoever has released memory, and counts what is released a second time. It
- * keeps all memory to the end, so that no address is given out twice. */
+/* An allocator that holds the thread that has released memory, and counts the memory that is released
+ * twice. It keeps all memory to the end, so that it gives no address twice. */
 typedef struct keeper {
     gate way;
     void *kept[64];
@@ -262,8 +263,8 @@ static void free_all(keeper *all) {
     }
 }
 
-/* Fork when another thread, which changes the team's size, has just released the list of its threads:
- * the child does not release it again. */
+/* Fork just after another thread, which resizes the team, has released the list of workers: the child does
+ * not release it again. */
 static void test_fork_when_resizing(void) {
     static keeper all;
     const pynn_allocator allocator = {plain_allocate, keep, &all};

@@ -1,5 +1,5 @@
-/* test_gather.c: a batch as it is fetched from the caller's data: as floats, and as lists of the values
- * that are not zero; and how many there are of these. */
+/* test_gather.c: a batch that is gathered from the caller's data, as floats and as sparse rows; and the
+ * density of the data. */
 #include <float.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -7,9 +7,9 @@
 #include "helpers.h"
 #include "internal.h"
 
-enum { BATCH = 9, MOST_INPUTS = 1100, ROWS = 23 }; /* rows of floats of more than 4096 bytes, too */
+enum { BATCH = 9, MOST_INPUTS = 1100, ROWS = 23 }; /* some rows have more than 4096 bytes */
 
-/* What is gathered from: bytes and floats, `inputs` of them a row. */
+/* The data: bytes and floats, `inputs` of them in a row. */
 static uint8_t bytes[ROWS * MOST_INPUTS];
 static float floats[ROWS * MOST_INPUTS];
 static int32_t labels[ROWS];
@@ -20,30 +20,31 @@ static float nth_feature(const pynn_data *data, size_t i) {
     return data->feature_type == PYNN_FEATURES_UINT8 ? (float)bytes[i] / 255.0f : floats[i];
 }
 
-/* Values that compare equal to nothing or to 0 are told apart: all bits count. */
+/* All bits must be equal, so that NaN is equal to itself and -0 is not equal to 0. */
 static bool check_value(float actual, float expected) {
     return CHECK_BYTES(&actual, &expected, sizeof actual);
 }
 
-/* The lists of row n of the workspace hold what is not zero of row `row` of the data, in order and to the
- * bit; each strip its own columns, one behind the other. */
-static bool check_lists(const pynn_batch *batch, size_t n, size_t row) {
+/* The sparse row n of the workspace has the values of row `row` of the data that are not zero, in order and
+ * to the bit. Each column block has the entries of its own columns, and they lie one block after the
+ * other. */
+static bool check_sparse_row(const pynn_batch *batch, size_t n, size_t row) {
     const pynn_workspace *workspace = batch->workspace;
     size_t inputs = workspace->network->inputs;
     const pynn_entry *entry = workspace->sparse.rows[n * PYNN_MAX_COLUMN_BLOCKS].entries;
     pynn_grid grid = pynn_cut_columns(inputs, workspace->network->layers[0].outputs);
     for (size_t s = 0; s < pynn_grid_count(&grid); s++) {
         pynn_tile tile = pynn_grid_tile(&grid, s);
-        const pynn_sparse_vector *strip = &workspace->sparse.rows[n * PYNN_MAX_COLUMN_BLOCKS + s];
-        if (!CHECK(strip->entries == entry)) return false;
+        const pynn_sparse_vector *block = &workspace->sparse.rows[n * PYNN_MAX_COLUMN_BLOCKS + s];
+        if (!CHECK(block->entries == entry)) return false;
         for (size_t i = tile.row_begin; i < tile.row_end; i++) {
             float x = nth_feature(batch->data, row * inputs + i);
             if (x == 0.0f) continue;
-            if (!CHECK(entry < strip->end) || !CHECK_EQ(entry->index, i) || !check_value(entry->value, x))
+            if (!CHECK(entry < block->end) || !CHECK_EQ(entry->index, i) || !check_value(entry->value, x))
                 return false;
             entry++;
         }
-        if (!CHECK(strip->end == entry)) return false;
+        if (!CHECK(block->end == entry)) return false;
     }
     return true;
 }
@@ -57,11 +58,11 @@ static bool check_floats(const pynn_batch *batch, size_t n, size_t row) {
     return true;
 }
 
-/* Gather some rows of a batch: they are there, and the places of the others untouched. */
+/* Gather some rows of a batch: they are in the workspace, and the memory of the other rows is untouched. */
 static bool check_gather(const pynn_batch *batch, size_t begin, size_t end) {
     pynn_workspace *workspace = batch->workspace;
     size_t inputs = workspace->network->inputs;
-    size_t nbytes = inputs * (batch->sparse ? sizeof(pynn_entry) : sizeof(float)); /* a row's */
+    size_t nbytes = inputs * (batch->sparse ? sizeof(pynn_entry) : sizeof(float)); /* the bytes of a row */
     unsigned char *place = (unsigned char *)workspace->sparse.entries,
                   others[MOST_INPUTS * sizeof(pynn_entry)];
     memset(others, 0xA5, sizeof others);
@@ -80,7 +81,7 @@ static bool check_gather(const pynn_batch *batch, size_t begin, size_t end) {
         if (!asked_for)
             holds = CHECK_BYTES(place + n * nbytes, others, nbytes);
         else
-            holds = batch->sparse ? check_lists(batch, n, row) : check_floats(batch, n, row);
+            holds = batch->sparse ? check_sparse_row(batch, n, row) : check_floats(batch, n, row);
         if (asked_for && batch->data->labels != NULL)
             holds = CHECK_EQ(workspace->labels[n], labels[row]) && holds;
         else
@@ -92,8 +93,8 @@ static bool check_gather(const pynn_batch *batch, size_t begin, size_t end) {
     return holds;
 }
 
-/* All of both types and both ways, in order and picked, with labels and without. The data ends where its
- * memory does, for the sanitizer to see. */
+/* Both types of features, as floats and as sparse rows, in order and by index, with labels and without. The
+ * data ends where its memory ends, so that a sanitizer sees a read past the end. */
 static bool check_all(size_t inputs) {
     const pynn_layer layer = HE(2);
     pynn_network *network = create_network(inputs, &layer, 1, SOFTMAX_CROSS_ENTROPY);
@@ -121,7 +122,8 @@ static bool check_all(size_t inputs) {
     return holds;
 }
 
-/* So many values of a hundred that are not zero; the rarer kinds of floats among them. */
+/* Fill the data so that `percent` of a hundred values are not zero; some of them are infinite, NaN and
+ * other rare floats. */
 static void fill(size_t inputs, float percent) {
     static const float rare[] = {NAN, -0.0f, INFINITY, -INFINITY, FLT_TRUE_MIN, -FLT_MIN, FLT_MAX, 1.0f};
     static float chances[ROWS * MOST_INPUTS];
@@ -136,7 +138,8 @@ static void fill(size_t inputs, float percent) {
     for (size_t n = 0; n < ROWS; n++) labels[n] = (int32_t)(n * 3 % 5);
 }
 
-/* All lengths up to 40, for what is left of eight bytes, at the end of a strip and of a row. */
+/* All lengths up to 40, so that every number of values is left after the last group of eight, in a column
+ * block and in a row. */
 static void test_lengths(void) {
     static const size_t more[] = {63, 64, 65, 100, 127, 128, 129, 255, 300, 784, 799, 800, MOST_INPUTS};
     static const float percents[] = {0.0f, 5.0f, 50.0f, 101.0f};
@@ -149,7 +152,7 @@ static void test_lengths(void) {
     }
 }
 
-/* A single value that is not zero, at each place of a row. */
+/* One value is not zero: it is tried at each position of a row. */
 static void test_places(void) {
     enum { INPUTS = 37 };
     memset(bytes, 0, sizeof bytes);
@@ -165,7 +168,8 @@ static void test_places(void) {
     }
 }
 
-/* Each of the 256 bytes is its 255th part, rounded once: at any place in a vector, and beyond the last. */
+/* Each of the 256 bytes becomes value / 255, rounded once, at any position in a vector and after the last
+ * vector. */
 static void test_bytes(void) {
     enum { INPUTS = 256 + 16 + 5 };
     for (size_t i = 0; i < ROWS * INPUTS; i++) bytes[i] = (uint8_t)(i * 3 + i / INPUTS);
@@ -184,7 +188,7 @@ static double density(pynn_feature_type type, size_t rows, size_t inputs) {
     return pynn_measure_density(&data, inputs);
 }
 
-/* Of few rows all are counted. NaN is not zero, -0.0 is. */
+/* Few rows are all counted. NaN is not zero, but -0.0 is. */
 static void test_density_of_few(void) {
     static const size_t widths[] = {1, 3, 16, 17, 100, 784};
     for (size_t w = 0; w < COUNT_OF(widths); w++) {
@@ -198,10 +202,11 @@ static void test_density_of_few(void) {
         CHECK_NEAR(density(PYNN_FEATURES_UINT8, ROWS, inputs), (double)others[0] / (double)count, 1e-12);
         CHECK_NEAR(density(PYNN_FEATURES_FLOAT32, ROWS, inputs), (double)others[1] / (double)count, 1e-12);
     }
-    CHECK_NEAR(density(PYNN_FEATURES_UINT8, 0, 5), 1.0, 0.0); /* no rows: nothing to look at */
+    CHECK_NEAR(density(PYNN_FEATURES_UINT8, 0, 5), 1.0, 0.0); /* there are no rows to count */
 }
 
-/* Of many a sample from all over the data, also where the rows of one kind stand together. */
+/* Of many rows a sample from all of the data is counted, so that the result is also right if the rows are
+ * sorted by density. */
 static void test_density_of_many(void) {
     enum { MANY = ROWS * MOST_INPUTS / 4, INPUTS = 4 };
     for (size_t half = 0; half < 2; half++) {
@@ -212,7 +217,7 @@ static void test_density_of_many(void) {
         CHECK_NEAR(density(PYNN_FEATURES_UINT8, MANY, INPUTS), 0.5, 0.1);
         CHECK_NEAR(density(PYNN_FEATURES_FLOAT32, MANY, INPUTS), 0.5, 0.1);
     }
-    for (size_t rows = 1; rows <= 300; rows++) { /* never beyond the last row: for the sanitizer to see */
+    for (size_t rows = 1; rows <= 300; rows++) { /* no read past the last row: a sanitizer would see it */
         uint8_t *exactly = malloc(rows * INPUTS);
         if (!CHECK(exactly != NULL)) return;
         memset(exactly, 1, rows * INPUTS);

@@ -1,7 +1,6 @@
-/* test_gemm.c: pynn_gemm() against a triple loop in double precision, at the instruction set in use.
- *
- * Elements are multiples of 1/8 in [-2, 2], so that products and sums up to k = 2100 are exact in float
- * whatever the order: the results must be equal to the bit. */
+/* test_gemm.c: pynn_gemm() is compared with a triple loop in double precision, at the instruction set in
+ * use. Elements are multiples of 1/8 in [-2, 2]. So products, and sums of up to k = 2100 of them, are exact
+ * in float in any order, and the results must be equal to the bit. */
 #include "base/gemm.h"
 #include "base/vector.h"
 #include "check.h"
@@ -12,7 +11,8 @@
 
 enum { PADDING = 3 };
 
-static const float SENTINEL = 12345.0f; /* what lies between the rows of C and behind them, and must stay */
+static const float SENTINEL =
+    12345.0f; /* fills the memory between the rows of C and after them, and must stay */
 
 /* The next of a fixed sequence of values (Knuth's MMIX generator). */
 static float next_value(uint64_t *state) {
@@ -30,12 +30,13 @@ typedef struct problem {
     bool transpose_a, transpose_b;
     size_t m, n, k;
     float alpha, beta;
-    size_t padding; /* floats from the end of a row to the next one */
-    float old;      /* what C holds before */
+    size_t padding; /* floats between the end of a row and the next row */
+    float old;      /* what C holds before the call */
 } problem;
 
-/* Solve one problem and hold every element of C, the gaps between its rows, and a row behind them against
- * the loop. Each operand has just the memory that it needs, so that tools see what goes beyond. */
+/* Solve one problem and compare every element of C with the loop. The memory between the rows of C, and a
+ * row after them, must stay. Each operand has just the memory that it needs, so that tools see an access
+ * past its end. */
 static void check_problem(problem p) {
     const size_t lda = (p.transpose_a ? p.m : p.k) + p.padding;
     const size_t ldb = (p.transpose_b ? p.k : p.n) + p.padding;
@@ -68,7 +69,7 @@ static void check_problem(problem p) {
                 }
                 expected = p.alpha * sum + (p.beta == 0.0f ? 0.0 : (double)(p.beta * p.old));
             }
-            holds = CHECK_NEAR(c[i * ldc + j], expected, 0.0); /* one element tells enough */
+            holds = CHECK_NEAR(c[i * ldc + j], expected, 0.0); /* report one element only */
             if (!holds)
                 printf("    op(A) (%zu, %zu)%s, op(B) (%zu, %zu)%s, alpha %g, beta %g, padding %zu, at "
                        "(%zu, %zu)\n",
@@ -83,7 +84,8 @@ static void check_problem(problem p) {
 }
 
 static void test_shapes(void) {
-    /* The edges of kernels (1, odd, powers of two and their neighbours), vectors, and a layer's shapes. */
+    /* Shapes at the edges of kernels (1, odd numbers, powers of two and their neighbours), and shapes of
+     * layers. */
     static const size_t shapes[][3] = {
         {1, 1, 1},
         {1, 7, 5},
@@ -102,8 +104,8 @@ static void test_shapes(void) {
         {96, 48, 7},
         {10, 64, 128},
         {70, 90, 300},
-        /* Those that are not for BLAS, and their neighbours: rows of 8 and 6 and what is left over, one
-         * column of vectors more, more rows of B than are added up in one go. */
+        /* Shapes that are not for BLAS, and their neighbours: tiles of 8 and of 6 rows and the rows that
+         * are left over; one vector of columns more; more rows of B than are summed in one slice. */
         {7, 32, 5},
         {8, 32, 5},
         {9, 48, 1},
@@ -133,7 +135,7 @@ static void test_shapes(void) {
                     .k = shapes[shape][2],
                     .alpha = scales[scale][0],
                     .beta = beta,
-                    /* With beta 0 what C held must not matter. */
+                    /* With beta 0 the old C does not matter. */
                     .old = beta == 0.0f ? NAN : 0.75f,
                 });
             }
@@ -141,8 +143,8 @@ static void test_shapes(void) {
     }
 }
 
-/* NaN in an operand must not be lost, also opposite to a zero: the row and the column of C that it is in
- * see it, the others do not. For sizes that are for BLAS and that are not. */
+/* A NaN in an operand is not lost, also where it is multiplied by 0: it appears in its row or column of C,
+ * and nowhere else. For shapes that are for BLAS and that are not. */
 static void test_nan_spreads(void) {
     static const size_t shapes[][3] = {{2, 2, 2}, {9, 48, 3}, {17, 32, 5}};
     enum { MOST = 17 * 48 };
@@ -159,13 +161,13 @@ static void test_nan_spreads(void) {
     }
 }
 
-/* Which products are done here can be told where all others are the reference's: a sum of floats loses the
- * 1 of 2^24 + 1 - 2^24, and one in double does not. */
+/* This test sees which products are computed in gemm.c, if all others go to the reference: a sum of floats
+ * loses the 1 of 2^24 + 1 - 2^24, and a sum in double does not. */
 static void test_choice(void) {
     static const struct {
         bool transposed;
-        size_t m, n, padding; /* of B */
-        bool at_v3, at_v4;    /* done here */
+        size_t m, n, padding; /* padding: of the rows of B */
+        bool at_v3, at_v4;    /* whether gemm.c computes it */
     } cases[] = {
         {false, 7, 32, 0, false, false}, {false, 8, 32, 0, true, true},    {false, 8, 24, 0, false, false},
         {false, 8, 40, 0, true, false},  {false, 8, 256, 0, true, true},   {false, 8, 256, 8, false, true},
@@ -195,7 +197,7 @@ static void test_choice(void) {
 int main(void) {
     printf("%s: %s\n", pynn_blas_name(), pynn_blas_config());
     CHECK_STR(pynn_blas_name(), EXPECTED_BLAS);
-    /* OpenBLAS alone says which kernels it has chosen: its configuration names the same. */
+    /* Only OpenBLAS says which kernels it has chosen, and its configuration has the same name. */
     CHECK((strlen(pynn_blas_kernel()) > 0) == (strstr(EXPECTED_BLAS, "openblas") != NULL));
     CHECK(strstr(pynn_blas_config(), pynn_blas_kernel()) != NULL);
 

@@ -1,4 +1,5 @@
-/* test_gradient.c: the gradient of networks of many shapes against a naive implementation in double. */
+/* test_gradient.c: the gradient of networks of many shapes is compared with a naive implementation in
+ * double. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -12,8 +13,8 @@ enum { ROWS = 150, INPUTS = 6, CLASSES = 4, MOST_PARAMETERS = 60000, MOST_SUMMED
 enum { MOST_LAYERS = 8, MOST_WIDTH = 512 };
 
 typedef struct naive {
-    double y[MOST_LAYERS + 1][MOST_WIDTH]; /* y[0] the inputs, y[l + 1] the outputs of layer l */
-    double d[MOST_LAYERS + 1][MOST_WIDTH]; /* the gradient of the loss with respect to them */
+    double y[MOST_LAYERS + 1][MOST_WIDTH]; /* y[0] are the inputs, y[l + 1] the outputs of layer l */
+    double d[MOST_LAYERS + 1][MOST_WIDTH]; /* the gradient of the loss with respect to y */
     double gradients[MOST_PARAMETERS];
     double loss;
 } naive;
@@ -28,8 +29,8 @@ static double naive_slope(pynn_layer_kind kind, double y) {
     return kind == PYNN_SIGMOID ? y * (1 - y) : 1 - y * y;
 }
 
-/* Add the loss of one example, and `scale` times its gradient. The parameters of a layer lie where those of
- * the layers before it end, which is the documented order, so nothing here asks the network. */
+/* Add the loss of one example, and `scale` times its gradient. The parameters of a layer begin where those
+ * of the layer before it end. That order is documented, so nothing here asks the network for it. */
 static void naive_example(naive *state, const pynn_layer *layers, size_t layer_count, size_t inputs,
                           const float *parameters, int32_t label, double scale) {
     size_t widths[MOST_LAYERS + 1] = {inputs}, offsets[MOST_LAYERS + 1] = {0};
@@ -75,7 +76,7 @@ static void naive_example(naive *state, const pynn_layer *layers, size_t layer_c
     }
 }
 
-/* Features in [-1, 1), labels, and a permutation of them. */
+/* Features in [-1, 1), labels, and a permutation of the rows. */
 static float features[ROWS * 512];
 static int32_t labels[ROWS];
 static uint32_t order[ROWS];
@@ -88,8 +89,8 @@ static pynn_data some_data(size_t inputs, pynn_path path) {
     return (pynn_data){features, PYNN_FEATURES_FLOAT32, ROWS, labels, path};
 }
 
-/* The gradient over the first `count` rows of the order is the naive one, for every dense layer in
- * proportion to its norm; the loss, too. */
+/* The gradient over the first `count` rows of the order is that of the naive implementation, and so is the
+ * loss. The difference is compared with the norm of each dense layer's gradient. */
 static void check_path(size_t inputs, const pynn_layer *layers, size_t layer_count, size_t count,
                        pynn_path path) {
     naive *state = calloc(1, sizeof *state);
@@ -99,7 +100,7 @@ static void check_path(size_t inputs, const pynn_layer *layers, size_t layer_cou
     if (!CHECK(state != NULL)) return;
     const size_t size = pynn_network_parameter_count(network);
     CHECK(size <= MOST_PARAMETERS);
-    pynn_random_uniform(6, 0, 0, size, -0.5f, 0.5f, parameters); /* biases, too, are not zero */
+    pynn_random_uniform(6, 0, 0, size, -0.5f, 0.5f, parameters); /* so that biases are not zero either */
     pynn_sums sums = {0};
     CHECK_EQ(pynn_gradient(workspace, &data, order, count, parameters, gradients, &sums), PYNN_OK);
     for (size_t n = 0; n < count; n++) {
@@ -127,7 +128,7 @@ static void check_path(size_t inputs, const pynn_layer *layers, size_t layer_cou
     free(state);
 }
 
-/* By gemm and by lists of entries, which are of all inputs here. */
+/* By gemm and by sparse rows, which have an entry for every input here. */
 static void check_gradient(size_t inputs, const pynn_layer *layers, size_t layer_count, size_t count) {
     check_path(inputs, layers, layer_count, count, PYNN_PATH_DENSE);
     check_path(inputs, layers, layer_count, count, PYNN_PATH_SPARSE);
@@ -141,10 +142,11 @@ static void test_gradients(void) {
         {{XAVIER(CLASSES)}, 1},
         {{XAVIER(5), RELU, XAVIER(CLASSES)}, 3},
         {{XAVIER(9), SIGMOID, XAVIER(7), TANH, XAVIER(CLASSES)}, 5},
-        {{XAVIER(9), XAVIER(70), XAVIER(CLASSES)}, 3},          /* nothing between */
-        {{XAVIER(9), TANH, RELU, SIGMOID, XAVIER(CLASSES)}, 5}, /* several in a row */
-        {{TANH, SIGMOID, XAVIER(5), TANH, XAVIER(CLASSES)}, 5}, /* before the first */
-        {{RELU, XAVIER(CLASSES), TANH}, 3},                     /* after the last */
+        {{XAVIER(9), XAVIER(70), XAVIER(CLASSES)}, 3},          /* no activation between dense layers */
+        {{XAVIER(9), TANH, RELU, SIGMOID, XAVIER(CLASSES)}, 5}, /* several activations in a row */
+        {{TANH, SIGMOID, XAVIER(5), TANH, XAVIER(CLASSES)},
+         5},                                /* activations before the first dense layer */
+        {{RELU, XAVIER(CLASSES), TANH}, 3}, /* an activation after the last dense layer */
         {{TANH, XAVIER(8), RELU, TANH, XAVIER(CLASSES), SIGMOID, TANH, TANH}, 8},
     };
     static const size_t batches[] = {1, 2, 15, 16, 17, 33, 64, 101, 127, 128, 129, ROWS};
@@ -153,7 +155,7 @@ static void test_gradients(void) {
             check_gradient(INPUTS, networks[k].layers, networks[k].count, batches[b]);
         }
     }
-    /* Wide enough for tiles of the first layer, and of the second and what goes back through it. */
+    /* Wide enough that the first layer is cut into tiles, and the second layer, too, on both ways. */
     const pynn_layer wide[] = {XAVIER(100), TANH, XAVIER(CLASSES)};
     check_gradient(511, wide, COUNT_OF(wide), ROWS);
     check_gradient(1, wide, COUNT_OF(wide), 33);
@@ -163,7 +165,7 @@ static void test_gradients(void) {
 
 /* ---------------------------------------------------------------- the bias, to the bit */
 
-/* A column's sum: its values one after another as floats, up to 256 of them, and these sums in double. */
+/* The sum of a column: up to 256 values are added one after another as floats, and these sums in double. */
 static float plain_sum(size_t rows, size_t stride, const float *dy) {
     double total = 0;
     for (size_t begin = 0; begin < rows; begin += 256) {
@@ -194,7 +196,7 @@ static void check_bias(size_t width, size_t rows) {
     destroy(workspace, network);
 }
 
-/* The same sums at each level, however many rows and columns are left over. */
+/* The sums are the same at each level of instructions, with any number of rows and columns left over. */
 static void test_bias(void) {
     static const size_t widths[] = {4, 7, 8, 17, 31, 64, 100, 255, 256, 257, 300};
     static const size_t batches[] = {1, 2, 3, 4, 5, 6, 7, 8, 127, 255, 256, 257, 259, 513, MOST_SUMMED};

@@ -1,4 +1,5 @@
-/* test_idx.c: the IDX parser on sound files, on every way to damage one, and its decoder. */
+/* test_idx.c: the IDX parser reads valid files and refuses every kind of damage; its decoder gives the
+ * values. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -15,7 +16,7 @@ static pynn_status parse(const uint8_t *data, size_t nbytes, pynn_idx *idx) {
     return status;
 }
 
-/* A status, and *out as it was before. */
+/* The parser returns this status and leaves *out as it was. */
 static void refuses(const uint8_t *data, size_t nbytes, pynn_status expected) {
     pynn_idx idx, before;
     memset(&idx, 0xA5, sizeof idx);
@@ -24,7 +25,7 @@ static void refuses(const uint8_t *data, size_t nbytes, pynn_status expected) {
     CHECK_BYTES(&idx, &before, sizeof idx);
 }
 
-/* The header of MNIST's test images, whose file has 16 + 10000 * 28 * 28 = 7840016 bytes. */
+/* The header of MNIST's test images. The file has 16 + 10000 * 28 * 28 = 7840016 bytes. */
 static void test_worked_example(void) {
     static const uint8_t header[16] = {
         0, 0, 0x08, 3,    /* uint8, three dimensions */
@@ -49,7 +50,7 @@ static void test_worked_example(void) {
     free(file);
 }
 
-/* Every value of the type byte: the six that mean something have the right size, the others are refused. */
+/* Every value of the type byte: the six types have the right element size, all other values are refused. */
 static void test_type(void) {
     static const struct {
         uint8_t type;
@@ -73,7 +74,7 @@ static void test_type(void) {
     }
 }
 
-/* A scalar (no dimensions: one element) and all that the ndim byte can say. */
+/* A scalar (no dimensions, one element), and every number of dimensions that the byte can hold. */
 static void test_ndim(void) {
     for (size_t ndim = 0; ndim <= PYNN_IDX_MAX_DIMS; ndim++) {
         uint8_t file[4 + 4 * 255 + 2] = {0, 0, 0x0B, (uint8_t)ndim};
@@ -88,7 +89,8 @@ static void test_ndim(void) {
     }
 }
 
-/* A small file, cut at every byte and drawn out by one: 8 + 4 * 2 header bytes, 2 * 3 * 4 of payload. */
+/* A small file is cut at every byte, and made one byte longer: 8 + 4 * 2 header bytes, 2 * 3 * 4 of
+ * payload. */
 static void test_length(void) {
     const uint8_t file[12 + 24 + 1] = {0, 0, 0x0C, 2, 0, 0, 0, 2, 0, 0, 0, 3};
     for (size_t nbytes = 0; nbytes < 12; nbytes++) refuses(file, nbytes, PYNN_IDX_SHORT_HEADER);
@@ -99,7 +101,7 @@ static void test_length(void) {
                                                     : PYNN_IDX_TRAILING_BYTES;
         memset(&idx, 0xA5, sizeof idx);
         CHECK_EQ(parse(file, nbytes, &idx), expected);
-        /* Whatever follows it, the header is told. */
+        /* The header is reported, whatever follows it. */
         CHECK_EQ(idx.type, PYNN_IDX_INT32);
         CHECK_EQ(idx.item_count, 6);
         CHECK_EQ(idx.payload_offset, 12);
@@ -114,7 +116,8 @@ static void test_wrong_fields(void) {
     refuses((const uint8_t[]){1, 0, 0x08, 0, 7}, 5, PYNN_IDX_BAD_MAGIC);
     refuses((const uint8_t[]){0, 1, 0x08, 0, 7}, 5, PYNN_IDX_BAD_MAGIC);
     refuses((const uint8_t[]){0x80, 0, 0x08, 0, 7}, 5, PYNN_IDX_BAD_MAGIC);
-    refuses((const uint8_t[]){1, 0, 0x08}, 3, PYNN_IDX_SHORT_HEADER); /* too short comes before the magic */
+    refuses((const uint8_t[]){1, 0, 0x08}, 3,
+            PYNN_IDX_SHORT_HEADER); /* too short is reported before the magic */
     refuses((const uint8_t[]){1, 0, 0x07, 9}, 4, PYNN_IDX_BAD_MAGIC); /* the magic before the type */
     refuses((const uint8_t[]){0, 0, 0x07, 9}, 4,
             PYNN_IDX_UNKNOWN_TYPE); /* the type before the dimensions */
@@ -139,20 +142,20 @@ static size_t write_header(uint8_t *file, uint8_t type, size_t ndim, const uint3
     return 4 + 4 * ndim;
 }
 
-/* Headers that claim more than there is, and more than can be. */
+/* Headers that claim more bytes than there are, and more than there can be. */
 static void test_huge_claims(void) {
     uint8_t file[4 + 4 * 255];
     uint32_t dims[255];
     pynn_idx idx;
 
-    /* 2^60 bytes, and the largest two dimensions: they fit 64 bits, and are not there. */
+    /* 2^60 bytes, and the two largest dimensions: the sizes fit 64 bits, but the bytes are not there. */
     const pynn_status large = SIZE_MAX > 0xFFFFFFFF ? PYNN_IDX_TRUNCATED : PYNN_IDX_OVERFLOW;
     size_t nbytes = write_header(file, 0x08, 2, (const uint32_t[]){1u << 30, 1u << 30});
     CHECK_EQ(parse(file, nbytes, &idx), large);
     nbytes = write_header(file, 0x08, 2, (const uint32_t[]){MANY, MANY});
     CHECK_EQ(parse(file, nbytes, &idx), large);
 
-    /* The elements can be counted, their bytes cannot. */
+    /* The number of elements fits size_t, the number of their bytes does not. */
     nbytes = write_header(file, 0x0E, 2, (const uint32_t[]){MANY, MANY});
     refuses(file, nbytes, PYNN_IDX_OVERFLOW);
 
@@ -164,7 +167,7 @@ static void test_huge_claims(void) {
     refuses(file, nbytes, PYNN_IDX_OVERFLOW);
 }
 
-/* A dimension of zero: no elements, wherever it stands and however large the others are. */
+/* A dimension of zero means no elements, at any place and however large the other dimensions are. */
 static void test_zero_dimensions(void) {
     for (size_t zero = 0; zero < 4; zero++) {
         uint8_t file[4 + 4 * 4 + 1] = {0};

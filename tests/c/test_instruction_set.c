@@ -1,6 +1,5 @@
-/* test_instruction_set.c: the level in use is the processor's best, or the one that is asked for.
- *
- * PYNN_EXPECT_INSTRUCTION_SET in the environment says which one whoever runs the test expects. */
+/* test_instruction_set.c: the level in use is the processor's best, or the one that the environment asks
+ * for. Whoever runs the test may say in PYNN_EXPECT_INSTRUCTION_SET which level to expect. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,14 +12,15 @@
 
 static const char *const levels[] = {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
 
-/* What the compilers' look at the processor has no name for: a bit of ECX, by its number in Intel's manual
- * (volume 2, "CPUID"). */
+/* A bit of ECX, by its number in Intel's manual (volume 2, "CPUID"), for features that the compiler's
+ * builtin does not know. */
 static bool has_bit(unsigned leaf, unsigned bit) {
     unsigned a, b, c, d;
     return __get_cpuid(leaf, &a, &b, &c, &d) && (c >> bit & 1);
 }
 
-/* The compiler's own look at the processor; it knows what the operating system keeps of AVX, too. */
+/* The best level by the compiler's builtin, which also knows whether the operating system saves the AVX
+ * registers. */
 static size_t find_best(void) {
     __builtin_cpu_init();
     bool has_cx16 = has_bit(1, 13), has_movbe = has_bit(1, 22), has_f16c = has_bit(1, 29);
@@ -39,7 +39,7 @@ static size_t find_best(void) {
     return has_512 ? 3 : 2;
 }
 
-/* The best one, and of those that are asked for the ones that there are. */
+/* The level is the best one, or the one that is asked for if the processor has it. */
 static void test_level(void) {
     size_t best = find_best(), expected = best;
     const char *wish = getenv("PYNN_INSTRUCTION_SET");
@@ -55,20 +55,20 @@ static void test_level(void) {
 }
 #endif
 
-/* What whoever runs this knows better. */
+/* The level is the one that PYNN_EXPECT_INSTRUCTION_SET names. */
 static void test_expected(void) {
     const char *expected = getenv("PYNN_EXPECT_INSTRUCTION_SET");
     if (expected != NULL) CHECK_STR(pynn_instruction_set(), expected);
 }
 
-/* It is read once. */
+/* The environment is read once. */
 static void test_stays(void) {
     const char *before = pynn_instruction_set();
     setenv("PYNN_INSTRUCTION_SET", "x86-64", 1);
     CHECK(pynn_instruction_set() == before);
 }
 
-/* With --print it says the level, for scripts/check. */
+/* With --print this prints the level, for scripts/check. */
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--print") == 0) {
         puts(pynn_instruction_set());

@@ -1,4 +1,4 @@
-/* test_loss.c: softmax and cross-entropy, by hand, at the extremes, and against sums in double. */
+/* test_loss.c: the losses, by hand, with extreme values, and compared with sums in double. */
 #include "helpers.h"
 #include "internal.h"
 
@@ -43,7 +43,7 @@ static void test_by_hand(void) {
     }
 }
 
-/* Logits of 1e4: no overflow, and the loss is the distance. */
+/* Logits of 1e4 do not overflow: the loss is the distance between the largest logit and the label's. */
 static void test_extremes(void) {
     static const struct {
         float logits[3];
@@ -57,7 +57,11 @@ static void test_extremes(void) {
         {{1e4f, 0, -1e4f}, 2, 2e4, 0, {1, 0, -1}},
         {{1e4f, 1e4f, 1e4f}, 2, 1.0986122886681098, 0, {1.0 / 3, 1.0 / 3, -2.0 / 3}},
         {{-1e4f, -1e4f, -1e4f}, 0, 1.0986122886681098, 1, {-2.0 / 3, 1.0 / 3, 1.0 / 3}},
-        {{0, 5, 5}, 1, 0.6965109, 1, {0.0033580, -0.5016790, 0.4983210}}, /* of equals, the first */
+        {{0, 5, 5},
+         1,
+         0.6965109,
+         1,
+         {0.0033580, -0.5016790, 0.4983210}}, /* all equal: the first class counts as the answer */
         {{0, 5, 5}, 2, 0.6965109, 0, {0.0033580, 0.4983210, -0.5016790}},
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -72,7 +76,7 @@ static void test_extremes(void) {
     }
 }
 
-/* A single class is always right, and there is nothing to learn. */
+/* With a single class the answer is always right, and the gradient is 0. */
 static void test_one_class(void) {
     const float logit = -3.0f;
     const int32_t label = 0;
@@ -84,7 +88,7 @@ static void test_one_class(void) {
     CHECK_NEAR(delta, 0.0, 0.0);
 }
 
-/* Many rows against the definition in double, and softmax onto itself. */
+/* Many rows are compared with the definition in double. Softmax may also overwrite its input. */
 static void test_against_double(void) {
     float logits[ROWS * CLASSES], deltas[ROWS * CLASSES], p[ROWS * CLASSES];
     int32_t labels[ROWS];
@@ -124,8 +128,8 @@ static void test_against_double(void) {
     CHECK_BYTES(logits, p, sizeof p);
 }
 
-/* A million classes, of which one has e = 1 and all others 1/10: a sum of floats would be off by a
- * percent. The mean distance of smoothing is a sum of so many, too. */
+/* A million classes: one has e = 1 and all others 1/10. A sum of floats would be wrong by a percent. The
+ * mean of label smoothing is a sum of as many values. */
 static void test_many_classes(void) {
     enum { MANY = 1 << 20, LABEL = 12345 };
     static float z[MANY], p[MANY], deltas[MANY];
@@ -147,12 +151,13 @@ static void test_many_classes(void) {
     }
 }
 
-/* Widths about that from which on sums are by lanes, which leave a rest: against sums in double. */
+/* Numbers of classes around MANY, from which on sums are made in lanes, with values left over after the
+ * lanes: compared with sums in double. */
 static void test_widths(void) {
     enum { LEAST = 60, MOST = 84 };
     float z[MOST], p[MOST], deltas[MOST];
     for (size_t width = LEAST; width <= MOST; width++) {
-        const int32_t label = (int32_t)width - 1; /* one of the rest */
+        const int32_t label = (int32_t)width - 1; /* a class that is left over after the lanes */
         const double e = 0.125;
         double all = 0.0, mean = 0.0;
         pynn_random_uniform(7, width, 0, width, -3.0f, 3.0f, z);
@@ -170,9 +175,10 @@ static void test_widths(void) {
     }
 }
 
-/* Lanes begin at 64 classes. Below, each logit of -2^-15 is lost beside the first, W * -2^34; the lanes
- * keep them, as there they come together before. The mean of all, which smoothing asks for, is then not
- * midway between two floats, but beyond: half of it is 2^33 + 2^10, not 2^33. */
+/* Sums are made in lanes from 64 classes on. With fewer classes each logit of -2^-15 is lost when it is
+ * added to the first logit, W * -2^34. In lanes these small logits are added to each other first, so their
+ * sum is kept. The mean of all logits, which label smoothing needs, is then not midway between two floats
+ * but beyond: half of it is 2^33 + 2^10, not 2^33. */
 static void test_first_width_of_lanes(void) {
     float z[64], deltas[64];
     for (size_t width = 63; width <= 64; width++) {
@@ -187,7 +193,7 @@ static void test_first_width_of_lanes(void) {
     }
 }
 
-/* The correct answers of one row with `classes` logits, and what its label is asked to be. */
+/* How many answers are correct for one row with `classes` logits and this label. */
 static size_t correct_answers(size_t classes, const float *z, size_t label) {
     static float deltas[200];
     const int32_t labels[] = {(int32_t)label};
@@ -196,8 +202,8 @@ static size_t correct_answers(size_t classes, const float *z, size_t label) {
     return sums.correct;
 }
 
-/* The answer is the first of the largest, wherever that is, and NaN is passed over unless it is the first;
- * also among so many that they are looked at side by side. */
+/* The answer is the first of the largest logits, at any place. A NaN is skipped unless it is the first.
+ * Also with so many classes that they are compared in lanes. */
 static void test_answers(void) {
     enum { MOST = 200 };
     static const size_t counts[] = {2, 3, 10, 31, 32, 33, 63, 64, 65, 95, 96, 97, 128, 131, MOST};
@@ -206,7 +212,7 @@ static void test_answers(void) {
         size_t classes = counts[k], wrong = 0;
         for (size_t place = 0; place < classes; place++) {
             for (size_t c = 0; c < classes; c++) z[c] = c < place ? -1.0f - (float)(c % 3) : (float)(c % 2);
-            z[place] = 1.0f; /* every other one behind it is as large */
+            z[place] = 1.0f; /* every other logit after it is as large */
             wrong += correct_answers(classes, z, place) != 1;
             if (place + 2 < classes) wrong += correct_answers(classes, z, place + 2) != 0;
             if (place > 0) z[place - 1] = NAN;
@@ -216,7 +222,7 @@ static void test_answers(void) {
     }
 }
 
-/* Each row of many is the same as by itself, to the bit: they are taken some at a time. */
+/* A row among many gives the same bits as by itself, although rows are taken some at a time. */
 static void test_rows_apart(void) {
     enum { MANY_ROWS = 71, MOST = 130 };
     static const size_t counts[] = {1, 5, 63, 64, MOST};
@@ -245,7 +251,7 @@ static void test_rows_apart(void) {
     }
 }
 
-/* Of one row. */
+/* The binary cross-entropy of one row. */
 static void binary_cross_entropy(size_t outputs, const float *z, const float *targets, float *dz,
                                  pynn_sums *sums) {
     const pynn_loss loss = BINARY_CROSS_ENTROPY;
@@ -253,7 +259,7 @@ static void binary_cross_entropy(size_t outputs, const float *z, const float *ta
     pynn_loss_type_of(loss.kind)->compute(&loss, &it, sums);
 }
 
-/* More outputs than a product of factors has. */
+/* More outputs than are multiplied before a logarithm is taken. */
 static void test_wide_binary_cross_entropy(void) {
     enum { OUTPUTS = 1100 };
     float z[OUTPUTS], targets[OUTPUTS], deltas[OUTPUTS];
@@ -271,7 +277,7 @@ static void test_wide_binary_cross_entropy(void) {
         CHECK_NEAR(deltas[o], (1 / (1 + exp(-(double)z[o])) - (double)targets[o]) / OUTPUTS, 1e-9);
 }
 
-/* All z are 0, so that each factor is 2: of 1,024 the product is no number any more. */
+/* All z are 0, so each factor is 2: a product of 1,024 factors would be infinite. */
 static void test_product_of_factors(void) {
     enum { MOST = 2500 };
     static float z[MOST], targets[MOST], deltas[MOST];

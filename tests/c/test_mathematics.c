@@ -1,6 +1,7 @@
-/* test_mathematics.c: exp, sigmoid, tanh and the like against libm in double: over the whole range, at its
- * ends, and where one formula takes over from another. Each in a loop for the instruction set of this
- * machine, as the library has them, and value by value for the one that every machine has. */
+/* test_mathematics.c: exp, sigmoid, tanh and the other functions are compared with libm in double: over the
+ * whole range, at its ends, and where a function changes from one formula to another. Each function is
+ * tested in a loop for this machine's instruction set, as the library uses it, and value by value for the
+ * instruction set that every machine has. */
 #include <float.h>
 
 #include "base/mathematics.h"
@@ -34,7 +35,7 @@ static double exact_sigmoid(double x) {
     return 1.0 / (1.0 + exp(-x));
 }
 
-/* Between these exp gives a normal number, by a margin of 5e-6 and 8e-6. */
+/* Between these exp gives a normal number; the margin is 5e-6 and 8e-6. */
 static const float lowest = -87.33654f, highest = 88.72283f;
 
 typedef struct function {
@@ -42,7 +43,7 @@ typedef struct function {
     void (*loop)(size_t count, const float *x, float *y);
     float (*scalar)(float x);
     double (*exact)(double x);
-    double bound; /* what the header promises, in ulp */
+    double bound; /* the error that the header promises, in ulp */
 } function;
 
 enum { EXP, SIGMOID, TANH, FUNCTIONS };
@@ -53,12 +54,12 @@ static const function functions[FUNCTIONS] = {
     {"tanh", loop_tanh, scalar_tanh, tanh, 2.0},
 };
 
-/* What the header says of the ends: where the result is 0, whatever the exact value. */
+/* Whether the header says that the result is 0 here, whatever the exact value is. */
 static bool is_cut_off(const function *f, float x) {
     return (f->exact == exp && x < lowest) || (f->exact == exact_sigmoid && x < -highest);
 }
 
-/* How far a result is from the right one, in units of the last place that the latter has as a float. */
+/* The error of a result, in units of the last place of the exact value as a float. */
 static double distance(const function *f, float x, float y) {
     if (isnan(x)) return isnan(y) ? 0.0 : (double)INFINITY;
     if (is_cut_off(f, x)) return y == 0.0f && !signbit(y) ? 0.0 : (double)INFINITY;
@@ -72,7 +73,7 @@ static double distance(const function *f, float x, float y) {
 
 /* ---------------------------------------------------------------- over the whole range */
 
-/* One of STRIDE bit patterns, so all exponents and NaNs too, each 4000 times and more. */
+/* One of every STRIDE bit patterns is tested, so every exponent, and NaN, is tested 4000 times or more. */
 static void test_range(const function *f) {
     enum { STRIDE = 2039, AT_ONCE = 1024 };
     double worst_loop = 0.0, worst_scalar = 0.0;
@@ -100,19 +101,20 @@ static void test_range(const function *f) {
     CHECK(looked_at > 2000000);
     CHECK_NEAR(worst_loop, 0.0, f->bound);
     CHECK_NEAR(worst_scalar, 0.0, f->bound);
-    CHECK(worst_loop > 0.5); /* less would be exact rounding: then what is wrong is the measure */
+    CHECK(worst_loop >
+          0.5); /* a smaller error is impossible without exact rounding: then the measure is wrong */
 }
 
 /* ---------------------------------------------------------------- at the ends */
 
 typedef struct boundary {
     float x;
-    double y[FUNCTIONS]; /* to the bit; NaN for: by distance() */
+    double y[FUNCTIONS]; /* exact results; NaN means: use distance() */
 } boundary;
 
 static const double inf = (double)INFINITY, any = (double)NAN;
 
-/* One value through both ways. */
+/* Test one value both ways: in a loop and by itself. */
 static void check_boundary(const boundary *at, float x, double sign) {
     for (size_t k = 0; k < FUNCTIONS; k++) {
         const function *f = &functions[k];
@@ -173,7 +175,7 @@ static void test_boundaries(void) {
 
 /* ---------------------------------------------------------------- at the seams */
 
-/* The floats around x, in order: no step down of more than one ulp. */
+/* For the floats around x, in order, the result never falls by more than one ulp. */
 static void check_rising(const function *f, float x) {
     enum { AROUND = 512 };
     float values[2 * AROUND], y[2 * AROUND];
@@ -190,8 +192,8 @@ static void check_rising(const function *f, float x) {
     }
 }
 
-/* exp takes another power of 2 at the odd multiples of ln 2 / 2, sigmoid with it and tanh at half of them;
- * tanh has another formula from 0.625 on. */
+/* exp uses another power of 2 from the odd multiples of ln 2 / 2 on; sigmoid changes with it, and tanh at
+ * half of these values. tanh has another formula from 0.625 on. */
 static void test_seams(void) {
     const double ln_2 = 0.69314718055994531;
     for (int n = -126; n <= 127; n++) {
@@ -232,7 +234,8 @@ static const function near_0[] = {
     {"log1p", loop_log1p, scalar_log1p, log1p, 3.0},
 };
 
-/* Every 97th float from `first` to `last`, both of one sign, within the bounds of the header. */
+/* Every 97th float from `first` to `last`, both of one sign, has no larger error than the header
+ * promises. */
 static void check_floats(const function *f, float first, float last) {
     enum { COUNT = 1000, STEP = 97 };
     uint32_t bits, end;
@@ -272,7 +275,8 @@ PYNN_KERNEL(void, loop_gelu, (size_t count, const float *x, float *y, float *slo
     }
 }
 
-/* GELU and its derivative, over [-20, 20] in steps of 1e-5, within the bounds of the header. */
+/* GELU and its derivative, over [-20, 20] in steps of 1e-5, have no larger error than the header
+ * promises. */
 static void test_gelu(void) {
     enum { COUNT = 1000 };
     for (int block = -2000; block < 2000; block++) {

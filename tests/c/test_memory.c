@@ -1,7 +1,6 @@
-/* test_memory.c: checked sizes, aligned memory, and what the handles do with a caller's allocator.
- *
- * The allocator used here keeps a ledger. It gives addresses of every alignment, fills memory with
- * rubbish, notices writes behind a block, and can refuse the n-th request. */
+/* test_memory.c: checked sizes, aligned memory, and how the handles use the caller's allocator. The
+ * allocator of these tests keeps a ledger of its blocks. It gives addresses of every alignment, fills
+ * memory with rubbish, notices writes behind a block, and can refuse the n-th request. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -11,8 +10,8 @@
 enum { MOST_BLOCKS = 64, GUARD_NBYTES = 16, NEVER = 1000 };
 
 typedef struct block {
-    unsigned char *given; /* what the library got; NULL once it is released */
-    unsigned char *base;  /* what malloc() gave */
+    unsigned char *given; /* the address that the library got; NULL once it is released */
+    unsigned char *base;  /* the address that malloc() gave */
     size_t nbytes;
 } block;
 
@@ -20,7 +19,7 @@ typedef struct ledger {
     block blocks[MOST_BLOCKS];
     size_t requests;
     size_t refused; /* the request, from 0, that gets NULL */
-    size_t shift;   /* by how much `given` lies beyond `base` */
+    size_t shift;   /* how far `given` is behind `base` */
 } ledger;
 
 static void *ledger_allocate(void *context, size_t nbytes) {
@@ -94,7 +93,7 @@ static void test_products_and_sums(void) {
     }
 }
 
-/* Whatever address the allocator gives: aligned, zero, and within what was asked for. */
+/* Whatever address the allocator gives, the memory is aligned, zero, and inside the block. */
 static void test_alignment(void) {
     static const size_t sizes[] = {0, 1, 63, 64, 65, 1000};
     for (size_t shift = 0; shift <= 64; shift++) {
@@ -111,21 +110,21 @@ static void test_alignment(void) {
             CHECK_EQ(zeros, sizes[s]);
             CHECK(memory >= book.blocks[0].given);
             CHECK(memory + sizes[s] <= book.blocks[0].given + book.blocks[0].nbytes);
-            memset(memory, 0xFF, sizes[s]); /* must not hurt the way back */
+            memset(memory, 0xFF, sizes[s]); /* must not overwrite the pointer that release() needs */
             pynn_release(&allocator, memory);
             CHECK_EQ(blocks_held(&book), 0);
         }
     }
 }
 
-/* Sizes that do not fit with what alignment needs are not asked for at all. */
+/* Sizes that overflow when the alignment is added: the allocator is not even asked. */
 static void test_sizes_that_do_not_fit(void) {
     ledger book = {.refused = NEVER};
     const pynn_allocator allocator = ledger_allocator(&book);
     CHECK(pynn_allocate(&allocator, SIZE_MAX) == NULL);
     CHECK(pynn_allocate(&allocator, SIZE_MAX - 63) == NULL);
     CHECK_EQ(book.requests, 0);
-    CHECK(pynn_allocate(&allocator, SIZE_MAX - 200) == NULL); /* asked for, refused by the ledger */
+    CHECK(pynn_allocate(&allocator, SIZE_MAX - 200) == NULL); /* the allocator is asked, and refuses */
     CHECK_EQ(book.requests, 1);
     pynn_release(&allocator, NULL);
 }
@@ -149,7 +148,7 @@ static const pynn_layer layers[] = {HE(5), TANH, HE(3)};
 typedef pynn_status make_handle(const pynn_allocator *allocator, void **out);
 typedef void destroy_handle(void *handle);
 
-static pynn_network *some_network; /* for the workspaces; made by malloc() */
+static pynn_network *some_network; /* the network of the workspaces; made by malloc() */
 
 static pynn_status make_network(const pynn_allocator *allocator, void **out) {
     pynn_network *network = (void *)out;
@@ -185,8 +184,8 @@ static void destroy_team(void *handle) {
     pynn_team_destroy(handle);
 }
 
-/* All memory comes from the allocator and goes back to it; whichever request it refuses, the call says so,
- * gives no handle and keeps no memory. */
+/* All memory comes from the allocator and goes back to it. Whichever request it refuses, the call returns
+ * an error, gives no handle and keeps no memory. */
 static void test_handle(make_handle *make, destroy_handle *end) {
     ledger book = {.refused = NEVER, .shift = 24};
     pynn_allocator allocator = ledger_allocator(&book);
@@ -211,7 +210,7 @@ static void test_handle(make_handle *make, destroy_handle *end) {
     end(NULL);
 }
 
-/* A network whose layers make no sense is taken back, too. */
+/* The memory of a network with invalid layers is released, too. */
 static void test_refused_network(void) {
     ledger book = {.refused = NEVER};
     const pynn_allocator allocator = ledger_allocator(&book);
@@ -227,7 +226,7 @@ static void count_task(void *context, size_t index) {
     counts[index]++;
 }
 
-/* A team without memory for its threads works all the same, and tries again the next time. */
+/* A team that gets no memory for its threads still does its work, and asks again the next time. */
 static void test_team_without_memory(void) {
     ledger book = {.refused = 1};
     const pynn_allocator allocator = ledger_allocator(&book);
@@ -240,7 +239,7 @@ static void test_team_without_memory(void) {
             CHECK_EQ(counts[i], run);
         }
     }
-    CHECK_EQ(book.requests, 3); /* the team; its threads, in vain; its threads */
+    CHECK_EQ(book.requests, 3); /* the team; the threads, refused; the threads */
     CHECK_EQ(blocks_held(&book), 2);
     CHECK_EQ(pynn_team_resize(team, 2), PYNN_OK);
     CHECK_EQ(blocks_held(&book), 1);
@@ -274,7 +273,7 @@ static void test_steps_allocate_nothing(void) {
     CHECK_EQ(pynn_predict(workspace, &data, 0, 40, parameters, PYNN_LOGITS, out), PYNN_OK);
     CHECK_EQ(book.requests, requests);
     destroy(workspace, network);
-    CHECK_EQ(blocks_held(&book), 0); /* and no guard was hurt */
+    CHECK_EQ(blocks_held(&book), 0); /* and nothing was written behind a block */
 }
 
 int main(void) {

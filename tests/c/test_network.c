@@ -1,4 +1,4 @@
-/* test_network.c: where parameters lie, how they are drawn, and what is refused. */
+/* test_network.c: where the parameters lie, how they are drawn, and which networks are refused. */
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include "helpers.h"
 #include "internal.h"
 
-/* `out` starts as rubbish, so that it shows who sets it. */
+/* `out` starts as rubbish, to show whether the call sets it. */
 static pynn_status create(size_t inputs, const pynn_layer *layers, size_t count, pynn_network **out) {
     *out = (pynn_network *)out;
     return pynn_network_create(NULL, inputs, layers, count, &SOFTMAX_CROSS_ENTROPY, out);
@@ -48,7 +48,7 @@ static void test_places(void) {
     pynn_network_destroy(NULL);
 }
 
-/* Activations before the first dense layer keep the width, and make a stage without one. */
+/* Activations before the first dense layer keep the width. They make a stage without a dense layer. */
 static void test_activations_anywhere(void) {
     static const pynn_layer layers[] = {RELU,  TANH, HE(5), RELU, TANH, HE(2), LEAKY_RELU(0.5f),
                                         HE(2), GELU};
@@ -70,7 +70,7 @@ static void test_activations_anywhere(void) {
     pynn_network_destroy(network);
 }
 
-/* The least that each option may be is allowed. */
+/* The smallest allowed value of each option is accepted. */
 static void test_least_options(void) {
     static const pynn_layer layers[] = {
         HE(1),     RELU, SIGMOID,  TANH,          LEAKY_RELU(0.0f),   GELU,
@@ -124,12 +124,14 @@ static void test_refusals(void) {
     refuses_layer((pynn_layer)DROPOUT(-0.1f), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)DROPOUT(NAN), PYNN_INVALID_ARGUMENT);
 
-    /* On 64 bits a layer of (2^31 - 1)^2 weights has 2^62 - 2^31 parameters. The bytes of two do not fit;
-     * of five the number itself does not, and what is left of it would fit again. */
+    /* On 64 bits: a layer of (2^31 - 1)^2 weights has 2^62 - 2^31 parameters. The bytes of two such layers
+     * do not fit size_t. Of five such layers even the number of parameters does not fit; computed without a
+     * check it would wrap around to a small number, whose bytes do fit. */
     const pynn_layer wide[] = {HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(INT_MAX)};
     refuses(INT_MAX, wide, 2, PYNN_SIZE_OVERFLOW);
     refuses(INT_MAX, wide, 5, PYNN_SIZE_OVERFLOW);
-    /* After four there is room for 2^33 - 1 more, and after 2^33 - 4 weights none for four biases. */
+    /* After four such layers 2^33 - 1 more parameters fit: 2^33 - 4 weights do, but not the four biases
+     * after them. */
     const pynn_layer full[] = {HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(4)};
     refuses(INT_MAX, full, 5, PYNN_SIZE_OVERFLOW);
 
@@ -144,7 +146,7 @@ static void test_refusals(void) {
         CHECK(refused == NULL);
     }
 
-    /* More layers than can be: that is seen before they are looked at. */
+    /* A number of layers whose bytes do not fit: the call fails before it reads a layer. */
     const size_t layer_nbytes = sizeof(pynn_placed_layer) + sizeof(network_stage) +
                                 PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view);
     refuses(3, &dense, SIZE_MAX, PYNN_SIZE_OVERFLOW);
@@ -157,7 +159,7 @@ static void test_refusals(void) {
     CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, &SOFTMAX_CROSS_ENTROPY, NULL), PYNN_INVALID_ARGUMENT);
 }
 
-/* A description costs no memory for its weights, so the widest matrix of all is fine. */
+/* A network has no memory for its weights, so even the largest matrix is accepted. */
 static void test_largest(void) {
     const pynn_layer dense = HE(INT_MAX);
     pynn_network *network;
@@ -171,7 +173,7 @@ static void test_largest(void) {
 
 enum { INPUTS = 200, HIDDEN = 150, OUTPUTS = 100 };
 
-/* Mean and mean square of `count` values, and the largest magnitude. */
+/* The mean, the mean square and the largest magnitude of `count` values. */
 static void moments(const float *x, size_t count, double *mean, double *square, double *largest) {
     *mean = *square = *largest = 0.0;
     for (size_t i = 0; i < count; i++) {
@@ -182,9 +184,9 @@ static void moments(const float *x, size_t count, double *mean, double *square, 
     }
 }
 
-/* He: variance 2 / I, some beyond three deviations. Xavier: all within sqrt(6 / (I + O)), variance a third
- * of that squared. Bounds are five standard errors: of a mean s / sqrt(n), of a variance s^2 sqrt(2 / n)
- * at most. All is overwritten. */
+/* He: the variance is 2 / I, and some weights are beyond three deviations. Xavier: all weights are within
+ * sqrt(6 / (I + O)), and the variance is a third of that squared. The bounds are five standard errors: of a
+ * mean s / sqrt(n), of a variance at most s^2 sqrt(2 / n). All parameters are overwritten. */
 static void test_initial_weights(void) {
     static const pynn_layer layers[] = {HE(HIDDEN), RELU, XAVIER(OUTPUTS)};
     pynn_network *network;
@@ -228,8 +230,9 @@ static void test_initial_weights(void) {
     pynn_network_destroy(network);
 }
 
-/* Dense layer k draws from stream k, whatever stands around it: (4, 3) as the second dense layer is the
- * same in two networks, and is what the generator gives. Layers of one shape differ from each other. */
+/* Dense layer k draws from stream k, whatever layers are around it: (4, 3) as the second dense layer has
+ * the same weights in two networks, those that the generator gives. Two layers of one shape have different
+ * weights. */
 static void test_streams(void) {
     static const pynn_layer one[] = {RELU, HE(4), TANH, XAVIER(3), HE(3), HE(3)};
     static const pynn_layer other[] = {HE(4), XAVIER(3)};

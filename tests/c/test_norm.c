@@ -27,7 +27,7 @@ static pynn_layer_call call_of(const pynn_placed_layer *at, size_t rows) {
                              .scratch = scratch};
 }
 
-/* Of a row: 1 / sqrt(variance + eps), and h = (x - mean) times that. */
+/* For a row: returns 1 / sqrt(variance + eps), and sets h = (x - mean) times that. */
 static double normalize(size_t width, const float *row, double *h) {
     double mean = 0.0, variance = 0.0;
     for (size_t i = 0; i < width; i++) mean += (double)row[i] / (double)width;
@@ -38,7 +38,7 @@ static double normalize(size_t width, const float *row, double *h) {
     return factor;
 }
 
-/* Forward and backward in two blocks of rows, and the gradient of the parameters added to what is there. */
+/* Forward and backward in two blocks of rows; the gradient of the parameters is added to what is there. */
 static void test_formulas(size_t rows, size_t width, float beta) {
     const pynn_placed_layer at = placed(width);
     const pynn_layer_call call = call_of(&at, rows);
@@ -80,7 +80,8 @@ static void test_formulas(size_t rows, size_t width, float beta) {
     CHECK_NEAR(dx[rows * width], 42.0, 0.0);
 }
 
-/* Weights 1 and biases 0, whatever the seed; nothing is drawn, so the dense layers draw as without it. */
+/* The weights are 1 and the biases 0, whatever the seed. Nothing is drawn, so the dense layers get the same
+ * weights as without the normalization. */
 static void test_initialize(void) {
     const pynn_layer with[] = {LAYER_NORM(1e-5f), HE(4), LAYER_NORM(1e-5f), HE(2)},
                      without[] = {HE(4), HE(2)};
@@ -98,8 +99,8 @@ static void test_initialize(void) {
     pynn_network_destroy(plain);
 }
 
-/* In a network that it begins, and with a team: a small step along the gradient lowers the loss by its
- * square. */
+/* In a network whose first layer it is, and with a team: a small step against the gradient lowers the loss
+ * by the step times the square of the gradient. */
 static void test_in_a_network(size_t threads) {
     enum { INPUTS = 6, MOST = 300 };
     const pynn_layer layers[] = {LAYER_NORM(1e-3f), RELU, HE(20), LAYER_NORM(1e-3f), TANH, HE(3)};

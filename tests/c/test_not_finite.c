@@ -1,4 +1,5 @@
-/* test_not_finite.c: NaN and infinity in features, parameters or moments: the calls say so, and when. */
+/* test_not_finite.c: if a feature, a parameter or a moment is NaN or infinite, the functions return
+ * PYNN_NOT_FINITE, at the time that the header promises. */
 #include <float.h>
 #include <stdint.h>
 
@@ -15,7 +16,7 @@ static const int32_t labels[ROWS] = {0, 1, 1};
 static float features[ROWS * INPUTS];
 static pynn_workspace *workspace;
 
-/* Examples of which one has such a feature. */
+/* Examples; one of them has a feature that is `bad`. */
 static pynn_data examples(float bad, pynn_path path) {
     for (size_t i = 0; i < ROWS * INPUTS; i++) features[i] = (float)(i % 7) - 2.0f;
     features[BAD_ROW * INPUTS + 1] = bad;
@@ -36,8 +37,8 @@ static void test_gradient(const pynn_data *data) {
     CHECK(isfinite(sums.loss) && isfinite(gradients[0]));
 }
 
-/* Training ends in the step, which its rows tell, with the parameters of the step before; it goes on where
- * the row is not met. */
+/* Training ends in the step with the bad row, with the parameters of the step before; the counted rows tell
+ * which step it is. Training goes on if the row is not in the step. */
 static void test_train(const pynn_data *data) {
     float parameters[PARAMETERS], before[PARAMETERS];
     pynn_sums sums = {0};
@@ -72,7 +73,7 @@ static void test_evaluate(const pynn_data *data) {
     CHECK_EQ(sums.rows, ROWS);
 }
 
-/* All outputs are written, and those of the other rows are what they would be without the bad one. */
+/* All outputs are written. Those of the other rows are what they are without the bad row. */
 static void test_predict(const pynn_data *data, pynn_output output) {
     enum { BEFORE = BAD_ROW * CLASSES, AFTER = BEFORE + CLASSES, ALL = ROWS * CLASSES };
     float out[ALL], expected[ALL] = {0};
@@ -86,7 +87,7 @@ static void test_predict(const pynn_data *data, pynn_output output) {
     CHECK_BYTES(out + AFTER, expected + AFTER, after_nbytes);
 }
 
-/* A parameter that is not finite spoils all rows, even by one output of the last. */
+/* A parameter that is not finite is noticed, even if only one output of the last layer depends on it. */
 static void test_parameters(float bad) {
     const pynn_data data = examples(1.0f, PYNN_PATH_DENSE);
     float parameters[PARAMETERS], out[ROWS * CLASSES];
@@ -100,7 +101,7 @@ static void test_parameters(float bad) {
              PYNN_NOT_FINITE);
 }
 
-/* relu makes 0 of minus infinity, so that all outputs are finite: the features are looked at, too. */
+/* relu turns minus infinity into 0, so all outputs are finite: the features are checked, too. */
 static void test_hidden(void) {
     const pynn_layer layers[] = {HE(1), RELU, HE(CLASSES)};
     const float parameters[INPUTS + 1 + 2 * CLASSES] = {1.0f, 1.0f, 1.0f, 0.5f, 1.0f, 2.0f};
@@ -120,8 +121,8 @@ static void test_hidden(void) {
     destroy(own, network);
 }
 
-/* An activation before the first dense layer makes 1 of infinity, and every loss is finite: a step does not
- * train on it. Adam counts no update, and its moments stay. */
+/* An activation before the first dense layer turns infinity into 1, and every loss is finite. A step still
+ * does not train on it: Adam counts no update, and its moments stay. */
 static void test_hidden_by_first_layer(float bad) {
     enum { COUNT = INPUTS * CLASSES + CLASSES };
     const pynn_layer layers[] = {TANH, HE(CLASSES)};
@@ -151,7 +152,8 @@ static void test_hidden_by_first_layer(float bad) {
     destroy(own, network);
 }
 
-/* A step with a finite loss whose update is too large for a float: the last step of a call says so. */
+/* A step has a finite loss, but its update is too large for a float: the call returns it after its last
+ * step. */
 static void test_after_last_step(void) {
     const pynn_optimizer far = SGD((double)FLT_MAX);
     const pynn_data data = examples(1e6f, PYNN_PATH_DENSE);
@@ -164,7 +166,7 @@ static void test_after_last_step(void) {
     CHECK_EQ(sums.rows, BATCH);
 }
 
-/* Moments, of which the update makes nothing that is not finite: m / sqrt(infinity) is 0. */
+/* Moments that are not finite while the parameters are: m / sqrt(infinity) is 0. */
 static void test_moments(size_t moment, float bad) {
     const pynn_data data = examples(1.0f, PYNN_PATH_DENSE);
     float parameters[PARAMETERS], gradients[PARAMETERS], moments[2][PARAMETERS] = {{0}};
@@ -180,8 +182,8 @@ static void test_moments(size_t moment, float bad) {
     if (moment == 1) CHECK(isfinite(parameters[PARAMETERS - 1]));
 }
 
-/* In some of the blocks of rows that a batch is cut into, all ways there are: each block counts, whatever
- * comes before it and after it. tanh hides the infinity from the loss. */
+/* A bad row in some of the blocks of rows that a batch is cut into, in all combinations: each block is
+ * checked, whatever the blocks before and after it are. tanh hides the infinity from the loss. */
 static void test_blocks(void) {
     enum { BLOCKS = 4, BLOCK = 16, ALL = BLOCKS * BLOCK };
     const pynn_layer layers[] = {TANH, HE(CLASSES)};
@@ -204,7 +206,7 @@ static void test_blocks(void) {
     destroy(own, network);
 }
 
-/* The same for the parts in which parameters, and second moments, are looked at after the last step. */
+/* The same for the tasks that check parameters and second moments after the last step. */
 static void test_parts(void) {
     enum { IN = 400, OUT = 100, COUNT = IN * OUT + OUT, PART = 16 * 1024, PARTS = 3 };
     const pynn_layer layer = HE(OUT);

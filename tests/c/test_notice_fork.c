@@ -1,13 +1,12 @@
-/* test_notice_fork.c: what a child of fork() finds of a team, and what it makes of it.
- *
- * A fork may come at any moment, but a test cannot hold another thread at each: so the file itself is
- * included here, and its fields are set to what a child can find. */
+/* test_notice_fork.c: the state in which a child of fork() may find a team, and how it resets it. A fork
+ * may come at any moment, but a test cannot hold another thread at each moment. So this test includes
+ * team.c itself and sets its fields to what a child may find. */
 #include "base/team.c" /* NOLINT: for its static functions */
 
 #include "team_tasks.h"
 
-/* What a child finds whose parent was ending its workers in the middle of a piece of work, and in all
- * other states as well: locks that are held, a piece whose tasks are not done, threads that sleep. */
+/* What a child finds if its parent was ending its workers in the middle of a piece of work, and every other
+ * state at once: locks that are held, a piece whose tasks are not done, threads that sleep. */
 static void leave_as_found(pynn_team *team) {
     atomic_store(&team->process, getpid() + 1);
     atomic_store(&team->workers, pynn_allocate(&team->allocator, 2 * sizeof(pthread_t)));
@@ -25,7 +24,7 @@ static bool is_free(pthread_mutex_t *lock) {
     return pthread_mutex_trylock(lock) == 0 && pthread_mutex_unlock(lock) == 0;
 }
 
-/* Each field is as in a team that has not worked yet; only the number of threads stays. */
+/* Each field is as in a new team; only the number of threads is kept. */
 static void test_child_begins_anew(void) {
     pynn_team *team = create_team(3);
     leave_as_found(team);
@@ -40,7 +39,7 @@ static void test_child_begins_anew(void) {
     CHECK(is_free(&team->working));
     CHECK(is_free(&team->sleeping));
     CHECK_EQ(pynn_team_threads(team), 3);
-    if (check_failed > 0) return; /* it would hang */
+    if (check_failed > 0) return; /* the next call would hang */
     for (int p = 0; p < 10; p++) {
         meet_all(team, 3);
         rest();
@@ -48,7 +47,7 @@ static void test_child_begins_anew(void) {
     pynn_team_destroy(team);
 }
 
-/* In the process whose team it is, nothing changes. */
+/* In the process that the team belongs to nothing changes. */
 static void test_nobody_else_begins_anew(void) {
     pynn_team *team = create_team(3);
     meet_all(team, 3);
@@ -61,7 +60,7 @@ static void test_nobody_else_begins_anew(void) {
     pynn_team_destroy(team);
 }
 
-/* While another thread of the child is at it, the caller is told so and touches nothing. */
+/* While another thread of the child resets the team, the call returns false and changes nothing. */
 static void test_one_thread_begins_anew(void) {
     pynn_team *team = create_team(3);
     atomic_store(&team->process, -getpid());

@@ -1,9 +1,9 @@
-/* test_optimizer.c: every optimizer against its formula in double, with weights of examples; dropout of the
- * inputs; label smoothing and a wide binary cross-entropy against their definitions. */
+/* test_optimizer.c: every optimizer is compared with its formula in double, with weighted examples; also
+ * dropout of the inputs, and label smoothing and a wide binary cross-entropy against their definitions. */
 #include "helpers.h"
 #include "internal.h"
 
-/* More parameters than a task updates, and no multiple of 8. */
+/* More parameters than one task updates, and not a multiple of 8. */
 enum { ROWS = 8, INPUTS = 140, HIDDEN = 120, CLASSES = 3 };
 enum { SECOND = INPUTS * HIDDEN + HIDDEN, PARAMETERS = SECOND + HIDDEN * CLASSES + CLASSES };
 
@@ -17,7 +17,7 @@ static bool is_weight(size_t i) {
     return i < INPUTS * HIDDEN || (i >= SECOND && i < SECOND + HIDDEN * CLASSES);
 }
 
-/* The formulas of pynn.h; g is the gradient in gradients, t the number of the update. */
+/* The formulas of pynn.h: g is the gradient, in `gradients`; t is the number of the update. */
 static void expect_step(const pynn_optimizer *o, double t) {
     const pynn_adam_options *adam = o->kind == PYNN_ADAM ? &o->adam : &o->adamw;
     double squares = 0.0, clip = 1.0;
@@ -71,7 +71,7 @@ static void test_steps(pynn_optimizer optimizer, pynn_team *team) {
             PYNN_OK);
         for (size_t i = 0; i < PARAMETERS; i++) {
             if (!CHECK_NEAR(parameters[i], p[i], 2e-6)) break;
-            p[i] = (double)parameters[i]; /* so that rounding does not add up */
+            p[i] = (double)parameters[i]; /* so that rounding errors do not add up */
         }
         CHECK_EQ(state.step, step);
     }
@@ -120,8 +120,8 @@ static void test_optimizers(void) {
     pynn_team_destroy(team);
 }
 
-/* y = sum_i m_i x_i w_i + b with all x = 1, w = 0, b = 0 and t = -1/2: dy = 1, so that a step at rate 1
- * gives w = -m; more inputs than are drawn at once. */
+/* y = sum_i m_i x_i w_i + b with all x = 1, w = 0, b = 0 and t = -1/2. So dy = 1, and a step at rate 1
+ * gives w = -m. There are more inputs than factors are drawn at a time. */
 static void test_dropped_inputs(void) {
     enum { WIDTH = 100 };
     const pynn_layer layers[] = {DROPOUT(0.5f), HE(1)};
@@ -150,8 +150,8 @@ static void test_dropped_inputs(void) {
     destroy(workspace, network);
 }
 
-/* A gradient as short as 1e-6 is halved by max_norm = 1e-6: that much is added to its norm. One that is
- * zero stays so. */
+/* A gradient of norm 1e-6 is halved by max_norm = 1e-6, because 1e-6 is added to its norm. A zero gradient
+ * stays zero. */
 static void test_clip_of_short_gradient(void) {
     const pynn_layer layer = HE(1);
     const pynn_loss loss = MEAN_SQUARED_ERROR;

@@ -1,7 +1,6 @@
-/* test_paths.c: the first layer by lists of entries and by gemm: the same gradients, training, evaluation
- * and prediction but for rounding; and which of them is taken where nobody says.
- *
- * No relu here: where its inputs are near 0 rounding decides about a whole example's share. */
+/* test_paths.c: the first layer by sparse rows and by gemm gives the same gradients, training, evaluation
+ * and prediction, except for rounding; and how PYNN_PATH_AUTO chooses. There is no relu here: where its
+ * input is near 0, rounding would decide whether an example takes part in the gradient. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -10,13 +9,13 @@
 
 enum { ROWS = 600, MOST_INPUTS = 4000, MOST_PARAMETERS = 900000, MOST_CLASSES = 20 };
 
-/* What goes in. */
+/* The data. */
 static uint8_t bytes[ROWS * 200];
 static float floats[ROWS * 200];
 static int32_t labels[ROWS];
 static uint32_t order[ROWS];
 
-/* What comes out of all four calls. */
+/* The results of all four functions. */
 typedef struct outcome {
     float gradients[MOST_PARAMETERS];
     float trained[MOST_PARAMETERS];
@@ -31,7 +30,7 @@ typedef struct outcome {
 
 static outcome by_gemm, by_lists, by_itself;
 
-/* A network and its data, `percent` of a hundred of whose features are not zero. */
+/* A network and its data. `percent` of a hundred features are not zero. */
 typedef struct setup {
     pynn_layer layers[5];
     size_t layer_count;
@@ -57,7 +56,8 @@ static pynn_data some_data(const setup *with, pynn_path path, size_t classes) {
                        labels, path};
 }
 
-/* The gradient of one batch, an epoch of training from the same start, and the use of that start. */
+/* Compute the gradient of one batch, train an epoch, and evaluate and predict with the initial
+ * parameters. */
 static void run(const setup *with, pynn_path path, outcome *out) {
     static float start[MOST_PARAMETERS];
     size_t batch = with->batch_size, steps = (with->rows + batch - 1) / batch;
@@ -84,7 +84,7 @@ static void run(const setup *with, pynn_path path, outcome *out) {
     destroy(workspace, network);
 }
 
-/* |a - b| is small against |b|, both as lengths of vectors; and b is not nothing. */
+/* The norm of a - b is small against the norm of b, and b is not 0. */
 static bool check_close(const char *name, size_t count, const float *a, const float *b, double tolerance) {
     double difference = 0.0, length = 0.0;
     for (size_t i = 0; i < count; i++) {
@@ -133,7 +133,7 @@ static const struct {
     {{XAVIER(150), TANH, XAVIER(17), SIGMOID, XAVIER(4)}, 5, 40},
 };
 
-/* Batches of up to 600 rows, which is more than two slices for the gradient. */
+/* Batches of up to 600 rows, which are more than two slices of the gradient. */
 static void test_paths(void) {
     static const size_t batches[][2] = {{1, 3}, {7, 24}, {128, 150}, {300, 301}, {ROWS, ROWS}};
     static const float percents[] = {20.0f, 90.0f, 2.0f};
@@ -151,7 +151,8 @@ static void test_paths(void) {
     }
 }
 
-/* A W of more than half a million floats: too large for the cache of one core, so cut into tiles. */
+/* A W of more than half a million floats is too large for the cache of one core, so it is cut into
+ * tiles. */
 static void test_large(void) {
     const setup with = {{XAVIER(201), TANH, XAVIER(4)}, 3, MOST_INPUTS, 9, 8, PYNN_FEATURES_UINT8, 5.0f};
     check_setup(&with);
@@ -163,8 +164,8 @@ static bool is_same(const outcome *a, const outcome *b) {
     return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* By the density of the data and the width of the layer, in all calls alike; the three outcomes are
- * compared to the bit, and the two ways differ in some. */
+/* The path is chosen by the density of the data and the width of the layer, and is the same in all calls.
+ * The outcomes are compared to the bit, and the two paths differ in some of them. */
 static void check_choice(float percent, size_t width, pynn_feature_type type, const outcome *expected) {
     const setup with = {{XAVIER(width), TANH, XAVIER(4)}, 3, 129, 200, 64, type, percent};
     run(&with, PYNN_PATH_DENSE, &by_gemm);
@@ -188,7 +189,8 @@ static void test_choice(void) {
     }
 }
 
-/* An activation before the first dense layer gives no zeros to rely on: there is one way only. */
+/* After an activation zeros cannot be relied on, so if one comes before the first dense layer there is one
+ * path only. */
 static void test_activation_first(void) {
     setup with = {{SIGMOID, XAVIER(9), TANH, XAVIER(4)}, 4, 30, 200, 64, PYNN_FEATURES_UINT8, 20.0f};
     run(&with, PYNN_PATH_DENSE, &by_gemm);
@@ -199,7 +201,8 @@ static void test_activation_first(void) {
 }
 
 /* However many rows a call has, calls that begin at multiples of PYNN_ROWS_AT_A_TIME give the same bits as
- * one: the way must not be chosen by the size of the call. Densities around those at which it turns. */
+ * one call. So the path must not depend on the number of rows of a call. The densities are around those at
+ * which the path changes. */
 static void test_pieces(void) {
     enum { MANY = 8 * PYNN_ROWS_AT_A_TIME, WIDE = 784, CLASSES = 10 };
     static uint8_t pixels[MANY * WIDE];

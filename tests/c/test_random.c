@@ -1,5 +1,6 @@
-/* The generator against its published vectors, and the properties of what is drawn from it. Seeds are
- * fixed, so a bound that holds once holds always; bounds on statistics are five standard errors. */
+/* test_random.c: the generator gives its published vectors, and its draws have the properties they should
+ * have. Seeds are fixed, so a bound that holds once always holds. Bounds of statistics are five standard
+ * errors. */
 #include "check.h"
 #include "pynn.h"
 
@@ -59,7 +60,8 @@ static void test_normal_by_hand(void) {
     CHECK_NEAR(pair[1], 1.355491 * -0.999398556, 1e-6);
 }
 
-/* Holds a draw against its value in double: the rounding to float, and 1e-10 for series and libm. */
+/* Compare a draw with its value in double. Allowed are the rounding to float, and 1e-10 for series and
+ * libm. */
 static bool check_draw(float draw, double expected) {
     return CHECK_NEAR(draw, expected, 0x1p-24 * fabs(expected) + 1e-10);
 }
@@ -85,7 +87,7 @@ static void test_normal_against_libm(void) {
 typedef void draw_function(uint64_t seed, uint64_t stream, uint64_t first, size_t count, float a, float b,
                            float *out);
 
-/* However a run of draws is cut, it is the same run; nothing is written outside it. */
+/* The draws are the same however they are split between calls, and nothing is written outside the array. */
 static void check_random_access(draw_function *draw) {
     enum { LENGTH = 23 };
     static const uint64_t starts[] = {0, 1, 6, (UINT64_C(1) << 34) - 5, UINT64_MAX - 8};
@@ -105,7 +107,7 @@ static void check_random_access(draw_function *draw) {
     }
 }
 
-/* Another seed or another stream, in any of their 64 bits, is another sequence. */
+/* Changing any of the 64 bits of the seed or of the stream gives other draws. */
 static void check_streams_differ(draw_function *draw) {
     float base[8], other[8];
     draw(0, 0, 0, 8, 0, 1, base);
@@ -182,8 +184,8 @@ static void test_normal_moments(void) {
     }
 }
 
-/* The share of draws below each of some quantiles is the normal distribution's; standard errors are
- * those of a share. */
+/* The share of draws below some quantiles is that of the normal distribution, within five standard errors.
+ */
 static void test_normal_distribution(void) {
     static const double quantiles[] = {-3, -2, -1, -0.5, 0, 0.5, 1, 2, 3};
     pynn_random_normal(4, 0, 0, DRAWS, 0, 1, draws);
@@ -197,7 +199,7 @@ static void test_normal_distribution(void) {
     }
 }
 
-/* mean and deviation scale the standard draws: one rounding, of the exact mean + deviation * z. */
+/* mean and deviation scale the standard draws: the exact mean + deviation * z is rounded once. */
 static void test_normal_scale(void) {
     float scaled[1000];
     size_t equal = 0;
@@ -209,7 +211,7 @@ static void test_normal_scale(void) {
     CHECK_EQ(equal, 1000);
 }
 
-/* Every index once, whatever the count; nothing is written outside. */
+/* Every index is there once, for any count; nothing is written outside the array. */
 static void test_permutation_is_bijection(void) {
     static const uint32_t counts[] = {0, 1, 2, 3, 1000};
     for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
@@ -237,8 +239,9 @@ static uint32_t nth_word(uint32_t n) {
     return words[n % 4];
 }
 
-/* The swaps of so many things that some words are drawn anew, about MANY^2 / 2^34 = 5 of them, by the
- * definition: the high half of word * left, unless the low half is below 2^32 mod left. */
+/* The swaps of a permutation that is so long that some words are rejected, about MANY^2 / 2^34 = 5 of them,
+ * compared with the definition: the high half of word * left, unless the low half is below 2^32 mod
+ * left. */
 static void test_permutation_of_many(void) {
     enum { MANY = 300000 };
     static uint32_t order[MANY], expected[MANY];
@@ -254,13 +257,13 @@ static void test_permutation_of_many(void) {
         expected[pick] = expected[left - 1];
         expected[left - 1] = value;
     }
-    CHECK(next > MANY - 1); /* a swap takes one word, unless it is drawn anew */
+    CHECK(next > MANY - 1); /* one word for each swap, and one for each rejection */
     pynn_random_permutation(8, 2, MANY, order);
     CHECK_BYTES(order, expected, sizeof order);
 }
 
-/* All orders of 3 and of 4 things are about equally frequent over many seeds, and over many streams.
- * The limits are the chi-square distribution's 99.9 % points for 5 and 23 degrees of freedom. */
+/* All orders of 3 and of 4 things are about equally frequent, over many seeds and over many streams. The
+ * limits are the 99.9 % points of the chi-square distribution with 5 and 23 degrees of freedom. */
 static void check_permutations_equally_frequent(uint32_t count, size_t kinds, double limit, int by_stream) {
     enum { EACH = 500 };
     size_t tally[256] = {0};

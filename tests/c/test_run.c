@@ -1,6 +1,6 @@
-/* test_run.c: gradients, training, evaluation and prediction: by hand, and against themselves where one
- * thing can be said in two ways. All of it by gemm and by lists of entries. test_gradient.c has a naive
- * implementation, test_arguments.c the refusals. */
+/* test_run.c: gradients, training, evaluation and prediction: by hand, and compared with each other where
+ * two calls must give the same. All of it by gemm and by sparse rows. test_gradient.c has a naive
+ * implementation, test_arguments.c the arguments that are refused. */
 #include <stdint.h>
 
 #include "helpers.h"
@@ -35,7 +35,7 @@ static void test_by_hand(pynn_path path) {
     pynn_workspace *workspace = create_workspace(network, NULL, 2);
     float gradients[7], parameters[6], out[4];
     for (size_t i = 0; i < 7; i++) {
-        gradients[i] = NAN; /* overwritten, whatever was there, but for the last */
+        gradients[i] = NAN; /* overwritten, except the last one */
     }
     pynn_sums sums = {100.0, 10, 20}; /* added to */
 
@@ -55,7 +55,7 @@ static void test_by_hand(pynn_path path) {
     for (size_t i = 0; i < 6; i++) {
         CHECK_NEAR(parameters[i], (double)start[i] - 2.0 * hand_gradient[i], 1e-6);
     }
-    CHECK_NEAR(sums.loss, 100.0 + 2 * loss, 1e-6); /* as it was before the update */
+    CHECK_NEAR(sums.loss, 100.0 + 2 * loss, 1e-6); /* from before the update */
     CHECK_EQ(sums.correct, 12);
     CHECK_EQ(sums.rows, 24);
 
@@ -77,8 +77,8 @@ static void test_by_hand(pynn_path path) {
     destroy(workspace, network);
 }
 
-/* N zero inputs of class 0, and both biases 1: every row's share of the bias gradient is -1/2 / N, and
- * that of the update, 1/2 * 1e-4 / 8192 = 6e-9, is lost if it is added to 1 by itself. */
+/* N rows of zeros in class 0, and both biases are 1. A row's share of the bias gradient is -1/2 / N, and of
+ * the update 1/2 * 1e-4 / 8192 = 6e-9: that is lost if it is added to 1 by itself. */
 static void test_large_batch(pynn_path path) {
     enum { N = 8192 };
     const pynn_layer layer = XAVIER(2);
@@ -97,7 +97,7 @@ static void test_large_batch(pynn_path path) {
     destroy(workspace, network);
 }
 
-/* Features in [-1, 1), labels, and a permutation of them. */
+/* Features in [-1, 1), labels, and a permutation of the rows. */
 static float features[ROWS * INPUTS];
 static int32_t labels[ROWS];
 static uint32_t order[ROWS];
@@ -114,13 +114,13 @@ static pynn_data some_data(pynn_path path) {
 
 static const pynn_layer deep[] = {XAVIER(40), RELU, TANH, XAVIER(30), SIGMOID, XAVIER(CLASSES)};
 
-/* What becomes of training: everything that must be equal to the bit. */
+/* The result of training: everything that must be equal to the bit. */
 typedef struct outcome {
     float parameters[PARAMETERS];
     pynn_sums sums;
 } outcome;
 
-/* How to train: the whole epoch, `at_once` steps a call. */
+/* How to train an epoch: `at_once` steps in a call. */
 typedef struct recipe {
     pynn_data data;
     const uint32_t *order;
@@ -164,7 +164,7 @@ static void test_training_in_two_ways(pynn_path path) {
     other.at_once = 1; /* one step a call */
     check_same(usual, other);
     other = usual;
-    other.max_batch = 100; /* a workspace larger than need be */
+    other.max_batch = 100; /* a workspace that is larger than needed */
     check_same(usual, other);
     for (size_t threads = 1; threads <= 4; threads++) {
         other = usual;
@@ -184,7 +184,7 @@ static void test_training_in_two_ways(pynn_path path) {
     CHECK(memcmp(&a, &b, sizeof a) != 0);
 }
 
-/* A step takes the gradient over its rows, the last one over what is left. */
+/* A step uses the mean gradient over its rows; the last step has the rows that are left. */
 static void test_steps_are_gradients(pynn_path path) {
     const recipe how = {some_data(path), order, 40, 4, 0, 40};
     outcome expected, trained = train(how);
@@ -209,7 +209,7 @@ static void test_steps_are_gradients(pynn_path path) {
     destroy(workspace, network);
 }
 
-/* uint8 is read as v / 255, to the bit, for all 256 of them. */
+/* uint8 is read as v / 255, to the bit, for all 256 values. */
 static void test_uint8(void) {
     enum { COUNT = 256 };
     const pynn_layer layer = XAVIER(CLASSES);
@@ -235,8 +235,8 @@ static void test_uint8(void) {
 
 /* ---------------------------------------------------------------- evaluation and prediction */
 
-/* Any range of rows, through a workspace of any size, gives what the whole gives; nothing else is written,
- * and labels are not needed to predict. */
+/* Any range of rows, with a workspace of any size, gives the same as all rows. Nothing else is written, and
+ * prediction needs no labels. */
 static void test_use_in_pieces(pynn_path path) {
     static const size_t batches[] = {1, 7, 32, 33, 64, 2 * ROWS};
     static const size_t ranges[][2] = {{0, ROWS}, {0, 1}, {31, 97}, {ROWS - 1, ROWS}, {5, 5}, {0, 0}};
@@ -276,7 +276,7 @@ static void test_use_in_pieces(pynn_path path) {
     pynn_network_destroy(network);
 }
 
-/* Threads change no bit of evaluation and prediction either. */
+/* With threads evaluation and prediction give the same bits, too. */
 static void test_use_with_threads(pynn_path path) {
     const pynn_data data = some_data(path);
     static float out[2][ROWS * CLASSES];

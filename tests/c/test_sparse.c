@@ -1,5 +1,5 @@
-/* test_sparse.c: sums by lists of entries against a plain loop in double, and the lists by column against
- * the matrix that the lists by row were made from. */
+/* test_sparse.c: sums over sparse vectors are compared with a plain loop in double, and sparse columns with
+ * the matrix that the sparse rows were made from. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -9,26 +9,26 @@
 
 /* ---------------------------------------------------------------- sums */
 
-enum { LISTS = 7, M_ROWS = 40, MOST_ENTRIES = 60 };
+enum { VECTORS = 7, M_ROWS = 40, MOST_ENTRIES = 60 };
 
-/* LISTS lists of indices into the rows of M, and values: the first empty, one of a single entry, the others
- * of up to MOST_ENTRIES in any order and more than once, which no sum minds. */
-typedef struct lists {
-    pynn_entry entries[LISTS][MOST_ENTRIES];
-    pynn_sparse_vector lists[LISTS];
-} lists;
+/* VECTORS sparse vectors, whose indices are rows of M. The first is empty, the second has one entry, the
+ * others have up to MOST_ENTRIES, in any order and with some indices more than once: a sum allows both. */
+typedef struct vector_set {
+    pynn_entry entries[VECTORS][MOST_ENTRIES];
+    pynn_sparse_vector vectors[VECTORS];
+} vector_set;
 
-static const size_t counts[LISTS] = {0, 1, 2, 9, 17, 40, MOST_ENTRIES};
+static const size_t counts[VECTORS] = {0, 1, 2, 9, 17, 40, MOST_ENTRIES};
 
-static const lists *some_lists(void) {
-    static lists all;
-    float values[LISTS * MOST_ENTRIES];
-    pynn_random_uniform(1, 0, 0, LISTS * MOST_ENTRIES, -1.0f, 1.0f, values);
-    for (size_t l = 0; l < LISTS; l++) {
+static const vector_set *some_vectors(void) {
+    static vector_set all;
+    float values[VECTORS * MOST_ENTRIES];
+    pynn_random_uniform(1, 0, 0, VECTORS * MOST_ENTRIES, -1.0f, 1.0f, values);
+    for (size_t l = 0; l < VECTORS; l++) {
         for (size_t e = 0; e < MOST_ENTRIES; e++)
             all.entries[l][e] =
                 (pynn_entry){(uint32_t)((e * 23 + l) % M_ROWS), values[l * MOST_ENTRIES + e]};
-        all.lists[l] = (pynn_sparse_vector){all.entries[l], all.entries[l] + counts[l]};
+        all.vectors[l] = (pynn_sparse_vector){all.entries[l], all.entries[l] + counts[l]};
     }
     return &all;
 }
@@ -41,8 +41,9 @@ typedef struct sum_case {
     float beta;
 } sum_case;
 
-/* A matrix of random values, NaN beyond its columns, that ends in its last row's last column: whatever lies
- * behind is for the sanitizer to see. Starts at a float that no vector starts at. */
+/* A matrix of random values, with NaN between its rows. Its memory ends at the last column of the last row,
+ * so that a sanitizer sees a read past the end. It starts at an address at which no aligned vector
+ * starts. */
 static float *create_matrix(size_t rows, size_t columns, size_t stride, uint64_t stream, void **memory) {
     size_t size = (rows - 1) * stride + columns;
     float *block = malloc((size + 1) * sizeof *block);
@@ -56,24 +57,25 @@ static float *create_matrix(size_t rows, size_t columns, size_t stride, uint64_t
     return matrix;
 }
 
-/* Y = alpha * (sums) + beta * Y, cell by cell: within what the rounding of as many sums may cost. */
+/* Check Y = alpha * (sums) + beta * Y, cell by cell, within the rounding error that a sum of so many values
+ * may have. */
 static bool check_sums(const sum_case *how) {
-    const lists *all = some_lists();
+    const vector_set *all = some_vectors();
     void *m_memory, *y_memory, *old_memory;
     float *m = create_matrix(M_ROWS, how->columns, how->stride, 0, &m_memory);
-    float *y = create_matrix(LISTS, how->columns, how->y_stride, 1, &y_memory);
-    float *old = create_matrix(LISTS, how->columns, how->y_stride, 1, &old_memory);
+    float *y = create_matrix(VECTORS, how->columns, how->y_stride, 1, &y_memory);
+    float *old = create_matrix(VECTORS, how->columns, how->y_stride, 1, &old_memory);
     bool holds = true;
-    if (how->beta == 0.0f) { /* then Y is not read */
-        for (size_t l = 0; l < LISTS; l++) {
+    if (how->beta == 0.0f) { /* Y must not be read */
+        for (size_t l = 0; l < VECTORS; l++) {
             for (size_t o = 0; o < how->columns; o++) y[l * how->y_stride + o] = NAN;
         }
     }
-    pynn_sparse_gemm(LISTS, all->lists, 1, how->columns, m, how->stride, how->alpha, how->beta, y,
+    pynn_sparse_gemm(VECTORS, all->vectors, 1, how->columns, m, how->stride, how->alpha, how->beta, y,
                      how->y_stride);
-    for (size_t i = 0; i < (LISTS - 1) * how->y_stride + how->columns && holds; i++) {
+    for (size_t i = 0; i < (VECTORS - 1) * how->y_stride + how->columns && holds; i++) {
         size_t l = i / how->y_stride, o = i % how->y_stride;
-        if (o >= how->columns) { /* between the rows nothing is written */
+        if (o >= how->columns) { /* nothing is written between the rows */
             holds = CHECK(isnan(y[i]));
             continue;
         }
@@ -86,7 +88,7 @@ static bool check_sums(const sum_case *how) {
         }
         size = fabs((double)how->alpha) * size + fabs(kept);
         holds = CHECK_NEAR(y[i], (double)how->alpha * sum + kept, 6e-8 * (double)(counts[l] + 2) * size);
-        if (!holds) printf("    list %zu of %zu entries, column %zu\n", l, counts[l], o);
+        if (!holds) printf("    vector %zu of %zu entries, column %zu\n", l, counts[l], o);
     }
     if (!holds)
         printf("    %zu columns, strides %zu and %zu, alpha %g, beta %g\n", how->columns, how->stride,
@@ -97,7 +99,8 @@ static bool check_sums(const sum_case *how) {
     return holds;
 }
 
-/* All widths up to 150: one to eight vectors at a time, the last whole or in part, or less than one. */
+/* All widths up to 150: one to eight vectors at a time, the last one full or not, or less than one
+ * vector. */
 static void test_sums(void) {
     static const size_t more[] = {160, 191, 192, 193, 255, 256, 257, 319, 384, 400, 511, 512, 513, 1000};
     static const float scales[][2] = {{1, 0}, {-0.5f, 0}, {-0.05f, 1}, {1, 1}, {2, -0.25f}, {0, 1}, {0, 0}};
@@ -111,13 +114,14 @@ static void test_sums(void) {
     }
 }
 
-/* No list at all, and nothing is touched. */
-static void test_no_lists(void) {
-    const lists *all = some_lists();
+/* With no sparse vector nothing is written. */
+static void test_no_vectors(void) {
+    const vector_set *all = some_vectors();
     float m[3] = {NAN, NAN, NAN}, y[3] = {1, 2, 3};
-    pynn_sparse_gemm(0, all->lists, 1, 3, m, 3, 1.0f, 0.0f, y, 3);
+    pynn_sparse_gemm(0, all->vectors, 1, 3, m, 3, 1.0f, 0.0f, y, 3);
     CHECK(y[0] == 1 && y[1] == 2 && y[2] == 3);
-    pynn_sparse_gemm(1, all->lists, 1, 3, m, 3, 1.0f, 0.0f, y, 3); /* an empty one is 0, not 0 * M */
+    pynn_sparse_gemm(1, all->vectors, 1, 3, m, 3, 1.0f, 0.0f, y,
+                     3); /* an empty vector gives 0, not 0 * M */
     CHECK(y[0] == 0 && y[1] == 0 && y[2] == 0);
 }
 
@@ -125,13 +129,14 @@ static void test_no_lists(void) {
 
 enum { MOST_ROWS = PYNN_MAX_TRANSPOSED_ROWS, COLUMNS = 61 };
 
-static float x[MOST_ROWS][COLUMNS]; /* the matrix of which only what is not 0 is listed */
+static float x[MOST_ROWS][COLUMNS]; /* the matrix; its values that are not 0 become entries */
 static pynn_entry row_entries[MOST_ROWS][COLUMNS];
 static pynn_sparse_vector
-    rows[MOST_ROWS * PYNN_MAX_COLUMN_BLOCKS]; /* those of other strips must not be looked at */
+    rows[MOST_ROWS * PYNN_MAX_COLUMN_BLOCKS]; /* those of other column blocks must not be read */
 
-/* List columns begin .. end - 1 of a matrix with about so many values of a hundred that are not 0. */
-static void list_rows(size_t row_count, size_t begin, size_t end, float percent) {
+/* Make sparse rows of columns begin .. end - 1 of a matrix. About `percent` of a hundred values are not
+ * 0. */
+static void make_sparse_rows(size_t row_count, size_t begin, size_t end, float percent) {
     float chances[COLUMNS];
     memset(rows, 0xFF, sizeof rows);
     for (size_t n = 0; n < row_count; n++) {
@@ -153,13 +158,13 @@ static void check_columns(size_t row_count, size_t begin, size_t end, float perc
     if (!CHECK(entries != NULL)) return;
     memset(columns, 0xFF, sizeof columns); /* overwritten */
     const pynn_sparse_vector behind = columns[width];
-    list_rows(row_count, begin, end, percent);
+    make_sparse_rows(row_count, begin, end, percent);
     pynn_sparse_transpose(row_count, rows, begin, end, entries, columns);
     CHECK_BYTES(&columns[width], &behind, sizeof behind);
     for (size_t i = begin; i < end; i++) {
         const pynn_entry *entry = columns[i - begin].entries, *last = columns[i - begin].end;
         CHECK(entry >= entries && last <= entries + width * PYNN_COLUMN_CAPACITY && entry <= last);
-        for (size_t n = 0; n < row_count; n++) { /* in the order of the rows, none left out, none else */
+        for (size_t n = 0; n < row_count; n++) { /* in the order of the rows, none missing, no other */
             if (x[n][i] == 0.0f) continue;
             if (!CHECK(entry < last) || !CHECK_EQ(entry->index, n) || !CHECK(entry->value == x[n][i]))
                 break;
@@ -183,14 +188,14 @@ static void test_columns(void) {
     }
 }
 
-/* Lists that lie apart give what they give side by side, in every chunk of the columns: 128, 64, 16 and 5.
- */
-static void test_lists_apart(void) {
+/* Sparse vectors that lie apart give the same as side by side, in all passes over the columns: 128, 64, 16,
+ * 5. */
+static void test_vectors_apart(void) {
     enum { WIDTH = 128 + 64 + 16 + 5 };
     static float m[3 * WIDTH], together[2 * WIDTH], apart[2 * WIDTH];
     pynn_entry entries[] = {{0, 2.0f}, {2, -1.0f}, {1, 3.0f}, {2, 100.0f}};
     const pynn_sparse_vector close[] = {{entries, entries + 2}, {entries + 2, entries + 3}};
-    const pynn_sparse_vector other = {entries + 3, entries + 4}; /* must not be looked at */
+    const pynn_sparse_vector other = {entries + 3, entries + 4}; /* must not be read */
     const pynn_sparse_vector far[] = {close[0], other, close[1], other};
     pynn_random_uniform(4, 0, 0, 3 * WIDTH, -1.0f, 1.0f, m);
     pynn_sparse_gemm(2, close, 1, WIDTH, m, WIDTH, 1.0f, 0.0f, together, WIDTH);
@@ -198,10 +203,10 @@ static void test_lists_apart(void) {
     CHECK_BYTES(apart, together, sizeof together);
 }
 
-/* ---------------------------------------------------------------- which way is cheaper */
+/* ---------------------------------------------------------------- which path is cheaper */
 
-/* Nothing but zeros is worth no product, and lists of everything are worth none; in between there is one
- * density at which it turns. MNIST, of which 19 % are not zero, is on the side of the lists. */
+/* If all features are zero, sparse rows are cheaper; if none is, gemm is. In between the choice changes at
+ * one density. MNIST, of which 19 % are not zero, is on the side of sparse rows. */
 static void test_choice(void) {
     static const size_t widths[] = {32, 64, 256, 2048}, batches[] = {1, 16, 128, 4096};
     for (size_t w = 0; w < COUNT_OF(widths); w++) {
@@ -221,7 +226,7 @@ static void test_choice(void) {
     CHECK(!pynn_sparse_is_cheaper(0.5, 0, 784, 1));
 }
 
-/* The density at which it turns. */
+/* The density at which the choice changes. */
 static double find_turn(size_t batch, size_t inputs, size_t width) {
     double cheaper = 0.0, dearer = 1.0;
     while (dearer - cheaper > 1e-4) {
@@ -234,16 +239,17 @@ static double find_turn(size_t batch, size_t inputs, size_t width) {
     return cheaper;
 }
 
-/* At each level it turns where it was measured to, by what each of the costs is for: few rows and few
- * outputs, lists that outgrow the caches, wide layers. Levels differ by more than the tolerance. */
+/* At each level the choice changes at the density that was measured, in cases that depend on each of the
+ * costs: few rows and few outputs, sparse rows that outgrow the caches, wide layers. The levels differ by
+ * more than the tolerance. */
 static void test_turns_of_levels(void) {
     static const struct {
         size_t batch, width;
-        double turns[3]; /* without a level or at level 2; at levels 3 and 4 */
+        double turns[3]; /* base and level 2; level 3; level 4 */
     } cases[] = {
-        {1, 32, {0.667, 0.113, 0.095}}, /* fewer rows than were measured: as 16 */
+        {1, 32, {0.667, 0.113, 0.095}}, /* fewer rows than were measured: like 16 */
         {16, 32, {0.667, 0.113, 0.095}},
-        {16, 256, {0.7, 0.479, 0.483}}, /* 0.7 is the most that was measured */
+        {16, 256, {0.7, 0.479, 0.483}}, /* 0.7 is the largest density that was measured */
         {128, 32, {0.63, 0.164, 0.135}},
         {128, 256, {0.7, 0.444, 0.46}},
         {1024, 64, {0.658, 0.307, 0.256}},
@@ -263,9 +269,9 @@ static void test_turns_of_levels(void) {
 int main(void) {
     test_choice();
     test_turns_of_levels();
-    test_lists_apart();
+    test_vectors_apart();
     test_sums();
-    test_no_lists();
+    test_no_vectors();
     test_columns();
     return check_failures();
 }

@@ -1,4 +1,4 @@
-/* test_status.c: a message for each status, and what the library says of itself. */
+/* test_status.c: each status has a message, and the library reports its version and its BLAS. */
 #include "check.h"
 #include "pynn.h"
 
@@ -23,7 +23,7 @@ static const pynn_status known[] = {
     PYNN_IDX_TRAILING_BYTES,
 };
 
-/* A fragment of a sentence: not empty, not what another status says, no full stop. */
+/* A message is a part of a sentence: not empty, different from all other messages, without a full stop. */
 static void test_messages(void) {
     for (size_t s = 0; s < COUNT_OF(known); s++) {
         const char *message = pynn_status_message(known[s]);
@@ -37,7 +37,7 @@ static void test_messages(void) {
     CHECK_STR(pynn_status_message(PYNN_OUT_OF_MEMORY), "out of memory"); /* as the header says */
 }
 
-/* What lies between and beyond. */
+/* Numbers between and beyond the statuses. */
 static void test_no_status(void) {
     static const int values[] = {2, 9, 19, 29, 39, 99, 1000};
     for (size_t v = 0; v < COUNT_OF(values); v++) {

@@ -1,4 +1,4 @@
-/* test_steps.c: steps on a team: the same bits for any number of threads, and nothing is allocated. */
+/* test_steps.c: steps on a team give the same bits for any number of threads, and allocate nothing. */
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static void *count_and_allocate(void *context, size_t nbytes) {
 static const pynn_allocator counting = {count_and_allocate, plain_release, NULL};
 
 #if defined(PYNN_WRAP_MALLOC)
-/* The linker puts these in the place of the library's own calls, if it had any. */
+/* The linker makes the library call these in place of malloc() and the others, if it calls them. */
 void *__real_malloc(size_t nbytes);
 void *__real_calloc(size_t count, size_t nbytes);
 void *__real_realloc(void *memory, size_t nbytes);
@@ -52,7 +52,7 @@ typedef struct setup {
     size_t layer_count;
     size_t inputs;
     size_t rows;
-    size_t batch_size; /* not a divisor of rows: the last step has fewer */
+    size_t batch_size; /* not a divisor of rows: the last step has fewer rows */
     pynn_path path;
     size_t threads;
 } setup;
@@ -108,7 +108,7 @@ static void destroy_handles(handles made) {
     pynn_team_destroy(made.team);
 }
 
-/* An epoch, the gradient at its end, and the use of what came of it. */
+/* Train an epoch, compute the gradient at its end, evaluate and predict. */
 static void run(const setup *with, const handles *made, outcome *out) {
     pynn_workspace *workspace = made->workspace;
     size_t batch = with->batch_size, steps = (with->rows + batch - 1) / batch;
@@ -130,7 +130,7 @@ static outcome one, other;
 
 /* ---------------------------------------------------------------- threads */
 
-/* 1 to 4 threads: everything is the same to the bit, and there is something to compare. */
+/* With 1 to 4 threads everything is the same to the bit; and the results are not all zero. */
 static void check_threads(setup with) {
     for (with.threads = 1; with.threads <= 4; with.threads++) {
         outcome *out = with.threads == 1 ? &one : &other;
@@ -153,14 +153,14 @@ static void check_paths(setup with) {
     check_threads(with);
 }
 
-/* All of it in blocks of rows; wide enough for tiles of some layers; and, with a BLAS that makes it
- * bearable, of all. */
+/* Networks that are small enough for blocks of rows; wide enough that some layers are cut into tiles; and,
+ * with a BLAS that is fast enough for it, wide enough that all are. */
 static void test_threads(void) {
     const setup narrow = {{HE(40), RELU, HE(23), TANH, HE(CLASSES)}, 5, 65, 300, 128, 0, 0};
     const setup wide = {{HE(205), RELU, HE(180), SIGMOID, HE(CLASSES)}, 5, 301, 90, 64, 0, 0};
     check_paths(narrow);
     check_paths(wide);
-    /* A first W of more than half a million floats is cut into tiles for lists, too. */
+    /* A first W of more than half a million floats is cut into tiles for sparse rows, too. */
     setup large = {{HE(201), TANH, HE(CLASSES)}, 3, 4001, 41, 40, PYNN_PATH_SPARSE, 0};
     check_threads(large);
     if (strcmp(pynn_blas_name(), "reference") == 0) return;
@@ -177,7 +177,8 @@ static void do_nothing(void *context, size_t index) {
     (void)index;
 }
 
-/* Once the workspace is there and the team has started its threads: not in the first calls either. */
+/* When the workspace exists and the team has started its threads, nothing is allocated, not in the first
+ * calls either. */
 static void check_allocations(setup with) {
     atomic_store(&requests, 0);
     handles made = create(&with);

@@ -1,5 +1,5 @@
-/* test_team.c: threads that share out tasks: every task once, everybody woken, any number of callers.
- * test_fork.c has what becomes of a team in a child. */
+/* test_team.c: a team does every task once and wakes all of its threads, with any number of callers.
+ * test_fork.c has the team in a child process. */
 #define _GNU_SOURCE /* pthread_setattr_default_np() */
 #include <signal.h>
 #include <stdlib.h>
@@ -28,13 +28,14 @@ static void test_every_task_once(void) {
     }
 }
 
-/* What tasks write the caller sees, without atomics of its own. */
+/* The caller sees what tasks have written, without atomics of its own. */
 static void write_task(void *context, size_t index) {
     size_t *cells = context;
     cells[index] = cells[index] * 2 + index;
 }
 
-/* Thousands of tiny pieces in a row, of changing sizes, each working on what the one before left. */
+/* Thousands of tiny pieces one after another, of changing sizes; each uses what the piece before has
+ * written. */
 static void test_many_pieces(size_t threads) {
     pynn_team *team = create_team(threads);
     size_t cells[9] = {0}, expected[9] = {0};
@@ -49,7 +50,7 @@ static void test_many_pieces(size_t threads) {
     pynn_team_destroy(team);
 }
 
-/* Every thread is woken, whether it spins or sleeps, and the caller, too. */
+/* Every thread comes to work, whether it spins or sleeps, and so does the caller. */
 static void test_everybody_comes(size_t threads) {
     pynn_team *team = create_team(threads);
     for (int p = 0; p < PIECES / 20; p++) {
@@ -61,7 +62,7 @@ static void test_everybody_comes(size_t threads) {
 
 static void rest_task(void *context, size_t index) {
     atomic_size_t *done = context;
-    if (index == 1) rest(); /* whoever has the other task waits, asleep */
+    if (index == 1) rest(); /* the thread with the other task waits, and sleeps */
     atomic_fetch_add(done, 1);
 }
 
@@ -86,7 +87,7 @@ static void run_inner_piece(void *context, size_t index) {
     pynn_team_run(nested->team, 10, count_task, &nested->done);
 }
 
-/* Tasks that run pieces of their own on the team they are run by: they do those alone. */
+/* Tasks that run pieces on the team that runs them do these pieces alone. */
 static void test_nested(void) {
     nested_piece nested = {.team = create_team(3)};
     pynn_team_run(nested.team, 20, run_inner_piece, &nested);
@@ -113,7 +114,7 @@ static void test_refusals(void) {
     pynn_team_destroy(NULL);
 }
 
-/* Threads that never ran, that spin, and that sleep. */
+/* Destroy a team whose threads were never started, spin, or sleep. */
 static void test_destroy(void) {
     pynn_team_destroy(create_team(PYNN_MAX_THREADS));
     for (int i = 0; i < 50; i++) {
@@ -127,7 +128,7 @@ static void test_destroy(void) {
 static void test_resize(void) {
     static const size_t sizes[] = {1, 4, 2, 2, 8, 1, 3};
     pynn_team *team = create_team(2);
-    CHECK_EQ(pynn_team_resize(team, 3), PYNN_OK); /* before any thread was started */
+    CHECK_EQ(pynn_team_resize(team, 3), PYNN_OK); /* before a thread is started */
     for (int round = 0; round < 20; round++) {
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
             CHECK_EQ(pynn_team_resize(team, sizes[s]), PYNN_OK);
@@ -141,7 +142,7 @@ static void test_resize(void) {
     pynn_team_destroy(team);
 }
 
-/* Where the system gives no thread the caller does all, also after it gives some again. */
+/* If the system gives no thread the caller does all tasks, also after the system has threads again. */
 static void test_no_threads(void) {
 #if defined(__GLIBC__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
     pthread_attr_t usual, absurd;
@@ -164,7 +165,7 @@ static void test_no_threads(void) {
 #endif
 }
 
-/* The signals that the thread with task 0 or 1 blocks; `is_caller` tells the calling thread. */
+/* The signals that the thread of task 0 or 1 blocks; `is_caller` marks the calling thread. */
 typedef struct signal_masks {
     rendezvous place;
     pthread_t caller;
@@ -179,7 +180,8 @@ static void read_mask(void *context, size_t index) {
     meet(&masks->place, index);
 }
 
-/* Signals go to the program's own threads, whose masks stay as they are; faults to whoever makes them. */
+/* Workers block all signals but those of faults, so that signals go to the program's own threads. The masks
+ * of these stay as they are. */
 static void test_signals(void) {
     static const int faults[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV};
     pynn_team *team = create_team(2);
@@ -198,7 +200,7 @@ static void test_signals(void) {
 
 /* ---------------------------------------------------------------- several callers */
 
-/* Two threads with one team, while a third changes its size. */
+/* Two threads use one team while a third resizes it. */
 static void test_callers(bool resizing) {
     pynn_team *team = create_team(3);
     caller *callers = calloc(2, sizeof *callers);

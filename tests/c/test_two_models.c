@@ -1,9 +1,10 @@
-/* test_two_models.c: models that are trained and used at the same time, each by a thread of its own, come
- * to the same bytes as one after the other, whatever they share: a team, the examples, the network. Under
- * ThreadSanitizer it also shows that nobody writes what is shared. */
+/* test_two_models.c: models that are trained and used at the same time, each by a thread of its own, give
+ * the same bytes as one after the other, whatever they share: a team, the examples, the network.
+ * ThreadSanitizer also checks here that nobody writes to what is shared. */
 #include "team_tasks.h"
 
-/* A W of (260, 130) is large enough to be cut into tiles, the others leave it at blocks of rows. */
+/* A W of (260, 130) is large enough to be cut into tiles; with the others the batch is cut into blocks of
+ * rows. */
 enum { ROWS = 100, INPUTS = 260, CLASSES = 5, BATCH = 64, EPOCHS = 2, ROUNDS = 2, CALLERS = 8 };
 enum { MOST_PARAMETERS = INPUTS * 130 + 130 + 130 * 65 + 65 + 65 * CLASSES + CLASSES };
 
@@ -13,7 +14,7 @@ static const pynn_layer narrow[] = {HE(30), SIGMOID, HE(CLASSES)};
 static uint8_t features[ROWS * INPUTS];
 static int32_t labels[ROWS];
 
-/* Examples in which a class has its own features bright; every third is zero. */
+/* Examples: each class has features of its own that are large. Every third feature is zero. */
 static void fill_examples(void) {
     for (size_t n = 0; n < ROWS; n++) {
         labels[n] = (int32_t)(n % CLASSES);
@@ -28,7 +29,7 @@ static pynn_data examples(pynn_path path) {
     return (pynn_data){features, PYNN_FEATURES_UINT8, ROWS, labels, path};
 }
 
-/* What becomes of a training: everything that must be equal to the bit. */
+/* The result of training: everything that must be equal to the bit. */
 typedef struct outcome {
     float parameters[MOST_PARAMETERS];
     float probabilities[ROWS * CLASSES];
@@ -41,17 +42,17 @@ typedef struct job {
     pynn_team *team;
     pynn_path path;
     uint64_t seed;
-    rendezvous *line; /* where jobs wait for each other before they begin, or NULL */
+    rendezvous *line; /* where jobs wait for each other before they start, or NULL */
     pynn_status status;
     outcome result;
 } job;
 
-/* The first of two failures. CHECK() is for one thread only: the jobs leave their failures here. */
+/* Keep the first failure of a job. CHECK() may be used by one thread only, so jobs store their failures. */
 static void note(job *it, pynn_status status) {
     if (it->status == PYNN_OK) it->status = status;
 }
 
-/* Train a model, evaluate and predict. */
+/* Train a model, then evaluate and predict. */
 static void *run_job(void *context) {
     job *it = context;
     outcome *result = &it->result;
@@ -77,7 +78,7 @@ static void *run_job(void *context) {
     return NULL;
 }
 
-/* Run jobs, each in a thread of its own, all beginning together. */
+/* Run jobs, each in a thread of its own, all starting together. */
 static void run_together(size_t count, job *jobs) {
     pthread_t threads[CALLERS];
     rendezvous line = {.expected = count};
@@ -91,7 +92,7 @@ static void run_together(size_t count, job *jobs) {
     }
 }
 
-/* What a job comes to by itself, without a team. */
+/* Run a job by itself, without a team. */
 static void run_alone(job *it) {
     it->team = NULL;
     it->line = NULL;

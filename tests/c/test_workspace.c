@@ -1,4 +1,4 @@
-/* test_workspace.c: what a workspace holds, and the sizes it refuses. */
+/* test_workspace.c: the buffers of a workspace, and the sizes that are refused. */
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ typedef struct span {
     size_t nbytes;
 } span;
 
-/* All buffers of a workspace: aligned, within the arena, and apart from each other. */
+/* All buffers of a workspace are aligned, inside the arena, and do not overlap. */
 static void check_apart(const span *spans, size_t count, const pynn_workspace *workspace) {
     const uintptr_t arena = (uintptr_t)workspace->arena;
     for (size_t a = 0; a < count; a++) {
@@ -26,10 +26,10 @@ static void check_apart(const span *spans, size_t count, const pynn_workspace *w
     }
 }
 
-/* There is room for a batch as floats or as entries, in one place, for what is sparse by row and by column,
- * and for what goes with the rows. Every layer has room for its outputs and, from the first dense one, for
- * their gradient; a layer that works in place shares both with the one below. All of it may be written
- * (ASan sees to the ends). */
+/* There is room for a batch as floats or, in the same memory, as entries; for its sparse rows and columns;
+ * and for the numbers that go with the rows. Every layer has room for its outputs and, from the first dense
+ * layer on, for their gradient; a layer that works in place shares both with the layer below. All of it is
+ * written here, so that AddressSanitizer sees a buffer that is too short. */
 static void test_buffers(size_t max_batch) {
     static const pynn_layer layers[] = {RELU, RELU, HE(5), RELU, RELU, HE(3), RELU};
     pynn_network *network = create_network(7, layers, COUNT_OF(layers), SOFTMAX_CROSS_ENTROPY);
@@ -71,8 +71,9 @@ static void test_buffers(size_t max_batch) {
     destroy(workspace, network);
 }
 
-/* A layer works in place that may, unless the layer before it needs its outputs for its backward: behind a
- * dense layer and GELU, not behind ReLU or the batch. Dropout does not, nor does what needs its inputs. */
+/* A layer that may work in place does so, unless the layer before it needs its own outputs for backward: it
+ * does after a dense layer and GELU, but not after ReLU, and not on the batch. Dropout does not work in
+ * place, and neither does a layer whose backward needs its inputs. */
 static void test_in_place(void) {
     static const pynn_layer layers[] = {
         RELU,  TANH,          HE(5), RELU,  TANH, GELU, SIGMOID, HE(2), LEAKY_RELU(0.5f),
@@ -111,11 +112,11 @@ static void *refuse_memory(void *context, size_t nbytes) {
     return NULL;
 }
 
-/* On 64 bits. A row of a batch of a dense layer (2^31 - 3, 2^31 - 1) needs an entry of 8 bytes for each
- * input and three floats for each output, 5 * 2^33 bytes and a little more; beside the rows are less than
- * 2^52 bytes, most of them for the 2^48 tasks of an update. So 2^31 / 5 rows do not fit into 2^64 bytes,
- * and 2^17 fewer do. Four more buffers of (2^31 - 1)^2 floats: the number of the floats itself passes 2^64.
- */
+/* On 64 bits. For a dense layer (2^31 - 3, 2^31 - 1) a row of the batch needs an entry of 8 bytes for each
+ * input and three floats for each output: 5 * 2^33 bytes and a little more. Memory that does not depend on
+ * the batch is less than 2^52 bytes, most of it for the 2^48 tasks of an update. So 2^31 / 5 rows do not
+ * fit 2^64 bytes, and 2^17 rows fewer do. Four more buffers of (2^31 - 1)^2 floats: the number of floats
+ * itself passes 2^64. */
 static void test_size_overflow(void) {
     if (sizeof(size_t) != 8) return;
     const pynn_layer wide = HE(INT_MAX);
