@@ -288,9 +288,9 @@ class Model:
             raise explain_use("the loss", data) from None
         if not per_class:
             return evaluation
-        assert data.answers is not None
+        assert data.targets is not None
         answers = self._engine.predict(features, probabilities=False).argmax(axis=1)
-        return ClassEvaluation.of(evaluation, data.answers, answers, self.outputs)
+        return ClassEvaluation.of(evaluation, data.targets, answers, self.outputs)
 
     def _data(self, features: object, labels: object, sample_weight: object) -> Data:
         """The examples of a call of `partial_fit` or `evaluate`, checked."""

@@ -13,7 +13,8 @@ from pynn._base.errors import ArgumentError, ArgumentTypeError
 
 Floats = npt.NDArray[np.float32]
 Features = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
-Answers = npt.NDArray[np.int32] | npt.NDArray[np.float32]
+Targets = npt.NDArray[np.int32] | npt.NDArray[np.float32]
+"""What a network is trained to give: class labels (int32), or target values (float32)."""
 
 _UINT8, _FLOAT32, _FLOAT64 = np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)
 

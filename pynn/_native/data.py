@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base.arrays import Answers, Features, Floats
+from pynn._base.arrays import Features, Floats, Targets
 from pynn._native.library import ffi, floats, lib
 
 _UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
@@ -19,37 +19,37 @@ class Data:
     Args:
         features: Shape (rows, ...) with as many values a row as the network has inputs; uint8 or
             float32, aligned.
-        answers: Labels, shape (rows,), int32; or for the other losses targets, shape
-            (rows, outputs), float32; or None.
+        targets: Class labels, shape (rows,), int32; or target values, shape (rows, outputs),
+            float32; or None.
         weights: Shape (rows,), float32; or None for 1.
     """
 
     def __init__(
-        self, features: Features, answers: Answers | None = None, weights: Floats | None = None
+        self, features: Features, targets: Targets | None = None, weights: Floats | None = None
     ) -> None:
         flags, dtype = features.flags, features.dtype
         assert flags.c_contiguous and flags.aligned and dtype in (_UINT8, _FLOAT32)
         self.rows = len(features)
         self.features = features
         self._features = ffi.from_buffer(features)
-        self.answers = answers
+        self.targets = targets
         self.weights = weights
         kind = lib.PYNN_FEATURES_UINT8 if dtype == _UINT8 else lib.PYNN_FEATURES_FLOAT32
         # What is not set is zero: the pointers NULL, the path PYNN_PATH_AUTO.
         self.handle = ffi.new("pynn_data *", (self._features, kind, self.rows))
-        if answers is not None:
-            self._lend_answers(answers)
+        if targets is not None:
+            self._lend_targets(targets)
         if weights is not None:
             assert weights.shape == (self.rows,)
             self._weights = self.handle.weights = floats(weights, self.rows)
 
-    def _lend_answers(self, answers: Answers) -> None:
-        assert answers.flags.c_contiguous and len(answers) == self.rows
-        if answers.dtype == np.int32:
-            self._answers = self.handle.labels = ffi.from_buffer("int32_t[]", answers)
+    def _lend_targets(self, targets: Targets) -> None:
+        assert targets.flags.c_contiguous and len(targets) == self.rows
+        if targets.dtype == np.int32:
+            self._targets = self.handle.labels = ffi.from_buffer("int32_t[]", targets)
         else:
-            assert answers.dtype == _FLOAT32 and answers.ndim == 2
-            self._answers = self.handle.targets = ffi.from_buffer("float[]", answers)
+            assert targets.dtype == _FLOAT32 and targets.ndim == 2
+            self._targets = self.handle.targets = ffi.from_buffer("float[]", targets)
 
     def find_not_finite(self, rows: npt.NDArray[Any] | None = None) -> tuple[int, str] | None:
         """The first of some rows, or of all, with a feature that is not finite.

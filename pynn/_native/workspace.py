@@ -20,15 +20,19 @@ _PROBABILITIES, _LOGITS = lib.PYNN_PROBABILITIES, lib.PYNN_LOGITS
 
 
 class Sums(NamedTuple):
-    """Sums over examples: of their losses, of correct answers, of themselves."""
+    """Sums over examples: their losses, the correct decisions, and the number of examples."""
 
     loss: float = 0.0
     correct: int = 0
     rows: int = 0
 
-    def mean(self, answers: int = 1) -> tuple[float, float]:
-        """Mean loss and accuracy, where each example has so many answers; nan where it has none."""
-        accuracy = self.correct / (self.rows * answers) if answers else math.nan
+    def mean(self, decisions: int = 1) -> tuple[float, float]:
+        """Calculate mean loss and accuracy.
+
+        `decisions` is how many decisions that are right or wrong the network makes for an example;
+        if it is 0, the accuracy is nan.
+        """
+        accuracy = self.correct / (self.rows * decisions) if decisions else math.nan
         return self.loss / self.rows, accuracy
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pynn._base import arrays, checks
 from pynn._base.arguments import Arguments
-from pynn._base.arrays import Answers, Floats
+from pynn._base.arrays import Floats, Targets
 from pynn._base.errors import ArgumentError
 from pynn._network.layers import OnnxGraph
 
@@ -72,11 +72,14 @@ class Loss(Arguments):
 
     # ------------------------------------------------------------ what it is of
 
-    def answers(self, outputs: int) -> int:
-        """How many answers, each right or wrong, a network gives for an example."""
+    def decisions(self, outputs: int) -> int:
+        """How many decisions that are right or wrong a network makes for an example.
+
+        Accuracy is the share of right ones; without any there is no accuracy.
+        """
         return 0
 
-    def check_answers(self, name: str, value: object, rows: int, outputs: int) -> Answers:
+    def check_targets(self, name: str, value: object, rows: int, outputs: int) -> Targets:
         """Labels or targets of so many examples as C reads them, from an argument of this name.
 
         Raises:
@@ -130,10 +133,10 @@ class SoftmaxCrossEntropy(Loss):
         share = checks.real("label_smoothing", label_smoothing, least=0.0, below=checks.BELOW_ONE)
         super().__init__(label_smoothing=share)
 
-    def answers(self, outputs: int) -> int:
+    def decisions(self, outputs: int) -> int:
         return 1
 
-    def check_answers(self, name: str, value: object, rows: int, outputs: int) -> Answers:
+    def check_targets(self, name: str, value: object, rows: int, outputs: int) -> Targets:
         return arrays.labels(name, value, rows, outputs)
 
     def predictions(self, outputs: Floats) -> npt.NDArray[Any]:
@@ -196,10 +199,10 @@ class BinaryCrossEntropy(Loss):
     has_probabilities = True
     torch_module = "BCEWithLogitsLoss"
 
-    def answers(self, outputs: int) -> int:
+    def decisions(self, outputs: int) -> int:
         return outputs
 
-    def check_answers(self, name: str, value: object, rows: int, outputs: int) -> Answers:
+    def check_targets(self, name: str, value: object, rows: int, outputs: int) -> Targets:
         return arrays.targets(name, value, rows, outputs, shares=True)
 
     def predictions(self, outputs: Floats) -> npt.NDArray[Any]:

@@ -59,9 +59,9 @@ class Spec(NamedTuple):
         return width
 
     @property
-    def answers(self) -> int:
-        """How many right or wrong answers the network gives for an example: its accuracy's base."""
-        return self.loss.answers(self.outputs)
+    def decisions(self) -> int:
+        """How many decisions that are right or wrong the network makes for an example."""
+        return self.loss.decisions(self.outputs)
 
     @property
     def placed_layers(self) -> list[PlacedLayer]:

@@ -110,7 +110,7 @@ def from_dict(kept: dict[str, Any]) -> Engine:
     moments = [_array_like(own, moment) for moment in state["moments"]]
     engine.state.restore(**{**state, "moments": moments})
     if (resumed := kept["resumed"]) is not None:
-        has_accuracy = spec.answers > 0
+        has_accuracy = spec.decisions > 0
         run = Run.from_dict(resumed["run"], resumed["best"], has_accuracy=has_accuracy)
         engine.resumed = run, resumed["path"]
     return engine
@@ -124,7 +124,7 @@ def _run_of(saved: Snapshot, name: str) -> tuple[Run, State]:
     """
     if saved.run is None:
         refuse(name, "a model, but no checkpoint of a run; use pynn.load")
-    has_accuracy = saved.spec.answers > 0
+    has_accuracy = saved.spec.decisions > 0
     state = State(saved.seed, saved.steps_trained)
     try:
         run = Run.from_dict(saved.run, saved.arrays.get("best"), has_accuracy=has_accuracy)

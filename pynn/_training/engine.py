@@ -217,7 +217,7 @@ class Engine:
                     sums = workspace.evaluate(data, first, last, self.parameters, sums)
                 finally:
                     workspaces.give_back(workspace)
-        return Evaluation(*sums.mean(self.spec.answers))
+        return Evaluation(*sums.mean(self.spec.decisions))
 
     def predict(self, features: object, *, probabilities: bool) -> Floats:
         """The outputs for some examples, or their probabilities; errors are those of `Model`."""

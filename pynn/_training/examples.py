@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynn._base import arrays, checks
-from pynn._base.arrays import Answers, Floats
+from pynn._base.arrays import Floats, Targets
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._native import library
 from pynn._native.data import Data
@@ -51,7 +51,7 @@ def make_data(
     x = arrays.features(f"{prefix}features", features, spec.inputs, most)
     if len(x) == 0:
         raise ArgumentError(f"{prefix}features must have at least one example, got {x.shape}")
-    return Data(x, spec.loss.check_answers(f"{prefix}labels", labels, len(x), spec.outputs))
+    return Data(x, spec.loss.check_targets(f"{prefix}labels", labels, len(x), spec.outputs))
 
 
 def make_examples(
@@ -70,13 +70,13 @@ def make_examples(
     if isinstance(validation, (float, np.floating)):
         fraction = checks.real("validation", validation, above=0.0, below=1.0)
         rows, held = divide(spec, seed, data, fraction)
-        assert data.answers is not None
-        held_out = Data(data.features[held], data.answers[held])
+        assert data.targets is not None
+        held_out = Data(data.features[held], data.targets[held])
     elif validation is not None:
         held_out = make_data(spec, "validation ", *_pair(validation))
     if sample_weight is not None or class_weight is not None:
         weights = _weigh(spec, data, rows, sample_weight, class_weight)
-        data = Data(data.features, data.answers, weights)
+        data = Data(data.features, data.targets, weights)
     return Examples(data, rows, held_out, held, fraction)
 
 
@@ -104,15 +104,15 @@ def divide(spec: Spec, seed: int, data: Data, fraction: float) -> tuple[Rows, Ro
             f" {checks.shown(fraction)} of {count}"
         )
     if spec.loss.has_classes:
-        assert data.answers is not None
-        order = order[np.argsort(_places(data.answers[order]), kind="stable")]
+        assert data.targets is not None
+        order = order[np.argsort(_places(data.targets[order]), kind="stable")]
     is_held = np.zeros(count, bool)
     is_held[order[:held_count]] = True
     rows = np.arange(count, dtype=np.uint32)
     return rows[~is_held], rows[is_held]
 
 
-def _places(labels: Answers) -> npt.NDArray[np.float64]:
+def _places(labels: Targets) -> npt.NDArray[np.float64]:
     """For each example where it stands among those of its class, from 0 to 1.
 
     Taken in the order of their places the examples of all classes are used up alike.
@@ -141,8 +141,8 @@ def _weigh(
         if class_weight is not None:
             if not spec.loss.has_classes:
                 raise ArgumentError(f"class_weight needs classes, and {spec.loss.kind} has none")
-            assert data.answers is not None
-            labels = data.answers[chosen]
+            assert data.targets is not None
+            labels = data.targets[chosen]
             weights = _to_size(weights * _of_classes(class_weight, labels, spec.outputs)[labels])
         if not weights.any():
             raise ArgumentError(
@@ -160,7 +160,7 @@ def _to_size(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return weights / largest if largest > 0.0 else weights
 
 
-def _of_classes(class_weight: object, labels: Answers, classes: int) -> npt.NDArray[np.float64]:
+def _of_classes(class_weight: object, labels: Targets, classes: int) -> npt.NDArray[np.float64]:
     """A weight for each class, shape (classes,)."""
     if isinstance(class_weight, str) and class_weight == "balanced":
         counts = np.bincount(labels, minlength=classes)

@@ -324,10 +324,10 @@ def check_finite(name: str, array: Floats) -> None:
 
 def fingerprint(data: Data) -> int:
     """A checksum of all answers and weights, and of up to 64 rows: to notice other examples."""
-    assert data.answers is not None
+    assert data.targets is not None
     some = data.features[:: -(-data.rows // 64)]
     kind = f"{math.prod(data.features.shape[1:])} {data.features.dtype}"
-    checksum = zlib.crc32(data.answers.data, zlib.crc32(kind.encode()))
+    checksum = zlib.crc32(data.targets.data, zlib.crc32(kind.encode()))
     if data.weights is not None:
         checksum = zlib.crc32(data.weights.data, checksum)
     return zlib.crc32(np.ascontiguousarray(some).data, checksum)

@@ -80,7 +80,7 @@ def partial_fit(engine: Engine, data: Data, batch_size: int, optimizer: Optimize
             fault = diagnose(engine, sums.read(), batch_size, steps)
             rows = np.arange(*fault.rows.indices(data.rows))
             raise explain(fault, data, rows, optimizer) from None
-    return Evaluation(*sums.read().mean(engine.spec.answers))
+    return Evaluation(*sums.read().mean(engine.spec.decisions))
 
 
 class Trainer:
@@ -154,7 +154,7 @@ class Trainer:
                         self._save()
                     first = stop
                 if self.call.on_progress is not None:
-                    means = sums.read().mean(self.engine.spec.answers)
+                    means = sums.read().mean(self.engine.spec.decisions)
                     epoch = run.epoch + 1
                     self.call.on_progress(Progress(epoch, plan.epochs, last, plan.steps, *means))
         except NotFinite:
@@ -175,7 +175,7 @@ class Trainer:
         self._check_model(after(plan.steps, plan.steps))
         held_out = self.call.examples.held_out
         tested = None if held_out is None else self._validate(held_out)
-        loss, accuracy = run.position.sums.read().mean(self.engine.spec.answers)
+        loss, accuracy = run.position.sums.read().mean(self.engine.spec.decisions)
         val_loss, val_accuracy = (None, None) if tested is None else tested
         seconds, self.seconds = self.seconds, 0.0
         result = EpochResult(
