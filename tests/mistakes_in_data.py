@@ -127,7 +127,7 @@ FEATURES: dict[str, Mistake] = {
     "float64 that float32 does not hold": Mistake(
         predict(with_value(FLOATS.astype(np.float64), 1e39)),
         VALUE,
-        ("features must be finite as float32", "up to 3.4e+38", "got float64 values beyond"),
+        ("features must be finite as float32", "up to 3.4e+38", "got larger float64 values"),
     ),
     "NaN": Mistake(predict(with_value(FLOATS, np.nan, 47)), VALUE, ("features[2] holds nan",)),
     "no example, to fit": Mistake(

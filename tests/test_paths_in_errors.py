@@ -42,7 +42,7 @@ CALLS = [*READERS.items(), *((f"{name} writes", call) for name, call in WRITERS.
 @pytest.mark.parametrize("call", [call for _, call in CALLS], ids=[name for name, _ in CALLS])
 def test_path_that_no_file_can_have(call: Callable[[Any], object], path: str) -> None:
     """It is an argument that does not fit, whose name the error says."""
-    pattern = r"^(path|root|state_dict|checkpoint) must be one that this system can have, .*got str"
+    pattern = r"^(path|root|state_dict|checkpoint) must be a possible path on this .*got str"
     with pytest.raises(pynn.ArgumentError, match=pattern):
         call(path)
 

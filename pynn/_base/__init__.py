@@ -1,1 +1,1 @@
-"""What all modules stand on: arrays, checks, errors, files; nothing of networks or of C."""
+"""Helpers for all modules: arrays, checks, errors, files. Nothing here knows of networks or C."""

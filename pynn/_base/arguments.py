@@ -1,4 +1,4 @@
-"""Objects that are their arguments: optimizers, schedules and the like."""
+"""A base class for objects that hold the arguments of their constructor, such as optimizers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any, ClassVar, NoReturn
 
 
 class Arguments:
-    """Attributes, equality and repr from the arguments of a class; it never changes.
+    """An immutable object whose attributes, equality, hash and repr come from its arguments.
 
-    A class that derives from it checks its arguments and passes them on, all by name.
+    The constructor of a derived class checks its arguments and passes all of them on by name.
     """
 
-    _optional: ClassVar[dict[str, Any]] = {}  # what repr leaves out: arguments and defaults
+    _optional: ClassVar[dict[str, Any]] = {}
+    """Optional arguments and their defaults; repr leaves out an argument that is its default."""
 
     def __init__(self, **arguments: Any) -> None:
         self.__dict__.update(arguments)

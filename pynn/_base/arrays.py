@@ -1,4 +1,4 @@
-"""The arrays that callers pass: their types, and their checks."""
+"""Types and checks of the arrays that callers pass."""
 
 from __future__ import annotations
 
@@ -20,12 +20,23 @@ _UINT8, _FLOAT32, _FLOAT64 = np.dtype(np.uint8), np.dtype(np.float32), np.dtype(
 
 
 def features(name: str, value: object, inputs: int, most: int | None = None) -> Features:
-    """Examples as the C library reads them: contiguous, uint8 or float32, `inputs` values a row.
+    """Check features and return them as the C library reads them.
 
-    There may be `most` rows, which is looked at before anything is copied.
+    float64 is converted to float32, which makes a copy. An array that is not contiguous in C's
+    order, or not aligned, is copied, too. Any other array is returned as it is.
 
-    float64 is converted to float32, a copy; what is not contiguous in C's order, or not aligned, is
-    copied, too.
+    Args:
+        name: What errors call the argument; its last word is the variable in their hints.
+        value: The argument.
+        inputs: The values that each row must have.
+        most: The largest allowed number of rows; it is checked before anything is copied.
+
+    Returns:
+        Shape (rows, ...) with `inputs` values a row; uint8 or float32, contiguous, aligned.
+
+    Raises:
+        ArgumentTypeError: It is not a NumPy array, or has the wrong dtype.
+        ArgumentError: It has the wrong shape, or float64 values too large for float32.
     """
     array = plain_array(name, value)
     if most is not None and array.ndim > 0 and len(array) > most:
@@ -53,16 +64,16 @@ def features(name: str, value: object, inputs: int, most: int | None = None) -> 
 
 
 def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.int32]:
-    """Class labels as the C library reads them: (rows,), int32, each in [0, classes)."""
+    """Check class labels; return a copy as C reads them: (rows,), int32, each in [0, classes)."""
     array = plain_array(name, value)
     short = name.split()[-1]
     one_hot = ""
     if array.shape == (rows, classes):
         one_hot = f"; of one-hot labels take {short}.argmax(axis=1)"
     if array.dtype.kind not in "iu":
-        way_out = one_hot or f"; convert with {short}.astype(np.int64)"
+        hint = one_hot or f"; convert with {short}.astype(np.int64)"
         raise ArgumentTypeError(
-            f"{name} must be integers in [0, {classes}), got dtype {array.dtype}{way_out}"
+            f"{name} must be integers in [0, {classes}), got dtype {array.dtype}{hint}"
         )
     if array.shape != (rows,):
         raise ArgumentError(
@@ -75,11 +86,14 @@ def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.
             f"{name} must be in [0, {classes}), as the network has {classes} outputs; got"
             f" {array[wrong[0]]} at index {wrong[0]}"
         )
-    return array.astype(np.int32)  # a copy: labels that are checked must not change any more
+    return array.astype(np.int32)  # a copy: labels must not change after they were checked
 
 
 def targets(name: str, value: object, rows: int, outputs: int, *, shares: bool) -> Floats:
-    """Targets as the C library reads them: (rows, outputs), float32, finite; `shares` in [0, 1]."""
+    """Check target values; return a copy as C reads them: (rows, outputs), float32, finite.
+
+    With `shares`, each value must be in [0, 1].
+    """
     array = plain_array(name, value)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise ArgumentTypeError(f"{name} must be numbers, got dtype {array.dtype}")
@@ -99,11 +113,11 @@ def targets(name: str, value: object, rows: int, outputs: int, *, shares: bool) 
         )
     if array.dtype.kind == "f" and array.dtype.itemsize > 4:
         return np.ascontiguousarray(_to_float32(name, array))
-    return np.array(array, np.float32, order="C")  # a copy: what is checked must not change
+    return np.array(array, np.float32, order="C")  # a copy, for the same reason as in labels()
 
 
 def weights(name: str, value: object, rows: int) -> npt.NDArray[np.float64]:
-    """Weights of examples: (rows,), finite, at least 0, not all 0."""
+    """Check weights of examples; return a float64 copy: (rows,), finite, at least 0, not all 0."""
     array = plain_array(name, value)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise ArgumentTypeError(f"{name} must be numbers, got dtype {array.dtype}")
@@ -123,33 +137,36 @@ def weights(name: str, value: object, rows: int) -> npt.NDArray[np.float64]:
 
 
 def plain_array(name: str, value: object) -> npt.NDArray[Any]:
-    """A NumPy array; what is none is refused with the way to one."""
+    """Return the value if it is a NumPy array without a mask; else say how to convert it.
+
+    Raises:
+        ArgumentTypeError: It is something else.
+    """
     if type(value) is np.ndarray:
         return value
     short = name.split()[-1]
     if not isinstance(value, np.ndarray):
-        way_out = "convert with np.asarray"
+        hint = "convert with np.asarray"
         if isinstance(value, tuple):
-            way_out = f"pass one of its parts, as in {short}[0]"
-        elif hasattr(value, "toarray"):  # of which np.asarray makes an array of one object
-            way_out = f"convert with {short}.toarray()"
-        raise ArgumentTypeError(
-            f"{name} must be a NumPy array, got {type(value).__name__}; {way_out}"
-        )
+            hint = f"pass one of its parts, as in {short}[0]"
+        elif hasattr(value, "toarray"):  # a sparse matrix: np.asarray would wrap it as one object
+            hint = f"convert with {short}.toarray()"
+        raise ArgumentTypeError(f"{name} must be a NumPy array, got {type(value).__name__}; {hint}")
     if hasattr(value, "mask"):
         raise ArgumentTypeError(
-            f"{name} must be a NumPy array without a mask, got a masked one; say what its gaps are"
-            f" with {short}.filled(...), or leave those rows out"
+            f"{name} must be a NumPy array without a mask, got a masked one; give the masked values"
+            f" a value with {short}.filled(...), or leave those rows out"
         )
     return value
 
 
 def _to_float32(name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Convert to float32; raise an ArgumentError if a finite value would become infinite."""
     try:
         with np.errstate(over="raise", under="ignore"):
             return array.astype(np.float32)
     except FloatingPointError:
         raise ArgumentError(
-            f"{name} must be finite as float32, up to {MAX_FLOAT32:.2g}, got float64 values beyond;"
+            f"{name} must be finite as float32, up to {MAX_FLOAT32:.2g}, got larger float64 values;"
             " scale them"
         ) from None

@@ -1,4 +1,4 @@
-"""Files that are either the old one or the new one, whatever happens while they are written."""
+"""Atomic writes: after a crash a file holds its old contents or the new ones, never a part."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ import stat
 
 
 def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
-    """Write beside, flush to the disk, rename: a crash leaves the old file or the new one.
+    """Write a file so that a crash leaves either the old contents or the new ones.
+
+    If the contents were written into the file itself, a crash or a full disk would leave a part of
+    them. So they go to a temporary file in the same folder, are flushed to the disk, and then the
+    temporary file is renamed: the system replaces the old file in one step. Without the flush, a
+    power failure could keep the rename and lose the contents.
 
     A symbolic link is followed, and the permissions of a file that is replaced are kept. Where the
-    file has other names (hard links), they stay with the old file.
+    file has other names (hard links), these keep the old contents.
 
     Raises:
-        OSError: It cannot be written, or is something else than a file, such as a folder, a pipe or
-            a device; its filename is the path as it was given. The old file, if any, is as it was,
-            and nothing is left beside it.
+        OSError: The file cannot be written, or the path leads to a folder, a pipe, a socket or a
+            device. The error's filename is the path as it was given. The old file, if any, is
+            unchanged, and no temporary file is left.
     """
     beside = None
     try:
@@ -25,7 +30,8 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
         target = absolute(path, follow=True)
         folder, name = os.path.split(target)
         beside = os.path.join(folder, _name_beside(name))
-        # The system masks a new file's permissions; those of an old one are never widened.
+        # A new file gets the permissions that the umask leaves of 0o666. A replacement is created
+        # with the old file's, so that at no moment more users may read it than before.
         made_with = 0o666 if mode is None else mode
         with open(beside, "xb", opener=lambda p, flags: os.open(p, flags, made_with)) as file:
             file.write(contents)
@@ -38,31 +44,35 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
         if beside is not None:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
-        if isinstance(error, OSError) and error.errno is not None:  # the system's, not a caller's
+        # Name the caller's path, not the temporary file; an OSError without errno is not the
+        # system's, but one that a signal handler raised.
+        if isinstance(error, OSError) and error.errno is not None:
             error.filename = os.fspath(path)
-            del error.filename2  # of a rename; None would be shown
+            del error.filename2  # the second name of a rename; if it were None, str() would show it
         raise
     _flush_folder(folder)
 
 
 def absolute(path: str | os.PathLike[str], *, follow: bool = False) -> str:
-    """The path from the root on; where a link leads, if that is asked for.
+    """Return the absolute path; with `follow`, also resolve symbolic links.
 
     Raises:
-        FileNotFoundError: The path is relative, and the current folder is gone; its filename is
-            the path.
+        FileNotFoundError: The path is relative, and the current folder was removed. The error's
+            filename is the path.
     """
     try:
         return os.path.realpath(path) if follow else os.path.abspath(path)
-    except FileNotFoundError:  # of os.getcwd(), without a name
+    except FileNotFoundError:  # from os.getcwd(); it names no file
         why = "the current folder is gone, and a relative path leads nowhere"
         raise FileNotFoundError(errno.ENOENT, why, os.fspath(path)) from None
 
 
 def _name_beside(name: str) -> str:
-    """A hidden name that nobody else uses, and that is possible wherever the file's own name is.
+    """Return a name for the temporary file: hidden, random, and short enough for the file system.
 
-    It has no more characters or bytes than that; a short one is no trouble anywhere.
+    A file system limits the length of a name, some in characters, some in bytes. So a long name is
+    cut to make room for the random part: the result is no longer than the file's own name, or has
+    at most 49 characters, which every file system allows.
     """
     suffix = os.urandom(8).hex()
     kept = max(len(name) - len(suffix) - 2, 31)
@@ -70,10 +80,10 @@ def _name_beside(name: str) -> str:
 
 
 def _mode_of(path: str | os.PathLike[str]) -> int | None:
-    """The permissions of the file that is replaced, or None where there is none yet.
+    """Return the permissions of the file that is to be replaced, or None if there is none yet.
 
     Raises:
-        OSError: What is there is no file, and a file must not take its place.
+        OSError: The path leads to something else than an ordinary file, which must not be replaced.
     """
     try:
         mode = os.stat(path).st_mode
@@ -87,7 +97,7 @@ def _mode_of(path: str | os.PathLike[str]) -> int | None:
 
 
 def _flush_folder(folder: str) -> None:
-    """Flush the rename itself, where the system lets a folder be opened."""
+    """Flush the folder, so that the rename survives a power failure, where the system allows it."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

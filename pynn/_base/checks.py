@@ -1,4 +1,4 @@
-"""Checks of what callers pass, and the words that errors say it in."""
+"""Checks of arguments and of entries read from files, and text for their error messages."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ MIN_FLOAT32 = float.fromhex("0x1p-149")
 BELOW_ONE = 1.0 - 2.0**-24
 """The largest float32 below 1."""
 MOST = 2**62
-"""Of what is counted: files and C have 64 bits for it."""
+"""The largest count that is accepted; it fits the 64-bit integers of files and of C."""
 
 
 def describe(value: object) -> str:
-    """What an error calls a value: an array by shape and dtype, the rest by type and repr."""
+    """Describe a value for an error: an array by shape and dtype, others by type and repr."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
     try:
         text = repr(value)
     except Exception as error:
-        if isinstance(value, int):  # Python writes none of more than some thousand digits
+        if isinstance(value, int):  # Python refuses to print an int of some thousand digits
             return f"{type(value).__name__} of very many digits"
         return f"{type(value).__name__}, whose repr raises {type(error).__name__}"
     return f"{type(value).__name__} {printable(text, 60 if len(text) <= 60 else 57)}"
 
 
 def shown(number: float) -> str:
-    """A number as one writes it: 1000 and not 1000.0, but with all the digits that it has."""
+    """Format a number as people write it: 1000 instead of 1000.0, but with all its digits."""
     short = f"{number:g}"
     return short if float(short) == number else repr(number).removesuffix(".0")
 
 
 def printable(text: str, longest: int) -> str:
-    """Text that may be long, or no text at all, for an error: a terminal obeys nothing in it."""
+    """Make any text safe for an error message: cut it, and escape what a terminal would obey."""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
     return shown if len(text) <= longest else f"{shown}..."
 
 
 def no_others(what: str, entries: Iterable[object], known: Collection[str]) -> None:
-    """ValueError for an entry of a file that is not known: it may change what the file means."""
+    """Raise a ValueError if a file has an unknown entry, which may change what the file means."""
     others = sorted(str(entry) for entry in entries if entry not in known)
     if others:
         raise ValueError(
@@ -56,14 +56,17 @@ def no_others(what: str, entries: Iterable[object], known: Collection[str]) -> N
 
 
 def known(what: str, name: object, names: Collection[str]) -> str:
-    """A name read from a file, which must be one of those; ValueError if it is not."""
+    """Return a name read from a file if it is one of `names`; else raise a ValueError."""
     if not isinstance(name, str) or name not in names:
         raise ValueError(f"unknown {what} {name!r}")
     return name
 
 
 def integer(name: str, value: object, *, least: int, most: int | None = None) -> int:
-    """An integer in [least, most], from any integer type but bool; without `most` up to 2^62."""
+    """Check an integer of any type but bool and return it as int; it must be in [least, most].
+
+    Without `most`, it may be up to 2^62.
+    """
     if isinstance(value, (bool, np.bool_)):
         raise ArgumentTypeError(f"{name} must be an integer, got {describe(value)}")
     try:
@@ -87,12 +90,16 @@ def real(
     least: float | None = None,
     below: float = math.inf,
 ) -> float:
-    """A number in a range and finite as a float32, from any real type but bool."""
+    """Check a real number of any type but bool and return it as float.
+
+    It must be in the range, and finite as a float32. It must not be so small that it would become
+    0 as a float32, unless it is 0.
+    """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ArgumentTypeError(f"{name} must be a number, got {describe(value)}")
     try:
         number = float(value)
-    except OverflowError:  # an int
+    except OverflowError:  # a very large int
         number = math.inf
     inside = (above is None or number > above) and (least is None or number >= least)
     tiny = 0 < abs(number) < MIN_FLOAT32
@@ -106,7 +113,7 @@ def real(
 
 
 def path(name: str, value: object) -> str | os.PathLike[str]:
-    """A path that a file can have, as the functions that take one do not say what they got."""
+    """Check that a value is a path that a file can have; the errors of open() do not name it."""
     if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
         raise ArgumentTypeError(f"{name} must be a str or a Path, got {describe(value)}")
     try:
@@ -115,7 +122,7 @@ def path(name: str, value: object) -> str | os.PathLike[str]:
         possible = False
     if not possible:
         raise ArgumentError(
-            f"{name} must be one that this system can have, without NUL and of characters of"
+            f"{name} must be a possible path on this system, without NUL and of characters of"
             f" {sys.getfilesystemencoding()}, got {describe(os.fspath(value))}"
         )
     return value

@@ -1,14 +1,14 @@
-"""Everything that pynn raises, as one tree.
+"""All exceptions that pynn raises on purpose, as one tree.
 
 PynnError
-├── ArgumentError      (ValueError)         a value that does not fit
-├── ArgumentTypeError  (TypeError)          a value of the wrong type or dtype
-├── ChainError         (AttributeError)     a step that the chain does not offer here
-├── ClosedError        (RuntimeError)       a model used after close()
-├── DataNotFoundError  (FileNotFoundError)  a data set that is nowhere to be found
-├── DivergenceError    (ArithmeticError)    numbers that stopped being finite
-├── FileFormatError    (ValueError)         a file that is not what it should be
-└── OutOfMemoryError   (MemoryError)        no memory for a network, its workspace or a file's array
+├── ArgumentError      (ValueError)         an argument has a wrong value or shape
+├── ArgumentTypeError  (TypeError)          an argument has a wrong type or dtype
+├── ChainError         (AttributeError)     the builder or model has no such method here
+├── ClosedError        (RuntimeError)       a model was used after close()
+├── DataNotFoundError  (FileNotFoundError)  a data set was not found
+├── DivergenceError    (ArithmeticError)    a loss, an output or a parameter is not finite
+├── FileFormatError    (ValueError)         a file has the wrong format or is damaged
+└── OutOfMemoryError   (MemoryError)        no memory for a network, a workspace or an array
 """
 
 __all__ = [
@@ -29,7 +29,7 @@ class PynnError(Exception):
 
 
 class ArgumentError(PynnError, ValueError):
-    """An argument has the right type and a value that does not fit."""
+    """An argument has the right type, but a wrong value or shape."""
 
 
 class ArgumentTypeError(PynnError, TypeError):
@@ -37,7 +37,7 @@ class ArgumentTypeError(PynnError, TypeError):
 
 
 class ChainError(PynnError, AttributeError):
-    """A step of the builder's chain came where it may not come."""
+    """A method was called that this step of the builder's chain, or this model's loss, lacks."""
 
 
 class ClosedError(PynnError, RuntimeError):
@@ -45,15 +45,15 @@ class ClosedError(PynnError, RuntimeError):
 
 
 class DataNotFoundError(PynnError, FileNotFoundError):
-    """A data set is in none of the places where it was looked for."""
+    """A data set is in none of the places that were searched."""
 
 
 class DivergenceError(PynnError, ArithmeticError):
-    """A loss, an output or a parameter is not finite any more."""
+    """A loss, an output, a parameter or a moment of the optimizer is NaN or infinite."""
 
 
 class FileFormatError(PynnError, ValueError):
-    """A file is not of the format it should be, or is damaged."""
+    """A file does not have the expected format, or is damaged."""
 
 
 class OutOfMemoryError(PynnError, MemoryError):

@@ -1,7 +1,8 @@
-"""Files that are read: opened so that nothing hangs, and never mapped.
+"""Reading files safely: opening one never waits, and no file is mapped into memory.
 
-A mapped file kills the process that uses it, with SIGBUS, as soon as another process makes the file
-shorter. So files are read into memory of our own; one that changes meanwhile is refused.
+If a file is mapped and another process makes it shorter, the system kills the process that uses the
+mapping, with SIGBUS. So files are read into memory of our own, and a file that changes while it is
+read is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pynn._base import checks
 from pynn._base.errors import FileFormatError
 
 LONGEST_PATH = 5000
-"""Characters of one in an error; Linux has no longer ones."""
+"""The most characters of a path that an error shows; Linux has no longer paths."""
 
 _NOT_FILES = (
     (stat.S_ISFIFO, "a pipe, not a file: write what comes through it to a file first"),
@@ -28,35 +29,38 @@ _NOT_FILES = (
 
 
 def refuse(name: str, why: str) -> NoReturn:
-    """Say what is wrong with a file; what that quotes from it may be long, or no text at all."""
+    """Raise a FileFormatError for a file; `why` may quote bytes of it, which are made printable."""
     raise FileFormatError(f"{shown(name)}: {checks.printable(why, 400)}") from None
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """What an error calls a file: its path, of which a terminal obeys nothing."""
+    """Return a path as an error shows it: what a terminal would obey is escaped."""
     return checks.printable(os.fspath(path), LONGEST_PATH)
 
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """An ordinary file, open for reading.
+    """Open an ordinary file for reading.
 
-    A pipe is not even opened: that would wait for its writer, and take away what it writes.
+    A pipe must not be opened: opening it would wait for a writer, perhaps for ever, and would take
+    bytes that another reader should get. So the type of the file is checked before it is opened;
+    and again afterwards, because another program may have replaced it between the two. For that
+    case it is opened with O_NONBLOCK, which waits for nobody.
 
     Raises:
-        OSError: It is not there, cannot be read, or is a folder, a pipe, a socket or a device; its
-            filename is the path, also where the caller's reading fails.
-        FileFormatError: At the end: another program has changed it in the meantime.
+        OSError: The file does not exist, cannot be read, or is a folder, a pipe, a socket or a
+            device. The error's filename is the path, also if a read by the caller fails.
+        FileFormatError: When the context ends: another program changed the file meanwhile.
     """
     name = os.fspath(path)
     _check_is_file(name, os.stat(name).st_mode)
     with open(name, "rb", opener=_open_without_waiting) as file:
         before = os.fstat(file.fileno())
-        _check_is_file(name, before.st_mode)  # another may have taken its place since
+        _check_is_file(name, before.st_mode)  # the file may have been replaced since the stat
         try:
             yield file
         except OSError as error:
-            if error.errno is not None and error.filename is None:  # of a read, which has no name
+            if error.errno is not None and error.filename is None:  # a failed read names no file
                 error.filename = name
             raise
         after = os.fstat(file.fileno())
@@ -65,10 +69,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def fill(file: BinaryIO, buffer: Any) -> None:
-    """Read from where a file stands until a contiguous array is full.
+    """Fill a contiguous array from the current position of a file, whose size was checked before.
 
     Raises:
-        FileFormatError: It ends before, although it was long enough; without the file's name.
+        FileFormatError: The file ends too early: it became shorter. The message does not name it.
     """
     memory = memoryview(buffer).cast("B")
     if file.readinto(memory) != len(memory):  # type: ignore[attr-defined]
@@ -76,20 +80,22 @@ def fill(file: BinaryIO, buffer: Any) -> None:
 
 
 def parse_json(text: bytes, *, most_objects: int, most_items: int) -> Any:
-    """Read JSON that may be hostile: it is measured before memory is taken for it.
+    """Parse JSON that may come from an attacker, with a limit on the memory that it takes.
 
-    An empty object is two bytes of text and 64 bytes of memory.
+    An empty object has two bytes of text but takes 64 bytes of memory, so a limit on the length of
+    the text is not enough. Objects and items are counted before the text is parsed.
 
     Args:
         text: The JSON.
-        most_objects: The most opening braces outside strings.
-        most_items: The most commas, opening brackets and braces outside strings.
+        most_objects: The largest allowed number of opening braces outside strings.
+        most_items: The largest allowed number of commas, opening brackets and opening braces
+            outside strings.
 
     Raises:
-        ValueError: It is no JSON, holds more than that, or an entry twice.
+        ValueError: It is not JSON, has more objects or items than allowed, or an entry twice.
         RecursionError: It is nested too deeply.
     """
-    import json  # here, since it takes a while and most files do not need it
+    import json  # here, because the import takes milliseconds and most programs read no JSON
 
     if not _is_within(text, most_objects, most_items):
         raise ValueError(
@@ -99,7 +105,11 @@ def parse_json(text: bytes, *, most_objects: int, most_items: int) -> Any:
 
 
 def _is_within(text: bytes, most_objects: int, most_items: int) -> bool:
-    """Whether some JSON has no more objects and items than that."""
+    """Tell whether some JSON has at most so many objects and items.
+
+    The quick count includes marks inside strings, so it may be too high. Only then are the strings
+    removed and the rest counted.
+    """
 
     def fits(parts: list[bytes]) -> bool:
         objects = sum(part.count(b"{") for part in parts)
@@ -108,14 +118,18 @@ def _is_within(text: bytes, most_objects: int, most_items: int) -> bool:
 
     if fits([text]):
         return True
-    bare = text.replace(rb"\\", b"").replace(rb"\"", b"")  # some may be in strings: leave those out
-    # A key and a value each; and no object of ours has more than 16 entries.
+    bare = text.replace(rb"\\", b"").replace(rb"\"", b"")  # now each quote begins or ends a string
+    # An item has at most two strings, a key and a value. No object of ours has more than 16 items.
     most_strings = min(2 * most_items, 32 * most_objects) + 1
     return bare.count(b'"') <= 2 * most_strings and fits(bare.split(b'"')[::2])
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, of which no reader may see another one by taking another entry."""
+    """Build the dict of a JSON object; raise a ValueError if a name is there twice.
+
+    Of two entries with the same name one reader would use the first, another the second: the same
+    file would be two different models.
+    """
     entries: dict[str, Any] = {}
     for name, value in pairs:
         if name in entries:
@@ -125,12 +139,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _open_without_waiting(name: str, flags: int) -> int:
-    """Open as open() does, but wait for nobody if a pipe has just taken the file's place."""
+    """Open a file as open() does, but without waiting if it was just replaced by a pipe."""
     return os.open(name, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
 
 
 def _check_is_file(name: str, mode: int) -> None:
-    """OSError for what is no ordinary file, in the words of open() where it has some."""
+    """Raise an OSError if the mode is not that of an ordinary file; for a folder as open() does."""
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
     for is_one, what in _NOT_FILES:
