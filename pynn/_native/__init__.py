@@ -1,1 +1,1 @@
-"""The C library for Python: array to pointer, status to exception. Only here C is called."""
+"""The only modules that call C: they turn arrays into pointers and statuses into exceptions."""

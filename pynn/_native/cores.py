@@ -1,14 +1,15 @@
 """How many cores this process may keep busy: the machine's, its affinity, a container's quota.
 
-A container that was given two cores of 64 may run on all of them, but in all no longer than two
-would: with 64 threads it would be stopped for most of the time. The kernel says so in the files of
-cgroups. There are two versions of them, and one machine may use both:
+A container with a CPU quota of two cores on a machine of 64 may run on all 64 cores, but gets the
+computing time of two. With 64 threads, it would use up its time at once, and the kernel would stop
+all threads until the next period. The kernel gives the quota in files of cgroups. There are two
+versions of cgroups, and one machine may use both:
 
-    version 1   cpu.cfs_quota_us and cpu.cfs_period_us: microseconds, a quota of -1 is none
-    version 2   cpu.max: the same two numbers in one line, a quota of "max" is none
+    version 1   cpu.cfs_quota_us and cpu.cfs_period_us: microseconds; a quota of -1 means none
+    version 2   cpu.max: the same two numbers in one line; a quota of "max" means none
 
-A process is in one group of each hierarchy (/proc/self/cgroup), whose files are where that
-hierarchy is mounted (/proc/self/mountinfo); the quotas of all groups above it bind it, too. See
+A process is in one group of each hierarchy (/proc/self/cgroup). The files of a group are where its
+hierarchy is mounted (/proc/self/mountinfo). The quotas of all groups above it also apply. See
 cgroups(7), proc_pid_mountinfo(5) and the kernel's cgroup-v2.rst.
 """
 
@@ -25,21 +26,24 @@ CONTROLLER = b"cpu"
 
 
 class Cores(NamedTuple):
-    """A number of cores, and what it comes from."""
+    """A number of cores, and what set this number."""
 
     number: int
     origin: Origin
 
 
 class _Mount(NamedTuple):
-    """Where the files of a hierarchy's group `root`, and of the groups below it, are."""
+    """A mount of a hierarchy: the folder `point` has the files of the group `root`.
+
+    The folders below it have the files of the groups below that group.
+    """
 
     root: list[bytes]
     point: bytes
 
 
 def usable(root: str = "/") -> Cores:
-    """The cores that this process may use, at least one; `root` is where /proc and /sys are."""
+    """Count the cores that this process may use, at least one; /proc and /sys are in `root`."""
     machine = os.cpu_count() or 1
     cores = Cores(_affinity() or machine, "affinity")
     if cores.number >= machine:
@@ -49,10 +53,10 @@ def usable(root: str = "/") -> Cores:
 
 
 def quota(root: str = "/") -> int | None:
-    """The cores of the tightest CPU quota, rounded up; None where there is none to be found.
+    """Find the smallest CPU quota, in cores, rounded up; return None if there is no quota.
 
-    What cannot be read, or makes no sense, limits nothing: this is about speed, and to fail would
-    help nobody.
+    A file that cannot be read, or makes no sense, is ignored: the quota only matters for speed, and
+    an error would help nobody.
     """
     groups = _groups(_read(os.fsencode(root), b"proc/self/cgroup"))
     mounts = _read(os.fsencode(root), b"proc/self/mountinfo")
@@ -65,7 +69,7 @@ def quota(root: str = "/") -> int | None:
 
 
 def _affinity() -> int | None:
-    """On how many cores the kernel lets this process run; None where it does not say."""
+    """Count the cores that the kernel lets this process run on; None where it does not say."""
     try:
         return len(os.sched_getaffinity(0))
     except (AttributeError, OSError):  # macOS has no such thing; a sandbox may forbid it
@@ -73,7 +77,10 @@ def _affinity() -> int | None:
 
 
 def _groups(text: bytes) -> dict[int, list[bytes]]:
-    """The path of this process's group by the version of cgroups, from lines "4:cpu,cpuacct:/a"."""
+    """Read the path of this process's group for each version of cgroups.
+
+    A line of the text is "4:cpu,cpuacct:/a" in version 1 and "0::/a" in version 2.
+    """
     groups = {}
     for line in text.split(b"\n"):
         number, _, rest = line.partition(b":")
@@ -86,10 +93,10 @@ def _groups(text: bytes) -> dict[int, list[bytes]]:
 
 
 def _mounts(text: bytes) -> Iterator[tuple[int, _Mount]]:
-    """The mounts of cgroups that may hold CPU quotas, with their version.
+    """Find the mounts of cgroups that may have CPU quotas, each with its version of cgroups.
 
-    A line is "36 35 98:0 /root /point rw,noatime shared:1 - cgroup cgroup rw,cpu,cpuacct", in which
-    any number of fields may stand before the dash.
+    A line of the text is "36 35 98:0 /root /point rw,noatime shared:1 - cgroup cgroup rw,cpu". Any
+    number of optional fields such as "shared:1" may stand before the dash.
     """
     for line in text.split(b"\n"):
         before, _, after = line.partition(b" - ")
@@ -104,11 +111,11 @@ def _mounts(text: bytes) -> Iterator[tuple[int, _Mount]]:
 
 
 def _folders(mount: _Mount, group: list[bytes]) -> Iterator[bytes]:
-    """The folders of a group and of those above it, as far as they are mounted there.
+    """Find the folders of a group, and of the groups above it, that are visible in a mount.
 
-    A path with ".." is that of a group outside of this process's namespace. Where only the mount's
-    root is such a group, it is above this process, and what lies between cannot be seen. A mount of
-    any other group says nothing of this process.
+    A path with ".." leads to a group outside of this process's namespace. If only the root of the
+    mount has such a path, that root is a group above this process; the groups between the two are
+    not visible. A mount of any other group does not concern this process.
     """
     depth = len(mount.root)
     if group[:depth] == mount.root and b".." not in group[depth:]:
@@ -119,7 +126,7 @@ def _folders(mount: _Mount, group: list[bytes]) -> Iterator[bytes]:
 
 
 def _limit(version: int, root: bytes, folder: bytes) -> list[int]:
-    """The cores that a group's quota allows, rounded up; nothing where it has none."""
+    """Read the quota of a group: a list of one number of cores, rounded up; empty without quota."""
     if version == 2:
         numbers = _read(root, folder, b"cpu.max").split()
     else:
@@ -132,7 +139,10 @@ def _limit(version: int, root: bytes, folder: bytes) -> list[int]:
 
 
 def _read(*parts: bytes) -> bytes:
-    """What is in a file; nothing where it cannot be read. The first part stays in front of all."""
+    """Read a file; return b"" if it cannot be read.
+
+    Slashes join the parts of its path, so that an absolute part stays below the parts before it.
+    """
     try:
         with open(b"/".join(parts), "rb") as file:
             return file.read()
@@ -141,10 +151,10 @@ def _read(*parts: bytes) -> bytes:
 
 
 def _names(path: bytes) -> list[bytes]:
-    """The parts of a path: [b"a", b"b"] for b"/a/b"."""
+    """Split a path into its names: b"/a/b" into [b"a", b"b"]."""
     return [name for name in path.split(b"/") if name]
 
 
 def _unescaped(field: bytes) -> bytes:
-    r"""A field of mountinfo: blanks, tabs, line ends and backslashes in it are as "\040"."""
+    r"""Decode a field of mountinfo, which has octal escapes such as "\040" for a blank."""
     return re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8) & 255]), field)

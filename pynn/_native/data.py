@@ -1,4 +1,4 @@
-"""Examples, lent to C."""
+"""Arrays of examples, prepared for calls of C."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ _UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
 
 
 class Data:
-    """Examples, lent to C for as long as this object lives. All arrays are contiguous.
+    """Examples that C may read while this object lives. C gets pointers into the arrays, no copies.
+
+    All arrays must be contiguous.
 
     Args:
-        features: Shape (rows, ...) with as many values a row as the network has inputs; uint8 or
+        features: Shape (rows, ...), with as many values a row as the network has inputs; uint8 or
             float32, aligned.
         targets: Class labels, shape (rows,), int32; or target values, shape (rows, outputs),
             float32; or None.
-        weights: Shape (rows,), float32; or None for 1.
+        weights: The weights of the examples, shape (rows,), float32; None if all are 1.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class Data:
         self.targets = targets
         self.weights = weights
         kind = lib.PYNN_FEATURES_UINT8 if dtype == _UINT8 else lib.PYNN_FEATURES_FLOAT32
-        # What is not set is zero: the pointers NULL, the path PYNN_PATH_AUTO.
+        # The other members are zero: the pointers are NULL, the path is PYNN_PATH_AUTO.
         self.handle = ffi.new("pynn_data *", (self._features, kind, self.rows))
         if targets is not None:
             self._lend_targets(targets)
@@ -44,6 +46,7 @@ class Data:
             self._weights = self.handle.weights = floats(weights, self.rows)
 
     def _lend_targets(self, targets: Targets) -> None:
+        """Point C's labels or targets to the array, by its dtype."""
         assert targets.flags.c_contiguous and len(targets) == self.rows
         if targets.dtype == np.int32:
             self._targets = self.handle.labels = ffi.from_buffer("int32_t[]", targets)
@@ -52,10 +55,11 @@ class Data:
             self._targets = self.handle.targets = ffi.from_buffer("float[]", targets)
 
     def find_not_finite(self, rows: npt.NDArray[Any] | None = None) -> tuple[int, str] | None:
-        """The first of some rows, or of all, with a feature that is not finite.
+        """Find the first row with a feature that is not finite, among some rows or all.
 
         Returns:
-            Its index among them, and the place and value in words; None if there is none.
+            The row's index in `rows`, and the value and its place in words; or None if all are
+            finite.
         """
         if self.features.dtype == _UINT8:
             return None

@@ -1,4 +1,4 @@
-"""The header of an IDX file, as the C library reads it."""
+"""The header of an IDX file, parsed by the C library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from pynn._base.errors import FileFormatError
 from pynn._native.library import ffi, lib
 
-# The element types of IDX by the byte that stands for them in a file.
+# The element types of IDX, by their code in the third byte of a file.
 IDX_DTYPES: dict[int, np.dtype[Any]] = {
     lib.PYNN_IDX_UINT8: np.dtype(np.uint8),
     lib.PYNN_IDX_INT8: np.dtype(np.int8),
@@ -22,13 +22,13 @@ IDX_DTYPES: dict[int, np.dtype[Any]] = {
 
 
 class IdxHeader(NamedTuple):
-    """What the header of an IDX file says.
+    """The contents of an IDX file's header.
 
     Attributes:
-        dtype: The elements' type, in the machine's byte order.
+        dtype: The type of the elements, in the machine's byte order.
         shape: The dimensions, outermost first.
-        payload_offset: Where the elements start, from the file's first byte.
-        payload_nbytes: How many bytes they take.
+        payload_offset: The position of the first element in the file, in bytes.
+        payload_nbytes: The size of all elements, in bytes.
     """
 
     dtype: np.dtype[Any]
@@ -38,13 +38,13 @@ class IdxHeader(NamedTuple):
 
 
 def parse_idx(data: bytes) -> IdxHeader:
-    """Read the header of an IDX file.
+    """Parse the header of an IDX file.
 
     Args:
-        data: The start of the file, with all of its header.
+        data: The first bytes of the file, at least the whole header.
 
     Raises:
-        FileFormatError: The header makes no sense.
+        FileFormatError: The header is incomplete or invalid.
     """
     idx = ffi.new("pynn_idx *")
     status = lib.pynn_idx_parse(ffi.from_buffer("uint8_t[]", data), len(data), idx)
@@ -59,10 +59,10 @@ def parse_idx(data: bytes) -> IdxHeader:
 
 
 def check_length(header: IdxHeader, found: int) -> None:
-    """Check that as many bytes follow the header as it says.
+    """Check that `found`, the number of bytes after the header, is what the header says.
 
     Raises:
-        FileFormatError: There are fewer, or more.
+        FileFormatError: There are fewer bytes, or more.
     """
     claim = claim_of(header)
     if found < header.payload_nbytes:
@@ -75,7 +75,7 @@ def check_length(header: IdxHeader, found: int) -> None:
 
 
 def _header_defect(status: int, magic: bytes, nbytes: int) -> str:
-    """What an error says of a header that cannot be read."""
+    """Say for an error what is wrong with a header that C refused with this status."""
     if status == lib.PYNN_IDX_SHORT_HEADER:
         if nbytes < 4:
             return f"too short for an IDX file: {nbytes} bytes, the shortest header has 4"
@@ -97,6 +97,6 @@ def _header_defect(status: int, magic: bytes, nbytes: int) -> str:
 
 
 def claim_of(header: IdxHeader) -> str:
-    """What an error says of the payload that the header speaks of."""
+    """Describe for an error the payload that a header promises."""
     shape = " x ".join(map(str, header.shape)) or "one"
     return f"the header says {shape} {header.dtype} ({header.payload_nbytes} bytes)"

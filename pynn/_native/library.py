@@ -1,9 +1,9 @@
-"""The C library: its extension loaded, its statuses turned into exceptions.
+"""The C library: this module loads its extension and turns its statuses into exceptions.
 
-This is the only module that imports the extension; those beside it take it from here. What they
-are given has been checked by the modules above them: dtypes, shapes and contiguity are asserted
-here, not explained. The C library's own checks stay on, and their statuses become exceptions in one
-place, `check`.
+This is the only module that imports the extension; the other modules of this folder import it from
+here. Their callers have already checked dtypes, shapes and contiguity and explained any error to
+the user, so here these are only asserted. The C library checks its arguments as well; `check`, and
+nothing else, turns the statuses that it returns into exceptions.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ _PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
 @contextlib.contextmanager
 def _blas_without_threads() -> Iterator[None]:
-    """Where an installed pynn's own copy of OpenBLAS is loaded within, it starts no threads.
+    """Keep the OpenBLAS that is part of pynn from starting threads when it is loaded.
 
-    It would start one for each core, none of which would ever get work: threads are pynn's. But for
-    their first twenty milliseconds they look for some without a rest, and take the cores from the
-    program. The system's OpenBLAS is shared with others, so that is loaded as the user wants it.
+    It would start one thread for each core. None of them would ever get work, because pynn divides
+    the work among its own threads. But during their first twenty milliseconds these threads wait
+    for work in a busy loop, and take the cores from the program. This applies only to the copy of
+    OpenBLAS inside an installed pynn. The system's OpenBLAS is shared with other packages, so it
+    is loaded with the user's settings.
 
-    For this moment all of the process has the setting: another thread that starts a program just
-    then hands it on.
+    The setting is an environment variable, so for this moment the whole process has it. If another
+    thread starts a program at just this moment, the program inherits it.
     """
     name = "OPENBLAS_NUM_THREADS"
     file = os.path.join(_PACKAGE, "libscipy_openblas_pynn.so")
@@ -57,12 +59,12 @@ with _blas_without_threads():
 LEVELS = ("x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4")
 _FLOAT32 = np.dtype(np.float32)
 
-# Where C takes its memory: malloc. Tests put an allocator here that fails.
+# The allocator that C uses; NULL means malloc. Tests set one that fails.
 allocator: Any = ffi.NULL
 
 
 class NotFinite(Exception):
-    """A loss or an output is not finite. The modules above say whose fault that is, and where."""
+    """A loss or an output is not finite; the callers find the cause and raise a full error."""
 
 
 def check(status: int) -> None:
@@ -80,39 +82,40 @@ def check(status: int) -> None:
 
 
 def _string(text: Any) -> str:
+    """Convert a string of C."""
     return str(ffi.string(text).decode())
 
 
 def version() -> str:
-    """The version that the C library was built as."""
+    """Return the version of the C library."""
     return _string(lib.pynn_version())
 
 
 def blas_name() -> str:
-    """The BLAS that the C library was built against."""
+    """Return the name of the BLAS that the C library was built with."""
     return _string(lib.pynn_blas_name())
 
 
 def blas_config() -> str:
-    """What that BLAS says of itself on this machine."""
+    """Return the description that this BLAS gives of itself on this machine."""
     return _string(lib.pynn_blas_config())
 
 
 def blas_kernel() -> str:
-    """The processor whose kernels that BLAS runs, in its own word; empty where it does not say."""
+    """Return the processor whose kernels this BLAS runs, in its own words; "" if it says none."""
     return _string(lib.pynn_blas_kernel())
 
 
 def instruction_set() -> str:
-    """The instruction set whose code of ours runs here."""
+    """Return the instruction set that pynn's own kernels use on this processor."""
     return _string(lib.pynn_instruction_set())
 
 
 def check_instruction_set() -> None:
-    """See that a wish for an instruction set can be granted. Runs once, on import.
+    """Check the environment variable `PYNN_INSTRUCTION_SET`. Runs once, on import.
 
     Raises:
-        ArgumentError: `PYNN_INSTRUCTION_SET` is set to one that this processor does not have.
+        ArgumentError: It names an instruction set that this processor does not have.
     """
     wish, best = os.environ.get("PYNN_INSTRUCTION_SET", ""), instruction_set()
     if wish in ("", best):
@@ -125,17 +128,20 @@ def check_instruction_set() -> None:
 
 
 def extension() -> str:
-    """The file of the compiled part."""
+    """Return the path of the compiled extension."""
     return str(sys.modules["pynn._pynn"].__file__)
 
 
 def create(
     kind: str, make: Callable[..., int], destroy: Callable[..., None], *arguments: Any
 ) -> Any:
-    """A handle of the library's that is destroyed with the last reference to it.
+    """Create an object of the C library that is destroyed with the last reference to its handle.
 
-    Ctrl-C may come between any two instructions. So one instruction, extend, makes the reference
-    and keeps it, and before that the handle is destroyed here.
+    Ctrl-C may raise an exception between any two instructions of Python. If it came after C has
+    created the object and before the handle's destructor is registered, the object would leak. So
+    a single instruction, the call of extend, both registers the destructor and stores the handle.
+    If `owned` is still empty when an exception comes, nothing else will destroy the object, and it
+    is destroyed here; if not, the handle does it. So it is never leaked and never destroyed twice.
     """
     out = ffi.new(f"{kind} **")
     owned: list[Any] = []
@@ -144,19 +150,19 @@ def create(
         owned.extend(map(ffi.gc, [out[0]], [destroy]))
     except BaseException:
         if not owned:
-            destroy(out[0])  # NULL, where there is none yet
+            destroy(out[0])  # NULL if C has not created it yet, which destroy() allows
         raise
     return owned[0]
 
 
 def permutation(seed: int, stream: int, count: int) -> npt.NDArray[np.uint32]:
-    """A random permutation of 0 .. count - 1, the same for the same seed and stream."""
+    """Draw a random permutation of 0 .. count - 1; the same seed and stream give the same one."""
     out = np.empty(count, np.uint32)
     lib.pynn_random_permutation(seed, stream, count, ffi.from_buffer("uint32_t[]", out))
     return out
 
 
 def floats(array: Floats, count: int, *, writable: bool = False) -> Any:
-    """A pointer to a float32 array of at least `count` values."""
+    """Return a pointer to a float32 array, which must have at least `count` values."""
     assert array.dtype == _FLOAT32 and array.flags.c_contiguous and array.size >= count
     return ffi.from_buffer("float[]", array, writable)

@@ -1,4 +1,4 @@
-"""A chain of layers, as the C library describes it."""
+"""The C library's network: a chain of layers without its parameters."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from pynn._network.spec import Spec
 
 
 def _describe(struct: Any, what: Layer | Loss) -> None:
-    """Fill in a pynn_layer or a pynn_loss: options are in the member named like the kind."""
+    """Fill in a pynn_layer or a pynn_loss; the options go to the member named like the kind."""
     struct.kind = getattr(lib, f"PYNN_{what.kind.upper()}")
     for name, value in vars(what).items():
-        if isinstance(value, str):  # of an enum of that name
+        if isinstance(value, str):  # a value of the enum that is named like the option
             value = getattr(lib, f"PYNN_{name.upper()}_{value.upper()}")
         setattr(getattr(struct, what.kind), name, value)
 
 
 class Network:
-    """A chain of layers, as the C library describes it; immutable.
+    """A network of the C library: a chain of layers without its parameters; immutable.
 
     Args:
-        spec: The chain.
+        spec: The chain of layers and its loss.
 
     Raises:
-        ArgumentError: The layers make no network.
-        OutOfMemoryError: There is no memory for it.
+        ArgumentError: The layers do not form a network.
+        OutOfMemoryError: There is no memory for the network.
     """
 
     def __init__(self, spec: Spec) -> None:
@@ -50,7 +50,7 @@ class Network:
         self.parameter_count = int(lib.pynn_network_parameter_count(self.handle))
 
     def views(self) -> list[tuple[int, str, tuple[int, ...], int, bool, bool]]:
-        """C's view of each parameter: (layer, name, shape, offset, decays, trained)."""
+        """List C's view of each parameter: (layer, name, shape, offset, decays, trained)."""
         return [self._view(k) for k in range(lib.pynn_network_view_count(self.handle))]
 
     def _view(self, index: int) -> tuple[int, str, tuple[int, ...], int, bool, bool]:
@@ -60,10 +60,10 @@ class Network:
         return view.layer, name, shape, view.offset, bool(view.decays), bool(view.trained)
 
     def new_parameters(self) -> Floats:
-        """A float32 array of shape (parameter_count,), zeros, at a multiple of 64 bytes.
+        """Allocate parameters: float32 zeros, shape (parameter_count,), aligned to 64 bytes.
 
         Raises:
-            OutOfMemoryError: There is no memory for it.
+            OutOfMemoryError: There is no memory for the array.
         """
         count = self.parameter_count
         try:
@@ -74,7 +74,7 @@ class Network:
         return memory[start : start + count]
 
     def initialize(self, seed: int) -> Floats:
-        """New parameters, drawn from the seed; shape (parameter_count,)."""
+        """Draw initial parameters from a seed; float32, shape (parameter_count,)."""
         parameters = self.new_parameters()
         pointer = floats(parameters, self.parameter_count, writable=True)
         check(lib.pynn_network_initialize(self.handle, seed, pointer))

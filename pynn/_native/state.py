@@ -1,4 +1,4 @@
-"""What the steps of a training do with the gradient, and what goes from step to step."""
+"""The optimizer's options for a call of C, and the state that it keeps between steps."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ from pynn._base.errors import OutOfMemoryError
 from pynn._native.library import ffi, floats, lib
 
 MOMENTS = ("first", "second")
-"""The arrays of pynn_state that an optimizer may keep from step to step, in their order."""
+"""The arrays of pynn_state that an optimizer may keep between steps, in their order."""
 
 
 class Update(NamedTuple):
-    """What the steps of a call do with the gradient; see pynn_optimizer in pynn.h."""
+    """The optimizer and its options for the steps of one call; see pynn_optimizer in pynn.h."""
 
     kind: str
-    """"sgd" for PYNN_SGD, whose options are pynn_optimizer.sgd; and so on."""
+    """"sgd" stands for PYNN_SGD, which has its options in pynn_optimizer.sgd; and so on."""
     learning_rates: npt.NDArray[np.float64]
-    """Shape (steps,): one for each step of the call."""
+    """The learning rate of each step of the call, shape (steps,)."""
     weight_decay: float = 0.0
     max_norm: float = 0.0
     options: Mapping[str, float] = MappingProxyType({})
-    """Those of the kind, by C's names; what is missing is 0."""
+    """The options of this kind, by their names in C; a missing one is 0."""
 
     def to_c(self, steps: int) -> tuple[Any, Any]:
-        """The C library's description for so many steps, and what has to live as long."""
+        """Make the C library's pynn_optimizer for so many steps.
+
+        Returns:
+            The pynn_optimizer, and an object that must live as long, because it owns the pointer
+            to the learning rates.
+        """
         rates = self.learning_rates
         assert rates.dtype == np.float64 and rates.shape == (steps,) and rates.flags.c_contiguous
         kept = ffi.from_buffer("double[]", rates)
@@ -45,7 +50,11 @@ class Update(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """All of a state, so that one assignment replaces it whenever Ctrl-C comes."""
+    """The contents of a State.
+
+    They are one tuple, so that one assignment replaces all of them. If Ctrl-C comes before or after
+    the assignment, handle, kind and moments still belong together.
+    """
 
     handle: Any
     kind: str | None
@@ -53,11 +62,11 @@ class _Kept(NamedTuple):
 
 
 class State:
-    """What goes from step to step beside the parameters.
+    """What is kept between steps beside the parameters: counts and the optimizer's moments.
 
     Args:
-        seed: Of dropout.
-        step: Steps done.
+        seed: The seed of dropout.
+        step: The number of steps done before.
     """
 
     def __init__(self, seed: int, step: int = 0) -> None:
@@ -67,44 +76,51 @@ class State:
 
     @property
     def handle(self) -> Any:
-        """The C library's."""
+        """The C library's pynn_state."""
         return self._kept.handle
 
     @property
     def step(self) -> int:
-        """Steps done."""
+        """The number of steps done."""
         return int(self._kept.handle.step)
 
     @property
     def updates(self) -> int:
-        """Steps done since the moments were zeros."""
+        """The number of steps done since the moments were zeros."""
         return int(self._kept.handle.updates)
 
     @property
     def kind(self) -> str | None:
-        """The optimizer that the moments are of."""
+        """The kind of optimizer that the moments belong to; None before the first step."""
         return self._kept.kind
 
     @property
     def moments(self) -> list[Floats]:
-        """As many arrays (parameter_count,) as the optimizer needs; C has them as `MOMENTS`."""
+        """The optimizer's moments, each of shape (parameter_count,), in the order of `MOMENTS`."""
         return self._kept.moments
 
     def to_dict(self) -> dict[str, Any]:
-        """What restore() takes, with moments of its own."""
+        """Return the arguments of restore(); the moments are copies."""
         moments = [moment.copy() for moment in self.moments]
         return {"step": self.step, "updates": self.updates, "kind": self.kind, "moments": moments}
 
     def restore(self, step: int, updates: int, kind: str | None, moments: list[Floats]) -> None:
-        """Be as another state was that had these."""
+        """Replace all contents, as to_dict() gave them; the moments are used without a copy."""
         fields = {"seed": self._seed, "step": step, "updates": updates}
         self._kept = _Kept(ffi.new("pynn_state *", fields), kind, moments)
 
     def prepare(self, kind: str, needs: int, count: int) -> None:
-        """Have `needs` arrays for an optimizer; another kind of it starts with moments of zeros.
+        """Allocate what the next steps need, and set C's pointers to it.
+
+        A state that was used with another kind of optimizer gets new moments, which are zeros.
+
+        Args:
+            kind: The kind of optimizer.
+            needs: How many arrays it needs; the first are gradients, the others moments.
+            count: The number of parameters.
 
         Raises:
-            OutOfMemoryError: There is no memory for them.
+            OutOfMemoryError: There is no memory for the arrays.
         """
         same = kind == self.kind
         moments = list(self.moments) if same else []

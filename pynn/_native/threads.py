@@ -1,4 +1,4 @@
-"""The team of threads that the arithmetic uses, and how many they are."""
+"""The team of threads that calculates for all models, and its size."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ _origin: Origin = "cores"
 
 
 def create_team(threads: int) -> Any:
-    """A team of so many threads, which nobody destroys."""
+    """Create a team of so many threads; it is never destroyed."""
     out = ffi.new("pynn_team **")
     check(lib.pynn_team_create(library.allocator, threads, out))
     return out[0]
 
 
-# One team for all models, as long as the process lives.
+# The one team of all models; it lives as long as the process.
 team = create_team(1)
 
 
 def set_num_threads(threads: int) -> None:
     """Set how many threads all models share for their arithmetic.
 
-    Results do not depend on it, to the bit. Without a call it is `PYNN_NUM_THREADS` from the
-    environment, or else the number of cores that this process may use: those of the machine, or
-    fewer by its affinity or by the CPU quota of its container, which is rounded up.
-    `pynn.build_info()["threads_from"]` says which of these it was.
+    Results do not depend on this number, to the bit. If this function is never called, the number
+    is `PYNN_NUM_THREADS` from the environment. If that is not set, it is the number of cores that
+    this process may use: all cores of the machine, or fewer because of the process's affinity or
+    its container's CPU quota, which is rounded up. `pynn.build_info()["threads_from"]` says which
+    of these applied.
 
     Args:
-        threads: 1 to 1024, the calling thread included.
+        threads: The number of threads, 1 to 1024, including the thread that calls pynn.
 
     Raises:
-        ArgumentTypeError: It is no integer.
-        ArgumentError: It is out of range.
+        ArgumentTypeError: `threads` is not an integer.
+        ArgumentError: `threads` is out of range.
 
     Examples:
         >>> import pynn
@@ -55,20 +56,20 @@ def set_num_threads(threads: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads all models share for their arithmetic; see `set_num_threads`."""
+    """Return how many threads all models share for their arithmetic; see `set_num_threads`."""
     return int(lib.pynn_team_threads(team))
 
 
 def get_origin() -> Origin:
-    """What the number of threads comes from."""
+    """Return what set the number of threads."""
     return _origin
 
 
 def set_default_num_threads() -> None:
-    """Do what `set_num_threads` says of no call. Runs once, on import.
+    """Set the number of threads from the environment, or from the cores. Runs once, on import.
 
     Raises:
-        ArgumentError: `PYNN_NUM_THREADS` is set to something that is no number of threads.
+        ArgumentError: `PYNN_NUM_THREADS` is set, but is not a number from 1 to 1024.
     """
     wish = os.environ.get("PYNN_NUM_THREADS", "").strip()
     if not wish:
@@ -85,7 +86,7 @@ def set_default_num_threads() -> None:
 
 
 def _set(threads: int, origin: Origin) -> None:
-    """Give C so many threads, and remember why."""
+    """Give the team so many threads, and note what set the number."""
     global _origin
-    check(lib.pynn_team_resize(team, threads))  # waits for work that is under way
+    check(lib.pynn_team_resize(team, threads))  # waits until running calls have ended
     _origin = origin

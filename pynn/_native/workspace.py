@@ -1,4 +1,4 @@
-"""The calls of the C library that calculate: gradients, training, evaluation, prediction."""
+"""The calls of C that calculate: gradients, training, evaluation and prediction."""
 
 from __future__ import annotations
 
@@ -40,25 +40,30 @@ NO_SUMS = Sums()
 
 
 class RunningSums:
-    """Sums that C adds to; what it has added shows whatever happens to the call that it was."""
+    """Sums in memory that C adds to after each step.
+
+    If the call ends with an error, or with Ctrl-C, what it had added until then can still be read.
+    """
 
     def __init__(self, sums: Sums) -> None:
         self.pointer = ffi.new("pynn_sums *", tuple(sums))
 
     def read(self) -> Sums:
-        """Their values now."""
+        """Return the current values."""
         return Sums(self.pointer.loss, self.pointer.correct, self.pointer.rows)
 
 
 class Workspace:
-    """The memory for steps of at most `max_batch` rows. For one call at a time.
+    """The memory that a network needs for batches of at most `max_batch` rows.
+
+    Only one call at a time may use it.
 
     Args:
-        network: The network whose steps it is for; kept alive.
-        max_batch: The largest batch, at least 1.
+        network: The network; it is kept alive.
+        max_batch: The largest batch, at least 1 row.
 
     Raises:
-        ArgumentError: The sizes are too large to be counted.
+        ArgumentError: The size in bytes does not fit size_t.
         OutOfMemoryError: There is no memory for it.
     """
 
@@ -74,11 +79,11 @@ class Workspace:
 
     @property
     def nbytes(self) -> int:
-        """The memory it holds."""
+        """The size of this memory, in bytes."""
         return int(lib.pynn_workspace_nbytes(self.handle))
 
     def close(self) -> None:
-        """Free it now rather than when it is collected. No call may be using it, in any thread."""
+        """Free the memory at once. No call may be using it, in any thread."""
         ffi.release(self.handle)
 
     def gradient(
@@ -89,7 +94,18 @@ class Workspace:
         parameters: Floats,
         sums: Sums = NO_SUMS,
     ) -> tuple[Floats, Sums]:
-        """The gradient of the mean loss over `count` rows, (parameter_count,), and the new sums."""
+        """Calculate the gradient of the mean loss over `count` rows.
+
+        Args:
+            data: The examples.
+            rows: The rows of the data to take, uint32; None for the first ones.
+            count: How many rows to take.
+            parameters: Shape (parameter_count,).
+            sums: Sums to add to.
+
+        Returns:
+            The gradient, shape (parameter_count,), and the new sums.
+        """
         assert rows is None or len(rows) >= count
         gradients = np.empty(self.network.parameter_count, np.float32)
         size = self.network.parameter_count
@@ -118,11 +134,25 @@ class Workspace:
         parameters: Floats,
         sums: RunningSums | None = None,
     ) -> Sums:
-        """Run steps first_step <= s < last_step of an epoch; parameters change in place.
+        """Do steps first_step <= s < last_step of an epoch; the parameters change in place.
 
-        An epoch is of all data, or of the rows that `order` names. Adds to `sums`, or to zero, and
-        returns what they are then. NotFinite is raised in the first step whose loss or features
-        are not finite, before its update; and after the last one for parameters or moments.
+        Args:
+            data: The examples.
+            order: The rows of an epoch in their order, uint32; None for all rows in theirs.
+            batch_size: Rows of a step; the last step of an epoch may have fewer.
+            first_step: The first step to do, from 0.
+            last_step: The step to end before.
+            update: The optimizer for these steps.
+            state: What the optimizer keeps between steps.
+            parameters: Shape (parameter_count,).
+            sums: Sums that each step adds to; None for new ones that begin at zero.
+
+        Returns:
+            The sums after the last step.
+
+        Raises:
+            NotFinite: The loss or a feature of a step is not finite; this step makes no update. Or
+                a parameter or a moment is not finite after the last step.
         """
         sums = RunningSums(NO_SUMS) if sums is None else sums
         assert order is None or (order.dtype == np.uint32 and order.flags.c_contiguous)
@@ -156,7 +186,7 @@ class Workspace:
         parameters: Floats,
         sums: Sums = NO_SUMS,
     ) -> Sums:
-        """`sums` with those of rows first_row <= r < last_row added."""
+        """Return `sums` plus the sums over rows first_row <= r < last_row."""
         pointer = floats(parameters, self.network.parameter_count)
         check(
             lib.pynn_evaluate(
@@ -175,7 +205,10 @@ class Workspace:
         *,
         probabilities: bool,
     ) -> None:
-        """Write logits or probabilities of rows first_row <= r < last_row, (rows, C), to out."""
+        """Write the logits or probabilities of rows first_row <= r < last_row to out.
+
+        The shape of out is (last_row - first_row, outputs).
+        """
         check(
             lib.pynn_predict(
                 self.handle,
@@ -189,16 +222,22 @@ class Workspace:
         )
 
     def _point_to(self, parameters: Floats) -> Any:
-        """A pointer to the parameters, kept for the next call: it shows where there is one row."""
+        """Return a pointer to the parameters, and keep it for the next call.
+
+        To make a new pointer each time would be a measurable part of a prediction of one row.
+        """
         array, pointer = self._pointed_to
         if array is not parameters:
             pointer = floats(parameters, self.network.parameter_count)
-            self._pointed_to = parameters, pointer  # at once, whenever Ctrl-C comes
+            # One assignment: Ctrl-C cannot leave an array with the pointer of another.
+            self._pointed_to = parameters, pointer
         return pointer
 
     def _write_sums(self, sums: Sums) -> Any:
+        """Put sums where C adds to them."""
         self._sums.loss, self._sums.correct, self._sums.rows = sums
         return self._sums
 
     def _read_sums(self) -> Sums:
+        """Return what C has made of the sums."""
         return Sums(self._sums.loss, self._sums.correct, self._sums.rows)
