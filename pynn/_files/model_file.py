@@ -1,15 +1,15 @@
 """Model files: safetensors, with the architecture as JSON in the metadata.
 
-The metadata has three entries: "format" is "pynn", "format_version" is "1", and "model" is JSON:
-the chain (see `Spec.to_dict`), the seed, and how many epochs and steps were trained. A checkpoint
-has a fourth, "run": JSON that says of what call of `fit` it is and where that stands (`Run.keep`).
-The tensors are the named parameters of `Model.parameters`, float32; in a checkpoint also, flat, the
-optimizer's moments and the best parameters of early stopping. What is the same gives the same
-bytes.
+The metadata has three entries: "format" is "pynn", "format_version" is "1", and "model" is JSON
+with the chain (see `Spec.to_dict`), the seed, and the numbers of epochs and steps trained. A
+checkpoint has a fourth entry, "run": JSON with the arguments of its call of `fit` and the position
+in this run (see `Run.keep`). The tensors are the named parameters of `Model.parameters`, float32.
+A checkpoint also has the optimizer's moments and the best parameters of early stopping, each as one
+flat tensor. The same model always gives the same bytes.
 
-An entry that is not known is refused, wherever it stands: it may change what the model is. So files
-that need something new cannot be misread by an older pynn, and the version changes only where the
-meaning of an old entry does.
+A file with an unknown entry is refused, because the entry may change what the model is. So an older
+pynn cannot misread a file that needs something new. The version only has to change when the meaning
+of an old entry changes.
 """
 
 from __future__ import annotations
@@ -38,19 +38,22 @@ from pynn._network.spec import MAX_LAYERS, Spec
 FORMAT = "pynn"
 FORMAT_VERSION = "1"
 MOMENTS = tuple(f"optimizer.{name}" for name in state.MOMENTS)
-"""The names that a checkpoint keeps an optimizer's moments by."""
+"""The names of the optimizer's moments in a checkpoint."""
 
 ARRAYS = (*MOMENTS, "best")
 ENTRIES = ("format", "format_version", "model", "run")
 
 MAX_MODEL_ITEMS = 64 + 16 * MAX_LAYERS
-"""Of the JSON of a model: a layer has up to six."""
+"""The largest number of items in the JSON of a model; a layer has up to six."""
 
 MAX_RUN_OBJECTS = 256
-"""Of the JSON of a run: its optimizer, schedules within schedules, and early stopping."""
+"""The most objects in the JSON of a run: its optimizer, nested schedules, and early stopping."""
 
 RUN_ITEM_NBYTES = 4
-"""Of the JSON of a run at least, where most of it is a list of eight items an epoch."""
+"""The least size of an item in the JSON of a run, in bytes, on average.
+
+Most of that JSON is a list of eight items for each epoch.
+"""
 
 
 def save(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
@@ -59,7 +62,7 @@ def save(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    import json  # here, since it takes a while and only files need it
+    import json  # here, because these imports take milliseconds and only saving needs them
 
     from safetensors.numpy import save as to_bytes
 
@@ -74,11 +77,12 @@ def save(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
 
 
 def _in_order(contents: bytes) -> bytes:
-    """The same file with its metadata in alphabetical order; safetensors takes a new one each time.
+    """Sort the metadata of a file by name, because safetensors writes them in a random order.
 
-    A file is the length of its header in 8 bytes, the header, JSON padded with blanks, and data.
+    A file has three parts: the length of the header in 8 bytes; the header, which is JSON padded
+    with blanks; and the data.
     """
-    import json
+    import json  # here, for the same reason as in save()
 
     begin, end = 8, 8 + int.from_bytes(contents[:8], "little")
     header = json.loads(contents[begin:end])
@@ -92,18 +96,20 @@ def load(path: str | os.PathLike[str]) -> Snapshot:
     """Read a model file.
 
     Raises:
-        OSError: It is not there, is no ordinary file, or cannot be read.
-        FileFormatError: It is no model file of a version that this pynn knows, or damaged.
+        OSError: The file does not exist, is not an ordinary file, or cannot be read.
+        FileFormatError: It is not a model file, has an unknown version, or is damaged.
     """
     with reading.opened(path) as file:
         return _read(Reader(os.fspath(path), file))
 
 
 def check_replaceable(path: str | os.PathLike[str]) -> None:
-    """Check that what lies in the place of a checkpoint is one, or empty: else it would be lost.
+    """Check that a checkpoint may be written to a path.
+
+    A file that is there would be lost, so it must be an older checkpoint or empty.
 
     Raises:
-        ArgumentError: It is something else.
+        ArgumentError: There is a file of another kind.
     """
     name = os.fspath(path)
     try:
@@ -113,7 +119,7 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
             metadata = Reader(name, file).metadata
     except FileFormatError:
         metadata = {}
-    except OSError:  # there is none; or to write it says what is wrong
+    except OSError:  # there is no file; or writing it will raise the error to show
         return
     if metadata.get("format") != FORMAT or "run" not in metadata:
         what = "a model without a run" if metadata.get("format") == FORMAT else "no checkpoint"
@@ -124,7 +130,7 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
 
 
 def _read(file: Reader) -> Snapshot:
-    """The model in an open file. Allocates nothing large before it has compared the shapes."""
+    """Read the model in an open file, and compare all shapes before anything large is allocated."""
     name, metadata = file.name, file.metadata
     if metadata.get("format") != FORMAT:
         refuse(name, "not a model of pynn: its metadata has no entry 'format' that is 'pynn'")
@@ -157,7 +163,10 @@ def _read(file: Reader) -> Snapshot:
 def _compare(
     file: Reader, views: Sequence[ParameterView], count: int, *, is_checkpoint: bool
 ) -> None:
-    """Check that the file has just the tensors that the network needs, each of the right form."""
+    """Check that the file has exactly the tensors of the network, with their dtype and shapes.
+
+    A checkpoint may also have any of `ARRAYS`, each of shape (count,).
+    """
     name = file.name
     shapes = {view.name: list(view.shape) for view in views}
     keys = set(file.tensors)
@@ -176,7 +185,7 @@ def _compare(
 
 
 def _parse(text: str) -> tuple[Spec, int, int, int]:
-    """Read the JSON of the metadata; all of it is checked."""
+    """Read and check the JSON of a model: (spec, seed, epochs trained, steps trained)."""
     model: dict[str, Any] = reading.parse_json(
         text.encode(), most_objects=MAX_MODEL_ITEMS, most_items=MAX_MODEL_ITEMS
     )
@@ -186,13 +195,13 @@ def _parse(text: str) -> tuple[Spec, int, int, int]:
     spec = Spec.from_dict({name: value for name, value in model.items() if name not in own})
     seed = checks.integer("seed", model["seed"], least=0, most=2**64 - 1)
     epochs_trained = checks.integer("epochs_trained", model["epochs_trained"], least=0, most=2**62)
-    steps = model.get("steps_trained", 0)  # older files have none
+    steps = model.get("steps_trained", 0)  # older files do not have this entry
     steps_trained = checks.integer("steps_trained", steps, least=0, most=2**62)
     return spec, seed, epochs_trained, steps_trained
 
 
 def _parse_run(text: str) -> dict[str, Any]:
-    """Read the JSON of a run, which `Run.from_dict` checks."""
+    """Read the JSON of a run; `Run.from_dict` checks its entries."""
     run: dict[str, Any] = reading.parse_json(
         text.encode(),
         most_objects=MAX_RUN_OBJECTS,

@@ -1,4 +1,4 @@
-"""Safetensors files, read: first the header, then one tensor after the other, where it is wanted.
+"""Reading safetensors files: first the header, then each tensor into the array that needs it.
 
     8 bytes  the length of the header, little-endian
     header   JSON, which may be padded with blanks: for each tensor
@@ -6,9 +6,9 @@
              and "__metadata__": {"NAME": "TEXT", ...}, if any
     data     the tensors, one after the other without gaps, little-endian, row by row
 
-The format is documented at https://github.com/huggingface/safetensors. The library of that name
-writes our files. It does not read them, because it maps a file: a program that shortens the file
-meanwhile would kill us.
+The format is documented at https://github.com/huggingface/safetensors. The safetensors library
+writes our files, but does not read them, because it maps a file into memory: if another program
+made the file shorter meanwhile, the system would kill this process.
 """
 
 from __future__ import annotations
@@ -24,40 +24,41 @@ import numpy.typing as npt
 from pynn._base import reading
 from pynn._base.errors import FileFormatError
 
-MAX_HEADER_NBYTES = 100_000_000  # as the library has it
-MAX_ITEMS = 1_000_000  # of a header's JSON, where a tensor has about eight
-ENTRY_NBYTES = 48  # what a header has to say of a tensor takes more
-ITEM_NBYTES = 3  # so do its items, but for dimensions, of which there are few
-MAX_DIMS = 64  # NumPy's
+MAX_HEADER_NBYTES = 100_000_000  # the limit of the safetensors library
+MAX_ITEMS = 1_000_000  # in the JSON of a header, where a tensor has about eight items
+ENTRY_NBYTES = 48  # the entry of a tensor in a header takes more bytes than this
+ITEM_NBYTES = 3  # so does each of its items but dimensions, of which there are few
+MAX_DIMS = 64  # NumPy's limit
 
 _ITEM_NBITS = {
     **{"BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64},
     **{"I64": 64, "F16": 16, "BF16": 16, "F32": 32, "F64": 64},
 }
-"""Of the types whose size is known here; no tensor of another is read."""
+"""The bits of an item of each dtype whose size is known here; other tensors are not read."""
 
 _FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 
 
 class Entry(NamedTuple):
-    """What the header says of a tensor."""
+    """The entry of a tensor in the header."""
 
     dtype: str
     shape: tuple[int, ...]
     begin: int
-    """In the data."""
+    """The first byte of the tensor, counted from the start of the data."""
     end: int
+    """The byte after its last one, counted likewise."""
 
 
 class Reader:
-    """An open file whose header is sound.
+    """Reads an open safetensors file, whose header has been checked.
 
     Args:
         name: What errors call the file.
-        file: The file, from `reading.opened`; it stays the caller's.
+        file: The file, from `reading.opened`; the caller closes it.
 
     Raises:
-        FileFormatError: It is no safetensors file, or damaged.
+        FileFormatError: It is not a safetensors file, or is damaged.
     """
 
     def __init__(self, name: str, file: BinaryIO) -> None:
@@ -74,10 +75,12 @@ class Reader:
             reading.refuse(name, f"not a safetensors file: {error}")
 
     def read_into(self, key: str, array: npt.NDArray[Any]) -> None:
-        """Read a tensor into an array of its type and shape, contiguous and in our byte order.
+        """Read a tensor into an array of its dtype and shape.
+
+        The array must be contiguous and in the machine's byte order.
 
         Raises:
-            FileFormatError: The file has become shorter.
+            FileFormatError: The file became shorter.
         """
         self._file.seek(self._data + self.tensors[key].begin)
         try:
@@ -88,7 +91,10 @@ class Reader:
             array.byteswap(inplace=True)
 
     def read(self, key: str) -> npt.NDArray[Any]:
-        """A tensor of F16, F32 or F64; or of BF16, as float32, whose upper half that is."""
+        """Read a tensor of dtype F16, F32 or F64 into a new array; one of BF16 becomes float32.
+
+        A BF16 number is the upper half of the float32 number with the same value.
+        """
         entry = self.tensors[key]
         if entry.dtype == "BF16":
             halves = np.empty(entry.shape, np.uint16)
@@ -100,7 +106,7 @@ class Reader:
 
 
 def _read_header(file: BinaryIO) -> tuple[int, dict[str, Any]]:
-    """Where the data begin, and the header as JSON has it; ValueError if there is none."""
+    """Read the position of the data and the header's JSON; raise a ValueError if it is damaged."""
     file.seek(0)
     nbytes = os.fstat(file.fileno()).st_size
     start = file.read(8)
@@ -116,7 +122,7 @@ def _read_header(file: BinaryIO) -> tuple[int, dict[str, Any]]:
     if len(text) < length:
         raise ValueError("it became shorter while it was read")
     if not text.startswith(b"{"):
-        raise ValueError("its header is no JSON object")
+        raise ValueError("its header is not a JSON object")
     header = reading.parse_json(
         text,
         most_objects=length // ENTRY_NBYTES + 16,
@@ -126,23 +132,27 @@ def _read_header(file: BinaryIO) -> tuple[int, dict[str, Any]]:
 
 
 def _metadata(entries: object) -> dict[str, str]:
-    """The metadata, which are text; ValueError if not."""
+    """Check that all metadata are text, and return them; else raise a ValueError."""
     if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
-        raise ValueError("its metadata must be text by name")
+        raise ValueError("its metadata must be an object with text values")
     return entries
 
 
 def _entry(key: str, value: object) -> Entry:
-    """What the header says of a tensor; ValueError if that makes no sense by itself."""
+    """Check the entry of a tensor in the header, apart from others; else raise a ValueError."""
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"tensor {key}: it must have dtype, shape and data_offsets, and no more")
+        raise ValueError(
+            f"tensor {key}: its entry must have dtype, shape and data_offsets, and nothing else"
+        )
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str):
         raise ValueError(f"tensor {key}: its dtype must be text")
     if not _is_sizes(shape) or len(shape) > MAX_DIMS:
-        raise ValueError(f"tensor {key}: its shape must be up to {MAX_DIMS} integers from 0")
+        raise ValueError(
+            f"tensor {key}: its shape must be a list of at most {MAX_DIMS} integers of 0 or more"
+        )
     if not _is_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise ValueError(f"tensor {key}: its data_offsets must be begin and end")
+        raise ValueError(f"tensor {key}: its data_offsets must be [begin, end], with begin <= end")
     begin, end = offsets
     nbits = _ITEM_NBITS.get(dtype)
     if nbits is not None and nbits * math.prod(shape) != 8 * (end - begin):
@@ -151,18 +161,19 @@ def _entry(key: str, value: object) -> Entry:
 
 
 def _is_sizes(value: object) -> bool:
-    """Whether it is a list of integers that can be sizes."""
+    """Tell whether a value is a list of integers that can be sizes."""
     return isinstance(value, list) and all(type(v) is int and 0 <= v < 2**63 for v in value)
 
 
 def _check_offsets(tensors: dict[str, Entry], nbytes: int) -> None:
-    """Check that the tensors fill the data without gaps; ValueError if not."""
+    """Check that the tensors fill the data without gaps; else raise a ValueError."""
     place = 0
     for key, entry in sorted(tensors.items(), key=lambda item: item[1][2:]):
         if entry.begin != place:
             raise ValueError(
-                f"tensor {key}: it begins at {entry.begin}, and what is before it ends at {place}"
+                f"tensor {key}: it begins at {entry.begin}, but must begin at {place}: without a"
+                " gap or an overlap"
             )
         place = entry.end
     if place != nbytes:
-        raise ValueError(f"its tensors take {place:,} bytes, and {nbytes:,} are there")
+        raise ValueError(f"its tensors need {place:,} bytes of data, but the file has {nbytes:,}")
