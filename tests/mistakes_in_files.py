@@ -87,7 +87,7 @@ FILES: dict[str, Mistake] = {
 
 CHECKPOINTS: dict[str, Mistake] = {
     "every without checkpoint": Mistake(
-        fit(every=7), VALUE, ("every needs a checkpoint", "got every=7", "checkpoint=None")
+        fit(every=7), VALUE, ("every needs checkpoint, the file", "got every=7", "checkpoint=None")
     ),
     "every 0": Mistake(
         lambda bench: bench.fit(every=0, checkpoint=bench.folder / "run"),
@@ -158,13 +158,13 @@ CHECKPOINTS: dict[str, Mistake] = {
     "fewer epochs than are begun": Mistake(
         go_on(epochs=1),
         VALUE,
-        ("epochs must be at least 2, as many are begun in {folder}/run, got 1",),
+        ("epochs must be at least 2", "{folder}/run keeps has begun epoch 2, got 1"),
     ),
     "a checkpoint of a damaged run": Mistake(
         lambda bench: pynn.Model.resume(
             bench.file("run", bench.checkpoint().read_bytes().replace(b'rows\\": 9', b'rows\\": 0'))
         ),
         FORMAT,
-        ("{folder}/run: what it says of its run is damaged: rows must be", "got 0"),
+        ("{folder}/run: the description of its run is damaged: rows must be", "got 0"),
     ),
 }

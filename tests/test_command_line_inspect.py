@@ -196,7 +196,7 @@ def test_a_run_that_is_damaged(capsys: pytest.CaptureFixture[str]) -> None:
     CHAIN.build().fit(X, Y, epochs=1, checkpoint="run")
     content = Path("run").read_bytes()
     Path("run").write_bytes(content.replace(b'\\"first_epoch\\": 0', b'\\"first_epoch\\": 7'))
-    assert "what it says of its run is damaged" in complaint(capsys, "inspect", "run")
+    assert "the description of its run is damaged" in complaint(capsys, "inspect", "run")
 
 
 @pytest.mark.parametrize(

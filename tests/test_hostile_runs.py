@@ -46,15 +46,15 @@ def test_every_extreme_in_a_run_is_used_or_refused(
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        ({"sums": [1.0, 1, 3]}, "3 examples are no whole steps of 4"),
+        ({"sums": [1.0, 1, 3]}, "3 examples are not whole steps of 4"),
         ({"sums": [1.0, 1, 10]}, r"sums must be in \[0, 9\], got 10"),
-        ({"sums": [10**400, 1, 4]}, "a figure must be a finite number, got int 1000"),
+        ({"sums": [10**400, 1, 4]}, "a number must be finite, got int 1000"),
         ({"sums": [1.0, 1]}, "not enough values"),
-        ({"epochs": 1}, "more is done than 1 epochs"),
+        ({"epochs": 1}, "it has done more than its 1 epochs"),
         ({"results": []}, "it ends after 0 epochs, the model after 1"),
         ({"first_epoch": 2**62}, "the model after 1"),
-        ({"results": [[1, 3, None, 0.5, None, None, 0.1]]}, "a figure must be .* NoneType None"),
-        ({"results": [[1, 3, True, 0.5, None, None, 0.1]]}, "a figure must be .* bool True"),
+        ({"results": [[1, 3, None, 0.5, None, None, 0.1]]}, "must be finite, got NoneType None"),
+        ({"results": [[1, 3, True, 0.5, None, None, 0.1]]}, "must be finite, got bool True"),
         ({"optimizer": {}}, "it has no entry 'kind'"),
         ({"rubbish": 1, "more": {}}, "the run has unknown entries: more, rubbish; a newer pynn"),
         ({"optimizer": {"kind": "sgd", "learning_rate": 0.1, "warmth": 1}}, "warmth"),
@@ -78,7 +78,7 @@ def test_a_run_that_cannot_be_is_refused(
     run = json.loads(header["__metadata__"]["run"]) | entries
     header["__metadata__"]["run"] = json.dumps(run)
     path.write_bytes(join(header, tensors))
-    with pytest.raises(pynn.FileFormatError, match=f"says of its run is damaged: .*{words}"):
+    with pytest.raises(pynn.FileFormatError, match=f"description of its run is damaged: .*{words}"):
         read(path)
 
 

@@ -96,7 +96,7 @@ def test_no_run_is_resumed_to_end_within_an_epoch(
     with pytest.raises(KeyboardInterrupt):
         fit(model, checkpoint=path, on_progress=nth(STEPS + step, press_ctrl_c))
     again = pynn.Model.resume(path)
-    with pytest.raises(pynn.ArgumentError, match="epochs must be at least 2, as many are begun"):
+    with pytest.raises(pynn.ArgumentError, match="epochs must be at least 2, because the run"):
         fit(again, checkpoint=path, epochs=1)
     check_resumable(path, again, undisturbed[0])
 

@@ -246,7 +246,7 @@ def test_values_out_of_range_are_refused(make: Any, words: str) -> None:
     [
         (lambda: pynn.SGD(nesterov=1), "nesterov must be True or False, got int 1"),  # type: ignore[arg-type]
         (lambda: pynn.SGD(momentum="0.9"), "momentum must be a number, got str '0.9'"),  # type: ignore[arg-type]
-        (lambda: pynn.Adam(learning_rate=pynn.schedules.Cosine), "got the class Cosine; make one"),  # type: ignore[arg-type]
+        (lambda: pynn.Adam(learning_rate=pynn.schedules.Cosine), "got the class Cosine; call it"),  # type: ignore[arg-type]
         (lambda: pynn.Adam(beta1=None), "beta1 must be a number, got NoneType None"),  # type: ignore[arg-type]
     ],
 )
@@ -400,7 +400,7 @@ def test_a_rate_may_fade_out_of_float32() -> None:
 
 def test_a_schedule_of_a_class_is_refused() -> None:
     """The error comes at once and says what to do."""
-    with pytest.raises(pynn.ArgumentTypeError, match="got the class Cosine; make one of it"):
+    with pytest.raises(pynn.ArgumentTypeError, match="got the class Cosine; call it with"):
         pynn.schedules.WarmUp(pynn.schedules.Cosine, steps=3)  # type: ignore[arg-type]
 
 

@@ -155,7 +155,7 @@ DAMAGES: dict[str, tuple[str, Any]] = {
     "moments must be in [0, 2], got 3": ("state.moments", 3),
     "updates must be in [0, ": ("state.updates", -1),
     "shuffle must be a bool": ("shuffle", 1),
-    "a figure must be a finite number": ("fraction", "0.2"),
+    "a number must be finite": ("fraction", "0.2"),
     "patience must be at least 1": ("early_stopping.patience", 0),
     "it has no entry 'best'": ("early_stopping.min_delta", 1e-30),
 }

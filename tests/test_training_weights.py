@@ -87,7 +87,7 @@ def test_weighted_evaluation() -> None:
         ({"class_weight": "even"}, TypeError, "class_weight must be 'balanced' or a dict"),
         ({"class_weight": {3: 1.0}}, ValueError, "class_weight: a class must be in [0, 2], got 3"),
         ({"class_weight": {0: -1.0}}, ValueError, "class_weight[0] must be at least 0"),
-        ({"class_weight": {0: 0.0, 1: 0.0, 2: 0.0}}, ValueError, "must leave something to learn"),
+        ({"class_weight": {0: 0.0, 1: 0.0, 2: 0.0}}, ValueError, "must leave at least one that is"),
         ({"shuffle": 1}, TypeError, "shuffle must be True or False, got int 1"),
         ({"validation": 0.0}, ValueError, "validation must be greater than 0 and less than 1"),
         ({"validation": 1.0}, ValueError, "validation must be greater than 0 and less than 1"),
@@ -219,5 +219,5 @@ def test_weights_only_of_what_is_held_out_leave_nothing_to_learn() -> None:
     _, held = divide(spec, model.seed, make_data(spec, "", X, Y), 0.3)
     weights = np.zeros(210)
     weights[held] = 1e300
-    with pytest.raises(pynn.ArgumentError, match="that are trained on are 0: sample_weight and"):
+    with pytest.raises(pynn.ArgumentError, match="to train on are 0: sample_weight and"):
         model.fit(X, Y, epochs=1, validation=0.3, sample_weight=weights)

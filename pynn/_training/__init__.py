@@ -1,1 +1,1 @@
-"""Training: a run of steps, its optimizers and schedules, its examples, and when it ends."""
+"""Training: the engine, the trainer, optimizers, schedules, examples and early stopping."""

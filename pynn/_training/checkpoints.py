@@ -1,4 +1,4 @@
-"""An engine in a file, and in the plain values that pickle keeps; and out of both again."""
+"""Saving an engine in a file or as plain values for pickle, and restoring it from either."""
 
 from __future__ import annotations
 
@@ -20,34 +20,37 @@ from pynn._training.run import Run, check_finite
 
 
 def save(engine: Engine, path: str | os.PathLike[str], run: Run | None = None) -> None:
-    """Write a model, and where its run stands, if that is what the file is for.
+    """Write a model to a file; with `run`, write a checkpoint of this run.
+
+    The engine's lock is held only while the model is copied, not while the file is written: a fork
+    in another thread waits for this lock, and would have to wait for the disk.
 
     Raises:
         OSError: The file cannot be written.
         ClosedError: The model is closed.
     """
-    model_file.save(path, engine.snapshot(run))  # no lock while the disk works: forks wait
+    model_file.save(path, engine.snapshot(run))
 
 
 def load(path: str | os.PathLike[str]) -> Engine:
-    """Read a model, or the model in a checkpoint.
+    """Read a model, or the model in a checkpoint without its run.
 
     Raises:
         OSError: The file cannot be read.
-        FileFormatError: It is no model of pynn, of an unknown version, or damaged.
+        FileFormatError: It is not a model of pynn, has an unknown version, or is damaged.
     """
     saved = model_file.load(path)
     if saved.run is not None:
-        _run_of(saved, os.fspath(path))  # no damage to it goes unnoticed
+        _run_of(saved, os.fspath(path))  # only to refuse the file if its run is damaged
     return Engine.of(saved)
 
 
 def resume(path: str | os.PathLike[str]) -> Engine:
-    """Read a checkpoint, for its run to go on.
+    """Read a checkpoint; the next `fit` of the engine continues its run.
 
     Raises:
         OSError: The file cannot be read.
-        FileFormatError: It is no checkpoint, of an unknown version, or damaged.
+        FileFormatError: It is not a checkpoint, has an unknown version, or is damaged.
     """
     saved, name = model_file.load(path), os.fspath(path)
     engine = Engine.of(saved)
@@ -57,11 +60,14 @@ def resume(path: str | os.PathLike[str]) -> Engine:
 
 
 def go_back_to(engine: Engine, path: str | os.PathLike[str], run_id: str) -> str:
-    """Take parameters and epochs from a checkpoint; where that stands, in words.
+    """Take parameters, state and epochs from a checkpoint of the run with this id.
+
+    Returns:
+        The position of the checkpoint in words, for an error message.
 
     Raises:
         OSError: The file cannot be read.
-        FileFormatError: It is damaged, or of another call of `fit` than the one with this id.
+        FileFormatError: It is damaged, or another call of `fit` has written it.
     """
     saved, name = model_file.load(path), os.fspath(path)
     run, state = _run_of(saved, name)
@@ -75,7 +81,7 @@ def go_back_to(engine: Engine, path: str | os.PathLike[str], run_id: str) -> str
 
 
 def to_dict(engine: Engine) -> dict[str, Any]:
-    """All of an engine in plain values and arrays, copied.
+    """Copy the whole engine into plain values and arrays.
 
     Raises:
         ClosedError: The model is closed.
@@ -100,7 +106,7 @@ def to_dict(engine: Engine) -> dict[str, Any]:
 
 
 def from_dict(kept: dict[str, Any]) -> Engine:
-    """Another engine with the same parameters and the same state."""
+    """Make an engine from what to_dict() returned."""
     spec = Spec.from_pickle(kept["spec"])
     network = Network(spec)
     own = network.new_parameters()
@@ -117,10 +123,14 @@ def from_dict(kept: dict[str, Any]) -> Engine:
 
 
 def _run_of(saved: Snapshot, name: str) -> tuple[Run, State]:
-    """The run of a checkpoint, and what went from step to step; its name is for an error.
+    """Restore the run of a checkpoint, and the state that it kept between steps.
+
+    Args:
+        saved: The contents of the checkpoint.
+        name: What errors call the file.
 
     Raises:
-        FileFormatError: It is no checkpoint, or what it says of its run is damaged.
+        FileFormatError: The file has no run, or its run is damaged.
     """
     if saved.run is None:
         refuse(name, "a model, but no checkpoint of a run; use pynn.load")
@@ -136,10 +146,10 @@ def _run_of(saved: Snapshot, name: str) -> tuple[Run, State]:
             )
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         why = f"it has no entry {error}" if isinstance(error, KeyError) else str(error)
-        refuse(name, f"what it says of its run is damaged: {why}")
+        refuse(name, f"the description of its run is damaged: {why}")
     return run, state
 
 
 def _array_like(own: Floats, kept: npt.ArrayLike) -> Floats:
-    """A copy of parameters or moments that were kept, which must be as many: else ValueError."""
+    """Copy kept parameters or moments as float32; raise a ValueError if there are not as many."""
     return np.array(kept, np.float32).reshape(own.shape)

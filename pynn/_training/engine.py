@@ -1,6 +1,7 @@
-"""The engine of a model: its network, parameters and state, and the locks they are used under.
+"""The engine of a model: its network, its parameters and state, and the locks that protect them.
 
-A model's methods check their arguments and ask the engine; a trainer works on the engine itself.
+The methods of a model check their arguments and call the engine. The trainer also works on the
+engine, not on the model.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ Copied = TypeVar("Copied")
 
 
 class Engine:
-    """A network with its parameters, and what goes from one step of training to the next.
+    """A network with its parameters, and the state that is kept between steps of training.
 
     Args:
-        spec: The chain of layers.
-        network: The same, as the C library has it.
-        parameters: Shape (parameter_count,); from now on the engine's.
-        seed: It decides the order of examples, and dropout.
-        epochs_trained: Epochs that the parameters were trained for before.
-        steps_trained: Steps, likewise.
+        spec: The chain of layers and its loss.
+        network: The C library's network of this chain.
+        parameters: Shape (parameter_count,); the engine uses this array, without a copy.
+        seed: The seed for the order of examples and for dropout.
+        epochs_trained: The epochs that the parameters were trained for before.
+        steps_trained: The steps that the parameters were trained for before.
     """
 
     def __init__(
@@ -56,27 +57,29 @@ class Engine:
         steps_trained: int = 0,
     ) -> None:
         self.spec = spec
-        self.workspaces: Workspaces | None = Workspaces(network)  # None once it is closed
+        self.workspaces: Workspaces | None = Workspaces(network)  # None after close()
         self.parameters = parameters
         self.seed = seed
         self.epochs_trained = epochs_trained
         self.state = State(seed, steps_trained)
-        self.lock = threading.RLock()  # held for one call of C at a time
-        self.fit_lock = threading.RLock()  # held by the one call that trains
-        self.training_call = "fit"  # which one that is, where the lock is held
-        self.resumed: tuple[Run, str] | None = None  # what the next `fit` goes on with
+        self.lock = threading.RLock()  # held during each call of C
+        self.fit_lock = threading.RLock()  # held during a whole call of `fit` or `partial_fit`
+        self.training_call = "fit"  # the name of the call that holds fit_lock
+        self.resumed: tuple[Run, str] | None = None  # the run that the next `fit` continues
         forks.register(self)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Engine:
-        """The engine of what a file holds, without the run of a checkpoint."""
+        """Make an engine from the contents of a file, without the run of a checkpoint."""
         spec, parameters, seed, epochs_trained, steps_trained = snapshot[:5]
         return cls(spec, Network(spec), parameters, seed, epochs_trained, steps_trained)
 
     def forget_threads(self) -> None:
-        """After a fork: what other threads held when it happened, nobody will give back.
+        """Replace the locks that other threads held; for the child of a fork.
 
-        What this thread holds it gives back itself: it forked in the middle of a call.
+        The child has only the thread that forked. A lock that another thread held at the fork would
+        never be released in the child. A lock that this thread holds is kept: the fork happened
+        inside a call that will release it.
         """
         if not _is_held(self.lock):
             self.lock = threading.RLock()
@@ -84,28 +87,33 @@ class Engine:
             self.fit_lock = threading.RLock()
 
     def open(self) -> Workspaces:
-        """The network and its workspaces; a call keeps them while it uses them.
+        """Return the workspaces, or raise an error if the model is closed.
+
+        A signal handler may close the model between any two instructions. So the attribute is read
+        only once, and a call keeps the returned object while it uses it.
 
         Raises:
             ClosedError: The model is closed.
         """
-        workspaces = self.workspaces  # once: a signal handler may close the model at any time
+        workspaces = self.workspaces
         if workspaces is None:
             raise ClosedError("the model is closed; build it or load it anew")
         return workspaces
 
     def close(self) -> None:
-        """Free the network and its workspace now; see `Model.close`."""
+        """Free the network and its workspace at once; see `Model.close`."""
         with self.lock:
             workspaces, self.workspaces = self.workspaces, None
             if workspaces is not None:
                 workspaces.close()
 
     def at_one_moment(self, copy: Callable[[], Copied]) -> Copied:
-        """What a function copies of the model, all of it between the same two steps of training.
+        """Call a function that copies the model, and return what it copied.
 
-        Other threads train before or after, because of the lock. A signal handler of this thread
-        may train in the middle: then the copy is made again.
+        If a step of training came in the middle, the copy would mix values from before and after
+        it. The lock keeps other threads from training meanwhile. It does not keep a signal handler
+        of this thread from training; so if a step was done or the state was replaced while the
+        function ran, the copy is made again.
         """
         with self.lock:
             while True:
@@ -116,7 +124,7 @@ class Engine:
                     return copied
 
     def snapshot(self, run: Run | None = None) -> Snapshot:
-        """A copy of the model as it is now, and of where its run stands; it may be in training.
+        """Copy the model as it is now, also during training; with `run`, also the run's position.
 
         Raises:
             ClosedError: The model is closed.
@@ -136,20 +144,26 @@ class Engine:
         return self.at_one_moment(copy)
 
     def set_parameters(self, parameters: Floats) -> None:
-        """Take the values of an array of the same shape."""
+        """Copy the values of an array of the same shape into the parameters."""
         with self.lock:
             self.parameters[...] = parameters
 
     # ------------------------------------------------------------ train
 
     def lock_of_only_fit(self, call: str) -> threading.RLock:
-        """The lock that a call which trains has to hold; the call itself takes it.
+        """Return the lock that a call of this name must hold while it trains.
 
-        For between the instructions of a context manager in Python an exception of a signal handler
-        could leave it locked, but not between those of the lock's own.
+        Other threads wait for the lock. But it is reentrant: a callback or a signal handler of the
+        thread that trains would get it, and its training would mix with the one it interrupted. So
+        that is refused here.
+
+        The caller takes the lock with its own `with` statement. A context manager written in Python
+        would take it here, and if a signal handler raised an exception between two instructions of
+        that context manager, the lock would stay locked. The lock's own context manager is written
+        in C, and has no such gap.
 
         Raises:
-            PynnError: This thread trains the model already.
+            PynnError: This thread is already training the model.
         """
         if _is_held(self.fit_lock):
             raise PynnError(
@@ -159,7 +173,7 @@ class Engine:
         return self.fit_lock
 
     def reserve(self, batch: int) -> None:
-        """Have a workspace for so many rows.
+        """Allocate a workspace for batches of so many rows, to be used by later calls.
 
         Raises:
             OutOfMemoryError: There is no memory for it.
@@ -179,7 +193,16 @@ class Engine:
         optimizer: Optimizer,
         sums: RunningSums,
     ) -> None:
-        """Steps first <= s < last of an epoch, of the rows in `order` or of all as they are.
+        """Do steps first <= s < last of an epoch.
+
+        Args:
+            data: The examples.
+            order: The rows of the epoch in their order, uint32; None for all rows in theirs.
+            batch_size: Rows of a step.
+            first: The first step to do, from 0.
+            last: The step to end before.
+            optimizer: The optimizer.
+            sums: Sums of losses and correct decisions, which each step adds to.
 
         Raises:
             NotFinite: A loss, a feature, a parameter or a moment is not finite.
@@ -202,7 +225,7 @@ class Engine:
     # ------------------------------------------------------------ use
 
     def evaluate(self, data: Data) -> Evaluation:
-        """Mean loss and accuracy over examples.
+        """Calculate mean loss and accuracy over examples.
 
         Raises:
             NotFinite: The loss is not finite.
@@ -220,8 +243,9 @@ class Engine:
         return Evaluation(*sums.mean(self.spec.decisions))
 
     def predict(self, features: object, *, probabilities: bool) -> Floats:
-        """The outputs for some examples, or their probabilities; errors are those of `Model`."""
-        # open() is called where there is an error alone: it would show where there is one row.
+        """Calculate the outputs, or probabilities, shape (rows, outputs); errors as in `Model`."""
+        # open() is only called to raise its error: in a prediction of one row, the time of two
+        # more calls can be measured.
         workspaces = self.workspaces or self.open()
         network = workspaces.network
         data = Data(arrays.features("features", features, network.inputs))
@@ -249,20 +273,26 @@ class Engine:
 
 
 def _is_held(lock: threading.RLock) -> bool:
-    """Whether this thread holds the lock, which a mark of ours would only say a bit too late."""
-    held: bool = lock._is_owned()  # type: ignore[attr-defined]  # as threading.Condition asks
+    """Tell whether this thread holds a lock.
+
+    An attribute of ours, set after the lock is taken, would be wrong for a moment: a signal handler
+    could run between the two. So the lock itself is asked, by the method that threading.Condition
+    uses for the same purpose.
+    """
+    held: bool = lock._is_owned()  # type: ignore[attr-defined]
     return held
 
 
 def paced(
     first: int, total: int, grain: int = 1, seconds: float = 0.05
 ) -> Iterator[tuple[int, int]]:
-    """Cut range(first, total) into runs (first, last) that take about `seconds` each.
+    """Cut range(first, total) into pieces (first, last) that take about `seconds` each.
 
-    Between runs Python sees Ctrl-C and lets other threads in. All runs but the last are multiples
-    of `grain` long; with that, where the cuts are changes no result.
+    Between two pieces, Python handles Ctrl-C and other threads can use the model. The length of
+    every piece but the last is a multiple of `grain`. C works in such multiples anyway, so the
+    places of the cuts do not change any result, although they depend on the clock.
     """
-    if 0 < total - first <= grain:  # a few rows, the common case: no clock
+    if 0 < total - first <= grain:  # a few rows, the common case: no clock needed
         yield first, total
         return
     count = grain

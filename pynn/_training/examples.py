@@ -1,4 +1,4 @@
-"""From the arrays of a caller to examples that can be trained on: checked, weighted, divided."""
+"""Preparing the examples of a call: check them, weight them, hold some out for validation."""
 
 from __future__ import annotations
 
@@ -16,37 +16,39 @@ from pynn._native.data import Data
 from pynn._network.spec import Spec
 
 VALIDATION_STREAM = 1 << 33
-"""Random stream of what a validation fraction draws; see `trainer` for those below."""
+"""The random stream that draws the examples to hold out; `trainer` has the streams below it."""
 
 Rows = npt.NDArray[np.uint32]
 MOST_ROWS = 2**32 - 1
-"""So many can be put in an order, which is of uint32."""
+"""The most examples that can be trained on: their order is an array of uint32."""
 
 
 class Examples(NamedTuple):
-    """What a run trains on, and what it is validated on."""
+    """The examples that a run trains on, and those that validate it."""
 
     data: Data
     rows: Rows | None
-    """Those of the data that are trained on; None is all."""
+    """The rows of `data` to train on; None for all."""
     held_out: Data | None
+    """The examples to validate with, or None."""
     held: Rows | None = None
-    """Which rows of the data those are, if they are of it."""
+    """The rows of `data` that were copied to `held_out`; None if it is other data."""
     fraction: float = 0.0
-    """Of the data that these are; 0 if they are not of it."""
+    """The fraction of `data` that is held out; 0 if none is."""
 
     @property
     def size(self) -> int:
-        """How many are trained on."""
+        """The number of examples to train on."""
         return self.data.rows if self.rows is None else len(self.rows)
 
 
 def make_data(
     spec: Spec, prefix: str, features: object, labels: object, most: int | None = None
 ) -> Data:
-    """Checked features with their labels or targets; errors put the prefix before the names.
+    """Check features with their labels or targets, and prepare them for C.
 
-    There may be `most` examples, or any number.
+    Errors put the prefix before the names of the arguments. `most` is the largest allowed number of
+    examples.
     """
     x = arrays.features(f"{prefix}features", features, spec.inputs, most)
     if len(x) == 0:
@@ -62,7 +64,7 @@ def make_examples(
     sample_weight: object,
     class_weight: object,
 ) -> Examples:
-    """The examples of a call of `fit`, with the names of its arguments."""
+    """Check validation and weights, as `fit` is given them, and prepare the examples."""
     rows: Rows | None = None
     held_out: Data | None = None
     held: Rows | None = None
@@ -81,7 +83,7 @@ def make_examples(
 
 
 def _pair(validation: object) -> tuple[object, object]:
-    """(features, labels), from a tuple or a data set."""
+    """Check that `validation` is a pair (features, labels), such as a data set; return the pair."""
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise ArgumentTypeError(
             "validation must be a pair (features, labels), or a fraction such as 0.1, got"
@@ -91,9 +93,10 @@ def _pair(validation: object) -> tuple[object, object]:
 
 
 def divide(spec: Spec, seed: int, data: Data, fraction: float) -> tuple[Rows, Rows]:
-    """Rows to train on and rows to hold out, each in order; of each class about the same fraction.
+    """Divide the rows into those to train on and those to hold out, each in ascending order.
 
-    At random, but the same for the same seed and number of examples.
+    The choice is random, but the same for the same seed and number of examples. With classes, about
+    the same fraction of each class is held out.
     """
     count = data.rows
     order = library.permutation(seed, VALIDATION_STREAM, count)
@@ -113,9 +116,10 @@ def divide(spec: Spec, seed: int, data: Data, fraction: float) -> tuple[Rows, Ro
 
 
 def _places(labels: Targets) -> npt.NDArray[np.float64]:
-    """For each example where it stands among those of its class, from 0 to 1.
+    """Calculate the relative position of each example within its class, from 0 to 1.
 
-    Taken in the order of their places the examples of all classes are used up alike.
+    If examples are sorted by this position, the first fraction of them has about that fraction of
+    each class.
     """
     by_class = np.argsort(labels, kind="stable")
     counts = np.bincount(labels)
@@ -129,13 +133,14 @@ def _places(labels: Targets) -> npt.NDArray[np.float64]:
 def _weigh(
     spec: Spec, data: Data, rows: Rows | None, sample_weight: object, class_weight: object
 ) -> Floats:
-    """For each example that is trained on the product of both weights, divided by their mean.
+    """Multiply both weights of each example to train on, and divide by the mean of the products.
 
-    Those that are held out have no part in it, and 0: as large as theirs may be, it means nothing.
+    The weights of held-out examples are ignored, and become 0: however large they are, they must
+    not change the mean.
     """
     chosen = slice(None) if rows is None else rows
     weights = np.ones(data.rows if rows is None else len(rows))
-    with np.errstate(under="ignore"):  # what is 0 beside the largest
+    with np.errstate(under="ignore"):  # a weight that is tiny beside the largest may become 0
         if sample_weight is not None:
             weights = _to_size(arrays.weights("sample_weight", sample_weight, data.rows)[chosen])
         if class_weight is not None:
@@ -146,8 +151,8 @@ def _weigh(
             weights = _to_size(weights * _of_classes(class_weight, labels, spec.outputs)[labels])
         if not weights.any():
             raise ArgumentError(
-                "the weights of all examples that are trained on are 0: sample_weight and"
-                " class_weight must leave something to learn"
+                "the weights of all examples to train on are 0: sample_weight and class_weight must"
+                " leave at least one that is greater"
             )
         scaled = np.zeros(data.rows, np.float32)
         scaled[chosen] = weights / weights.mean()
@@ -155,13 +160,13 @@ def _weigh(
 
 
 def _to_size(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Divided by the largest: neither products with class weights nor the sum can overflow."""
+    """Divide weights by the largest, so that no product and no sum of them can overflow."""
     largest = weights.max()
     return weights / largest if largest > 0.0 else weights
 
 
 def _of_classes(class_weight: object, labels: Targets, classes: int) -> npt.NDArray[np.float64]:
-    """A weight for each class, shape (classes,)."""
+    """Check `class_weight` and return the weight of each class, shape (classes,)."""
     if isinstance(class_weight, str) and class_weight == "balanced":
         counts = np.bincount(labels, minlength=classes)
         weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1.0))

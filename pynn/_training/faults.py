@@ -1,4 +1,4 @@
-"""Numbers that are not finite: whose fault that is, and what the error says of it."""
+"""Finding why a number is not finite, and making the error that explains it."""
 
 from __future__ import annotations
 
@@ -22,23 +22,25 @@ PARAMETERS = "some parameters are not finite any more"
 
 
 class Fault(NamedTuple):
-    """Where a training went wrong, and what is not finite, in words."""
+    """Where in a training a number was not finite, and which one."""
 
     place: str
+    """The place in words: "step 3 of 10"."""
     what: str
+    """The number in words: "the loss is not finite any more"."""
     rows: slice = NO_ROWS
-    """Of the order: those of the step that failed, where it may be for their features."""
+    """The positions in the epoch's order of the rows of this step, whose features may be why."""
     trained: bool = True
-    """Whether steps may be to blame, and not a callback alone."""
+    """Whether a step may be the cause; if not, a callback wrote into the model."""
 
 
 def after(step: int, steps: int) -> str:
-    """Where an epoch, or a call of `partial_fit`, stands after one of its steps."""
+    """Name the place after a step of an epoch or of a call of `partial_fit`."""
     return "after its last step" if step == steps else f"after step {step}"
 
 
 def not_finite(engine: Engine) -> str | None:
-    """What of a model is not finite, in words; None if all is."""
+    """Say in words which numbers of a model are not finite; None if all are finite."""
     if not np.isfinite(engine.parameters).all():
         return PARAMETERS
     if not all(np.isfinite(moment).all() for moment in engine.state.moments):
@@ -47,11 +49,13 @@ def not_finite(engine: Engine) -> str | None:
 
 
 def diagnose(engine: Engine, sums: Sums, batch_size: int, steps: int) -> Fault:
-    """What the C library stopped for, in a step or after the last of a call.
+    """Find out why C stopped with PYNN_NOT_FINITE, in a step or after the last step of a call.
 
-    A step with a loss or a feature that is not finite makes no update. So parameters that are not
-    finite then are the work of the step before: which step is named does not depend on how steps
-    were cut into calls.
+    C checks the loss and the features in each step, before its update. It checks the parameters and
+    moments only after the last step of a call; in earlier steps they are noticed one step later, by
+    the loss that they give. If they are not finite when a step's loss is not, the update before has
+    made them so, because the step itself made none. So the step that is named does not depend on
+    how the steps were cut into calls.
     """
     step = -(-sums.rows // batch_size)
     what = not_finite(engine)
@@ -69,15 +73,15 @@ def explain(
     back: str | None = None,
     why: str = "",
 ) -> PynnError:
-    """The error for a fault: what is wrong and what to try.
+    """Make the error for a fault: it says what is wrong and what to try.
 
     Args:
         fault: The fault.
-        data: What was trained on.
-        rows: Which rows of it may have been the cause.
-        optimizer: What made the steps.
-        back: Where the model is now, if it went back.
-        why: What to say of it if it could not.
+        data: The examples that were trained on.
+        rows: The rows of the data whose features may be the cause.
+        optimizer: The optimizer, whose learning rate may be the cause.
+        back: The state of the model in words, if it went back to a checkpoint.
+        why: Why it could not go back, in words; "" if there was no checkpoint to go back to.
     """
     bad = data.find_not_finite(rows)
     if bad is not None:
@@ -92,7 +96,7 @@ def explain(
 
 
 def explain_use(what: str, data: Data) -> PynnError:
-    """The error for a figure that is not finite: the features' fault, or the parameters'."""
+    """Make the error for a loss or output that is not finite: by the features or the parameters."""
     bad = data.find_not_finite()
     if bad is not None:
         return ArgumentError(f"{bad[1]}: features must be finite; see np.nan_to_num")

@@ -1,6 +1,7 @@
-"""The checks of what `fit` is called with.
+"""The checks of the arguments of `fit`.
 
-All raise ArgumentTypeError for a value of the wrong type, and ArgumentError for another wrong one.
+Each check raises an ArgumentTypeError for a value of the wrong type, and an ArgumentError for any
+other wrong value.
 """
 
 from __future__ import annotations
@@ -25,19 +26,20 @@ if TYPE_CHECKING:
 
 DEFAULT_BATCH_SIZE = 128
 
-OnEpoch = Callable[[EpochResult], object]  # True ends the training
+OnEpoch = Callable[[EpochResult], object]  # if it returns True, the training ends
 OnProgress = Callable[[Progress], object]
 
 
 class Checkpoint(NamedTuple):
-    """Where to keep a run, and after how many steps each time; 0 is after each epoch."""
+    """The checkpoint that a call of `fit` is asked to write."""
 
     path: str | os.PathLike[str]
     every: int
+    """The number of steps after which it is written again; 0 means after each epoch."""
 
 
 class Call(NamedTuple):
-    """A call of `fit`, whose arguments are right."""
+    """The checked arguments of a call of `fit`."""
 
     plan: Plan
     examples: Examples
@@ -64,7 +66,7 @@ def check(
     checkpoint: str | os.PathLike[str] | None,
     every: int | None,
 ) -> Call:
-    """All arguments of `Model.fit`, checked."""
+    """Check all arguments of `Model.fit`."""
     engine.open()
     data = make_data(engine.spec, "", features, labels, most=MOST_ROWS)
     examples = make_examples(
@@ -89,7 +91,7 @@ def check(
 
 
 def _check_batch_size(value: object, count: int) -> int:
-    """Examples a step, of `count`."""
+    """Check the batch size for `count` examples; None means the default."""
     if value is None:
         return min(DEFAULT_BATCH_SIZE, count)
     size = checks.integer("batch_size", value, least=1)
@@ -101,7 +103,7 @@ def _check_batch_size(value: object, count: int) -> int:
 
 
 def check_optimizer(value: object) -> Optimizer:
-    """What a step does."""
+    """Check an optimizer; None means the default."""
     if value is None:
         return SGD()
     if not isinstance(value, Optimizer):
@@ -113,14 +115,14 @@ def check_optimizer(value: object) -> Optimizer:
 
 
 def _check_shuffle(value: object) -> bool:
-    """Whether to shuffle."""
+    """Check that `shuffle` is a bool."""
     if not isinstance(value, bool):
         raise ArgumentTypeError(f"shuffle must be True or False, got {checks.describe(value)}")
     return value
 
 
 def _check_stopping(value: object, examples: Examples, spec: Spec) -> EarlyStopping | None:
-    """When to end early, by figures that the run has."""
+    """Check early stopping, and that this call will have the metric that it watches."""
     if value is None:
         return None
     if not isinstance(value, EarlyStopping):
@@ -134,7 +136,7 @@ def _check_stopping(value: object, examples: Examples, spec: Spec) -> EarlyStopp
 
 
 def _check_on_epoch(value: object) -> Sequence[OnEpoch]:
-    """The callbacks of an epoch."""
+    """Check the callback or callbacks that are called after each epoch; return them in a tuple."""
     if value is None:
         return ()
     callbacks = value if isinstance(value, (list, tuple)) else (value,)
@@ -144,22 +146,22 @@ def _check_on_epoch(value: object) -> Sequence[OnEpoch]:
 
 
 def _check_callable(name: str, value: object) -> None:
-    """That it can be called."""
+    """Check that an argument can be called."""
     if not callable(value):
         raise ArgumentTypeError(f"{name} must be callable, got {checks.describe(value)}")
 
 
 def _check_checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkpoint | None:
-    """Where and when to keep the run; nothing else than a checkpoint is replaced by it."""
+    """Check where and when to write the checkpoint, and that it will replace no other file."""
     if path is None:
         if every is not None:
             raise ArgumentError(
-                f"every needs a checkpoint, the file to keep the run in; got every={every} and"
-                " checkpoint=None"
+                "every needs checkpoint, the file to write after so many steps; got"
+                f" every={every} and checkpoint=None"
             )
         return None
     steps = 0 if every is None else checks.integer("every", every, least=1)
-    # Of now: a callback may change the current folder.
+    # Resolve a relative path now, because a callback may change the current folder.
     whole = absolute(checks.path("checkpoint", path))
     model_file.check_replaceable(whole)
     return Checkpoint(whole, steps)

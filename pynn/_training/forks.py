@@ -1,10 +1,17 @@
-"""Forks: a child has none of the other threads, and nobody who gives back what they held.
+"""Forks: the child of a fork must not wait for locks that other threads held.
 
-Engines get new locks there. But BLAS has locks of its own, which it takes while it multiplies: so a
-fork waits until no thread is in a call of C, which each does under its engine's lock.
+The child has only the thread that forked. A lock that another thread held at the fork stays locked
+in the child, and nothing there would ever release it.
 
-A signal handler may run between any two instructions of the functions below, and may raise there.
-So one instruction takes a lock and notes it, and one forgets and releases it: no lock is left held.
+- The engines' own locks are replaced in the child.
+- BLAS has locks of its own, which it takes while it multiplies, and which cannot be replaced. So
+  before the fork, the forking thread takes the lock of every engine. Each call of C is made under
+  its engine's lock; so when the thread has all of them, no other thread is in BLAS.
+
+A signal handler may run between any two instructions of the functions below, and may raise an
+exception there. If that happened after a lock was taken and before this was noted, the lock would
+stay locked. So a single instruction takes a lock and notes it, and a single instruction removes the
+note and releases the lock.
 """
 
 from __future__ import annotations
@@ -20,15 +27,16 @@ if TYPE_CHECKING:
     from pynn._training.engine import Engine
 
 PATIENCE = 5.0
-"""Seconds that a fork waits at most. Then it goes on, as it must not hang."""
+"""The most seconds that a fork waits for locks; then it goes on, because it must not hang."""
 
-# By their ids. Of this dictionary, unlike of a WeakSet, a copy is made in one instruction: a signal
-# handler, or another thread, may make an engine while the engines are gone through.
+# All engines, by their ids. A signal handler, or another thread, may create an engine while a loop
+# goes through them, and a loop over a dictionary or set that changes fails. So the loop goes over a
+# list, which a dictionary gives in one instruction, and a WeakSet does not.
 _engines: weakref.WeakValueDictionary[int, Engine] = weakref.WeakValueDictionary()
 
 
 class _Taken(threading.local):
-    """The locks that a thread has taken for its fork."""
+    """The locks that the current thread has taken for its fork."""
 
     def __init__(self) -> None:
         self.locks: list[Any] = []
@@ -39,45 +47,57 @@ _release = methodcaller("release")
 
 
 def register(engine: Engine) -> None:
-    """Let forks wait for an engine, and let it forget threads in their children."""
+    """Make forks wait for the calls of an engine, and replace its locks in their children."""
     _engines[id(engine)] = engine
 
 
 def _living() -> list[Engine]:
-    """The engines that there are."""
+    """List the engines that exist."""
     return [engine for ref in _engines.valuerefs() if (engine := ref()) is not None]
 
 
 def _take(lock: Any, until: float) -> None:
+    """Take a lock and note it, unless another thread holds it until then."""
     acquire = methodcaller("acquire", timeout=max(0.0, until - time.monotonic()))
-    _taken.locks.extend(filter(acquire, [lock]))  # one instruction, see above
+    _taken.locks.extend(filter(acquire, [lock]))  # one instruction: see the module's docstring
 
 
 def _before() -> None:
-    """Wait until no thread is in C. The thread that forks may hold some of the locks itself."""
+    """Wait until no other thread is in C. The locks are reentrant: this thread may hold some."""
     until = time.monotonic() + PATIENCE
     for engine in _living():
         _take(engine.lock, until)
 
 
 def _after_in_parent() -> None:
-    """Give back what `_before` took, as far as the fork of a signal handler has not."""
+    """Release the locks that `_before` took.
+
+    A signal handler that runs here may itself fork, which takes and then releases all noted locks.
+    So the list may become empty between the test of the loop and the pop: `filter` tests once more,
+    in the same instruction that pops and releases.
+    """
     locks = _taken.locks
     while locks:
-        some = filter(None, [locks])  # none of it, if a handler forks here
-        next(map(_release, map(list.pop, some)), None)  # one instruction, see above
+        some = filter(None, [locks])
+        next(map(_release, map(list.pop, some)), None)  # one instruction: see the docstrings
 
 
 def _after_in_child() -> None:
-    """There is one thread: this one."""
-    _after_in_parent()  # it may wait for such a lock, below the signal handler that forked
+    """Release the locks that this thread holds, and replace those that other threads held.
+
+    The locks that `_before` took must be released, not only replaced. If a signal handler forked,
+    the code that it interrupted may be in the middle of waiting for one of them, and would wait for
+    ever, because it goes on with the old lock.
+    """
+    _after_in_parent()
     for engine in _living():
         engine.forget_threads()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before)
-    # Twice: a signal that comes during the fork is handled at a function's first instruction, and
-    # if its handler raises there, that function does nothing; the second call does its work.
+    # Both functions are registered twice. A signal that comes during the fork is handled at the
+    # first instruction of the next function. If its handler raises an exception there, that call
+    # does nothing, and the second call does the work. To do it twice does no harm.
     for _ in range(2):
         os.register_at_fork(after_in_parent=_after_in_parent, after_in_child=_after_in_child)

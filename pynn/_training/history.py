@@ -1,4 +1,4 @@
-"""What training and evaluation report."""
+"""The results of training and evaluation."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynn._base import checks
+from pynn._base.atomic import write_atomically
 from pynn._base.errors import OutOfMemoryError
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 class Evaluation(NamedTuple):
     """Mean loss and accuracy over a set of examples.
 
-    accuracy is the share of right classes; with binary_cross_entropy of right answers, one for each
-    output; with mean_squared_error, which has none, nan.
+    With softmax_cross_entropy, accuracy is the share of examples whose class is predicted right.
+    With binary_cross_entropy, it is the share of right predictions over all examples and outputs.
+    With mean_squared_error there is no accuracy, and it is nan.
     """
 
     loss: float
@@ -33,39 +35,39 @@ class Evaluation(NamedTuple):
 
 
 class ClassEvaluation(NamedTuple):
-    """An `Evaluation` with the figures of each class.
+    """An `Evaluation` with metrics for each class.
 
-    A figure that would divide by zero, as of a class that never occurs, is 0.
+    A metric is 0 where its formula would divide by zero, as for a class that never occurs.
     """
 
     loss: float
     accuracy: float
     confusion: npt.NDArray[np.intp]
-    """Shape (classes, classes): [i, j] counts examples of class i that were taken for j."""
+    """Shape (classes, classes): [i, j] counts the examples of class i that were predicted as j."""
     precision: npt.NDArray[np.float64]
-    """Shape (classes,): of the examples that were taken for a class, how many are of it."""
+    """Shape (classes,): of the examples predicted as this class, the share that belongs to it."""
     recall: npt.NDArray[np.float64]
-    """Shape (classes,): of the examples of a class, how many were found."""
+    """Shape (classes,): of the examples of this class, the share that was predicted as it."""
     f1: npt.NDArray[np.float64]
     """Shape (classes,): 2 precision recall / (precision + recall)."""
     support: npt.NDArray[np.intp]
-    """Shape (classes,): the examples of a class."""
+    """Shape (classes,): the number of examples of this class."""
 
     @classmethod
     def of(
         cls,
         evaluation: Evaluation,
         labels: npt.NDArray[Any],
-        answers: npt.NDArray[Any],
+        predicted: npt.NDArray[Any],
         classes: int,
     ) -> ClassEvaluation:
-        """The figures of some examples.
+        """Calculate the metrics of each class.
 
         Args:
-            evaluation: Their loss and accuracy.
-            labels: The class of each, shape (n,), integers below `classes`.
-            answers: What each was taken for, likewise.
-            classes: How many there are.
+            evaluation: The loss and accuracy of the examples.
+            labels: The class of each example, shape (n,), integers below `classes`.
+            predicted: The predicted class of each example, likewise.
+            classes: The number of classes.
 
         Raises:
             OutOfMemoryError: There is no memory for the confusion matrix.
@@ -77,14 +79,15 @@ class ClassEvaluation(NamedTuple):
                 f"out of memory for the confusion matrix of {classes:,} classes, {classes**2:,}"
                 " counts; evaluate without per_class"
             ) from None
-        np.add.at(confusion, (labels, answers), 1)
-        # Not from the matrix: where that is large it is mostly memory that was never touched.
-        right = np.bincount(labels[labels == answers], minlength=classes)
+        np.add.at(confusion, (labels, predicted), 1)
+        # Count from the labels, not from the matrix. Most of a large matrix is zeros, for which
+        # the system provides memory only when they are used.
+        right = np.bincount(labels[labels == predicted], minlength=classes)
         support = np.bincount(labels, minlength=classes)
-        taken = np.bincount(answers, minlength=classes)
-        precision = right / np.maximum(taken, 1)
+        predictions = np.bincount(predicted, minlength=classes)
+        precision = right / np.maximum(predictions, 1)
         recall = right / np.maximum(support, 1)
-        f1 = 2.0 * right / np.maximum(support + taken, 1)
+        f1 = 2.0 * right / np.maximum(support + predictions, 1)
         return cls(*evaluation, confusion, precision, recall, f1, support)
 
     def __repr__(self) -> str:
@@ -101,44 +104,47 @@ class ClassEvaluation(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Where a running epoch stands; loss and accuracy are means over its steps so far."""
+    """The progress of a running epoch."""
 
     epoch: int
-    """The epoch that runs, from 1."""
+    """The number of the running epoch, from 1."""
     epochs: int
-    """The epochs that `fit` was asked for."""
+    """The number of epochs that `fit` was asked for."""
     step: int
-    """Steps done in this epoch."""
+    """The number of steps done in this epoch."""
     steps: int
-    """Steps in an epoch."""
+    """The number of steps in an epoch."""
     loss: float
+    """The mean loss over the examples of this epoch so far."""
     accuracy: float
+    """The accuracy over the examples of this epoch so far; nan for regression."""
 
 
 class EpochResult(NamedTuple):
-    """What one epoch gave.
+    """The metrics of one epoch.
 
-    loss and accuracy are means over the epoch's examples, each as it was before its batch's update;
-    val_loss and val_accuracy are those of the validation data after the epoch, or None without any.
+    loss and accuracy are means over the examples of the epoch; those of each batch are measured
+    before the update that it makes. val_loss and val_accuracy are measured on the validation data
+    after the epoch; without validation data they are None. Accuracies are nan for regression.
     """
 
     epoch: int
-    """The epoch, from 1."""
+    """The number of the epoch, from 1."""
     epochs: int
-    """The epochs that `fit` was asked for."""
+    """The number of epochs that `fit` was asked for."""
     loss: float
     accuracy: float
     val_loss: float | None
     val_accuracy: float | None
     seconds: float
-    """Wall time of the epoch's steps, without validation and callbacks."""
+    """The wall time of the epoch's steps in seconds, without validation and callbacks."""
 
 
 class History:
-    """One list for each figure, with one entry an epoch; see `EpochResult` for their meaning.
+    """A list for each metric, with one entry for each epoch; `EpochResult` explains the metrics.
 
-    val_loss and val_accuracy stay empty where `fit` was given no validation data, accuracy and
-    val_accuracy for regression.
+    val_loss and val_accuracy stay empty if `fit` was given no validation data. accuracy and
+    val_accuracy stay empty for regression.
     """
 
     def __init__(
@@ -157,7 +163,7 @@ class History:
 
     @classmethod
     def of(cls, results: Iterable[EpochResult]) -> History:
-        """The figures of some epochs."""
+        """Make a history from the results of some epochs."""
         history = cls()
         for result in results:
             history.append(result)
@@ -169,10 +175,10 @@ class History:
         return len(self.loss)
 
     def append(self, result: EpochResult) -> None:
-        """Add an epoch's figures.
+        """Add the metrics of an epoch.
 
         Args:
-            result: The epoch's, as `on_epoch` got it.
+            result: The result of the epoch, as `on_epoch` receives it.
         """
         self.loss.append(result.loss)
         self.seconds.append(result.seconds)
@@ -184,16 +190,17 @@ class History:
                 self.val_accuracy.append(result.val_accuracy)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write a table: epoch,loss,accuracy,val_loss,val_accuracy,seconds, one line an epoch.
+        """Write a CSV file with one line for each epoch.
 
-        Epochs count from 1; what was not measured is left empty. Numbers have all the digits that
-        it takes to read the same ones back. A crash leaves the old file or the new one.
+        The columns are epoch,loss,accuracy,val_loss,val_accuracy,seconds. Epochs count from 1. A
+        metric that was not measured is left empty. Numbers have enough digits to be read back
+        exactly. A crash leaves the old file or the new one.
 
         Args:
-            path: The file; by custom its name ends in ".csv".
+            path: The file to write; by custom its name ends in ".csv".
 
         Raises:
-            ArgumentTypeError: It is not a path.
+            ArgumentTypeError: `path` is not a path.
             OSError: The file cannot be written.
 
         Examples:
@@ -204,8 +211,6 @@ class History:
             1,0.5,0.75,,,
             2,0.25,1.0,,,
         """
-        from pynn._base.atomic import write_atomically
-
         checks.path("path", path)
         names = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
         rows = zip_longest(*(getattr(self, name) for name in names))
@@ -216,38 +221,39 @@ class History:
         write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """Draw loss and accuracy over the epochs; `pynn.plots.history` is this function.
+        """Draw loss and accuracy over the epochs, as `pynn.plots.history` does.
 
         Args:
-            path: A file to write the picture to, in the format that its name ends in.
+            path: A file to write the picture to; the end of its name, such as ".png", decides the
+                format.
 
         Returns:
-            The figure, of matplotlib. A notebook shows it where it is the last line of a cell.
+            The matplotlib figure. A notebook shows it if it is the last expression of a cell.
 
         Raises:
-            ArgumentTypeError: It is not a path.
-            ArgumentError: There are no epochs, or matplotlib does not write such files.
+            ArgumentTypeError: `path` is not a path.
+            ArgumentError: There are no epochs, or matplotlib cannot write this format.
             ImportError: matplotlib is not installed.
             OSError: The file cannot be written.
         """
-        from pynn import plots
+        from pynn import plots  # here, because plots imports this module
 
         return plots.history(self, path)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, History) and vars(self) == vars(other)
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__ = None  # type: ignore[assignment]  # a history is mutable
 
     def __repr__(self) -> str:
         if self.epochs == 0:
             return "History(0 epochs)"
-        figures = {
+        metrics = {
             "loss": self.loss,
             "accuracy": self.accuracy,
             "val_loss": self.val_loss,
             "val_accuracy": self.val_accuracy,
         }
-        parts = [f"{name}={figure[-1]:.4f}" for name, figure in figures.items() if figure]
+        parts = [f"{name}={values[-1]:.4f}" for name, values in metrics.items() if values]
         epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
         return f"History({epochs} in {sum(self.seconds):.2f} s; last: {', '.join(parts)})"

@@ -1,4 +1,4 @@
-"""Optimizers: what a step does with the gradient. Their formulas are in pynn.h."""
+"""Optimizers: the rules by which a step changes the parameters. Their formulas are in pynn.h."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ class Optimizer(Arguments):
     """The base of SGD, Adam and AdamW."""
 
     _kind: ClassVar[str]
-    """Its name in files; in capitals the C library's, PYNN_SGD for "sgd"."""
+    """The name in files; "sgd" stands for PYNN_SGD in C."""
     _moments: ClassVar[tuple[str, ...]]
-    """The arrays of pynn_state that it may keep from step to step."""
+    """The arrays of pynn_state that the optimizer may keep between steps."""
     _option_names: ClassVar[tuple[str, ...]]
-    """The arguments that are options of its kind in pynn.h."""
+    """The arguments that are options of this kind in pynn.h."""
     learning_rate: LearningRate
-    """A number, or a callable of the step, such as those of `pynn.schedules`."""
+    """A number, or a function of the step, such as the schedules of `pynn.schedules`."""
     weight_decay: float
+    """The factor by which weights decay; see each optimizer."""
     max_gradient_norm: float | None
+    """The norm that longer gradients are scaled down to; None for no limit."""
 
     def __init__(
         self, learning_rate: object, weight_decay: object, max_norm: object, **rest: Any
@@ -49,7 +51,7 @@ class Optimizer(Arguments):
         )
 
     def _rates(self, first: int, last: int) -> npt.NDArray[np.float64]:
-        """The learning rates of steps first <= s < last."""
+        """Return the learning rates of steps first <= s < last, shape (last - first,)."""
         if not callable(self.learning_rate):
             return np.full(last - first, self.learning_rate)
         rates = np.empty(last - first)
@@ -59,35 +61,37 @@ class Optimizer(Arguments):
         return rates
 
     def _rate_in_words(self) -> str:
-        """For an error: the learning rate as the caller gave it."""
+        """Name the learning rate for an error."""
         rate = self.learning_rate
         return "that of the schedule" if callable(rate) else checks.shown(rate)
 
     def _update(self, first: int, last: int) -> Update:
-        """For the C library: what steps first <= s < last do."""
+        """Describe steps first <= s < last for the C library."""
         norm = self.max_gradient_norm or 0.0
         return Update(
             self._kind, self._rates(first, last), self.weight_decay, norm, self._options()
         )
 
     def _options(self) -> dict[str, float]:
-        """The options of its kind, as pynn.h names them."""
+        """Return the options of this kind, by their names in pynn.h."""
         return {name: vars(self)[name] for name in self._option_names}
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent: parameters -= learning_rate * gradient, or with momentum.
 
-    m = momentum * m + gradient takes the gradient's place where `momentum` is not 0 (Polyak 1964),
-    and gradient + momentum * m with `nesterov` (Sutskever et al. 2013); both as in PyTorch.
+    With `momentum` greater than 0, m = momentum * m + gradient is used instead of the gradient
+    (Polyak 1964). With `nesterov` as well, gradient + momentum * m is used (Sutskever et al. 2013).
+    Both are as in PyTorch.
 
     Args:
-        learning_rate: Greater than 0; or a callable of the step, see `pynn.schedules`.
-        momentum: In [0, 1).
-        nesterov: Whether the momentum is Nesterov's.
-        weight_decay: At least 0: so many times the weights, not the biases, is added to the
-            gradient.
-        max_gradient_norm: The gradient is made no longer than that (Pascanu et al. 2013).
+        learning_rate: A number greater than 0, or a function of the step; see `pynn.schedules`.
+        momentum: The factor of the momentum, in [0, 1).
+        nesterov: Whether to use Nesterov momentum.
+        weight_decay: At least 0; this factor times the weights is added to their gradient. Biases
+            do not decay.
+        max_gradient_norm: If the norm of the whole gradient is greater than this, the gradient is
+            scaled down to this norm (Pascanu et al. 2013); None for no limit.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
@@ -136,13 +140,14 @@ class Adam(Optimizer):
     """Adam (Kingma and Ba 2015): steps of about the learning rate, whatever the gradient's size.
 
     Args:
-        learning_rate: Greater than 0; or a callable of the step, see `pynn.schedules`.
-        beta1: In [0, 1): of the mean of gradients, what is kept at each step.
-        beta2: In [0, 1): the same for the mean of their squares.
-        eps: Greater than 0: added to the root of that mean.
-        weight_decay: At least 0: so many times the weights, not the biases, is added to the
-            gradient.
-        max_gradient_norm: The gradient is made no longer than that (Pascanu et al. 2013).
+        learning_rate: A number greater than 0, or a function of the step; see `pynn.schedules`.
+        beta1: The decay rate of the running mean of gradients, in [0, 1).
+        beta2: The decay rate of the running mean of squared gradients, in [0, 1).
+        eps: A number greater than 0, added to the root of the mean of squares.
+        weight_decay: At least 0; this factor times the weights is added to their gradient. Biases
+            do not decay.
+        max_gradient_norm: If the norm of the whole gradient is greater than this, the gradient is
+            scaled down to this norm (Pascanu et al. 2013); None for no limit.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
@@ -189,16 +194,16 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with weights that decay apart from the gradient (Loshchilov and Hutter 2019).
+    """Adam with weight decay apart from the gradient (Loshchilov and Hutter 2019).
 
     Args:
-        learning_rate: Greater than 0; or a callable of the step, see `pynn.schedules`.
+        learning_rate: A number greater than 0, or a function of the step; see `pynn.schedules`.
         beta1: See `Adam`.
         beta2: See `Adam`.
         eps: See `Adam`.
-        weight_decay: At least 0: a step takes learning_rate * weight_decay times the weights away
-            from them, and leaves the biases.
-        max_gradient_norm: The gradient is made no longer than that (Pascanu et al. 2013).
+        weight_decay: At least 0; a step subtracts learning_rate * weight_decay * weights from the
+            weights. Biases do not decay.
+        max_gradient_norm: See `Adam`.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
@@ -237,21 +242,25 @@ _KINDS: dict[str, type[SGD | Adam]] = {kind._kind: kind for kind in (SGD, Adam, 
 
 
 def of_kind(kind: object) -> type[SGD | Adam]:
-    """The class that has a name in files; ValueError if none has."""
+    """Return the optimizer's class with this name in files; raise a ValueError if there is none."""
     if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"unknown optimizer {checks.describe(kind)}")
     return _KINDS[kind]
 
 
 def to_dict(optimizer: Optimizer) -> dict[str, Any]:
-    """What a checkpoint keeps of an optimizer."""
+    """Convert an optimizer to plain values for a checkpoint."""
     arguments = vars(optimizer)
     rate = schedules.to_dict(optimizer.learning_rate)
     return {"kind": optimizer._kind, **arguments, "learning_rate": rate}
 
 
 def from_dict(entry: dict[str, Any]) -> Optimizer:
-    """The optimizer that to_dict() gave; ValueError, TypeError or LookupError if it is damaged."""
+    """Make the optimizer that to_dict() converted.
+
+    Raises:
+        ValueError, TypeError or LookupError: The entry is damaged.
+    """
     kind = of_kind(entry["kind"])
     arguments = {name: value for name, value in entry.items() if name != "kind"}
     arguments["learning_rate"] = schedules.from_dict(entry["learning_rate"])

@@ -1,7 +1,10 @@
-"""What a run of `fit` is of, where it stands, and how a checkpoint says that.
+"""A run of `fit`: its plan, its position, and their form in a checkpoint.
 
-What an epoch's end changes is one assignment of a `Position`, whose sums the C library counts up
-while it steps: so whenever Ctrl-C comes, parameters and position belong together.
+When Ctrl-C comes, the checkpoint that is then written must have the position of exactly the steps
+that the parameters were trained for. Within an epoch, C itself counts the rows of each step that it
+has done, together with the update of the parameters, so no exception can come between the two. The
+end of an epoch changes results, sums and best parameters by one assignment, of a new `Position`; so
+an exception comes either before all of these changes or after them.
 """
 
 from __future__ import annotations
@@ -30,26 +33,27 @@ from pynn._training.stopping import EarlyStopping
 
 
 class Plan(NamedTuple):
-    """What a run is of; a run that is resumed must be of the same, but for the epochs."""
+    """The arguments of a run. A call that resumes it must have the same ones, except `epochs`."""
 
     epochs: int
     batch_size: int
     optimizer: Optimizer
     rows: int
+    """The number of examples to train on."""
     shuffle: bool
     fraction: float
-    """Of the examples that are held out for validation."""
+    """The fraction of the examples that is held out for validation; 0 if none is."""
     early_stopping: EarlyStopping | None
     fingerprint: int
-    """Of the examples: a checksum of all labels and weights and of some rows."""
+    """A checksum of the examples; see fingerprint()."""
 
     @property
     def steps(self) -> int:
-        """Steps in an epoch."""
+        """The number of steps in an epoch."""
         return -(-self.rows // self.batch_size)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """Convert the plan to plain values for JSON."""
         return {
             **self._asdict(),
             "optimizer": optimizers.to_dict(self.optimizer),
@@ -58,7 +62,7 @@ class Plan(NamedTuple):
 
     @classmethod
     def from_dict(cls, run: dict[str, Any]) -> Plan:
-        """The plan among the entries of a run; errors as `Run.from_dict`."""
+        """Make a plan from the entries of a run; errors are those of `Run.from_dict`."""
         whole = {
             name: checks.integer(name, run[name], least=1, most=2**62)
             for name in ("epochs", "batch_size", "rows")
@@ -69,7 +73,7 @@ class Plan(NamedTuple):
         return cls(
             optimizer=optimizers.from_dict(run["optimizer"]),
             shuffle=run["shuffle"],
-            fraction=_finite(run["fraction"]),
+            fraction=_number(run["fraction"]),
             early_stopping=stopping.from_dict(run["early_stopping"]),
             fingerprint=fingerprint,
             **whole,
@@ -77,27 +81,29 @@ class Plan(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where a run stands: the epochs that are done, and what the steps since then have summed."""
+    """The position of a run."""
 
     results: tuple[EpochResult, ...]
+    """The results of the epochs that are done."""
     sums: RunningSums
+    """The sums over the steps that are done since then."""
     best: Floats | None = None
-    """The parameters after the best epoch, where early stopping restores them."""
+    """The parameters after the best epoch, if early stopping is to restore them."""
 
 
 class Run:
-    """A call of `fit` and how far it is.
+    """The run of a call of `fit`, and its position.
 
     Args:
-        plan: What it is of.
-        first_epoch: Epochs that the model was trained for before.
-        results: Those of the epochs that are done.
-        sums: Those of the steps that are done since.
+        plan: The arguments of the run.
+        first_epoch: The epochs that the model was trained for before the run.
+        results: The results of the epochs that are done.
+        sums: The sums over the steps that are done since then.
         best: The parameters after the best epoch.
 
-    Its `id` is drawn anew for each call of `fit`, also one that resumes a run. By it the call knows
-    a checkpoint that it has written itself from one that another call, perhaps in another process,
-    has put in its place.
+    Each call of `fit`, also one that resumes a run, draws a new `id`. When a call goes back to its
+    checkpoint, the id tells whether the file is still its own: another call, perhaps in another
+    process, may have written its checkpoint to the same path meanwhile.
     """
 
     def __init__(
@@ -115,17 +121,17 @@ class Run:
 
     @property
     def epoch(self) -> int:
-        """Epochs done."""
+        """The number of epochs done."""
         return len(self.position.results)
 
     @property
     def step(self) -> int:
-        """Steps done since."""
+        """The number of steps done since the last epoch that is done."""
         return -(-self.position.sums.read().rows // self.plan.batch_size)
 
     @property
     def epochs_trained(self) -> int:
-        """Epochs that the model has been trained for, with those before the run."""
+        """The epochs that the model was trained for, including those before the run."""
         return self.first_epoch + self.epoch
 
     @property
@@ -137,10 +143,15 @@ class Run:
         return len(results) >= plan.epochs or stopped
 
     def continues(self, plan: Plan, path: str, *, validated: bool) -> None:
-        """Take on the epochs of a call of `fit` that resumes this run, with validation or without.
+        """Check that a call of `fit` may resume this run, and take its number of epochs.
+
+        Args:
+            plan: The arguments of the call.
+            path: The file of the checkpoint, for errors.
+            validated: Whether the call has validation data.
 
         Raises:
-            ArgumentError: The call is of something else.
+            ArgumentError: An argument differs from the run's.
         """
         file = reading.shown(path)
         for name, ours, theirs in (
@@ -153,9 +164,8 @@ class Run:
         ):
             same = ours == theirs
             if isinstance(ours, Optimizer) and isinstance(theirs, Optimizer):
-                same = optimizers.to_dict(ours) == optimizers.to_dict(
-                    theirs
-                )  # a callable of the caller's is any
+                # A file cannot keep the caller's own function for the rate, so any one fits it.
+                same = optimizers.to_dict(ours) == optimizers.to_dict(theirs)
             if not same:
                 raise ArgumentError(
                     f"{name} must be {ours}, as in the run that {file} keeps, got {theirs};"
@@ -176,19 +186,20 @@ class Run:
         begun = self.epoch + (self.step > 0)
         if plan.epochs < begun:
             raise ArgumentError(
-                f"epochs must be at least {begun}, as many are begun in {file}, got {plan.epochs}"
+                f"epochs must be at least {begun}, because the run that {file} keeps has begun"
+                f" epoch {begun}, got {plan.epochs}"
             )
         self.plan = plan
         self.id = _new_id()
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """Convert the run, without its arrays, to plain values for JSON."""
         results, sums, _ = self.position
         return {
             **self.plan.to_dict(),
             "id": self.id,
             "first_epoch": self.first_epoch,
-            "results": [[_kept(figure) for figure in result] for result in results],
+            "results": [[_to_json(value) for value in result] for result in results],
             "sums": list(sums.read()),
         }
 
@@ -196,29 +207,35 @@ class Run:
     def from_dict(
         cls, run: dict[str, Any], best: Floats | None = None, *, has_accuracy: bool
     ) -> Run:
-        """The run that to_dict() gave; ValueError, TypeError or LookupError if it is damaged.
+        """Make the run that to_dict() converted.
 
-        has_accuracy: whether the model's loss has one.
+        Args:
+            run: The entries, from a file that may be damaged.
+            best: The parameters after the best epoch, if the file has them.
+            has_accuracy: Whether the model's loss has an accuracy.
+
+        Raises:
+            ValueError, TypeError or LookupError: The entries are damaged.
         """
         checks.no_others("the run", run, _ENTRIES)
         plan = Plan.from_dict(run)
         first_epoch = checks.integer("first_epoch", run["first_epoch"], least=0, most=2**62)
         results = tuple(map(_result, run["results"]))
-        _check_figures(results, has_accuracy=has_accuracy)
+        _check_metrics(results, has_accuracy=has_accuracy)
         loss, correct, rows = run["sums"]
         correct = checks.integer("sums", correct, least=0, most=2**62)
         rows = checks.integer("sums", rows, least=0, most=plan.rows)
         if rows % plan.batch_size and rows != plan.rows:
-            raise ValueError(f"{rows} examples are no whole steps of {plan.batch_size}")
+            raise ValueError(f"{rows} examples are not whole steps of {plan.batch_size}")
         if len(results) > plan.epochs or (len(results) == plan.epochs and rows):
-            raise ValueError(f"more is done than {plan.epochs} epochs")
+            raise ValueError(f"it has done more than its {plan.epochs} epochs")
         _check_best(best, plan.early_stopping, results)
-        found = cls(plan, first_epoch, results, Sums(_finite(loss), correct, rows), best)
-        found.id = _id(run.get("id", found.id))  # the first files had none
+        found = cls(plan, first_epoch, results, Sums(_number(loss), correct, rows), best)
+        found.id = _id(run.get("id", found.id))  # the first checkpoints had no id
         return found
 
     def keep(self, state: State) -> tuple[dict[str, Any], dict[str, Floats]]:
-        """What a checkpoint keeps of the run and its optimizer: an entry for JSON, and arrays."""
+        """Convert the run and its state for a checkpoint: entries for JSON, and arrays by name."""
         moments = [moment.copy() for moment in state.moments]
         arrays = dict(zip(MOMENTS, moments, strict=False))
         if self.position.best is not None:
@@ -227,7 +244,7 @@ class Run:
         return {**self.to_dict(), "state": kept}, arrays
 
     def restore(self, state: State, entry: dict[str, Any], arrays: Mapping[str, Floats]) -> None:
-        """Bring a state to where keep() found it; errors as from_dict()."""
+        """Restore a state from what keep() converted; errors are those of from_dict()."""
         kept = entry["state"]
         if not isinstance(kept, dict):
             raise ValueError(f"state must be an object, got {checks.describe(kept)}")
@@ -237,7 +254,7 @@ class Run:
         most = 0 if kind is None else len(optimizers.of_kind(kind)._moments)
         count = checks.integer("moments", kept["moments"], least=0, most=most)
         if extra := [name for name in MOMENTS[count:] if name in arrays]:
-            raise ValueError(f"its optimizer has no {extra[0]}, which is among the tensors")
+            raise ValueError(f"it has the tensor {extra[0]}, which its optimizer does not use")
         moments = [arrays[name].copy() for name in MOMENTS[:count]]
         for name, moment in zip(MOMENTS, moments, strict=False):
             check_finite(name, moment)
@@ -248,82 +265,91 @@ _ENTRIES = (*Plan._fields, "id", "first_epoch", "results", "sums", "state")
 
 
 def _new_id() -> str:
-    """32 digits, which no other call of `fit` draws."""
+    """Draw an id of 32 hexadecimal digits, which no other call of `fit` will draw."""
     return os.urandom(16).hex()
 
 
 def _id(entry: Any) -> str:
-    """What _new_id() gave; as `Run.from_dict` if it is damaged."""
+    """Check an id read from a file."""
     if not isinstance(entry, str) or not re.fullmatch("[0-9a-f]{32}", entry):
         raise ValueError(f"id must be 32 hexadecimal digits, got {checks.describe(entry)}")
     return entry
 
 
 def _result(entry: Any) -> EpochResult:
-    """The figures of an epoch that to_dict() gave; as `Run.from_dict` if they are damaged."""
+    """Check the result of an epoch, read from a file."""
     epoch, epochs, loss, accuracy, val_loss, val_accuracy, seconds = entry
     return EpochResult(
         checks.integer("epoch", epoch, least=1),
         checks.integer("epochs", epochs, least=1),
-        _finite(loss),
-        math.nan if accuracy is None else _finite(accuracy),
-        None if val_loss is None else _finite(val_loss),
+        _number(loss),
+        math.nan if accuracy is None else _number(accuracy),
+        None if val_loss is None else _number(val_loss),
         _val_accuracy(val_loss, val_accuracy),
-        _finite(seconds),
+        _number(seconds),
     )
 
 
-def _check_figures(results: Sequence[EpochResult], *, has_accuracy: bool) -> None:
-    """That all epochs have the figures of their loss, and validation or none: else ValueError."""
+def _check_metrics(results: Sequence[EpochResult], *, has_accuracy: bool) -> None:
+    """Check that each epoch has the metrics of the loss, and that all or none were validated."""
     for result in results:
         validated = results[0].val_loss is not None
         tested = result.val_accuracy
         has_tested = tested is not None and not math.isnan(tested)
         has = (not math.isnan(result.accuracy), result.val_loss is not None, has_tested)
         if has != (has_accuracy, validated, validated and has_accuracy):
-            raise ValueError(f"the figures of epoch {result.epoch} are not those of its loss")
+            raise ValueError(
+                f"the metrics of epoch {result.epoch} are not those that its loss and validation"
+                " give"
+            )
 
 
 def _check_best(
     best: Floats | None, early: EarlyStopping | None, results: Sequence[EpochResult]
 ) -> None:
-    """That a run has the parameters of its best epoch, if it is to restore some, and no others."""
+    """Check that a run has the parameters of its best epoch exactly if it may restore them."""
     restores = early is not None and early.restore_best and early._best_epoch(results) > 0
     if restores and best is None:
         raise KeyError("best")
     if best is not None:
         check_finite("best", best)
     if best is not None and not restores:
-        raise ValueError("it has the tensor best, and no best epoch to restore")
+        raise ValueError("it has the tensor best, but no best epoch to restore")
 
 
 def _val_accuracy(val_loss: Any, val_accuracy: Any) -> float | None:
-    """None without validation, nan for regression; both are null in a file."""
+    """Check a validation accuracy read from a file, where null has two meanings.
+
+    Without validation it means None; with validation it means nan, which regression has.
+    """
     if val_accuracy is None:
         return None if val_loss is None else math.nan
-    return _finite(val_accuracy)
+    return _number(val_accuracy)
 
 
-def _kept(figure: Any) -> Any:
-    """JSON has no nan."""
-    return None if isinstance(figure, float) and math.isnan(figure) else figure
+def _to_json(value: Any) -> Any:
+    """Replace nan by None, because JSON has no nan."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _finite(figure: Any) -> float:
-    """A figure, as no other is ever kept; as `Run.from_dict` if it is damaged."""
-    if type(figure) not in (int, float) or not -sys.float_info.max <= figure <= sys.float_info.max:
-        raise ValueError(f"a figure must be a finite number, got {checks.describe(figure)}")
-    return float(figure)
+def _number(value: Any) -> float:
+    """Check a number read from a file: it must be finite."""
+    if type(value) not in (int, float) or not -sys.float_info.max <= value <= sys.float_info.max:
+        raise ValueError(f"a number must be finite, got {checks.describe(value)}")
+    return float(value)
 
 
 def check_finite(name: str, array: Floats) -> None:
-    """That an array of a checkpoint is as one that `fit` writes; as `Run.from_dict` if not."""
+    """Raise a ValueError if an array of a checkpoint has a value that is not finite."""
     if not np.isfinite(array).all():
         raise ValueError(f"{name}: a value is not finite")
 
 
 def fingerprint(data: Data) -> int:
-    """A checksum of all answers and weights, and of up to 64 rows: to notice other examples."""
+    """Calculate a checksum of examples: of all targets and weights, and of up to 64 rows.
+
+    A call that resumes a run with other examples is noticed by it.
+    """
     assert data.targets is not None
     some = data.features[:: -(-data.rows // 64)]
     kind = f"{math.prod(data.features.shape[1:])} {data.features.dtype}"

@@ -1,4 +1,4 @@
-"""The schedules, and how a checkpoint keeps them."""
+"""Learning rate schedules, and their form in a checkpoint."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pynn._base.errors import ArgumentTypeError
 
 
 class Schedule(Arguments):
-    """The base of the schedules here."""
+    """The base class of the schedules."""
 
     def __call__(self, step: int) -> float:
-        """The learning rate of a step."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what its rate is")
+        """Return the learning rate of a step."""
+        raise NotImplementedError(f"{type(self).__name__} has no rule for its learning rate")
 
 
 class Constant(Schedule):
-    """The same rate for each step.
+    """The same learning rate in all steps.
 
     Args:
-        rate: Greater than 0.
+        rate: The learning rate, greater than 0.
 
     Raises:
-        ArgumentTypeError: It is no number.
-        ArgumentError: It is out of range.
+        ArgumentTypeError: The rate is not a number.
+        ArgumentError: The rate is out of range.
 
     Examples:
         >>> Constant(0.1)(5)
@@ -45,12 +45,12 @@ class Constant(Schedule):
 
 
 class StepDecay(Schedule):
-    """A rate that falls at once, again and again: rate * factor ** (step // every).
+    """A rate that is multiplied by a factor every few steps: rate * factor ** (step // every).
 
     Args:
-        rate: The first, greater than 0.
-        every: Steps between, at least 1.
-        factor: What the rate is multiplied by, greater than 0.
+        rate: The first learning rate, greater than 0.
+        every: The number of steps between two changes, at least 1.
+        factor: The factor of each change, greater than 0.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
@@ -73,7 +73,7 @@ class StepDecay(Schedule):
         )
 
     def __call__(self, step: int) -> float:
-        """The learning rate of a step; infinity where that is no number any more."""
+        """Return the learning rate of a step; infinity if it is too large for a float."""
         try:
             return float(self.rate * self.factor ** (step // self.every))
         except OverflowError:
@@ -81,14 +81,16 @@ class StepDecay(Schedule):
 
 
 class Cosine(Schedule):
-    """Half a wave down: least + (rate - least) (1 + cos(pi step / steps)) / 2, then `least`.
+    """A rate that falls along half a cosine wave, and then stays.
 
-    Loshchilov and Hutter 2017, "SGDR", eq. 5, without restarts.
+    It is least + (rate - least) (1 + cos(pi step / steps)) / 2, and `least` after `steps` steps
+    (Loshchilov and Hutter 2017, "SGDR", eq. 5, without restarts).
 
     Args:
-        rate: The first, greater than 0.
-        steps: How many it takes, at least 1: epochs times ceil(examples / batch size) for a run.
-        least: Where it ends, at least 0.
+        rate: The first learning rate, greater than 0.
+        steps: The number of steps until the rate is `least`, at least 1. For a whole run this is
+            epochs * ceil(examples / batch_size).
+        least: The last learning rate, at least 0.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
@@ -116,15 +118,15 @@ class Cosine(Schedule):
 
 
 class OneCycle(Schedule):
-    """Up to a high rate and down to almost nothing, each by half a wave (Smith and Topin 2019).
+    """A rate that rises and then falls, each along half a cosine wave (Smith and Topin 2019).
 
-    From rate / 25 it reaches `rate` after a share of the steps, and at the last one
-    rate / 250,000; the figures are those of PyTorch's OneCycleLR.
+    It rises from rate / 25 to `rate`, and falls to rate / 250,000 in the last step. The factors are
+    those of PyTorch's OneCycleLR.
 
     Args:
-        rate: The highest, greater than 0.
-        steps: How many it takes, at least 2; behind them the rate stays.
-        rise: The share of steps that it rises, in (0, 1).
+        rate: The highest learning rate, greater than 0.
+        steps: The number of steps of rise and fall together, at least 2; then the rate stays.
+        rise: The share of these steps in which the rate rises, in (0, 1).
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
@@ -156,13 +158,13 @@ class OneCycle(Schedule):
 
 
 class WarmUp(Schedule):
-    """A line up to another schedule's first rate, and then that schedule.
+    """A rate that rises linearly to another schedule's first rate, and then follows that schedule.
 
-    Step s below `steps` has (s + 1) / steps of the first rate; Goyal et al. 2017, section 2.2.
+    In step s < steps it is (s + 1) / steps of that first rate (Goyal et al. 2017, section 2.2).
 
     Args:
-        schedule: What follows: a schedule, any callable of the step, or a number.
-        steps: How long the line is, at least 1.
+        schedule: The schedule to follow: a schedule, any function of the step, or a number.
+        steps: The number of steps in which the rate rises, at least 1.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
@@ -191,7 +193,7 @@ class WarmUp(Schedule):
 
 
 def wave(start: float, end: float, share: float) -> float:
-    """From `start` to `end` as the cosine goes from 0 to pi, where `share` of the way is done."""
+    """Interpolate along half a cosine wave: `start` at share 0, `end` at share 1."""
     return end + (start - end) * (1.0 + math.cos(math.pi * share)) / 2.0
 
 
@@ -201,11 +203,11 @@ _KINDS: dict[str, type[Schedule]] = {
 
 
 class _Unknown(Schedule):
-    """A callable of the caller's in a checkpoint: that there was one is all that a file can say."""
+    """Stands for the caller's own function, of which a checkpoint keeps only that there was one."""
 
 
 def to_dict(rate: Callable[[int], float] | float) -> Any:
-    """What a checkpoint keeps of a learning rate: a number, or the schedule's arguments."""
+    """Convert a learning rate to plain values for a checkpoint: a number, or a schedule's entry."""
     if not callable(rate):
         return rate
     if type(rate).__name__ not in _KINDS or not isinstance(rate, Schedule):
@@ -215,7 +217,11 @@ def to_dict(rate: Callable[[int], float] | float) -> Any:
 
 
 def from_dict(entry: Any) -> Any:
-    """What to_dict() was given; ValueError, TypeError or LookupError if it is damaged."""
+    """Make the learning rate that to_dict() converted.
+
+    Raises:
+        ValueError, TypeError or LookupError: The entry is damaged.
+    """
     if not isinstance(entry, dict):
         return entry
     arguments = {name: from_dict(value) for name, value in entry.items() if name != "kind"}
@@ -227,17 +233,17 @@ def from_dict(entry: Any) -> Any:
 
 
 def check_rate(name: str, rate: Callable[[int], float]) -> Callable[[int], float]:
-    """A callable of the step, and not the class of one."""
+    """Check that a callable is not a class: the user forgot its arguments."""
     if isinstance(rate, type):
         raise ArgumentTypeError(
-            f"{name} must be a number or a schedule, got the class {rate.__name__}; make one of"
-            f" it, as in {rate.__name__}(...)"
+            f"{name} must be a number or a schedule, got the class {rate.__name__}; call it with"
+            f" its arguments, as in {rate.__name__}(...)"
         )
     return rate
 
 
 def check_value(name: str, value: object) -> float:
-    """What a schedule gives, as it may be a callable of the caller's: a number that is a rate."""
+    """Check the value that a schedule, or the caller's own function, returns for a step."""
     if isinstance(value, float) and 0.0 < value < checks.MIN_FLOAT32:
-        return 0.0  # what it is as a float32, where a schedule has all but ended
+        return 0.0  # too small for float32: the schedule has fallen to almost nothing
     return checks.real(name, value, least=0.0)

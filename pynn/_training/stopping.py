@@ -1,4 +1,4 @@
-"""When to stop: early stopping."""
+"""Early stopping."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
 
 
 class EarlyStopping(Arguments):
-    """End the training when a figure has not become better for some epochs.
+    """End the training when a metric has not improved for some epochs.
 
     Args:
-        patience: Epochs without a better one before the end, at least 1.
-        monitor: The figure: "val_loss", "val_accuracy", "loss" or "accuracy".
-        min_delta: By how much more than this a figure has to be better to count, at least 0.
-        restore_best: Whether the model ends with the parameters of the best epoch.
+        patience: The number of epochs without improvement after which to end, at least 1.
+        monitor: The metric to watch: "val_loss", "val_accuracy", "loss" or "accuracy".
+        min_delta: At least 0; a smaller change than this, or an equal one, is no improvement.
+        restore_best: Whether the model gets the parameters of the best epoch at the end.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
@@ -52,7 +52,7 @@ class EarlyStopping(Arguments):
         min_delta: float = 0.0,
         restore_best: bool = True,
     ) -> None:
-        choice: object = monitor  # which may be anything
+        choice: object = monitor  # the caller may pass any type, whatever the annotation says
         if not isinstance(choice, str) or choice not in _MONITORS:
             raise ArgumentError(
                 f"monitor must be one of {', '.join(map(repr, _MONITORS))}, got"
@@ -70,29 +70,29 @@ class EarlyStopping(Arguments):
         )
 
     def _best_epoch(self, results: Sequence[EpochResult]) -> int:
-        """The best of some epochs, from 1; 0 where there is none.
+        """Find the number of the best epoch, from 1; 0 if there is none.
 
         Args:
-            results: What `on_epoch` got, or a run's so far.
+            results: The results of all epochs so far.
         """
         best, place = math.inf, 0
         for result in results:
-            figure = getattr(result, self.monitor)
-            cost = -figure if self.monitor.endswith("accuracy") else figure
+            value = getattr(result, self.monitor)
+            cost = -value if self.monitor.endswith("accuracy") else value
             if cost < best - self.min_delta:
                 best, place = cost, result.epoch
         return place
 
     def _is_over(self, results: Sequence[EpochResult]) -> bool:
-        """Whether the training ends after these epochs.
+        """Tell whether the training ends after these epochs.
 
         Args:
-            results: What `on_epoch` got, or a run's so far.
+            results: The results of all epochs so far.
         """
         return len(results) - self._best_epoch(results) >= self.patience
 
     def _check(self, *, has_validation: bool, has_accuracy: bool) -> None:
-        """That a call of `fit` has the figure."""
+        """Check that a call of `fit` will have the metric."""
         if self.monitor.startswith("val_") and not has_validation:
             raise ArgumentError(
                 f"early_stopping watches {self.monitor}, so fit needs validation data, or a"
@@ -106,10 +106,10 @@ class EarlyStopping(Arguments):
 
 
 def to_dict(stopping: EarlyStopping | None) -> dict[str, Any] | None:
-    """What a checkpoint keeps."""
+    """Convert early stopping to plain values for a checkpoint."""
     return None if stopping is None else dict(vars(stopping))
 
 
 def from_dict(entry: Any) -> EarlyStopping | None:
-    """What to_dict() was given; ValueError or TypeError if it is damaged."""
+    """Make what to_dict() converted; raise a ValueError or TypeError if the entry is damaged."""
     return None if entry is None else EarlyStopping(**entry)

@@ -1,6 +1,7 @@
-"""The steps of one call of `fit`, its checkpoints, and how it ends early.
+"""The training loop: the steps of a call of `fit`, its checkpoints, and its early end.
 
-A run is at a boundary between two steps whenever Python can look: see `run` for where it stands.
+C does whole steps, so whenever Python runs, no step is half done. The module `run` says why the
+run's position is then right, too.
 """
 
 from __future__ import annotations
@@ -33,33 +34,37 @@ from pynn._training.optimizers import Optimizer
 from pynn._training.run import Position, Run
 
 SHUFFLE_STREAMS = 1 << 32
-"""Random stream of the first epoch's order; those below are the layers' (see pynn.h)."""
+"""The random stream for the order of the first epoch; layers use those below it (see pynn.h)."""
 
 
 def fit(engine: Engine, call: Call) -> History:
-    """Carry out a call of `fit`, or what is left of the run that the model was resumed for.
+    """Train as a call of `fit` asks; or do the rest of the run, if the model was resumed.
+
+    The lock must be released even if a signal handler raises an exception at the end. Python runs
+    handlers right after a call. In `return Trainer(...).train()`, this would be after the `with`
+    statement has begun to exit, and an exception there would leave the lock locked. So the result
+    is first assigned to a variable, still inside the `with` statement.
 
     Raises:
-        PynnError: This thread trains the model already.
-        ArgumentError: The call is of something else than the run that it resumes; or an example is
-            not finite.
-        DivergenceError: A loss or the parameters stopped being finite.
+        PynnError: This thread is already training the model.
+        ArgumentError: The arguments differ from those of the run to resume; or a feature is not
+            finite.
+        DivergenceError: A loss or a parameter stopped being finite.
     """
     with engine.lock_of_only_fit("fit"):
         engine.training_call = "fit"
         run = _start(engine, call)
         held_out = call.examples.held_out
         most = 0 if held_out is None else held_out.rows
-        # Now, for all of it: no epoch is lost to a lack of memory.
+        # Allocate the memory for the whole run now, so that no finished epoch is lost to a lack of
+        # memory at its validation.
         engine.reserve(max(call.plan.batch_size, min(most, ROWS_AT_A_TIME)))
-        # Kept before it is returned: right behind a call a signal may be handled, and the way out
-        # of the statement must not have begun there.
         history = Trainer(engine, run, call).train()
         return history
 
 
 def _start(engine: Engine, call: Call) -> Run:
-    """A new run, or the one that the model was resumed for."""
+    """Start a new run, or continue the one that the model was resumed for."""
     if engine.resumed is None:
         return Run(call.plan, engine.epochs_trained)
     run, path = engine.resumed
@@ -68,7 +73,7 @@ def _start(engine: Engine, call: Call) -> Run:
 
 
 def partial_fit(engine: Engine, data: Data, batch_size: int, optimizer: Optimizer) -> Evaluation:
-    """Train once on some examples, in their order; errors are those of `Model.partial_fit`."""
+    """Train once on examples, in their order; errors are those of `Model.partial_fit`."""
     sums, steps = RunningSums(Sums()), -(-data.rows // batch_size)
     with engine.lock_of_only_fit("partial_fit"):
         engine.training_call = "partial_fit"
@@ -84,12 +89,12 @@ def partial_fit(engine: Engine, data: Data, batch_size: int, optimizer: Optimize
 
 
 class Trainer:
-    """Carries out a run.
+    """Does the epochs and steps of a run.
 
     Args:
-        engine: The model's; the lock that lets only one call train is held.
+        engine: The engine of the model; the caller holds its `fit_lock`.
         run: The run.
-        call: The call of `fit` that it is of.
+        call: The arguments of the call of `fit`.
     """
 
     def __init__(self, engine: Engine, run: Run, call: Call) -> None:
@@ -99,47 +104,47 @@ class Trainer:
         self.seconds = 0.0
         self.order = np.empty(0, np.uint32)
         self.failed = False
-        self.stopped = False  # by a callback
-        self.is_kept = False  # the checkpoint's file is of this run
+        self.stopped = False  # whether a callback has ended the training
+        self.is_kept = False  # whether this run has written its checkpoint
 
     def train(self) -> History:
-        """All that is left of the run.
+        """Do the rest of the run.
 
         Raises:
-            DivergenceError: A loss or the parameters stopped being finite.
-            ArgumentError: Because of a feature that is not.
+            DivergenceError: A loss or a parameter stopped being finite.
+            ArgumentError: A loss stopped being finite because of a feature that is not.
         """
         run = self.run
         self._save()
-        self.engine.resumed = None  # not before: a call that fails early can be made again
+        self.engine.resumed = None  # only now: a call that failed before can be made again
         try:
             while not run.is_over and not self.stopped:
                 self._steps()
                 self._end_epoch()
             self._restore_best()
-        except BaseException as why:  # Ctrl-C, or a callback's own
+        except BaseException as why:  # Ctrl-C, or an exception of a callback
             if not self.failed:
                 self.engine.epochs_trained = run.epochs_trained
                 try:
                     self._save()
-                except Exception:  # a full disk: the context of what came first, not in its place
+                except Exception:  # such as a full disk: raise the first exception, not this one
                     raise why  # noqa: B904
                 self._restore_best()
             raise
         return History.of(run.position.results)
 
     def _restore_best(self) -> None:
-        """Give the model the parameters of the best epoch, where that is asked for."""
+        """Give the model the parameters of the best epoch, if the run is over and asks for it."""
         best = self.run.position.best
         if best is not None and (self.run.is_over or self.stopped):
             self.engine.set_parameters(best)
 
     def _steps(self) -> None:
-        """Those that are left of the epoch."""
+        """Do the remaining steps of the epoch; save the checkpoint and report progress."""
         run, plan, data = self.run, self.run.plan, self.call.examples.data
         self.order = self._order_of_epoch()
         every = 0 if self.call.checkpoint is None else self.call.checkpoint.every
-        before = run.epoch * plan.steps  # of the run, in earlier epochs
+        before = run.epoch * plan.steps  # the run's steps in earlier epochs
         sums = run.position.sums
         try:
             for first, last in paced(run.step, plan.steps):
@@ -161,7 +166,7 @@ class Trainer:
             self._fail(diagnose(self.engine, sums.read(), plan.batch_size, plan.steps))
 
     def _order_of_epoch(self) -> npt.NDArray[np.uint32]:
-        """The rows of the data in the order that the epoch takes them."""
+        """Return the rows of the data in the order in which the epoch takes them."""
         plan, rows = self.run.plan, self.call.examples.rows
         order = np.arange(plan.rows, dtype=np.uint32)
         if plan.shuffle:
@@ -186,22 +191,25 @@ class Trainer:
         is_best = stopping is not None and stopping._best_epoch(results) == result.epoch
         if stopping is not None and stopping.restore_best and is_best:
             best = self.engine.parameters.copy()
-            if not np.isfinite(best).all():  # another thread wrote into them meanwhile
+            if not np.isfinite(best).all():  # another thread wrote into the parameters meanwhile
                 self._fail(Fault(after(plan.steps, plan.steps), PARAMETERS))
         run.position = Position(results, RunningSums(Sums()), best)
         self.engine.epochs_trained = run.epochs_trained
         if self.call.checkpoint is not None and (self.call.checkpoint.every == 0 or run.is_over):
             self._save()
         for callback in self.call.on_epoch:
-            answer = callback(result)
-            self.stopped |= isinstance(answer, (bool, np.bool_)) and bool(answer)
+            returned = callback(result)
+            self.stopped |= isinstance(returned, (bool, np.bool_)) and bool(returned)
         if self.call.on_epoch:
             self._check_model("after its callbacks", result.epoch, trained=False)
         if self.stopped and self.call.checkpoint is not None and self.call.checkpoint.every > 0:
             self._save()
 
     def _validate(self, held_out: Data) -> Evaluation:
-        """The parameters are finite, as is known, and stay: the error costs no training."""
+        """Evaluate the validation data, and explain a loss that is not finite.
+
+        The parameters were just checked to be finite, and the error leaves them as they are.
+        """
         try:
             return self.engine.evaluate(held_out)
         except NotFinite:
@@ -209,7 +217,7 @@ class Trainer:
             left = "the model is as the epoch's steps left it"
             held = self.call.examples.held
             bad, whose = held_out.find_not_finite(), "validation "
-            if held is not None:  # by the number of the caller's row
+            if held is not None:  # held_out is a copy: name the row of the caller's features
                 bad, whose = self.call.examples.data.find_not_finite(held), ""
             if bad is not None:
                 raise ArgumentError(f"{place}{whose}{bad[1]}: {CORRECT}; {left}") from None
@@ -221,6 +229,7 @@ class Trainer:
     # ------------------------------------------------------------ checkpoints
 
     def _save(self) -> None:
+        """Write the checkpoint, if one is asked for and the model is finite."""
         if self.call.checkpoint is None:
             return
         self._check_model(f"after step {self.run.step}")
@@ -228,25 +237,30 @@ class Trainer:
         self.is_kept = True
 
     def _check_model(self, place: str, epoch: int | None = None, *, trained: bool = True) -> None:
-        """Whoever wrote into the model: a step, a callback, or another thread."""
+        """Fail if the model is not finite: a step, a callback or a thread may be the cause."""
         if (what := not_finite(self.engine)) is not None:
             self._fail(Fault(place, what, trained=trained), epoch)
 
     def _fail(self, fault: Fault, epoch: int | None = None) -> NoReturn:
-        """Go back to the last checkpoint, and say what is wrong and what to try."""
+        """Go back to the last checkpoint, and raise an error that explains the fault.
+
+        To find the cause may take a while, and Ctrl-C may come meanwhile. So the model goes back
+        first.
+        """
         self.failed = True
         run = self.run
-        back, why = self._go_back()  # at once: to look may be interrupted
+        back, why = self._go_back()
         named = f"epoch {run.epoch + 1 if epoch is None else epoch}, {fault.place}"
         rows = self.order[fault.rows]
         fault = fault._replace(place=named)
         raise explain(fault, self.call.examples.data, rows, run.plan.optimizer, back, why) from None
 
     def _go_back(self) -> tuple[str | None, str]:
-        """Go back to the last checkpoint, if it is there and of this run.
+        """Go back to the last checkpoint, if there is one and this run has written it.
 
         Returns:
-            Where the model is now; or None, and why it could not go back, if it was to.
+            The new state of the model in words and ""; or None and why it could not go back, which
+            is "" if the run has no checkpoint.
         """
         if self.call.checkpoint is None or not self.is_kept:
             return None, ""

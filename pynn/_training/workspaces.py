@@ -1,10 +1,11 @@
-"""The workspaces of a model: each is lent to one call at a time, and freed when nobody uses it.
+"""The workspaces of a model: each is lent to one call at a time, and freed when it is not needed.
 
-A lock keeps other threads away, but not the call's own: a signal handler runs there between two
-instructions of Python, and so does a finalizer, and either may use the model that the call uses.
-The lock lets them in, because otherwise the thread would wait for itself. So what a call works with
-is its own: in one instruction it takes the workspace out of the place where the next call would
-look. A nested call finds nothing there, and makes another.
+Two calls must never use the same workspace at the same time. The engine's lock keeps calls of other
+threads away. It does not keep away a nested call of the same thread: a signal handler or a
+finalizer may run between two instructions of Python, and may use the same model. The lock must let
+it in, because otherwise the thread would wait for itself. So a call takes the workspace, in one
+instruction, out of the place where the next call would look for it. A nested call finds nothing
+there, and creates another workspace.
 """
 
 from __future__ import annotations
@@ -17,22 +18,23 @@ from pynn._native.workspace import Workspace
 
 
 class Workspaces:
-    """A network, and a workspace for the next call.
+    """A network, and at most one workspace that is ready for the next call.
 
     Args:
-        network: The network; kept alive.
+        network: The network; it is kept alive.
     """
 
     def __init__(self, network: Network) -> None:
         self.network = network
         self._spare: deque[Workspace] = deque(maxlen=1)
         self.give_back = self._spare.append
-        """End a loan. A workspace that a nested call has left there meanwhile is freed."""
+        """Return a workspace. If a nested call has left one meanwhile, the older is freed."""
 
     def take(self, batch: int) -> Workspace:
-        """A workspace for at least so many rows, which nobody else uses until it is given back.
+        """Take a workspace for at least so many rows; no other call uses it until give_back().
 
-        Where an exception keeps it from being given back it is freed, and the next call makes one.
+        If an exception comes before give_back(), the workspace is freed with its last reference,
+        and the next call creates another.
 
         Raises:
             OutOfMemoryError: There is no memory for it.
@@ -44,15 +46,16 @@ class Workspaces:
         if workspace is not None and workspace.max_batch >= batch:
             return workspace
         if workspace is not None:
-            workspace.close()  # before the larger one, which may need its memory
+            workspace.close()  # first, because the larger one may need its memory
         return self._create(batch)
 
     def close(self) -> None:
-        """Free the workspace that nobody uses."""
+        """Free the workspace that is not in use."""
         while self._spare:
             self._spare.pop().close()
 
     def _create(self, batch: int) -> Workspace:
+        """Create a workspace for batches of so many rows."""
         try:
             return Workspace(self.network, batch)
         except OutOfMemoryError:
