@@ -199,9 +199,9 @@ def test_all_six_types_are_named(tmp_path):
         (idx(8, 2**30, 2**30), r"1073741824 x 1073741824 uint8 \(1152921504606846976 bytes\)"),
         (idx(14, 2**32 - 1, 2**32 - 1), "impossible size.*more bytes than can be addressed"),
         (idx(8, *[2**31, 2] * 2), "impossible size"),
-        (idx(8, *[1] * 65, payload=b"x"), "a shape that NumPy does not have"),
-        (idx(8, 0, *[2**32 - 1] * 3), "a shape that NumPy does not have"),
-        (idx(14, *[2**32 - 1] * 3, 0), "a shape that NumPy does not have"),
+        (idx(8, *[1] * 65, payload=b"x"), "a shape that NumPy cannot have"),
+        (idx(8, 0, *[2**32 - 1] * 3), "a shape that NumPy cannot have"),
+        (idx(14, *[2**32 - 1] * 3, 0), "a shape that NumPy cannot have"),
     ],
 )
 def test_huge_claims_are_refused_at_once(tmp_path, content, message, compress):
@@ -292,7 +292,8 @@ def test_other_dtypes_are_refused_by_name(tmp_path, dtype):
     """The message has what it got and what there is; nothing is written."""
     array = np.zeros(3, dtype)
     message = re.escape(
-        f"array has dtype {array.dtype}, and IDX has uint8, int8, int16, int32, float32, float64"
+        f"array has dtype {array.dtype}, but IDX only has uint8, int8, int16, int32, float32, "
+        "float64"
     )
     with pytest.raises(pynn.ArgumentTypeError, match=message):
         write_idx(tmp_path / "a", array)

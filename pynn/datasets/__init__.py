@@ -1,8 +1,8 @@
-"""Data sets: IDX files, MNIST's four-file layout, and MNIST itself.
+"""Data sets: IDX files, MNIST's layout of four files, and MNIST itself.
 
-read_idx, write_idx   one array, one file
-load                  (train, test) from a directory in MNIST's layout
-mnist                 (train, test) of MNIST, from wherever it is
+read_idx, write_idx   read or write one array in one file
+load                  read (train, test) from a directory in MNIST's layout
+mnist                 find or download MNIST, and read (train, test)
 """
 
 from pynn.datasets._idx import read_idx, write_idx

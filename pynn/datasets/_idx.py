@@ -1,4 +1,4 @@
-"""IDX files: one array each, plain or compressed with gzip."""
+"""Reading and writing IDX files, which hold one array each, plain or compressed with gzip."""
 
 from __future__ import annotations
 
@@ -24,36 +24,37 @@ from pynn._base.errors import (
 )
 from pynn._native.idx import IDX_DTYPES, IdxHeader, check_length, claim_of, parse_idx
 
-GZIP_MAGIC = b"\x1f\x8b"  # an IDX file begins with two zeros, so the content tells them apart
-LONGEST_HEADER = 4 + 4 * 255
-DENSEST_DEFLATE = 1032  # output bytes for an input byte: 258 for a match that takes two bits
-READ_NBYTES = 1 << 16  # of a compressed file at a time
-PIECE_NBYTES = 1 << 18  # of what is in it
+GZIP_MAGIC = b"\x1f\x8b"  # the first bytes of a gzip file; those of an IDX file are two zeros
+LONGEST_HEADER = 4 + 4 * 255  # in bytes: the magic number, and 255 dimensions
+DENSEST_DEFLATE = 1032  # the most output bytes for an input byte: a match of 258 takes two bits
+READ_NBYTES = 1 << 16  # how much of a compressed file is read at a time
+PIECE_NBYTES = 1 << 18  # the most bytes that are decompressed at a time
 
 
 def read_idx(path: str | os.PathLike[str], *, mapped: bool = False) -> npt.NDArray[Any]:
     """Read the array in an IDX file.
 
-    Whether the file is compressed is seen from its content, not its name. The array is an ordinary
-    one in the machine's byte order. A compressed file takes no more memory than its header says,
-    however far it would expand.
+    The content of the file, not its name, decides whether it is compressed. The array is in memory
+    and in the machine's byte order. A compressed file never takes more memory than the array that
+    its header describes, even if more data follow.
 
     Args:
         path: The file.
-        mapped: Whether a plain file of bytes is mapped instead, for one that is larger than the
-            memory: the array is then read-only, and read from the file as it is used. If another
-            program makes the file shorter meanwhile, the system ends this process (SIGBUS); what
-            replaces the file, as `write_idx` does, is no danger. Other files are read in any case.
+        mapped: Whether to map the file into memory instead of reading it, for a file that is larger
+            than the memory. The array is then read-only, and its elements are read from the file
+            when they are used. This applies to uncompressed files of uint8 or int8; others are read
+            in any case. If another program makes a mapped file shorter, the system ends this
+            process with SIGBUS. It is safe to replace the file by another, as `write_idx` does.
 
     Returns:
-        The array: uint8, int8, int16, int32, float32 or float64, of the shape in the file.
+        The array: uint8, int8, int16, int32, float32 or float64, with the shape in the file.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
-        DataNotFoundError: There is no such file.
-        FileFormatError: It is no IDX file, or it is damaged, too short or too long.
-        OSError: It cannot be read, or is no ordinary file but a pipe, for instance.
-        OutOfMemoryError: It is sound so far, and there is no memory for its array.
+        DataNotFoundError: The file does not exist.
+        FileFormatError: It is not an IDX file, or is damaged, too short or too long.
+        OSError: It cannot be read, or is not an ordinary file but, for instance, a pipe.
+        OutOfMemoryError: There is no memory for its array.
 
     Example:
         >>> import tempfile, numpy as np, pynn
@@ -79,18 +80,18 @@ def read_idx(path: str | os.PathLike[str], *, mapped: bool = False) -> npt.NDArr
 
 
 def write_idx(path: str | os.PathLike[str], array: npt.NDArray[Any]) -> None:
-    """Write an array as an IDX file, compressed if the name ends in .gz.
+    """Write an array to an IDX file, compressed with gzip if the name ends in .gz.
 
-    The file appears whole or not at all, and the same array always gives the same bytes.
+    A crash leaves the old file or the new one. The same array always gives the same bytes.
 
     Args:
-        path: The file; one that exists is replaced.
-        array: uint8, int8, int16, int32, float32 or float64 in any byte order and memory layout,
-            of any shape.
+        path: The file to write; an old file is replaced.
+        array: An array of any shape, byte order and memory layout; its dtype is uint8, int8, int16,
+            int32, float32 or float64.
 
     Raises:
-        ArgumentTypeError: It is no array, or of a dtype that IDX does not have.
-        ArgumentError: A dimension does not fit IDX's 32 bits.
+        ArgumentTypeError: It is not an array, or IDX does not have its dtype.
+        ArgumentError: A dimension is too large for the 32 bits that IDX has.
         OSError: The file cannot be written.
     """
     name = os.fspath(checks.path("path", path))
@@ -100,11 +101,12 @@ def write_idx(path: str | os.PathLike[str], array: npt.NDArray[Any]) -> None:
     if native not in codes:
         known = ", ".join(map(str, codes))
         raise ArgumentTypeError(
-            f"array has dtype {array.dtype}, and IDX has {known}; convert it with array.astype(...)"
+            f"array has dtype {array.dtype}, but IDX only has {known}; convert it with"
+            " array.astype(...)"
         )
     if max(array.shape, default=0) > 0xFFFFFFFF:
         raise ArgumentError(
-            f"array has shape {array.shape}, and the dimensions of IDX are at most {0xFFFFFFFF}"
+            f"array has shape {array.shape}, but a dimension in IDX is at most {0xFFFFFFFF}"
         )
     header = bytes([0, 0, codes[native], array.ndim]) + np.array(array.shape, ">u4").tobytes()
     payload = np.asarray(array, dtype=native.newbyteorder(">"), order="C").tobytes()
@@ -115,7 +117,7 @@ def write_idx(path: str | os.PathLike[str], array: npt.NDArray[Any]) -> None:
 
 
 def _read(file: BinaryIO, *, mapped: bool) -> npt.NDArray[Any]:
-    """The array in an open file."""
+    """Read or map the array in an open file."""
     start = file.read(LONGEST_HEADER)
     if start.startswith(GZIP_MAGIC):
         return _array(*_inflate(file))
@@ -131,10 +133,11 @@ def _read(file: BinaryIO, *, mapped: bool) -> npt.NDArray[Any]:
 
 
 def _inflate(file: BinaryIO) -> tuple[IdxHeader, npt.NDArray[np.uint8]]:
-    """Header and payload of a compressed file.
+    """Read the header and the payload of a compressed file.
 
-    What a header may make us allocate is bounded twice: by the header's own claim, and by what
-    deflate can make of the bytes that there are.
+    A damaged or hostile header may claim any size, and compressed data may expand to any size. So
+    the allocation has two limits: the size that the header claims, and the most that deflate can
+    make of the bytes in the file. A claim above the second is refused before memory is allocated.
     """
     compressed_nbytes = os.fstat(file.fileno()).st_size
     try:
@@ -146,8 +149,8 @@ def _inflate(file: BinaryIO) -> tuple[IdxHeader, npt.NDArray[np.uint8]]:
         most = compressed_nbytes * DENSEST_DEFLATE
         if header.payload_nbytes > most:
             raise FileFormatError(
-                f"truncated: {claim_of(header)}, and what its {compressed_nbytes} compressed bytes"
-                f" hold is at most {most}; fetch or write it again"
+                f"truncated: {claim_of(header)}, but its {compressed_nbytes} compressed bytes can"
+                f" hold at most {most}; fetch or write it again"
             )
         payload = np.empty(header.payload_nbytes, np.uint8)
         found = 0
@@ -155,7 +158,7 @@ def _inflate(file: BinaryIO) -> tuple[IdxHeader, npt.NDArray[np.uint8]]:
             some = np.frombuffer(piece, np.uint8)[: len(payload) - found]
             payload[found : found + len(some)] = some
             found += len(some)
-            if len(some) < len(piece):  # how far it goes on beyond its claim is not looked at
+            if len(some) < len(piece):  # more than claimed is an error, however much it is
                 found += 1
                 break
         check_length(header, found)
@@ -165,10 +168,10 @@ def _inflate(file: BinaryIO) -> tuple[IdxHeader, npt.NDArray[np.uint8]]:
 
 
 def _unpacked(file: BinaryIO) -> Iterator[bytes]:
-    """What a compressed file holds, piece by piece: its members in turn, which zeros may pad.
+    """Decompress a gzip file piece by piece: its members in turn, with zeros allowed after each.
 
-    As gzip.GzipFile does it, which however takes padding byte by byte: a minute for 128 MB, which a
-    file with a hole has for nothing.
+    gzip.GzipFile does the same, but reads the zeros byte by byte. That would take a minute for
+    128 MB of zeros, and a sparse file has them without using disk space.
     """
     file.seek(0)
     member = None
@@ -178,7 +181,7 @@ def _unpacked(file: BinaryIO) -> Iterator[bytes]:
             unread = unread.lstrip(b"\0")
             if not unread:
                 continue
-            member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)  # 16: as gzip wraps it
+            member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)  # 16: gzip's wrapper
         if piece := member.decompress(unread, PIECE_NBYTES):
             yield piece
         unread = member.unconsumed_tail or member.unused_data
@@ -189,11 +192,11 @@ def _unpacked(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _array(header: IdxHeader, payload: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-    """The array of a payload, whose bytes are put into the machine's order where they lie."""
+    """Make an array of a payload; its bytes are swapped in place to the machine's order."""
     flat = payload.view(header.dtype)
     if header.dtype.itemsize > 1 and sys.byteorder == "little":
         flat.byteswap(inplace=True)
     try:
         return flat.reshape(header.shape)
     except ValueError as error:
-        raise FileFormatError(f"a shape that NumPy does not have: {error}") from None
+        raise FileFormatError(f"it has a shape that NumPy cannot have: {error}") from None

@@ -1,4 +1,4 @@
-"""MNIST's layout: four IDX files, which many data sets share."""
+"""Data sets in the layout of MNIST, which many share: four IDX files in a directory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = (
 
 
 class Dataset(NamedTuple):
-    """Images and their labels: a pair, so that `model.fit(*train)` works.
+    """A pair of images and their labels, to be used as in `model.fit(*train, epochs=5)`.
 
     Attributes:
         images: Shape (n, ...), uint8.
@@ -33,7 +33,7 @@ class Dataset(NamedTuple):
     labels: npt.NDArray[Any]
 
     def __repr__(self) -> str:
-        """Dtypes and shapes rather than the arrays."""
+        """Show dtypes and shapes instead of the arrays."""
         images, labels = self
         return (
             f"Dataset(images={images.dtype} {images.shape}, labels={labels.dtype} {labels.shape})"
@@ -41,23 +41,23 @@ class Dataset(NamedTuple):
 
 
 def load(root: str | os.PathLike[str], *, mapped: bool = False) -> tuple[Dataset, Dataset]:
-    """Read a data set in MNIST's layout: Fashion-MNIST, KMNIST, your own.
+    """Read a data set in MNIST's layout, such as Fashion-MNIST, KMNIST or your own.
 
     The four files are train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
-    t10k-labels-idx1-ubyte. Each may be called train-images.idx3-ubyte (and so on) instead, and may
-    be compressed, with .gz at the end; a plain file goes before a compressed one.
+    t10k-labels-idx1-ubyte. A name may have a dot instead, as in train-images.idx3-ubyte, and a file
+    may be compressed with .gz at the end of its name. If there are both, the plain file is read.
 
     Args:
-        root: The directory that holds them.
-        mapped: Whether plain files are mapped, as `read_idx` does it.
+        root: The directory with the four files.
+        mapped: Whether to map plain files into memory, as `read_idx` does.
 
     Returns:
-        Training and test set; arrays as `read_idx` gives them.
+        The training set and the test set, with arrays as from `read_idx`.
 
     Raises:
         DataNotFoundError: A file is missing.
-        FileFormatError: A file is damaged, is not what its name says, or labels and images differ
-            in number.
+        FileFormatError: A file is damaged, does not hold what its name says, or the numbers of
+            images and labels differ.
 
     Example:
         >>> import pynn
@@ -71,7 +71,7 @@ def load(root: str | os.PathLike[str], *, mapped: bool = False) -> tuple[Dataset
 def load_layout(
     root: Path, *, classes: int | None = None, mapped: bool = False
 ) -> tuple[Dataset, Dataset]:
-    """As `load`; labels must be below `classes` if that is given."""
+    """Read a data set as `load` does; with `classes`, check that labels are below it."""
     missing = missing_files(root)
     if missing:
         found = f"lacks {', '.join(missing)}" if root.is_dir() else "no such directory"
@@ -85,15 +85,15 @@ def load_layout(
 
 
 def missing_files(root: Path) -> list[str]:
-    """Which of the four files are not there, by their first name."""
+    """List the four files that are missing, by their first names."""
     return [name for name in NAMES if _find(root, name) is None]
 
 
 def _find(root: Path, name: str) -> Path | None:
-    """The first that exists of the names that a file may have.
+    """Find a file under the first of its possible names that exists; None if there is none.
 
-    A pipe, too, is found, for `read_idx` to refuse it; a directory of such a name is what some
-    tools unpack a file into.
+    A directory is passed over, because some tools unpack a file into a directory of that name. A
+    pipe is not passed over: `read_idx` will refuse it.
     """
     dotted = name.replace("-idx", ".idx")
     for candidate in (name, dotted, f"{name}.gz", f"{dotted}.gz"):
@@ -103,7 +103,7 @@ def _find(root: Path, name: str) -> Path | None:
 
 
 def _read(images_path: Path, labels_path: Path, classes: int | None, *, mapped: bool) -> Dataset:
-    """One of the two sets, checked."""
+    """Read and check the training set or the test set."""
     images_name, labels_name = reading.shown(images_path), reading.shown(labels_path)
     images = read_idx(images_path, mapped=mapped)
     labels = read_idx(labels_path, mapped=mapped)

@@ -1,4 +1,4 @@
-"""MNIST: where it may lie, and where it is fetched from."""
+"""MNIST: the places where it may be, and its download."""
 
 from __future__ import annotations
 
@@ -32,24 +32,25 @@ CHECKSUMS = {
 
 
 def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Dataset, Dataset]:
-    """MNIST: handwritten digits, 60,000 to train on and 10,000 to test.
+    """Read MNIST, images of handwritten digits: 60,000 to train on and 10,000 to test with.
 
-    With `root`, reads that directory and looks nowhere else. Without, takes the first of these that
-    holds all four files: $PYNN_DATA, data/mnist under the current directory, the user's cache
-    ($XDG_CACHE_HOME/pynn/mnist; where that is not set ~/.cache/pynn/mnist, on macOS
-    ~/Library/Caches/pynn/mnist, on Windows ~/AppData/Local/pynn/mnist). Where none does, and pooch
-    is installed, downloads them into the cache and checks their SHA-256. A damaged file is an
-    error, wherever it lies: no other is taken for it.
+    With `root`, only that directory is read. Without it, the first of these directories that has
+    all four files is read: $PYNN_DATA; data/mnist under the current directory; the user's cache
+    ($XDG_CACHE_HOME/pynn/mnist, or if that is not set ~/.cache/pynn/mnist, on macOS
+    ~/Library/Caches/pynn/mnist, on Windows ~/AppData/Local/pynn/mnist). If none has them, and the
+    package pooch is installed, they are downloaded into the cache and their SHA-256 is checked. A
+    damaged file is always an error: no other directory is tried instead.
 
     Args:
-        root: The directory that holds the four files, as for `load`.
+        root: The directory with the four files, as for `load`.
 
     Returns:
-        Training and test set: images (n, 28, 28), labels (n,) from 0 to 9, uint8 both.
+        The training set and the test set: images of shape (n, 28, 28), labels of shape (n,) from 0
+        to 9, both uint8.
 
     Raises:
-        DataNotFoundError: It is in none of these places and could not be downloaded.
-        FileFormatError: A file is damaged, or not what its name says.
+        DataNotFoundError: MNIST is in none of these places and could not be downloaded.
+        FileFormatError: A file is damaged, or does not hold what its name says.
 
     Example:
         >>> import pynn
@@ -63,7 +64,7 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Dataset, Dataset]
 
 
 def _locate() -> Path:
-    """The first place that holds all four files; the cache after a download if none does."""
+    """Find the first place that has all four files; if there is none, download to the cache."""
     cache = _cache()
     places = [cache]
     with suppress(FileNotFoundError):  # the current folder is gone
@@ -81,7 +82,7 @@ def _locate() -> Path:
 
 
 def _cache() -> Path:
-    """The directory for downloads, which need not exist."""
+    """Return the directory for downloads, which may not exist yet."""
     configured = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(configured):
         base = Path(configured)
@@ -95,13 +96,13 @@ def _cache() -> Path:
 
 
 def _download(folder: Path, looked: str) -> None:
-    """Fetch the files that the folder lacks, each from the first mirror that gives it.
+    """Download the files that a folder lacks, each from the first mirror that works.
 
     Args:
-        folder: Where they go; made if need be.
-        looked: What an error says before it says what failed.
+        folder: The folder for the files; it is created if needed.
+        looked: The places that were searched, in words, for the start of an error.
     """
-    way_out = (
+    hint = (
         f"put its four files ({', '.join(CHECKSUMS)}; plain or with .gz at the end) into one of"
         " these, or name their directory: mnist(root)"
     )
@@ -111,7 +112,7 @@ def _download(folder: Path, looked: str) -> None:
         if error.name != "pooch":
             raise
         raise DataNotFoundError(
-            f"{looked}, and without pooch it is not downloaded: pip install pooch, or {way_out}"
+            f"{looked}, and without pooch it is not downloaded: pip install pooch, or {hint}"
         ) from None
     with _quiet(pooch.get_logger()):
         for name in missing_files(folder):
@@ -129,13 +130,13 @@ def _download(folder: Path, looked: str) -> None:
                     failures.append(f"{mirror}{name}.gz: {error}")
             else:
                 raise DataNotFoundError(
-                    f"{looked}, and downloading it failed ({'; '.join(failures)}); {way_out}"
+                    f"{looked}, and downloading it failed ({'; '.join(failures)}); {hint}"
                 )
 
 
 @contextmanager
 def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Keep a logger from announcing what goes well."""
+    """Keep a logger quiet except for errors: the library prints nothing when all goes well."""
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
