@@ -1,4 +1,4 @@
-"""The model: a network, its parameters, and what one does with them."""
+"""The public class Model, which checks arguments and calls the engine; and load()."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 
 class Model:
-    """A network with its parameters. Made by `Builder...build()` or `pynn.load`.
+    """A network with its parameters. `Builder...build()` and `pynn.load` make one.
 
-    A model may be used from several threads: it locks. A signal handler may use the model that it
-    interrupts a call of, but not train it during its training. It is a context manager that closes
-    itself.
+    Several threads may use a model at the same time: it locks itself. A signal handler may use a
+    model in the middle of another call of it, but must not train it while it is being trained. A
+    model is a context manager: at the end of a `with` statement it is closed.
 
     Examples:
         >>> import numpy as np, pynn
@@ -56,12 +56,12 @@ class Model:
 
     @property
     def _spec(self) -> Spec:
-        """The chain of layers."""
+        """The chain of layers and its loss."""
         return self._engine.spec
 
     @classmethod
     def _create(cls, spec: Spec, seed: int) -> Model:
-        """A model with weights drawn from the seed."""
+        """Make a model with initial weights drawn from the seed."""
         network = Network(spec)
         return cls(Engine(spec, network, network.initialize(seed), seed))
 
@@ -85,58 +85,63 @@ class Model:
         checkpoint: str | os.PathLike[str] | None = None,
         every: int | None = None,
     ) -> History:
-        """Train on examples, in an order shuffled anew for each epoch.
+        """Train on examples, in a new random order for each epoch.
 
-        The last batch of an epoch holds what is left and is trained on, too. A second call goes on
-        with the parameters, the optimizer's moments, the count of steps that schedules go by, and
-        new shuffles: two calls are the same as one of as many epochs. An exception from a callback,
-        or Ctrl-C, ends the training between two steps and leaves a usable model, and a checkpoint
-        where one is asked for; `Model.resume` goes on with it.
+        The last batch of an epoch may be smaller than the others; it is trained on, too. A second
+        call continues with the parameters, the optimizer's moments, the count of steps that
+        schedules use, and the next random orders: two calls give the same result as one call with
+        the sum of their epochs. If a callback raises an exception, or Ctrl-C is pressed, the
+        training ends between two steps. The model is then usable, and the checkpoint, if one was
+        asked for, is written; `Model.resume` can continue from it.
 
         Args:
-            features: Shape (n, inputs), or (n, ...) with as many values a row. uint8 is read as
-                value / 255, float32 taken as it is, float64 converted to a float32 copy. Arrays
-                that are contiguous in C's order are used where they are, without a copy. (If
-                that is in a mapped file, nobody may make the file shorter meanwhile.)
-            labels: For softmax_cross_entropy shape (n,), any integer dtype, each in [0, classes).
-                For the other losses targets, shape (n, outputs), or (n,) for one output: numbers,
-                with binary_cross_entropy in [0, 1].
-            epochs: Passes through the data, at least 1.
-            batch_size: Examples a step, 1 to n; without, 128 or n, whichever is less.
-            optimizer: What a step does; SGD() without.
-            validation: (features, labels) to evaluate after each epoch; or a fraction of the
-                examples in (0, 1), which are then not trained on: drawn by the model's seed, about
-                the same fraction of each class.
-            sample_weight: Shape (n,), at least 0: what each example's loss is multiplied by, after
-                division by the mean of all weights.
-            class_weight: The same for each class: a dict (1 for those that it does not have), or
-                "balanced" for weights that make all classes count alike.
-            shuffle: Whether to; if not, the order is that of the examples.
-            early_stopping: When to end before all epochs are done.
-            on_epoch: Called with an `EpochResult` after each epoch; one callable or several. One
-                that returns True ends the training; a checkpoint does not know of it, so a run that
-                is resumed goes on.
-            on_progress: Called with a `Progress` every few steps, some 20 times a second.
-            checkpoint: A file to keep the run in: at its start, after each epoch, and when it is
-                interrupted. Replaced atomically each time, also at the start of a new run, where it
-                is a checkpoint of an older one; a file that is none is refused. `load` reads it,
-                too.
-            every: Keep it after so many steps instead, counted over all epochs.
+            features: Shape (n, inputs), or (n, ...) with `inputs` values in each row. A uint8 value
+                is read as value / 255; float32 is used as it is; float64 is converted to a float32
+                copy. An array that is contiguous in C's order is used without a copy. (If it is
+                mapped from a file, no program may make the file shorter meanwhile.)
+            labels: With softmax_cross_entropy the class labels: shape (n,), any integer dtype, each
+                in [0, classes). With other losses the target values: shape (n, outputs), or (n,)
+                for one output; with binary_cross_entropy each in [0, 1].
+            epochs: The number of passes through the examples, at least 1.
+            batch_size: The number of examples in a step, 1 to n; the default is 128, or n if that
+                is less.
+            optimizer: The optimizer, which changes the parameters in each step; the default is
+                SGD().
+            validation: A pair (features, labels) to evaluate after each epoch; or a fraction in
+                (0, 1) of the examples to hold out and evaluate instead. The seed of the model
+                decides which ones, and about the same fraction of each class is held out.
+            sample_weight: The weights of the examples, shape (n,), at least 0. The loss of each
+                example is multiplied by its weight, divided by the mean of all weights.
+            class_weight: Weights of the classes, used in the same way: a dict from class to weight,
+                1 for missing classes; or "balanced" for weights that give all classes the same
+                total.
+            shuffle: Whether to shuffle; otherwise examples are taken in their order.
+            early_stopping: Ends the training before all epochs are done.
+            on_epoch: A function, or several, called with an `EpochResult` after each epoch. If one
+                returns True, the training ends. The checkpoint does not keep this, so a run that is
+                resumed continues.
+            on_progress: A function called with a `Progress` every few steps, about 20 times a
+                second.
+            checkpoint: A file to keep the run in. It is written at the start, after each epoch, and
+                when the run is interrupted, each time atomically. It may replace a checkpoint of an
+                older run, but a file of any other kind is refused. `load` can read it, too.
+            every: Write the checkpoint after so many steps instead of after each epoch; the steps
+                are counted over all epochs.
 
         Returns:
-            The figures of each epoch of this call.
+            The metrics of each epoch of this call; after `Model.resume`, of the whole run.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type or dtype.
-            ArgumentError: An argument has the wrong value or shape.
+            ArgumentError: An argument has the wrong value or shape, or a feature is not finite.
             DivergenceError: A loss, a parameter or a moment of the optimizer stopped being finite.
-                The message names the epoch and step; the model goes back to its checkpoint, if
+                The message names the epoch and step. The model goes back to its checkpoint, if
                 there is one and no other run has replaced it.
             OSError: The checkpoint cannot be written.
             OutOfMemoryError: There is no memory for a batch of this size.
             ClosedError: The model is closed.
-            PynnError: This thread is training the model already: the call comes from a callback, or
-                from a signal handler.
+            PynnError: This thread is already training the model: the call comes from a callback or
+                a signal handler.
         """
         call = fit_arguments.check(
             self._engine,
@@ -166,27 +171,29 @@ class Model:
         optimizer: Optimizer | None = None,
         sample_weight: npt.NDArray[Any] | None = None,
     ) -> Evaluation:
-        """Train once on some examples, in their order: for data that come in a stream.
+        """Train once on some examples, in their order: for data that arrive in a stream.
 
-        It goes on with the optimizer's moments and the count of steps, as a second `fit` does, and
-        is no epoch: `epochs_trained` stays. What `Model.resume` was to go on with is given up.
+        Like a second `fit`, it continues with the optimizer's moments and the count of steps. It
+        does not count as an epoch: `epochs_trained` does not change. If the model came from
+        `Model.resume`, its run is given up.
 
         Args:
             features: As for `fit`.
             labels: As for `fit`.
-            batch_size: Examples a step, at least 1; 128 without. Fewer examples are one step.
-            optimizer: As for `fit`; the same in each call, for its moments to make sense.
-            sample_weight: As for `fit`; the mean is that of this call's.
+            batch_size: The number of examples in a step, at least 1; the default is 128. Fewer
+                examples make one step.
+            optimizer: As for `fit`. Pass the same in each call, because its moments are kept.
+            sample_weight: As for `fit`; the mean is over the weights of this call.
 
         Returns:
-            Mean loss and accuracy, of each batch as they were before its update.
+            Mean loss and accuracy; those of each batch are measured before its update.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type or dtype.
             ArgumentError: An argument has the wrong value or shape; or a feature is not finite,
-                and the model is as the step before left it.
+                then the model is as the step before left it.
             DivergenceError: The loss, a parameter or a moment of the optimizer stopped being
-                finite, and the parameters are lost.
+                finite. The parameters are lost.
             OutOfMemoryError: There is no memory for a batch of this size.
             ClosedError: The model is closed.
             PynnError: As for `fit`.
@@ -200,23 +207,23 @@ class Model:
 
     @classmethod
     def resume(cls, path: str | os.PathLike[str]) -> Model:
-        """Read a checkpoint of `fit`, for the same call of `fit` to go on with.
+        """Read a checkpoint of `fit`, so that the same call of `fit` can continue the run.
 
-        The model is as it was at the checkpoint, and its next `fit` takes that run up where it
-        stood: with the same examples, batch size and optimizer it ends with the same bytes as a
-        run that was never interrupted, and returns the figures of all epochs. (To use the
-        parameters for something else, `load` the file.)
+        The model is as it was at the checkpoint, and its next `fit` continues the run from there.
+        It must have the same examples, batch size and optimizer. It ends with the same parameters,
+        to the bit, as a run that was never interrupted, and returns the metrics of all epochs. (To
+        use the parameters for something else, `load` the file.)
 
         Args:
-            path: The file that `fit` was given as checkpoint.
+            path: The file that `fit` was given as `checkpoint`.
 
         Returns:
             The model.
 
         Raises:
-            ArgumentTypeError: It is not a path.
-            OSError: The file is not there or cannot be read.
-            FileFormatError: It is no checkpoint, of an unknown version, or damaged.
+            ArgumentTypeError: `path` is not a path.
+            OSError: The file does not exist or cannot be read.
+            FileFormatError: It is not a checkpoint, has an unknown version, or is damaged.
 
         Examples:
             >>> import numpy as np, pynn
@@ -260,14 +267,14 @@ class Model:
         sample_weight: npt.NDArray[Any] | None = None,
         per_class: bool = False,
     ) -> Evaluation | ClassEvaluation:
-        """Mean loss and accuracy over examples.
+        """Calculate mean loss and accuracy over examples.
 
         Args:
             features: As for `fit`.
             labels: As for `fit`.
-            sample_weight: As for `fit`; it weighs the loss, not the accuracy.
-            per_class: Whether to give the confusion matrix and each class's figures, too; with
-                softmax_cross_entropy only.
+            sample_weight: As for `fit`; the weights apply to the loss, not to the accuracy.
+            per_class: Whether to return the confusion matrix and metrics of each class as well;
+                only with softmax_cross_entropy.
 
         Returns:
             An `Evaluation`, or a `ClassEvaluation`.
@@ -289,25 +296,26 @@ class Model:
         if not per_class:
             return evaluation
         assert data.targets is not None
-        answers = self._engine.predict(features, probabilities=False).argmax(axis=1)
-        return ClassEvaluation.of(evaluation, data.targets, answers, self.outputs)
+        predicted = self._engine.predict(features, probabilities=False).argmax(axis=1)
+        return ClassEvaluation.of(evaluation, data.targets, predicted, self.outputs)
 
     def _data(self, features: object, labels: object, sample_weight: object) -> Data:
-        """The examples of a call of `partial_fit` or `evaluate`, checked."""
+        """Check and prepare the examples of a call of `partial_fit` or `evaluate`."""
         self._engine.open()
         data = make_data(self._spec, "", features, labels)
         return make_examples(self._spec, self.seed, data, None, sample_weight, None).data
 
     def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The answer for each example: its class, its values, or a yes or no for each output.
+        """Predict for each example its class, its values, or True or False for each output.
 
         Args:
             features: Shape (n, inputs) or (n, ...), as for `fit`; n may be 0.
 
         Returns:
-            With softmax_cross_entropy shape (n,): the index of the largest output, the first of
-            equals. With mean_squared_error float32, with binary_cross_entropy bool (a probability
-            above one half): shape (n, outputs), or (n,) for one output.
+            With softmax_cross_entropy the class, shape (n,): the index of the largest output, the
+            first one if several are equal. With mean_squared_error the outputs, float32. With
+            binary_cross_entropy whether the probability is above one half, bool. The shape of the
+            last two is (n, outputs), or (n,) for one output.
 
         Raises:
             ArgumentTypeError: The features have the wrong type or dtype.
@@ -319,18 +327,20 @@ class Model:
         return engine.spec.loss.predictions(engine.predict(features, probabilities=False))
 
     def predict_proba(self, features: npt.NDArray[Any]) -> Floats:
-        """The probability of each class for each example: the softmax of the outputs.
+        """Predict the probability of each class, by the softmax of the outputs.
 
-        With binary_cross_entropy that of a yes for each output: their sigmoid.
+        With binary_cross_entropy, predict for each output the probability that its target is 1, by
+        the sigmoid.
 
         Args:
             features: As for `predict`.
 
         Returns:
-            Shape (n, outputs), float32; with softmax_cross_entropy each row sums to 1.
+            The probabilities, shape (n, outputs), float32; with softmax_cross_entropy each row sums
+            to 1.
 
         Raises:
-            ChainError: The loss is mean_squared_error, which knows no probabilities.
+            ChainError: The loss is mean_squared_error, which has no probabilities.
             ArgumentTypeError: The features have the wrong type or dtype.
             ArgumentError: They have the wrong shape, or hold NaN or infinity.
             DivergenceError: The outputs are not finite, because the parameters are not.
@@ -339,15 +349,15 @@ class Model:
         engine = self._engine
         if not engine.spec.loss.has_probabilities:
             raise ChainError(
-                f"predict_proba needs probabilities, and a network with {engine.spec.loss.kind}"
+                f"predict_proba needs probabilities, but a network with {engine.spec.loss.kind}"
                 " gives values: use predict"
             )
         return engine.predict(features, probabilities=True)
 
     def __call__(self, features: npt.NDArray[Any]) -> Floats:
-        """The outputs of the last layer before the loss: the logits, shape (n, classes), float32.
+        """Calculate the outputs of the last layer, such as logits: shape (n, outputs), float32.
 
-        Arguments and errors are those of `predict_proba`.
+        Arguments and errors are those of `predict`.
         """
         return self._engine.predict(features, probabilities=False)
 
@@ -355,10 +365,10 @@ class Model:
 
     @property
     def parameters(self) -> dict[str, Floats]:
-        """The parameters by name, as views: to write into one is to change the model.
+        """The parameters by name, as views: writing into one changes the model.
 
-        "dense1.weight" has shape (inputs, outputs), "dense1.bias" (outputs,), and so on. The views
-        stay valid after the model is closed or gone.
+        "dense1.weight" has shape (inputs, outputs), "dense1.bias" has shape (outputs,), and so on.
+        The views stay valid when the model is closed or deleted.
 
         Raises:
             ClosedError: The model is closed.
@@ -383,21 +393,21 @@ class Model:
 
     @property
     def epochs_trained(self) -> int:
-        """The epochs that the model has been trained for, over all calls of `fit`."""
+        """The number of epochs that the model was trained for, over all calls of `fit`."""
         return self._engine.epochs_trained
 
     @property
     def steps_trained(self) -> int:
-        """The steps that the model has been trained for: where schedules stand."""
+        """The number of steps that the model was trained for; schedules depend on it."""
         return self._engine.state.step
 
     @property
     def seed(self) -> int:
-        """What `build` was given: it decides first weights, the order of examples, and dropout."""
+        """The seed given to `build`, for initial weights, the order of examples, and dropout."""
         return self._engine.seed
 
     def summary(self) -> str:
-        """A table of the layers: output shapes and parameters.
+        """Make a table of the layers, with their output shapes and numbers of parameters.
 
         Examples:
             >>> import pynn
@@ -426,34 +436,36 @@ class Model:
     # ------------------------------------------------------------ keep
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a safetensors file, for `pynn.load` and for everybody else.
+        """Write the model to a safetensors file, which `pynn.load` and other programs can read.
 
-        A crash leaves the old file or the new one. A symbolic link is followed; where the old file
-        has other names (hard links), those keep the old contents.
+        A crash leaves the old file or the new one. A symbolic link is followed. If the old file has
+        other names (hard links), these keep the old contents.
 
         Args:
-            path: The file; by custom its name ends in ".safetensors".
+            path: The file to write; by custom its name ends in ".safetensors".
 
         Raises:
-            ArgumentTypeError: It is not a path.
+            ArgumentTypeError: `path` is not a path.
             OSError: The file cannot be written.
             ClosedError: The model is closed.
         """
         checkpoints.save(self._engine, checks.path("path", path))
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle, copy and whatever else keeps objects: plain values and arrays, copied."""
+        """Copy the model into plain values and arrays, for pickle, copy and the like."""
         return checkpoints.to_dict(self._engine)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Be a model of its own with the same parameters."""
+        """Become an independent model with the same parameters and state."""
         Model.__init__(self, checkpoints.from_dict(state))
 
     def close(self) -> None:
-        """Free the network and its workspace now. A second call does nothing.
+        """Free the network and its workspace at once. A second call does nothing.
 
-        A call that is under way in another thread ends its piece of work before. A call that a
-        signal handler closes the model of keeps what it uses to its end, and then frees it.
+        If another thread is in a call of the model, close() waits until this call has finished its
+        present piece of work; unless this was the last one, the call then raises a ClosedError. If
+        a signal handler closes the model in the middle of a call of the same thread, the memory
+        that this call uses is freed when it ends.
         """
         self._engine.close()
 
@@ -472,53 +484,54 @@ class Model:
     def export_onnx(self, path: str | os.PathLike[str], *, probabilities: bool = False) -> None:
         """Write the model to an ONNX file, for onnxruntime and others; needs 'pynn-blas[onnx]'.
 
-        The file's input is "input", float32 (batch, inputs) with any number of rows; divide uint8
-        by 255 before. Its output is "output", float32 (batch, outputs): those of the last layer.
-        Initializers have the names and shapes of `parameters`. A crash leaves the old file or the
-        new one, and the same model gives the same bytes.
+        The input of the file is "input", float32, shape (batch, inputs), with any number of rows;
+        divide uint8 values by 255 first. The output is "output", float32, shape (batch, outputs):
+        the outputs of the last layer. Initializers have the names and shapes of `parameters`. A
+        crash leaves the old file or the new one, and the same model always gives the same bytes.
 
         Args:
-            path: The file; by custom its name ends in ".onnx".
-            probabilities: Whether the output is what `predict_proba` gives instead, named
-                "probabilities".
+            path: The file to write; by custom its name ends in ".onnx".
+            probabilities: Whether to give the probabilities of `predict_proba` instead; the output
+                is then named "probabilities".
 
         Raises:
-            ArgumentTypeError: The path is not a path.
-            ArgumentError: The outputs are no logits, to make probabilities of; or the model is too
-                large for the format, which is a matter of 2 GiB.
+            ArgumentTypeError: `path` is not a path.
+            ArgumentError: Probabilities are asked for, but the model's loss has none; or the model
+                is too large for the format, which allows about 2 GiB.
             DivergenceError: A parameter is not finite.
             ImportError: The package onnx is not installed.
             OSError: The file cannot be written.
             ClosedError: The model is closed.
         """
-        from pynn.formats import onnx
+        from pynn.formats import onnx  # here, because pynn.formats imports this module
 
         onnx.save(self, path, probabilities=probabilities)
 
     def export_c(
         self, path: str | os.PathLike[str], *, name: str | None = None, libc: bool = True
     ) -> Footprint:
-        """Write the model as C99: a source file, and a header beside it that says how to use it.
+        """Write the model as C99: a source file, and a header beside it that explains its use.
 
-        The source has `NAME_predict` for floats and `NAME_predict_bytes` for uint8, which is read
-        as value / 255, `NAME_self_test`, and for classification `NAME_class` and
-        `NAME_probabilities`. It allocates nothing and may be called from many threads. Each of the
-        two files is replaced atomically.
+        The source has `NAME_predict` for floats, `NAME_predict_bytes` for uint8 values, which are
+        read as value / 255, and `NAME_self_test`; for classification also `NAME_class` and
+        `NAME_probabilities`. It allocates no memory, and many threads may call it at the same time.
+        Each of the two files is replaced atomically.
 
         Args:
-            path: The source file, whose name ends in ".c"; the header's ends in ".h". It must not
-                be the name of a header of the system, and no header of others is replaced.
-            name: What the functions' names begin with, a C identifier; that of the file without.
-            libc: Whether it may call libc's expf and the like; if not, it has its own, and
-                needs no library at all.
+            path: The source file to write; its name must end in ".c". The header has the same name
+                with ".h" at the end; it must not be the name of a system header, and must not
+                replace a header that pynn has not written.
+            name: The start of the functions' names, a C identifier; the default is the file's name.
+            libc: Whether the source may call functions of libc such as expf; otherwise it has its
+                own, and needs no library at all.
 
         Returns:
-            The bytes and multiply-adds that it takes.
+            The bytes of memory and the multiply-adds that the source needs.
 
         Raises:
-            ArgumentTypeError: The path is not a path, or the name no str.
-            ArgumentError: The path does not end in ".c", its header would take the place of
-                another, or the name is no identifier.
+            ArgumentTypeError: `path` is not a path, or `name` is not a str.
+            ArgumentError: The path does not end in ".c", its header would replace another one, or
+                the name is not a C identifier.
             DivergenceError: A parameter is not finite.
             OSError: A file cannot be written.
             ClosedError: The model is closed.
@@ -529,7 +542,7 @@ class Model:
             >>> chain.softmax_cross_entropy().build().export_c("digits.c")
             Footprint(203,560 bytes of weights, 256 bytes of stack, 50,816 multiply-adds)
         """
-        from pynn.formats import c
+        from pynn.formats import c  # here, for the same reason as in export_onnx()
 
         return c.save(self, path, name=name, libc=libc)
 
@@ -541,11 +554,11 @@ def load(path: str | os.PathLike[str]) -> Model:
         path: The file.
 
     Returns:
-        The model, which predicts as the saved one did and can be trained on.
+        The model. It predicts as the saved one did, and can be trained further.
 
     Raises:
-        ArgumentTypeError: It is not a path.
-        OSError: The file is not there or cannot be read.
-        FileFormatError: It is no model of pynn, of an unknown version, or damaged.
+        ArgumentTypeError: `path` is not a path.
+        OSError: The file does not exist or cannot be read.
+        FileFormatError: It is not a model of pynn, has an unknown version, or is damaged.
     """
     return Model(checkpoints.load(checks.path("path", path)))
