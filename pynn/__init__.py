@@ -4,8 +4,8 @@
 >>> chain = pynn.Builder().input(784).dense(256).relu().dense(10).softmax_cross_entropy()
 >>> model = chain.build(seed=0)
 
-Then `model.fit(images, labels, epochs=5)`, `model.evaluate`, `model.predict`, `model.save` and
-`pynn.load`. Data sets are in `pynn.datasets`, files of others in `pynn.formats`.
+Then use `model.fit(images, labels, epochs=5)`, `model.evaluate`, `model.predict`, `model.save` and
+`pynn.load`. `pynn.datasets` reads data sets; `pynn.formats` reads and writes files of others.
 """
 
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ except ModuleNotFoundError as error:
 else:
     _compiled = True
 
-if not _compiled:  # This is the source folder, in front of the installed package on the path.
+if not _compiled:  # Python has found the source folder before the installed package.
     from pynn import _source_folder
 
     _source_folder.use_installed()
@@ -96,7 +96,7 @@ __all__ = [
     "set_num_threads",
 ]
 
-# What __getattr__ takes from where.
+# The names that __getattr__ imports: modules, and names by their module.
 _MODULES = ("datasets", "formats", "plots", "schedules")
 _LATE = {
     "_builder": ("Builder", "FinishedBuilder", "LayerBuilder"),
@@ -109,10 +109,12 @@ _LATE = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used, so that `import pynn` stays quick.
+    """Import a public name when it is first used, so that `import pynn` is fast.
 
-    A model's module imports all that a model may do: a signal handler, or the child of a fork, that
-    uses a model finds everything imported.
+    An import in a signal handler fails if the handler interrupted an import of the same module. An
+    import in the child of a fork may wait for ever if another thread was importing at the fork. So
+    the module of `Model` imports all that training and using a model need: once there is a model,
+    signal handlers and children of forks can use it without an import.
     """
     import importlib
 
@@ -127,5 +129,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """What there is, also what is not imported yet: for an editor's completion."""
+    """List all names, including those not imported yet, for completion in editors."""
     return sorted({*globals(), *__all__})

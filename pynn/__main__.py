@@ -1,4 +1,4 @@
-"""The command line, `python -m pynn`: look at files, export models, say what runs here."""
+"""The command line, `python -m pynn`: describe files, export models, show what is installed."""
 
 from __future__ import annotations
 
@@ -51,41 +51,41 @@ from, the processor, where the files are, and which packages that pynn can use
 are installed. A report of a fault should have it.
 """
 
-INTERRUPTED = 130  # what a shell reports for a program that SIGINT ended
-BROKEN_PIPE = 141  # and for SIGPIPE
-LONGEST = 2000  # of a message, in which a file may have a say
+INTERRUPTED = 130  # the exit status that a shell reports for a program ended by SIGINT
+BROKEN_PIPE = 141  # and by SIGPIPE
+LONGEST = 2000  # the most characters of a message, which may quote a file
 
 
 class Format(NamedTuple):
-    """A format of `export`: write() returns what there is to say of it, or None.
-
-    The options are argparse's settings by flag; "dest" is a keyword of write().
-    """
+    """A format of `export`."""
 
     help: str
+    """What it writes, for the help text: "a C99 source file"."""
     write: Callable[..., object]
+    """The function that writes a model; it returns a report to print, or None."""
     options: Mapping[str, dict[str, Any]] = {}
+    """For each flag the arguments of argparse's add_argument; "dest" is an argument of write()."""
 
 
 def to_onnx(model: pynn.Model, path: str, **options: Any) -> None:
-    """ONNX, by the model's method."""
+    """Write an ONNX file."""
     model.export_onnx(path, **options)
 
 
 def to_c(model: pynn.Model, path: str, **options: Any) -> object:
-    """C, by the model's method."""
+    """Write a C source file and its header; return how much memory and arithmetic it needs."""
     return model.export_c(path, **options)
 
 
 def to_nn_rust(model: pynn.Model, path: str) -> None:
-    """The original Rust library's format."""
-    from pynn.formats import nn_rust
+    """Write a file of the original Rust library."""
+    from pynn.formats import nn_rust  # here, like pytorch below: other commands do not need it
 
     nn_rust.save(model, path)
 
 
 def to_pytorch(model: pynn.Model, path: str, **options: Any) -> None:
-    """A state_dict."""
+    """Write a state_dict of PyTorch."""
     from pynn.formats import pytorch
 
     pytorch.save(model, path, **options)
@@ -136,7 +136,7 @@ FORMATS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit status; what goes wrong is one line on stderr."""
+    """Run the program and return its exit status; an error is one line on standard error."""
     try:
         options = make_parser().parse_args(argv)
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -156,20 +156,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose help and errors are printed as all else is."""
+    """An argument parser that prints by the functions of this module, which handle closed pipes."""
 
     def error(self, message: str) -> NoReturn:
+        """Print the usage and an error on standard error, and exit with status 2."""
         _complain(self.format_usage().rstrip("\n"))
         _complain(f"{self.prog}: error: {checks.printable(message, LONGEST)}")
         sys.exit(2)
 
     def _print_message(self, message: str, file: object = None) -> None:
-        """What is left for argparse to print: help, and the version."""
+        """Print help or the version; argparse prints nothing else by this method."""
         _say(message.rstrip("\n"))
 
 
 def _say(text: str) -> None:
-    """Print what was asked for, at once; an OSError if standard output takes no more."""
+    """Print text on standard output and flush it; raise an OSError if that fails."""
     try:
         print(text, flush=True)
     except OSError as error:
@@ -180,7 +181,7 @@ def _say(text: str) -> None:
 
 
 def _complain(text: str) -> None:
-    """Print a line on standard error; where that cannot be, the exit status has to do."""
+    """Print a line on standard error; if that fails, only the exit status tells of the error."""
     if sys.stderr is not None:
         try:
             print(text, file=sys.stderr, flush=True)
@@ -189,12 +190,16 @@ def _complain(text: str) -> None:
 
 
 def _give_up(stream: TextIO) -> None:
-    """Let a stream lead nowhere: Python flushes once more on exit, and would fail once more."""
+    """Redirect a stream that failed to the null device.
+
+    Python flushes the streams again when it exits. Without this it would fail again, and print a
+    traceback.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The command line's grammar."""
+    """Make the parser of the command line."""
 
     def layout(prog: str) -> argparse.HelpFormatter:
         return argparse.RawDescriptionHelpFormatter(prog, width=78)
@@ -235,17 +240,17 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def info(options: argparse.Namespace) -> str:
-    """What runs here, for people or for programs."""
+    """Describe what is installed, for people or as JSON for programs."""
     return json.dumps(_info.collect(), indent=2) if options.json else _info.describe()
 
 
 def export(options: argparse.Namespace) -> str:
-    """Read a model and write it in another format; what there is to say."""
+    """Read a model and write it in another format; return a report to print."""
     names = [settings["dest"] for settings in options.form.options.values()]
     keywords = {name: getattr(options, name) for name in names}
     if _is_same_file(options.model, options.output):
         raise pynn.ArgumentError(
-            f"{options.output}: is the model itself, which would be lost: give another name"
+            f"{options.output}: is the file of the model, which would be lost; give another name"
         )
     with _inspect.read_model(options.model) as model:
         report = options.form.write(model, options.output, **keywords)
@@ -255,12 +260,12 @@ def export(options: argparse.Namespace) -> str:
 
 
 def _is_same_file(one: str, other: str) -> bool:
-    """Whether two names, of which there need not be a file, lead to the same."""
+    """Tell whether two paths lead to the same existing file."""
     return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def reason(error: BaseException) -> str:
-    """An error as one line, without an errno, and without what a terminal would obey."""
+    """Format an error as one line, without errno, and safe to print on a terminal."""
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror

@@ -1,4 +1,4 @@
-"""What runs here: the build and its BLAS, and for `python -m pynn info` what is around them."""
+"""Facts about pynn, its BLAS and its environment, for build_info() and `python -m pynn info`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pynn._native import library, threads
 
 REQUIRED = ("cffi", "numpy", "safetensors")
 OPTIONAL = ("matplotlib", "onnx", "pillow", "pooch", "scikit-learn", "torch", "tqdm")
-LONGEST = 500  # of a value that is printed
+LONGEST = 500  # the most characters of a value that is printed
 
-# What the number of threads comes from, by its name in BuildInfo.
+# What set the number of threads, in words, by its name in BuildInfo.
 ORIGINS: dict[threads.Origin, str] = {
     "set_num_threads": "pynn.set_num_threads",
     "PYNN_NUM_THREADS": "PYNN_NUM_THREADS in the environment",
@@ -24,36 +24,38 @@ ORIGINS: dict[threads.Origin, str] = {
 
 
 class BuildInfo(TypedDict):
-    """What `pynn.build_info` returns: a dict, of strings but for `threads`."""
+    """The dict that `pynn.build_info` returns."""
 
     version: str
-    """Of pynn: "1.2.3"."""
+    """The version of pynn: "1.2.3"."""
     instruction_set: str
-    """Whose code of pynn's own runs here: "x86-64-v4" (AVX-512), "x86-64-v3" (AVX2), "x86-64-v2"
-    (SSE4.2), "x86-64", "aarch64" or "portable"."""
+    """The instruction set that pynn's own kernels use here: "x86-64-v4" (AVX-512), "x86-64-v3"
+    (AVX2), "x86-64-v2" (SSE4.2), "x86-64", "aarch64" or "portable"."""
     blas: str
-    """What pynn was built with: "accelerate", "openblas", "scipy-openblas" or "reference"."""
+    """The BLAS that pynn was built with: "accelerate", "openblas", "scipy-openblas" or
+    "reference"."""
     blas_kernel: str
-    """For which processor that BLAS calculates, in its own word: "SkylakeX"; "" if it says none."""
+    """The processor whose kernels this BLAS runs, in its own words: "SkylakeX"; "" if it says
+    none."""
     blas_config: str
-    """What that BLAS says of itself; "" if it says nothing."""
+    """The description that this BLAS gives of itself; "" if it gives none."""
     blas_library: str | None
-    """The file of that BLAS; None where it is not known."""
+    """The file of this BLAS; None if it is not known."""
     threads: int
-    """How many threads calculate."""
+    """The number of threads that calculate."""
     threads_from: threads.Origin
-    """What that number comes from: "set_num_threads", "PYNN_NUM_THREADS" (the environment),
-    "quota" (of a container), "affinity" (of this process) or "cores" (of the machine)."""
+    """What set this number: "set_num_threads", "PYNN_NUM_THREADS" (in the environment), "quota" (of
+    a container), "affinity" (of this process) or "cores" (of the machine)."""
     package: str
     """The folder of the Python package."""
     extension: str
-    """The file of its compiled part."""
+    """The file of the compiled extension."""
 
 
 def build_info() -> BuildInfo:
-    """What this pynn was built as, and what runs on this machine.
+    """Describe how this pynn was built, and what it uses on this machine.
 
-    `python -m pynn info` prints it, and more.
+    `python -m pynn info` prints this, and more.
 
     Returns:
         A dict with the keys of `BuildInfo`.
@@ -83,8 +85,8 @@ package extension
 
 
 def collect() -> dict[str, Any]:
-    """All that `python -m pynn info` knows, by name, ready for JSON."""
-    import platform
+    """Collect all facts for `python -m pynn info`, by name, as plain values for JSON."""
+    import platform  # here, like importlib.metadata below: build_info() does not need it
 
     return {
         **build_info(),
@@ -98,7 +100,7 @@ def collect() -> dict[str, Any]:
 
 
 def describe() -> str:
-    """The same as lines for people to read."""
+    """Format the same facts as lines for people to read."""
     known = collect()
     facts = {
         "pynn": known["version"],
@@ -124,7 +126,10 @@ def describe() -> str:
 
 
 def _blas_library(blas: str) -> str | None:
-    """The file that BLAS was loaded from, as Linux tells; NumPy's own may be loaded as well."""
+    """Find the file that BLAS was loaded from, in Linux's list of mapped files.
+
+    NumPy's own OpenBLAS may be loaded as well, so the name of the file must be that of pynn's.
+    """
     start = {"scipy-openblas": "libscipy_openblas_pynn", "openblas": "libopenblas"}.get(blas)
     if start is None:
         return None
@@ -138,8 +143,8 @@ def _blas_library(blas: str) -> str | None:
 
 
 def _data_cache() -> str | None:
-    """Where `pynn.datasets.mnist` puts what it downloads; None if there is no home folder."""
-    from pynn.datasets._mnist import _cache
+    """Return the folder for downloads of `pynn.datasets.mnist`; None without a home folder."""
+    from pynn.datasets._mnist import _cache  # here, because build_info() does not need it
 
     try:
         return str(_cache())
@@ -148,7 +153,7 @@ def _data_cache() -> str | None:
 
 
 def _processor() -> str:
-    """The processor's model, as Linux on x86-64 tells; elsewhere its kind."""
+    """Return the processor's model name, if Linux gives it, as on x86-64; else its architecture."""
     import platform
 
     try:
@@ -163,11 +168,11 @@ def _processor() -> str:
 
 
 def _version(package: str) -> str | None:
-    """The version of an installed package, which is not imported; None if it is not installed."""
+    """Return the version of a package without importing it; None if it is not installed."""
     from importlib import metadata
 
     try:
-        # What pip left of a package that it could not remove has no version.
+        # If pip could not remove a package completely, the rest of it may have no version.
         return metadata.version(package) or None
     except (metadata.PackageNotFoundError, KeyError, ValueError, OSError):
         return None

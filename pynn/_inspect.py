@@ -1,4 +1,4 @@
-"""What a file holds, in words, for `python -m pynn inspect`: it is looked at, never trusted."""
+"""Describing a file in words, for `python -m pynn inspect`; the file may be damaged or hostile."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ _IDX = b"\0\0"
 
 
 def inspect(path: str) -> str:
-    """Some lines on a model, a checkpoint, an IDX file or a model of the original Rust library.
+    """Describe a model, a checkpoint, an IDX file or a model of the original Rust library.
 
     Args:
-        path: The file; what it is shows in its first bytes, not in its name.
+        path: The file; its first bytes, not its name, decide which of these it is.
+
+    Returns:
+        Some lines of text.
 
     Raises:
-        OSError: It cannot be read.
-        FileFormatError: It is none of these, or damaged.
-        OutOfMemoryError: There is no memory for what it holds.
+        OSError: The file cannot be read.
+        FileFormatError: It is none of these, or is damaged.
+        OutOfMemoryError: There is no memory for its contents.
     """
     start = _start_of(path)
     shown = checks.printable(path, 2000)
@@ -44,7 +47,7 @@ def inspect(path: str) -> str:
 
 
 def read_model(path: str) -> Model:
-    """A model of pynn's own, or of the original Rust library; errors are those of `inspect`."""
+    """Read a model of pynn or of the original Rust library; errors are those of `inspect`."""
     start = _start_of(path)
     if _tensors.is_safetensors(start):
         return load(path)
@@ -53,8 +56,8 @@ def read_model(path: str) -> Model:
     if _tensors.is_of_torch(start):
         reading.refuse(
             path,
-            "begins as files of torch.save do; pynn.formats.pytorch.load reads it, if it is told"
-            " the chain",
+            "begins as files of torch.save do; pynn.formats.pytorch.load can read it, but must be"
+            " given the chain of layers",
         )
     try:
         return nn_rust.load(path)
@@ -67,12 +70,13 @@ def read_model(path: str) -> Model:
 
 
 def _start_of(path: str) -> bytes:
+    """Read the first bytes of a file, which tell its format."""
     with reading.opened(path) as file:
         return file.read(9)
 
 
 def _facts_of(model: Model, path: str, *, own: bool) -> dict[str, str]:
-    """What a file says of its model, without the numbers; own: it is one of pynn's."""
+    """Describe the model in a file, without its arrays; `own` tells that the file is pynn's."""
     chain = {"chain": str(model._spec), "parameters": f"{model.parameter_count:,}"}
     if not own:
         return {"kind": "model of the original Rust library", **chain}
@@ -83,7 +87,7 @@ def _facts_of(model: Model, path: str, *, own: bool) -> dict[str, str]:
 
 
 def _facts_of_run(path: str) -> dict[str, str]:
-    """Where the run of a checkpoint stands."""
+    """Describe the position of a checkpoint's run."""
     with Model.resume(path) as model:
         assert model._engine.resumed is not None
         run, _ = model._engine.resumed
@@ -94,7 +98,7 @@ def _facts_of_run(path: str) -> dict[str, str]:
 
 
 def _report(facts: Mapping[str, str], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """The facts, and a table of the arrays."""
+    """Format the facts and a table of the arrays."""
     head = ("tensor", "dtype", "shape", "min", "mean", "max", "")
     table = [head, *(_row(name, array) for name, array in arrays.items())]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -103,7 +107,7 @@ def _report(facts: Mapping[str, str], arrays: Mapping[str, npt.NDArray[Any]]) ->
 
 
 def _line(row: Iterable[str], widths: Iterable[int]) -> str:
-    """A row of the table: words to the left, numbers to the right."""
+    """Format a row of the table: words are aligned left, numbers right."""
     cells = [
         cell.ljust(width) if column in (0, 1, 2, 6) else cell.rjust(width)
         for column, (cell, width) in enumerate(zip(row, widths, strict=True))
@@ -112,22 +116,22 @@ def _line(row: Iterable[str], widths: Iterable[int]) -> str:
 
 
 def _row(name: str, array: npt.NDArray[Any]) -> tuple[str, ...]:
-    """Name, type, shape and figures of an array; the figures are of what is finite."""
+    """List name, dtype, shape, and minimum, mean and maximum of an array's finite values."""
     shape = " x ".join(map(str, array.shape)) or "one"
     remark = ""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         finite = array[np.isfinite(array)]
         remark = f"{array.size - finite.size:,} not finite"
         array = finite
-    figures = ("", "", "")
+    statistics = ("", "", "")
     if array.size > 0:
         wide = np.longdouble if array.dtype == np.float64 else np.float64
-        with np.errstate(over="ignore"):  # where longdouble is no wider
+        with np.errstate(over="ignore"):  # longdouble is not wider than float64 on all machines
             mean = float(array.mean(dtype=wide))
-        figures = (_figure(array.min().item()), _figure(mean), _figure(array.max().item()))
-    return name, str(array.dtype), shape, *figures, remark
+        statistics = (_number(array.min().item()), _number(mean), _number(array.max().item()))
+    return name, str(array.dtype), shape, *statistics, remark
 
 
-def _figure(value: float) -> str:
-    """A number of a table: integers with all their digits, others with four."""
+def _number(value: float) -> str:
+    """Format a number of the table: an integer with all its digits, another with four."""
     return str(value) if isinstance(value, int) else f"{value:.4g}"

@@ -1,8 +1,8 @@
-"""Puts the installed package in the place of its source folder, which Python found first.
+"""Imports the installed package when Python has found the source folder first.
 
-Python started in a clone looks for packages in the current folder before all others, and finds the
-folder `pynn` there: the source, without the compiled extension. `pynn/__init__.py` imports this
-module only then.
+If Python is started in a clone of the repository, it searches the current folder first. There it
+finds the folder `pynn`, which is the source without the compiled extension. Only in this case
+`pynn/__init__.py` imports this module.
 """
 
 import filecmp
@@ -17,18 +17,18 @@ SOURCE = Path(__file__).parent
 
 
 def use_installed() -> None:
-    """Import the pynn that is further along `sys.path`, as `sys.modules["pynn"]`.
+    """Import the installed pynn, which is later on `sys.path`, as `sys.modules["pynn"]`.
 
-    After it has run a module, the import system takes what `sys.modules` holds under its name. So
-    whoever imports pynn, or a submodule, gets the installed package. All of its modules are the
-    installed ones: those of the source that were imported until now are forgotten first, since
-    Python modules of one version must not meet the extension of another.
+    When the import system has run a module, it returns the entry of `sys.modules` with its name. So
+    whoever imports pynn, or a submodule of it, gets the installed package. Modules of the source
+    that were imported before are removed first: otherwise Python modules of one version could use
+    the extension of another.
 
     Raises:
         ImportError: No pynn is installed.
     """
     spec = _find_installed()
-    if spec is None or spec.loader is None:  # no loader: a folder without __init__.py
+    if spec is None or spec.loader is None:  # a folder without __init__.py has no loader
         raise ImportError(
             f"{SOURCE} is pynn's source, without its compiled part, and the rest of sys.path has no"
             f" installed pynn. Install it: {sys.executable} -m pip install {SOURCE.parent}",
@@ -42,26 +42,29 @@ def use_installed() -> None:
 
 
 def _find_installed() -> ModuleSpec | None:
-    """Look for another pynn in the entries of `sys.path` after the source folder's.
+    """Search for another pynn in the entries of `sys.path` after the source folder.
 
-    Only after it: where two source folders are on the path, each must not lead to the other.
+    The entries before it are not searched: if two source folders were on the path, each would find
+    the other, without end.
     """
     after = max((i + 1 for i, entry in enumerate(sys.path) if _holds_source(entry)), default=0)
     return PathFinder.find_spec("pynn", sys.path[after:])
 
 
 def _holds_source(entry: str) -> bool:
+    """Tell whether an entry of `sys.path` is the folder that contains this source folder."""
     try:
         return os.path.samefile(entry or ".", SOURCE.parent)
-    except OSError:  # not there, as sys.path allows
+    except OSError:  # it does not exist, which sys.path allows
         return False
 
 
 def _warn_if_different(spec: ModuleSpec) -> None:
-    """Warn where the installed Python modules are not those of the source.
+    """Warn if the installed Python modules differ from those of the source.
 
-    Who has changed a module without installing it would look for the change in vain. Whether C has
-    changed cannot be seen in the extension, and an installation in a zip file is not compared.
+    Otherwise a user who has changed a module, and has not installed it again, would not see the
+    change and would not know why. The extension is not compared, because it does not show whether
+    the C source has changed; nor is an installation in a zip file.
     """
     installed = Path(*spec.submodule_search_locations or ())
     files = [file.relative_to(SOURCE) for file in sorted(SOURCE.rglob("*.py"))]

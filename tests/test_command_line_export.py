@@ -40,7 +40,7 @@ def test_export_does_not_replace_the_model_it_reads(
     before = Path("model.safetensors").read_bytes()
     assert main(["export", "nn_rust", "model.safetensors", output]) == 1
     assert capsys.readouterr().err == (
-        f"pynn: error: {output}: is the model itself, which would be lost: give another name\n"
+        f"pynn: error: {output}: is the file of the model, which would be lost; give another name\n"
     )
     assert Path("model.safetensors").read_bytes() == before
 

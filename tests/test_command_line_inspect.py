@@ -154,7 +154,7 @@ def damaged_model() -> bytes:
         (b"\x1f\x8b hello", "damaged gzip file"),
         (
             b"PK\3\4" + bytes(99),
-            "begins as files of torch.save do; pynn.formats.pytorch.load reads",
+            "begins as files of torch.save do; pynn.formats.pytorch.load can",
         ),
         (b"\x10\0\0\0\0\0\0\0{}", "not a safetensors file: "),
         (bytes(8) + b"{", "not a safetensors file: "),
