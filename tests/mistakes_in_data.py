@@ -150,12 +150,12 @@ LABELS: dict[str, Mistake] = {
     "one-hot": Mistake(
         fit(X, np.eye(3, dtype=np.uint8)[Y]),
         VALUE,
-        (*COUNT, "got (9, 3)", "of one-hot labels take labels.argmax(axis=1)"),
+        (*COUNT, "got (9, 3)", "convert one-hot labels with labels.argmax(axis=1)"),
     ),
     "one-hot floats": Mistake(
         fit(X, np.eye(3)[Y]),
         TYPE,
-        (*INTEGERS, "got dtype float64", "of one-hot labels take labels.argmax(axis=1)"),
+        (*INTEGERS, "got dtype float64", "convert one-hot labels with labels.argmax(axis=1)"),
     ),
     "floats": Mistake(
         fit(X, Y.astype(np.float32)),

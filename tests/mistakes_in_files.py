@@ -68,7 +68,7 @@ FILES: dict[str, Mistake] = {
     "a model to resume": Mistake(
         lambda bench: pynn.Model.resume(bench.saved()),
         FORMAT,
-        ("{folder}/model: a model, but no checkpoint of a run; use pynn.load",),
+        ("{folder}/model: it is a model, but not a checkpoint; use pynn.load",),
     ),
     "no model to resume": Mistake(
         lambda bench: pynn.Model.resume(bench.file("text", b"epoch 3\n" * 9)),

@@ -40,7 +40,7 @@ def test_nan_in_parameters_is_not_hidden(
     message = refused(DIVERGED, lambda: USES[use](model, x, y))
     what = "the loss" if use == "evaluate" else "an output"
     assert message.startswith(f"{what} is not finite, though the features are: ")
-    assert "the model has diverged, or its parameters were set so" in message
+    assert "the model has diverged, or its parameters were set to such values" in message
 
 
 @pytest.mark.parametrize("value", BAD)

@@ -96,7 +96,7 @@ def test_checkpoint_of_another_run_is_not_restored(
     message = diverge(model, path, 2, other)
     assert message.endswith(
         "the model's parameters are lost, as its checkpoint cannot be used"
-        f" ({path}: no longer of this run: another call of fit has written it):"
+        f" ({path}: it no longer belongs to this run: another call of fit has written it):"
         " build it or load it anew"
     )
     kept = pynn.load(path)
@@ -120,8 +120,8 @@ def test_checkpoint_of_its_own_is_restored_after_another_was_there(tmp_path: Pat
     [
         (Path.unlink, "No such file or directory"),
         (lambda path: path.write_bytes(b"{}"), "not a safetensors file"),
-        (lambda path: build(3).save(path), "a model, but no checkpoint of a run"),
-        (lambda path: build(3, width=9).save(path), "a model, but no checkpoint of a run"),
+        (lambda path: build(3).save(path), "it is a model, but not a checkpoint"),
+        (lambda path: build(3, width=9).save(path), "it is a model, but not a checkpoint"),
     ],
     ids=["removed", "damaged", "model", "larger"],
 )
@@ -179,12 +179,12 @@ def test_file_that_is_no_checkpoint_is_not_replaced_by_one(
         build(2).fit(X, Y, epochs=1, checkpoint=path)
         path.write_bytes(path.read_bytes()[:-1])
     before = path.read_bytes()
-    what = "a model without a run" if "model" in what else "no checkpoint"
+    what = "a model without a run" if "model" in what else "another file"
     with pytest.raises(pynn.ArgumentError) as caught:
         model.fit(X, Y, epochs=2, checkpoint=path)
     assert str(caught.value) == (
-        f"checkpoint must be a file to keep the run in, and {path} is {what}, which would be lost:"
-        " give another name, or remove it"
+        f"checkpoint must be a new file or an older checkpoint, but {path} is {what}, which would"
+        " be lost: give another name, or remove it"
     )
     assert path.read_bytes() == before
     assert model.fit(X, Y, epochs=2, checkpoint=tmp_path / "new").epochs == 2

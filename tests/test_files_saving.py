@@ -136,7 +136,7 @@ def test_what_is_no_file_is_not_replaced_by_one(linked: bool, path: Path) -> Non
         path.symlink_to(pipe)
     there = path if linked else pipe
     before = sorted(os.listdir(path.parent))
-    with pytest.raises(OSError, match="no file but a pipe, a socket or a device") as caught:
+    with pytest.raises(OSError, match="a pipe, a socket or a device, not a file") as caught:
         build().save(there)
     assert caught.value.filename == str(there)
     assert pipe.is_fifo()

@@ -170,9 +170,8 @@ def test_every_wrong_header_byte_is_refused(tmp_path, place, value):
     assert content[place] != value
     content[place] = value
     if place < 2:
-        message = (
-            f"not an IDX file: it begins with the bytes {content[:2].hex(' ')}, IDX with 00 00"
-        )
+        begin = content[:2].hex(" ")
+        message = f"not an IDX file: it begins with the bytes {begin}, but IDX files with 00 00"
     elif place == 2:
         message = f"unknown element type 0x{value:02x} in its third byte; IDX has 0x08 .uint8., "
     elif place == 3:

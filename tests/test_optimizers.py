@@ -291,7 +291,7 @@ def test_what_a_schedule_gives_is_checked(bad: Any, error: type[Exception]) -> N
     before = {name: view.copy() for name, view in model.parameters.items()}
     x, y = np.ones((4, 2), np.float32), np.zeros(4, np.int64)
     optimizer = pynn.SGD(learning_rate=lambda step: bad if step == 0 else 0.1)
-    with pytest.raises(error, match="learning_rate: what it gives for step 0 must be"):
+    with pytest.raises(error, match="learning_rate: its value for step 0 must be"):
         model.fit(x, y, epochs=1, batch_size=1, optimizer=optimizer)
     for name, view in model.parameters.items():
         np.testing.assert_array_equal(view, before[name])
@@ -334,7 +334,7 @@ def test_a_schedule_may_give_anything(name: str, within: str, train: str) -> Non
         getattr(model, train)(x, y, **options)
     number = {"itself": 2, "warm-up": 0, "warm-up is over": 5}[within]
     which = "schedule" if within == "warm-up" else "learning_rate"
-    assert str(caught.value).startswith(f"{which}: what it gives for step {number} must be ")
+    assert str(caught.value).startswith(f"{which}: its value for step {number} must be ")
 
 
 def test_a_step_decay_may_grow_beyond_all_numbers() -> None:

@@ -182,7 +182,7 @@ def test_no_writer_waits_or_replaces_what_is_no_file(kind: str, tmp_path: Path) 
         lambda: pynn.datasets.write_idx(path, X),
         lambda: pynn.History([1.0]).to_csv(path),
     ):
-        with pytest.raises(OSError, match="no file but a pipe, a socket or a device") as caught:
+        with pytest.raises(OSError, match="a pipe, a socket or a device, not a file") as caught:
             write()
         assert caught.value.filename == str(path)
         (tmp_path / "there.h").unlink(missing_ok=True)
@@ -196,7 +196,7 @@ def test_output_that_goes_to_a_pipe_is_no_file(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=MINUTE)
     assert done.stdout == ""
-    assert "it is no file but a pipe, a socket or a device; give another" in done.stderr
+    assert "a pipe, a socket or a device, not a file; give another" in done.stderr
 
 
 # ------------------------------------------------------------ what changes meanwhile

@@ -147,7 +147,7 @@ def test_wrong_environment_is_an_error(value: str, tmp_path: Path) -> None:
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].endswith(
         "the environment variable PYNN_NUM_THREADS must be a number from 1 to 1024,"
-        f" is {value!r}; correct it or unset it"
+        f" but is {value!r}; correct it or unset it"
     )
 
 

@@ -69,7 +69,7 @@ def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.
     short = name.split()[-1]
     one_hot = ""
     if array.shape == (rows, classes):
-        one_hot = f"; of one-hot labels take {short}.argmax(axis=1)"
+        one_hot = f"; convert one-hot labels with {short}.argmax(axis=1)"
     if array.dtype.kind not in "iu":
         hint = one_hot or f"; convert with {short}.astype(np.int64)"
         raise ArgumentTypeError(

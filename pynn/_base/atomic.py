@@ -92,7 +92,7 @@ def _mode_of(path: str | os.PathLike[str]) -> int | None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is no file but a pipe, a socket or a device; give another")
+        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device, not a file; give another")
     return stat.S_IMODE(mode) & 0o777
 
 

@@ -122,10 +122,10 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
     except OSError:  # there is no file; or writing it will raise the error to show
         return
     if metadata.get("format") != FORMAT or "run" not in metadata:
-        what = "a model without a run" if metadata.get("format") == FORMAT else "no checkpoint"
+        what = "a model without a run" if metadata.get("format") == FORMAT else "another file"
         raise ArgumentError(
-            f"checkpoint must be a file to keep the run in, and {reading.shown(name)} is {what},"
-            " which would be lost: give another name, or remove it"
+            f"checkpoint must be a new file or an older checkpoint, but {reading.shown(name)} is"
+            f" {what}, which would be lost: give another name, or remove it"
         )
 
 

@@ -85,7 +85,8 @@ def _header_defect(status: int, magic: bytes, nbytes: int) -> str:
             f" {nbytes}; fetch or write it again"
         )
     if status == lib.PYNN_IDX_BAD_MAGIC:
-        return f"not an IDX file: it begins with the bytes {magic[:2].hex(' ')}, IDX with 00 00"
+        begin = magic[:2].hex(" ")
+        return f"not an IDX file: it begins with the bytes {begin}, but IDX files with 00 00"
     if status == lib.PYNN_IDX_UNKNOWN_TYPE:
         known = ", ".join(f"0x{code:02x} ({dtype})" for code, dtype in IDX_DTYPES.items())
         return f"unknown element type 0x{magic[2]:02x} in its third byte; IDX has {known}"

@@ -123,7 +123,7 @@ def check_instruction_set() -> None:
     choices = LEVELS[: LEVELS.index(best) + 1] if best in LEVELS else (best,)
     raise ArgumentError(
         "the environment variable PYNN_INSTRUCTION_SET must be what this processor has,"
-        f" {' or '.join(choices)}, is {printable(repr(wish), 500)}; correct it or unset it"
+        f" {' or '.join(choices)}, but is {printable(repr(wish), 500)}; correct it or unset it"
     )
 
 

@@ -81,7 +81,7 @@ def set_default_num_threads() -> None:
     except ValueError:
         raise ArgumentError(
             f"the environment variable PYNN_NUM_THREADS must be a number from 1 to {MAX_THREADS},"
-            f" is {wish!r}; correct it or unset it"
+            f" but is {wish!r}; correct it or unset it"
         ) from None
 
 

@@ -72,7 +72,7 @@ def go_back_to(engine: Engine, path: str | os.PathLike[str], run_id: str) -> str
     saved, name = model_file.load(path), os.fspath(path)
     run, state = _run_of(saved, name)
     if run.id != run_id:
-        refuse(name, "no longer of this run: another call of fit has written it")
+        refuse(name, "it no longer belongs to this run: another call of fit has written it")
     with engine.lock:
         engine.parameters[...] = saved.parameters
         engine.epochs_trained = saved.epochs_trained
@@ -133,7 +133,7 @@ def _run_of(saved: Snapshot, name: str) -> tuple[Run, State]:
         FileFormatError: The file has no run, or its run is damaged.
     """
     if saved.run is None:
-        refuse(name, "a model, but no checkpoint of a run; use pynn.load")
+        refuse(name, "it is a model, but not a checkpoint; use pynn.load")
     has_accuracy = saved.spec.decisions > 0
     state = State(saved.seed, saved.steps_trained)
     try:

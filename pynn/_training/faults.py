@@ -102,5 +102,5 @@ def explain_use(what: str, data: Data) -> PynnError:
         return ArgumentError(f"{bad[1]}: features must be finite; see np.nan_to_num")
     return DivergenceError(
         f"{what} is not finite, though the features are: they are too large, or the model has"
-        " diverged, or its parameters were set so"
+        " diverged, or its parameters were set to such values"
     )

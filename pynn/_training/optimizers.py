@@ -56,7 +56,7 @@ class Optimizer(Arguments):
             return np.full(last - first, self.learning_rate)
         rates = np.empty(last - first)
         for step in range(first, last):
-            name = f"learning_rate: what it gives for step {step}"
+            name = f"learning_rate: its value for step {step}"
             rates[step - first] = schedules.check_value(name, self.learning_rate(step))
         return rates
 

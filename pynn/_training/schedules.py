@@ -187,7 +187,7 @@ class WarmUp(Schedule):
     def __call__(self, step: int) -> float:
         """The learning rate of a step."""
         if step < self.steps:
-            first = check_value("schedule: what it gives for step 0", self.schedule(0))
+            first = check_value("schedule: its value for step 0", self.schedule(0))
             return first * ((step + 1) / self.steps)
         return self.schedule(step - self.steps)
 
