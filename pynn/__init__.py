@@ -8,10 +8,11 @@ Then use `model.fit(images, labels, epochs=5)`, `model.evaluate`, `model.predict
 `pynn.load`. `pynn.datasets` reads data sets; `pynn.formats` reads and writes files of others.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 try:
-    from pynn._native import library
+    from pynn._native import library as _library
 except ModuleNotFoundError as error:
     if error.name != "pynn._pynn":
         raise
@@ -24,6 +25,7 @@ if not _compiled:  # Python has found the source folder before the installed pac
 
     _source_folder.use_installed()
 else:
+    from pynn._base import forks as _forks
     from pynn._base.errors import (
         ArgumentError,
         ArgumentTypeError,
@@ -35,13 +37,15 @@ else:
         OutOfMemoryError,
         PynnError,
     )
-    from pynn._native import threads
+    from pynn._native import threads as _threads
     from pynn._native.threads import get_num_threads, set_num_threads
 
-    __version__ = library.version()
+    __version__ = _library.version()
 
-    library.check_instruction_set()
-    threads.set_default_num_threads()
+    _library.check_instruction_set()
+    _threads.set_default_num_threads()
+
+    _importing = _forks.Guard()  # its lock is held while a name is imported at its first use
 
 if TYPE_CHECKING:
     from pynn import datasets as datasets
@@ -108,16 +112,13 @@ _LATE = {
 }
 
 
-def __getattr__(name: str) -> object:
+def _import(name: str) -> object:
     """Import a public name when it is first used, so that `import pynn` is fast.
 
-    An import in a signal handler fails if the handler interrupted an import of the same module. An
-    import in the child of a fork may wait for ever if another thread was importing at the fork. So
+    An import in a signal handler fails if the handler interrupted an import of the same module. So
     the module of `Model` imports all that training and using a model need: once there is a model,
-    signal handlers and children of forks can use it without an import.
+    signal handlers can use it without an import.
     """
-    import importlib
-
     if name in _MODULES:
         return importlib.import_module(f"pynn.{name}")
     for module, names in _LATE.items():
@@ -128,6 +129,14 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module 'pynn' has no attribute {name!r}")
 
 
+if not TYPE_CHECKING:  # a type checker finds wrong names only without it
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first used."""
+        with _importing.lock:
+            return _import(name)
+
+
 def __dir__() -> list[str]:
-    """List all names, including those not imported yet, for completion in editors."""
-    return sorted({*globals(), *__all__})
+    """List all public names, including those not imported yet, for completion in editors."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

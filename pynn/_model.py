@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pynn._base import checks
 from pynn._base.arrays import Floats
-from pynn._base.errors import ArgumentError, ChainError
+from pynn._base.errors import ArgumentError, ArgumentTypeError, ChainError
 from pynn._native.data import Data
 from pynn._native.library import NotFinite
 from pynn._native.network import Network
@@ -52,6 +52,11 @@ class Model:
     """
 
     def __init__(self, engine: Engine) -> None:
+        if not isinstance(engine, Engine):
+            raise ArgumentTypeError(
+                "a Model is made by Builder()...build() or pynn.load(path), not from"
+                f" {checks.describe(engine)}"
+            )
         self._engine = engine
 
     @property

@@ -5,7 +5,6 @@ finds the folder `pynn`, which is the source without the compiled extension. Onl
 `pynn/__init__.py` imports this module.
 """
 
-import filecmp
 import os
 import sys
 import warnings
@@ -29,16 +28,26 @@ def use_installed() -> None:
     """
     spec = _find_installed()
     if spec is None or spec.loader is None:  # a folder without __init__.py has no loader
-        raise ImportError(
-            f"{SOURCE} is pynn's source, without its compiled part, and the rest of sys.path has no"
-            f" installed pynn. Install it: {sys.executable} -m pip install {SOURCE.parent}",
-            name="pynn",
-        )
+        raise ImportError(_advice(), name="pynn")
     _warn_if_different(spec)
     for name in [name for name in sys.modules if name.partition(".")[0] == "pynn"]:
         del sys.modules[name]
     sys.modules["pynn"] = module_from_spec(spec)
     spec.loader.exec_module(sys.modules["pynn"])
+
+
+def _advice() -> str:
+    """Say what is missing, and how to install it."""
+    pip = f"{sys.executable} -m pip install"
+    if (SOURCE.parent / "pyproject.toml").exists():
+        return (
+            f"{SOURCE} is pynn's source, without its compiled part, and the rest of sys.path has no"
+            f" installed pynn. Install it: {pip} {SOURCE.parent}"
+        )
+    return (
+        f"the compiled part of {SOURCE} is missing, or made for another Python. Install pynn again:"
+        f" {pip} --force-reinstall pynn-blas"
+    )
 
 
 def _find_installed() -> ModuleSpec | None:
@@ -59,6 +68,17 @@ def _holds_source(entry: str) -> bool:
         return False
 
 
+def _differs(source: Path, installed: Path) -> bool:
+    """Tell whether two files differ. Files of one size are read only if the source is newer."""
+    try:
+        ours, theirs = source.stat(), installed.stat()
+    except FileNotFoundError:
+        return True
+    if ours.st_size != theirs.st_size:
+        return True
+    return ours.st_mtime > theirs.st_mtime and source.read_bytes() != installed.read_bytes()
+
+
 def _warn_if_different(spec: ModuleSpec) -> None:
     """Warn if the installed Python modules differ from those of the source.
 
@@ -67,10 +87,11 @@ def _warn_if_different(spec: ModuleSpec) -> None:
     the C source has changed; nor is an installation in a zip file.
     """
     installed = Path(*spec.submodule_search_locations or ())
+    if not installed.is_dir():
+        return
     files = [file.relative_to(SOURCE) for file in sorted(SOURCE.rglob("*.py"))]
-    _, changed, missing = filecmp.cmpfiles(SOURCE, installed, map(str, files), shallow=False)
-    different = sorted([*changed, *missing])
-    if installed.is_dir() and different:
+    different = [str(file) for file in files if _differs(SOURCE / file, installed / file)]
+    if different:
         more = f" and {len(different) - 1} more" if len(different) > 1 else ""
         warnings.warn(
             f"imported the pynn installed in {installed}, which differs from the source in {SOURCE}"

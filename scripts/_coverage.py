@@ -173,12 +173,15 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
             "os.environ.pop(name, None)": NOT_BESIDE,
         },
     },
-    "pynn/_training/forks.py": {
-        "": {"from pynn._training.engine import Engine": FOR_TYPES},
+    "pynn/_base/forks.py": {
+        "Guard.forget_threads": {
+            "if not is_held(self.lock):": IN_CHILD,
+            "self.lock = threading.RLock()": IN_CHILD,
+        },
         "_after_in_child": {
             "_after_in_parent()": IN_CHILD,
-            "for engine in _living():": IN_CHILD,
-            "engine.forget_threads()": IN_CHILD,
+            "for owner in _living():": IN_CHILD,
+            "owner.forget_threads()": IN_CHILD,
         },
     },
     "pynn/_model.py": {
@@ -187,9 +190,9 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     "pynn/_training/engine.py": {
         "": {"from pynn._training.run import Run": FOR_TYPES},
         "Engine.forget_threads": {
-            "if not _is_held(self.lock):": IN_CHILD,
+            "if not forks.is_held(self.lock):": IN_CHILD,
             "self.lock = threading.RLock()": IN_CHILD,
-            "if not _is_held(self.fit_lock):": IN_CHILD,
+            "if not forks.is_held(self.fit_lock):": IN_CHILD,
             "self.fit_lock = threading.RLock()": IN_CHILD,
         },
     },

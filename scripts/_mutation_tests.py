@@ -80,7 +80,7 @@ ELSEWHERE = {
     "pynn/_base/atomic.py": ("crash",),
     "pynn/_base/checks.py": COMMAND_LINE,
     "pynn/_drawing.py": (*COMMAND_LINE, "predict_output"),
-    "pynn/_training/forks.py": ("processes", "threads"),
+    "pynn/_base/forks.py": ("processes", "threads"),
     "pynn/_training/history.py": ("train_program",),
     "pynn/_inspect.py": COMMAND_LINE,
     "pynn/_model.py": ("processes", "threads", "train_program"),

@@ -20,8 +20,8 @@ import pytest
 from threaded_models import MINUTE, X, Y, build, fit, flat
 
 import pynn
+from pynn._base import forks
 from pynn._native.workspace import Workspace
-from pynn._training import forks
 
 # What a child does with its parent's model; the model need not be the same afterwards.
 USES: dict[str, Callable[[pynn.Model, Path], Any]] = {
@@ -323,7 +323,7 @@ def fork_while_a_model_is_made(folder: Path) -> None:
     """Another thread is about to tell forks of its model: in the child models can be made."""
     model = trained(folder)
     forks.PATIENCE = 0.05
-    forks._engines = SlowModels(forks._engines)
+    forks._owners = SlowModels(forks._owners)
     making = threading.Thread(target=build, args=(5,), name="slow", daemon=True)
     making.start()
     assert SlowModels.adding.wait(MINUTE)

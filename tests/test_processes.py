@@ -22,7 +22,7 @@ from fork_scenarios import SCENARIOS
 from threaded_models import MINUTE, build, flat
 
 import pynn
-from pynn._training import forks
+from pynn._base import forks
 
 SCENARIO_PROGRAM = Path(__file__).with_name("fork_scenarios.py")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from signal_handlers import MINUTE, Instructions, Stop, build, check_free, stop
 
-from pynn._training import forks
+from pynn._base import forks
 
 pytestmark = pytest.mark.usefixtures("threads_as_before", "unflushed")
 
@@ -107,7 +107,7 @@ INTERRUPTED_FORK = """if True:
             ready.set()
             go_on.wait(60)
 
-    pynn._training.forks.PATIENCE = 0.05
+    pynn._base.forks.PATIENCE = 0.05
     threading.Thread(target=hold, daemon=True).start()
     ready.wait(60)
     child = os.fork()
@@ -116,7 +116,7 @@ INTERRUPTED_FORK = """if True:
     thread.start()
     thread.join()
     seen = free, raised
-    right = seen == ([True, True], [(KeyboardInterrupt, "pynn._training.forks")])
+    right = seen == ([True, True], [(KeyboardInterrupt, "pynn._base.forks")])
     if child == 0:
         os._exit(0 if right else 1)
     print(right or seen, os.waitpid(child, 0)[1])

@@ -54,6 +54,7 @@ class Clone:
                 ROOT / "pynn", package, ignore=shutil.ignore_patterns("__pycache__", "*.so")
             )
         (self.site / EXTENSION_NAME.replace(".", "/")).with_suffix(".py").write_text(EXTENSION)
+        (folder / "clone" / "pyproject.toml").touch()
         self.needed = folder / "needed"  # the packages that pynn needs, apart from pynn itself
         self.needed.mkdir()
         for pattern, packages in NEEDED.items():
@@ -173,4 +174,15 @@ def test_nothing_is_installed(clone: Clone, tmp_path: Path, path: list[str]) -> 
         f"ImportError: {clone.source} is pynn's source, without its compiled part, and the rest of"
         " sys.path has no installed pynn."
         f" Install it: {sys.executable} -m pip install {clone.source.parent}"
+    )
+
+
+def test_an_installation_without_its_extension(clone: Clone) -> None:
+    """What is not a clone is not called one: the advice is to install again."""
+    (clone.source.parent / "pyproject.toml").unlink()
+    clone.path = [clone.needed]
+    done = clone.python("-c", "import pynn")
+    assert done.stderr.splitlines()[-1] == (
+        f"ImportError: the compiled part of {clone.source} is missing, or made for another Python."
+        f" Install pynn again: {sys.executable} -m pip install --force-reinstall pynn-blas"
     )

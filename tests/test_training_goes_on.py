@@ -129,7 +129,7 @@ def test_other_losses_and_layers_are_saved(loss: str, tmp_path: Path) -> None:
 
 def test_a_schedule_has_to_say_its_rate() -> None:
     """The base of the schedules is none."""
-    with pytest.raises(NotImplementedError, match="Schedule does not say"):
+    with pytest.raises(NotImplementedError, match="Schedule has no rule"):
         pynn.schedules.Schedule()(0)
 
 

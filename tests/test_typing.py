@@ -50,6 +50,8 @@ print(train.images + 1, test.labels + 1, pynn.datasets.Dataset(train.images, tra
 }
 # Programs that must not, and what mypy says of their last line.
 ILLEGAL = {
+    "name_of_pynn": ("pynn.lood", 'Module has no attribute "lood"'),
+    "name_of_a_format": ("pynn.formats.keras", 'Module has no attribute "keras"'),
     "relu_before_input": ("pynn.Builder().relu()", '"Builder" has no attribute "relu"'),
     "dense_before_input": ("pynn.Builder().dense(3)", '"Builder" has no attribute "dense"'),
     "build_before_input": ("pynn.Builder().build()", '"Builder" has no attribute "build"'),

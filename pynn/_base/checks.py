@@ -107,7 +107,7 @@ def real(
         limit = f"greater than {shown(above or 0)}" if least is None else f"at least {shown(least)}"
         upper = "finite as a float32" if below == math.inf else f"less than {shown(below)}"
         if tiny and inside:
-            upper += f", and 0 or at least {MIN_FLOAT32:.2g}"
+            upper += f", and {'0 or ' if above is None else ''}at least {MIN_FLOAT32:.2g}"
         raise ArgumentError(f"{name} must be {limit} and {upper}, got {describe(value)}")
     return number
 

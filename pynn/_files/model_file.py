@@ -37,10 +37,10 @@ from pynn._network.spec import MAX_LAYERS, Spec
 
 FORMAT = "pynn"
 FORMAT_VERSION = "1"
-MOMENTS = tuple(f"optimizer.{name}" for name in state.MOMENTS)
+MOMENT_TENSORS = tuple(f"optimizer.{name}" for name in state.MOMENTS)
 """The names of the optimizer's moments in a checkpoint."""
 
-ARRAYS = (*MOMENTS, "best")
+ARRAYS = (*MOMENT_TENSORS, "best")
 ENTRIES = ("format", "format_version", "model", "run")
 
 MAX_MODEL_ITEMS = 64 + 16 * MAX_LAYERS

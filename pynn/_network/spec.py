@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from pynn._base import checks
 from pynn._base.errors import ArgumentError, ArgumentTypeError
-from pynn._network.layers import MAX_WIDTH, Layer, kind_named
+from pynn._network.layers import MAX_WIDTH, Layer, import_kinds, kind_named
 from pynn._network.losses import Loss
+
+import_kinds()
 
 MAX_LAYERS = 4096
 """The most layers of a chain, whose cost grows with their square: a file may claim any number."""

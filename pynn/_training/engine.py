@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base import arrays
+from pynn._base import arrays, forks
 from pynn._base.arrays import Floats
 from pynn._base.errors import ClosedError, PynnError
 from pynn._native.data import Data
@@ -24,7 +24,7 @@ from pynn._native.state import State
 from pynn._native.workspace import ROWS_AT_A_TIME, RunningSums, Sums
 from pynn._network.snapshot import Snapshot
 from pynn._network.spec import Spec
-from pynn._training import faults, forks
+from pynn._training import faults
 from pynn._training.history import Evaluation
 from pynn._training.optimizers import Optimizer
 from pynn._training.workspaces import Workspaces
@@ -81,9 +81,9 @@ class Engine:
         never be released in the child. A lock that this thread holds is kept: the fork happened
         inside a call that will release it.
         """
-        if not _is_held(self.lock):
+        if not forks.is_held(self.lock):
             self.lock = threading.RLock()
-        if not _is_held(self.fit_lock):
+        if not forks.is_held(self.fit_lock):
             self.fit_lock = threading.RLock()
 
     def open(self) -> Workspaces:
@@ -165,7 +165,7 @@ class Engine:
         Raises:
             PynnError: This thread is already training the model.
         """
-        if _is_held(self.fit_lock):
+        if forks.is_held(self.fit_lock):
             raise PynnError(
                 f"{call} was called from a callback of the same model's {self.training_call}, or"
                 " from a signal handler that interrupted it; call it when that has ended"
@@ -270,17 +270,6 @@ class Engine:
         except NotFinite:
             raise faults.explain_use("an output", data) from None
         return out
-
-
-def _is_held(lock: threading.RLock) -> bool:
-    """Tell whether this thread holds a lock.
-
-    An attribute of ours, set after the lock is taken, would be wrong for a moment: a signal handler
-    could run between the two. So the lock itself is asked, by the method that threading.Condition
-    uses for the same purpose.
-    """
-    held: bool = lock._is_owned()  # type: ignore[attr-defined]
-    return held
 
 
 def paced(

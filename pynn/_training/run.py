@@ -22,7 +22,7 @@ import numpy as np
 from pynn._base import checks, reading
 from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError
-from pynn._files.model_file import MOMENTS
+from pynn._files.model_file import MOMENT_TENSORS
 from pynn._native.data import Data
 from pynn._native.state import State
 from pynn._native.workspace import RunningSums, Sums
@@ -237,7 +237,7 @@ class Run:
     def keep(self, state: State) -> tuple[dict[str, Any], dict[str, Floats]]:
         """Convert the run and its state for a checkpoint: entries for JSON, and arrays by name."""
         moments = [moment.copy() for moment in state.moments]
-        arrays = dict(zip(MOMENTS, moments, strict=False))
+        arrays = dict(zip(MOMENT_TENSORS, moments, strict=False))
         if self.position.best is not None:
             arrays["best"] = self.position.best
         kept = {"kind": state.kind, "updates": state.updates, "moments": len(moments)}
@@ -253,10 +253,10 @@ class Run:
         updates = checks.integer("updates", kept["updates"], least=0, most=2**62)
         most = 0 if kind is None else len(optimizers.of_kind(kind)._moments)
         count = checks.integer("moments", kept["moments"], least=0, most=most)
-        if extra := [name for name in MOMENTS[count:] if name in arrays]:
+        if extra := [name for name in MOMENT_TENSORS[count:] if name in arrays]:
             raise ValueError(f"it has the tensor {extra[0]}, which its optimizer does not use")
-        moments = [arrays[name].copy() for name in MOMENTS[:count]]
-        for name, moment in zip(MOMENTS, moments, strict=False):
+        moments = [arrays[name].copy() for name in MOMENT_TENSORS[:count]]
+        for name, moment in zip(MOMENT_TENSORS, moments, strict=False):
             check_finite(name, moment)
         state.restore(state.step, updates, kind, moments)
 

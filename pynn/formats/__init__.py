@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["c", "nn_rust", "onnx", "pytorch"]
 
 
-def __getattr__(name: str) -> object:
-    """Import a format when it is first used."""
-    if name in __all__:
-        import importlib
+if not TYPE_CHECKING:  # a type checker finds wrong names only without it
 
-        return importlib.import_module(f"pynn.formats.{name}")
-    raise AttributeError(f"module 'pynn.formats' has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        """Import a format when it is first used."""
+        if name in __all__:
+            import importlib
+
+            return importlib.import_module(f"pynn.formats.{name}")
+        raise AttributeError(f"module 'pynn.formats' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -2,13 +2,14 @@
 
 Here is the base class, which says what a kind may tell of itself. The computation of each kind is
 in csrc/layers. The builder imports the classes that it has methods for, which are all;
-`kind_named` finds them where there is no builder.
+`import_kinds` imports them where there is no builder.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
+import os
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, NoReturn, Protocol
 
@@ -161,15 +162,22 @@ class Layer(Arguments):
         raise ArgumentError(f"there is no export of {self.kind} to {language}")
 
 
-def kind_named(name: object) -> type[Layer]:
-    """The class of a kind; ValueError if there is none.
+def import_kinds() -> None:
+    """Import all modules of this folder, which registers their classes: a file may name any kind.
 
-    A program that only loads a model never imports the builder, nor the classes with it. They are
-    then imported from this folder, so no list of them has to be kept.
+    So no list of the modules has to be kept.
     """
-    import pkgutil  # here, since only that needs it
+    try:
+        names = [name[:-3] for name in os.listdir(__path__[0]) if name.endswith(".py")]
+    except OSError:  # not in a folder, but in a zip file, say
+        import pkgutil  # here, as it takes a millisecond
 
-    if name not in tuple(Layer.kinds):  # of a file: it may be of any type
-        for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-            importlib.import_module(module.name)
+        names = [module.name for module in pkgutil.iter_modules(__path__)]
+    for name in sorted(names):
+        if name != "__init__":
+            importlib.import_module(f"{__name__}.{name}")
+
+
+def kind_named(name: object) -> type[Layer]:
+    """The class of a kind; ValueError if there is none."""
     return Layer.kinds[checks.known("layer kind", name, Layer.kinds)]

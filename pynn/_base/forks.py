@@ -3,10 +3,13 @@
 The child has only the thread that forked. A lock that another thread held at the fork stays locked
 in the child, and nothing there would ever release it.
 
-- The engines' own locks are replaced in the child.
-- BLAS has locks of its own, which it takes while it multiplies, and which cannot be replaced. So
-  before the fork, the forking thread takes the lock of every engine. Each call of C is made under
-  its engine's lock; so when the thread has all of them, no other thread is in BLAS.
+- The locks of their owners, which are the engines of models and the import of pynn's parts, are
+  replaced in the child.
+- BLAS has locks of its own, which it takes while it multiplies, and Python has one for each module
+  that is imported; these cannot be replaced. So before the fork, the forking thread takes the lock
+  of every owner. Each call of C is made under its engine's lock, and each import of a part of pynn
+  under the lock for imports; so when the thread has all of them, no other thread is in BLAS or
+  imports pynn.
 
 A signal handler may run between any two instructions of the functions below, and may raise an
 exception there. If that happened after a lock was taken and before this was noted, the lock would
@@ -21,18 +24,27 @@ import threading
 import time
 import weakref
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pynn._training.engine import Engine
+from typing import Any, Protocol
 
 PATIENCE = 5.0
 """The most seconds that a fork waits for locks; then it goes on, because it must not hang."""
 
-# All engines, by their ids. A signal handler, or another thread, may create an engine while a loop
+
+class Owner(Protocol):
+    """What has a lock that is held while another thread must not fork."""
+
+    @property
+    def lock(self) -> Any:
+        """The lock; reentrant."""
+
+    def forget_threads(self) -> None:
+        """Replace the locks that other threads held; for the child of a fork."""
+
+
+# All owners, by their ids. A signal handler, or another thread, may create an engine while a loop
 # goes through them, and a loop over a dictionary or set that changes fails. So the loop goes over a
 # list, which a dictionary gives in one instruction, and a WeakSet does not.
-_engines: weakref.WeakValueDictionary[int, Engine] = weakref.WeakValueDictionary()
+_owners: weakref.WeakValueDictionary[int, Owner] = weakref.WeakValueDictionary()
 
 
 class _Taken(threading.local):
@@ -46,14 +58,38 @@ _taken = _Taken()
 _release = methodcaller("release")
 
 
-def register(engine: Engine) -> None:
-    """Make forks wait for the calls of an engine, and replace its locks in their children."""
-    _engines[id(engine)] = engine
+def register(owner: Owner) -> None:
+    """Make forks wait for an owner's lock, and replace its locks in their children."""
+    _owners[id(owner)] = owner
 
 
-def _living() -> list[Engine]:
-    """List the engines that exist."""
-    return [engine for ref in _engines.valuerefs() if (engine := ref()) is not None]
+def _living() -> list[Owner]:
+    """List the owners that exist."""
+    return [owner for ref in _owners.valuerefs() if (owner := ref()) is not None]
+
+
+def is_held(lock: threading.RLock) -> bool:
+    """Tell whether this thread holds a lock.
+
+    An attribute of ours, set after the lock is taken, would be wrong for a moment: a signal handler
+    could run between the two. So the lock itself is asked, by the method that threading.Condition
+    uses for the same purpose.
+    """
+    held: bool = lock._is_owned()  # type: ignore[attr-defined]
+    return held
+
+
+class Guard:
+    """An owner of nothing but its lock."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        register(self)
+
+    def forget_threads(self) -> None:
+        """Replace the lock if another thread held it; for the child of a fork."""
+        if not is_held(self.lock):
+            self.lock = threading.RLock()
 
 
 def _take(lock: Any, until: float) -> None:
@@ -63,10 +99,13 @@ def _take(lock: Any, until: float) -> None:
 
 
 def _before() -> None:
-    """Wait until no other thread is in C. The locks are reentrant: this thread may hold some."""
+    """Wait until no other thread is in C, or imports pynn.
+
+    The locks are reentrant, since this thread may hold some.
+    """
     until = time.monotonic() + PATIENCE
-    for engine in _living():
-        _take(engine.lock, until)
+    for owner in _living():
+        _take(owner.lock, until)
 
 
 def _after_in_parent() -> None:
@@ -90,8 +129,8 @@ def _after_in_child() -> None:
     ever, because it goes on with the old lock.
     """
     _after_in_parent()
-    for engine in _living():
-        engine.forget_threads()
+    for owner in _living():
+        owner.forget_threads()
 
 
 if hasattr(os, "register_at_fork"):
