@@ -49,12 +49,16 @@ CHAINS: dict[str, Mistake] = {
     "a chain that is fitted": Mistake(
         lambda bench: FINISHED.fit(X, Y, epochs=1),
         CHAIN,
-        (".fit is a model's, and Builder().input(20)", "is a chain", ".build() makes the model"),
+        (
+            ".fit belongs to a model, and Builder().input(20)",
+            "is a chain",
+            ".build() makes the model",
+        ),
     ),
     "a chain without a loss that predicts": Mistake(
         lambda bench: LAYERS.predict(X),
         CHAIN,
-        (".predict is a model's", "is a chain", ".build() makes the model"),
+        (".predict belongs to a model", "is a chain", ".build() makes the model"),
     ),
     "a misspelt step": Mistake(
         lambda bench: INPUT.rleu(), (AttributeError,), ("'LayerBuilder'", "'rleu'")
@@ -128,7 +132,7 @@ CHAINS: dict[str, Mistake] = {
         lambda bench: INPUT.dense(WIDEST).relu().dense(WIDEST).softmax_cross_entropy().build(),
         VALUE,
         (
-            "layer 3: dense: the network has 4,611,686,061,377,060,843 parameters up to here",
+            "layer 3: dense: the network has 4,611,686,061,377,060,843 parameters up to this layer",
             "must have at most",
         ),
     ),

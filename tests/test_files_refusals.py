@@ -106,7 +106,7 @@ def test_unknown_entry_of_the_metadata_is_refused(path: Path) -> None:
 def test_entry_of_another_loss_is_refused(loss: str, path: Path) -> None:
     """An entry that the loss does not use is a mistake."""
     write(path, description=DESCRIPTION | {"loss": loss, "label_smoothing": 0.1})
-    assert "label_smoothing is of softmax_cross_entropy, not of" in refusal(path)
+    assert "label_smoothing is an option of softmax_cross_entropy, not of" in refusal(path)
 
 
 @pytest.mark.parametrize(

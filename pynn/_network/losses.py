@@ -1,4 +1,4 @@
-"""The losses: a class for each. Their computation is in csrc/layers."""
+"""The losses: a class for each. csrc/layers/loss.c computes them."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from pynn._network.layers import OnnxGraph
 class Loss(Arguments):
     """The loss at the end of a chain: its kind, and its options as attributes.
 
-    A class that derives from it describes a loss: it says `kind`, `options`, and what differs from
-    here. Its constructor checks the options. A loss never changes.
+    Each subclass describes one loss. It sets `kind` and `options`, overrides what differs from this
+    class, and its constructor checks the options. A loss object never changes.
     """
 
     kinds: ClassVar[dict[str, type[Loss]]] = {}
     """All losses, by name."""
 
     kind: ClassVar[str]
-    """The name: that of the builder's method, in files, and in C as PYNN_ and capitals."""
+    """The loss's name: of the builder's method, and in files. In C it is PYNN_ and this name in
+    capitals."""
     options: ClassVar[tuple[str, ...]] = ()
-    """The names of the options, as the builder's method and files have them."""
+    """The names of the options, in the builder's method and in files."""
     has_classes: ClassVar[bool] = False
-    """Whether an example has a label, its class; else it has targets, one for each output."""
+    """Whether each example has a label, its class; otherwise it has a target for each output."""
     has_probabilities: ClassVar[bool] = False
-    """Whether probabilities can be made of the outputs."""
+    """Whether the outputs can be turned into probabilities."""
     torch_module: ClassVar[str]
-    """The class in torch.nn that is the same loss."""
+    """The class in torch.nn that computes the same loss."""
 
     def __init_subclass__(cls) -> None:
         """Register the loss."""
@@ -50,27 +51,30 @@ class Loss(Arguments):
         return {name: value for name, value in vars(self).items() if value != defaults.get(name)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The entries that a chain in a file has for it; an option that is its default has none."""
+        """The loss's entries in a file. An option that has its default value gets no entry."""
         return {"loss": self.kind, **self.given()}
 
     @staticmethod
     def from_dict(chain: Mapping[str, Any]) -> Loss:
-        """The loss of a chain that has the entries of to_dict() among others, checked.
+        """Make the loss from a chain's entries, and check them.
+
+        Args:
+            chain: The entries of to_dict(), and the chain's other entries.
 
         Raises:
-            ValueError: A value is wrong, or an option is another loss's.
+            ValueError: A value is wrong, or an option belongs to another loss.
             TypeError: A value has the wrong type.
-            LookupError: There is no loss.
+            LookupError: There is no entry "loss".
         """
         kind = checks.known("loss", chain["loss"], Loss.kinds)
         own = Loss.kinds[kind].options
         for other in Loss.kinds.values():
             for name in other.options:
                 if name in chain and name not in own:
-                    raise ValueError(f"{name} is of {other.kind}, not of {kind}")
+                    raise ValueError(f"{name} is an option of {other.kind}, not of {kind}")
         return Loss.kinds[kind](**{name: chain[name] for name in own if name in chain})
 
-    # ------------------------------------------------------------ what it is of
+    # ------------------------------------------------------------ labels and predictions
 
     def decisions(self, outputs: int) -> int:
         """How many decisions that are right or wrong a network makes for an example.
@@ -80,7 +84,13 @@ class Loss(Arguments):
         return 0
 
     def check_targets(self, name: str, value: object, rows: int, outputs: int) -> Targets:
-        """Labels or targets of so many examples as C reads them, from an argument of this name.
+        """Check labels or targets, and convert them to the dtype and layout that C reads.
+
+        Args:
+            name: The name of the argument, for error messages.
+            value: The labels or targets that the caller gave.
+            rows: The number of examples.
+            outputs: The number of the network's outputs.
 
         Raises:
             ArgumentTypeError: They have the wrong type or dtype.
@@ -89,23 +99,24 @@ class Loss(Arguments):
         return arrays.targets(name, value, rows, outputs, shares=False)
 
     def predictions(self, outputs: Floats) -> npt.NDArray[Any]:
-        """What `Model.predict` gives for outputs of shape (n, outputs)."""
+        """What `Model.predict` returns where the network's outputs are these, (n, outputs)."""
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     # ------------------------------------------------------------ export
 
     def add_probabilities_to_onnx(self, graph: OnnxGraph, x: str, output: str) -> None:
-        """Add operators that make probabilities, the value `output`, of the outputs `x`."""
+        """Add operators that turn the outputs `x` into probabilities, the value `output`."""
         raise ArgumentError(
-            f"probabilities must be False for a model with {self.kind}, whose outputs are no logits"
+            f"probabilities must be False for a model with {self.kind}: its outputs are not logits,"
+            " so it has no probabilities"
         )
 
     def c_meaning(self) -> str:
-        """What exported C says that the outputs are."""
+        """What the outputs mean, in words for the header of exported C."""
         return "the predicted numbers"
 
     def c_declarations(self) -> str:
-        """The functions for probabilities in the header of exported C; empty if there are none."""
+        """Declarations of functions on the outputs, for the header of exported C; may be empty."""
         return ""
 
     def c_functions(self) -> str:
@@ -116,8 +127,8 @@ class Loss(Arguments):
 class SoftmaxCrossEntropy(Loss):
     """-log softmax(logits)[label], averaged over a batch; the outputs are the logits.
 
-    With label_smoothing s, 1 - s of it is that, and s is the mean over all classes (Szegedy et al.
-    2016).
+    With label_smoothing s it is (1 - s) times that, plus s times the mean of -log softmax(logits)
+    over all classes (Szegedy et al. 2016).
     """
 
     kind = "softmax_cross_entropy"
@@ -151,10 +162,10 @@ class SoftmaxCrossEntropy(Loss):
 
     def c_declarations(self) -> str:
         return """\
-/* Make probabilities of the outputs, (OUTPUT_COUNT), in place: their softmax, which sums to 1. */
+/* Replace the outputs, (OUTPUT_COUNT), by probabilities: their softmax, which sums to 1. */
 void NAME_probabilities(float *output);
 
-/* The class of the largest output or probability, from 0; the first of equals. */
+/* Return the class, from 0, with the largest output or probability; of equal ones the first. */
 int NAME_class(const float *output);
 
 """
@@ -191,8 +202,8 @@ class MeanSquaredError(Loss):
 class BinaryCrossEntropy(Loss):
     """-t log s(z) - (1 - t) log(1 - s(z)), averaged over outputs and a batch.
 
-    With the outputs z as logits, their sigmoid s(z), and targets t in [0, 1]: a yes-or-no question
-    for each output.
+    Here z are the outputs (logits), s(z) is their sigmoid, and t in [0, 1] are the targets: each
+    output is a yes-or-no question.
     """
 
     kind = "binary_cross_entropy"
@@ -212,11 +223,11 @@ class BinaryCrossEntropy(Loss):
         graph.add("Sigmoid", [x], output)
 
     def c_meaning(self) -> str:
-        return "a score for each question, the answer being yes where it is above 0"
+        return "a score for each label, which holds where the score is above 0"
 
     def c_declarations(self) -> str:
         return """\
-/* Make probabilities of the outputs, (OUTPUT_COUNT), in place: 1 / (1 + exp(-output)) each. */
+/* Replace each of the outputs, (OUTPUT_COUNT), by a probability: 1 / (1 + exp(-output)). */
 void NAME_probabilities(float *output);
 
 """

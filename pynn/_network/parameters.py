@@ -1,7 +1,7 @@
 """The parameters of a network: their names, their shapes, and where they lie in the flat array.
 
-All parameters of a network are one array of floats. The layers follow each other in it, and within
-a layer its parameters, without gaps. The C library counts in the same way.
+All parameters of a network are one array of floats. It holds the layers in their order, and each
+layer's parameters in their order, without gaps. The C library computes the same offsets.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ class ParameterView(NamedTuple):
     layer: int
     """The layer's place in the chain, from 0."""
     name: str
-    """The layer's kind and its number among its kind, a dot, and its own name: "dense1.weight"."""
+    """The layer's kind, its number among the layers of that kind, a dot, and the parameter's own
+    name: "dense1.weight"."""
     shape: tuple[int, ...]
     offset: int
     """In floats."""
@@ -30,20 +31,20 @@ class ParameterView(NamedTuple):
     trained: bool
     """Whether a step of the optimizer changes it."""
     transposed: bool
-    """Whether PyTorch keeps the transpose."""
+    """Whether PyTorch stores the transpose."""
 
     @property
     def end(self) -> int:
-        """Where the next parameter begins, in floats."""
+        """The offset at which the next parameter begins, in floats."""
         return self.offset + math.prod(self.shape)
 
     def of(self, array: Floats) -> Floats:
-        """The parameter in a flat array, without a copy."""
+        """The parameter as a view of a flat array: nothing is copied."""
         return array[self.offset : self.end].reshape(self.shape)
 
 
 def views(spec: Spec) -> list[ParameterView]:
-    """All parameters of a network, in order."""
+    """The views of all parameters of a network, in the order of the flat array."""
     found: list[ParameterView] = []
     offset = 0
     for placed in spec.placed_layers:
@@ -58,19 +59,22 @@ def views(spec: Spec) -> list[ParameterView]:
 
 
 class Parameters(dict[str, Floats]):
-    """Views by name. To put another array in the place of one would change no model: an error."""
+    """Views of a model's parameters, by name.
+
+    An array that took the place of a view would not change the model, so assigning one is an error.
+    """
 
     def __setitem__(self, name: str, array: Floats) -> None:
-        if self.get(name) is not array:  # after += it is the same
+        if self.get(name) is not array:  # parameters[name] += x assigns the same view: allowed
             raise ArgumentTypeError(
                 f"parameters cannot be replaced; write into it: parameters[{name!r}][...] = array"
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy is an ordinary dict, of arrays that are no views any more."""
+        """Let a copy or a pickle be an ordinary dict of arrays that belong to no model."""
         return dict, (dict(self),)
 
 
 def named(parameters: Sequence[ParameterView], array: Floats) -> Parameters:
-    """Views of a flat array: "dense1.weight" (inputs, outputs), "dense1.bias" (outputs,), ..."""
+    """The views by name: "dense1.weight" (inputs, outputs), "dense1.bias" (outputs,), ..."""
     return Parameters({view.name: view.of(array) for view in parameters})

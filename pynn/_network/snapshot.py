@@ -16,31 +16,32 @@ from pynn._network.spec import Spec
 
 
 class Snapshot(NamedTuple):
-    """A model at one moment, apart from the model: nothing of it changes when the model does."""
+    """A copy of a model at one moment. It does not change when the model changes."""
 
     spec: Spec
     parameters: Floats
-    """All of them, shape (parameter_count,)."""
+    """All parameters, shape (parameter_count,)."""
     seed: int
     epochs_trained: int
     steps_trained: int
     run: dict[str, Any] | None = None
-    """Of a checkpoint: what `Run.keep` gave; unchecked, if it is read from a file."""
+    """The state of the run, of a checkpoint: what `Run.keep` returned, or what a file says, which
+    nobody has checked yet. None for a model without a run."""
     arrays: Mapping[str, Floats] = MappingProxyType({})
-    """Of a checkpoint: the arrays that its run needs, each of shape (parameter_count,)."""
+    """The arrays of the run, of a checkpoint: each has shape (parameter_count,)."""
 
     @property
     def named(self) -> Parameters:
-        """The parameters by the names that `Model.parameters` has."""
+        """The parameters, by the same names as in `Model.parameters`."""
         return _parameters.named(_parameters.views(self.spec), self.parameters)
 
     def check_finite(self) -> None:
-        """Raise a DivergenceError that names the first parameter which is not finite."""
+        """Raise a DivergenceError if a parameter is not finite; the message names the first one."""
         for name, array in self.named.items():
             wrong = np.argwhere(~np.isfinite(array))
             if len(wrong) > 0:
                 place = tuple(map(int, wrong[0]))
                 raise DivergenceError(
                     f"parameters[{name!r}][{', '.join(map(str, place))}] is {array[place]}: a model"
-                    " that has diverged gives no answers to export; build or load it anew"
+                    " that has diverged cannot be exported; build or load it anew"
                 )

@@ -1,4 +1,4 @@
-"""The architecture of a network as plain data, and as the dict that files keep it in."""
+"""The architecture of a network: as plain data, and as the dict that files hold."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from pynn._network.losses import Loss
 import_kinds()
 
 MAX_LAYERS = 4096
-"""The most layers of a chain, whose cost grows with their square: a file may claim any number."""
+"""The most layers of a chain. A file may claim any number, and the time to build a chain grows with
+the square of its length."""
 
 MAX_PARAMETERS = (2 * sys.maxsize + 1) // 4
-"""More floats than these have more bytes than can be addressed."""
+"""The most floats whose bytes can be addressed."""
 
 NO_PRODUCT = "a network needs at least one dense layer; add .dense(...) before the loss"
 
 
 class PlacedLayer:
-    """A layer with what follows from its place in the chain.
+    """A layer of a chain, with its place, its name, its sizes and its parameters.
 
     Attributes:
-        number: Its place, from 1, as error messages have it.
-        name: Its kind, and how many of that kind there are up to here: "dense1", "relu1", "dense2".
-        layer: The layer.
-        inputs: The width before it.
-        outputs: The width after it.
+        number: The layer's place in the chain, from 1, as error messages name it.
+        name: The layer's kind and its number among the layers of that kind: "dense1", "relu1",
+            "dense2".
+        layer: The layer itself.
+        inputs: The number of its inputs.
+        outputs: The number of its outputs.
         parameters: Its parameters, in the order in which they are stored.
     """
 
@@ -82,27 +84,27 @@ class Spec(NamedTuple):
         return " -> ".join([str(self.inputs), *map(str, self.layers), str(self.loss)])
 
     def check_size(self) -> None:
-        """Raise an ArgumentError that names the layer with which the parameters are too many."""
+        """Raise an ArgumentError if there are too many parameters; it names the layer where."""
         count = 0
         for placed in self.placed_layers:
             count += sum(parameter.size for parameter in placed.parameters)
             if count > MAX_PARAMETERS:
                 raise ArgumentError(
                     f"layer {placed.number}: {placed.layer.kind}: the network has {count:,}"
-                    f" parameters up to here, and must have at most {MAX_PARAMETERS:,}"
+                    f" parameters up to this layer, and must have at most {MAX_PARAMETERS:,}"
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """The chain for JSON: {"input": 784, "layers": [{"kind": "relu"}, ...], "loss": ...}."""
+        """The chain as JSON can hold it: {"input": 784, "layers": [{"kind": "relu"}, ...], ...}."""
         layers = [{"kind": layer.kind, **layer.arguments()} for layer in self.layers]
         return {"input": self.inputs, "layers": layers, **self.loss.to_dict()}
 
     @classmethod
     def from_dict(cls, chain: Mapping[str, Any]) -> Spec:
-        """The chain that to_dict() gave, each value of it checked.
+        """Make a chain from what to_dict() returned, and check each value.
 
         Raises:
-            ValueError: A value is wrong, or an entry unknown. (ArgumentError is a ValueError.)
+            ValueError: A value is wrong, or an entry is unknown. (ArgumentError is a ValueError.)
             TypeError: A value has the wrong type.
             LookupError: An entry is missing.
         """
@@ -121,10 +123,11 @@ class Spec(NamedTuple):
 
     @classmethod
     def from_pickle(cls, kept: Any) -> Spec:
-        """The chain in a pickled model, where it is what to_dict() gave.
+        """Make the chain of a pickled model.
 
-        Models that were pickled before that was so have [inputs, layers, loss, label_smoothing],
-        with a list [kind, outputs, init, slope, rate] for each layer, whatever its kind.
+        Today's pickles hold what to_dict() returned. Older ones hold a list [inputs, layers, loss,
+        label_smoothing], in which each layer is a list [kind, outputs, init, slope, rate], whatever
+        its kind.
         """
         if not isinstance(kept, list):
             return cls.from_dict(kept)
@@ -138,7 +141,7 @@ class Spec(NamedTuple):
 
 
 def _own_entries(entry: dict[str, Any]) -> dict[str, Any]:
-    """The entries that a layer of this kind has."""
+    """The kind, and those of the entries that are options of this kind."""
     own = ("kind", *kind_named(entry["kind"]).options)
     return {name: value for name, value in entry.items() if name in own}
 
@@ -146,7 +149,7 @@ def _own_entries(entry: dict[str, Any]) -> dict[str, Any]:
 def append(
     layers: tuple[Layer, ...], kind: type[Layer], options: dict[str, Any]
 ) -> tuple[Layer, ...]:
-    """The layers and one more, with its options by name; errors begin with the layer's number.
+    """Add a layer with these options to the layers; its errors begin with its number.
 
     Raises:
         ArgumentTypeError: An option has the wrong type.
@@ -161,7 +164,7 @@ def append(
 
 
 def has_product(layers: tuple[Layer, ...]) -> bool:
-    """Whether any layer is a matrix product, which the C library asks for, too."""
+    """Whether any layer is a matrix product. The C library, too, refuses a network without one."""
     return any(layer.is_product for layer in layers)
 
 

@@ -1,8 +1,11 @@
-"""A class for each kind of layer: all that pynn's Python knows of the kind.
+"""A class for each kind of layer: all that pynn's Python knows of that kind.
 
-Here is the base class, which says what a kind may tell of itself. The computation of each kind is
-in csrc/layers. The builder imports the classes that it has methods for, which are all;
-`import_kinds` imports them where there is no builder.
+This module has the base class, whose attributes and methods are what a kind can say about itself.
+csrc/layers computes each kind. The builder imports all the classes, because it has a method for
+each; where no builder is imported, `import_kinds` imports them.
+
+A new kind is a class in a module of this folder, a method of the builder (pynn/_builder.py), and a
+table in csrc/layers.
 """
 
 from __future__ import annotations
@@ -18,21 +21,21 @@ from pynn._base.arguments import Arguments
 from pynn._base.errors import ArgumentError
 
 MAX_WIDTH = 2**31 - 1
-"""The widest that a layer may be: BLAS counts in int."""
+"""The largest number of inputs or outputs of a layer: BLAS counts in int."""
 
 
 class Parameter(NamedTuple):
-    """An array of a layer's that training may change."""
+    """One array of parameters of a layer, such as its weight or its bias."""
 
     name: str
-    """As PyTorch's module calls it, such as "weight"."""
+    """The name that PyTorch's module has for it, such as "weight"."""
     shape: tuple[int, ...]
     decays: bool = False
     """Whether weight decay makes it smaller."""
     trained: bool = True
     """Whether a step of the optimizer changes it."""
     transposed: bool = False
-    """Whether PyTorch keeps the transpose."""
+    """Whether PyTorch stores the transpose."""
 
     @property
     def size(self) -> int:
@@ -41,42 +44,45 @@ class Parameter(NamedTuple):
 
 
 class OnnxGraph(Protocol):
-    """A graph of ONNX that layers and losses add themselves to."""
+    """An ONNX graph, to which layers and losses add their operators."""
 
     def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        """Add an operator that makes the value called `output`; gives that name back."""
+        """Add an operator that makes the value called `output`; return that name."""
 
     def constant(self, name: str, value: float) -> str:
-        """Add a number that operators can take; gives its name back."""
+        """Add a number that operators can take as an input; return its name."""
 
 
 class Layer(Arguments):
     """One layer of a chain: its kind, and its options as attributes.
 
-    A class that derives from it describes a kind. It says `kind`, `options`, and what differs from
-    here; its constructor takes the options in the order of `options` and checks them. An error of
-    the constructor does not say which layer of the chain it is: `append` in spec.py adds that.
+    Each subclass describes one kind. It sets `kind` and `options` and overrides what differs from
+    this class. Its constructor takes the options in the order of `options`, and checks them. The
+    constructor's errors do not say which layer of the chain is wrong: `append` in spec.py adds
+    that.
 
-    Two layers are equal if they are of the same kind with the same options. A layer never changes.
+    Two layers are equal if they have the same kind and the same options. A layer object never
+    changes.
     """
 
     kinds: ClassVar[dict[str, type[Layer]]] = {}
     """All kinds, by name."""
 
     kind: ClassVar[str]
-    """The kind's name: that of the builder's method, in files, and in C as PYNN_ and capitals."""
+    """The kind's name: of the builder's method, and in files. In C it is PYNN_ and this name in
+    capitals."""
     options: ClassVar[tuple[str, ...]] = ()
-    """The names of the options, as the builder's method and files have them."""
+    """The names of the options, in the builder's method and in files."""
     is_product: ClassVar[bool] = False
-    """Whether it is a matrix product with weights; a network needs one."""
+    """Whether the layer is a matrix product with weights; a network needs at least one."""
     in_use: ClassVar[bool] = True
-    """Whether it does anything when a model is used; else it works in training only."""
+    """Whether the layer does anything in prediction; if not, it works in training only."""
     in_place: ClassVar[bool] = True
-    """Whether an output may be written over the input. If not, the layer needs another array."""
+    """Whether the layer may write its outputs over its inputs; if not, it needs another array."""
     onnx_operator: ClassVar[str] = ""
-    """The operator of ONNX that does the same, if there is one."""
+    """The ONNX operator that computes the same; empty if there is none."""
     torch_module: ClassVar[str]
-    """The class in torch.nn that does the same."""
+    """The class in torch.nn that computes the same."""
 
     def __init_subclass__(cls) -> None:
         """Register the kind."""
@@ -84,11 +90,11 @@ class Layer(Arguments):
 
     @classmethod
     def from_dict(cls, options: dict[str, Any]) -> Layer:
-        """A layer of this kind with the options that arguments() gave, checked."""
+        """Make a layer of this kind from what arguments() returned, and check the options."""
         return cls(**{name: options[name] for name in cls.options})
 
     def arguments(self) -> dict[str, Any]:
-        """The options by name, in the order of the builder's method."""
+        """The options by name, in the order of the builder's arguments."""
         return dict(vars(self))
 
     def __str__(self) -> str:
@@ -98,15 +104,15 @@ class Layer(Arguments):
     # ------------------------------------------------------------ shapes
 
     def width_after(self, inputs: int) -> int:
-        """The number of outputs for so many inputs."""
+        """The number of outputs of the layer if it has this many inputs."""
         return inputs
 
     def parameters(self, inputs: int) -> tuple[Parameter, ...]:
-        """The layer's parameters for so many inputs, in the order in which they are stored."""
+        """The layer's parameters if it has this many inputs, in the order of storage."""
         return ()
 
     def multiply_adds(self, inputs: int) -> int:
-        """The multiply-adds of matrix products, for one example."""
+        """The number of multiply-adds in the layer's matrix products, for one example."""
         return 0
 
     # ------------------------------------------------------------ export
@@ -114,52 +120,59 @@ class Layer(Arguments):
     def add_to_onnx(
         self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
     ) -> None:
-        """Add operators that make the value `output` of the value `x`.
+        """Add operators that compute the value `output` from the value `x`.
 
         Args:
-            graph: The graph.
-            x: The name of the input's value.
-            parameters: The names of the parameters' values.
-            name: The layer's, for the names of values between the operators.
+            graph: The graph to add to.
+            x: The name of the layer's input.
+            parameters: The names of the layer's parameters in the graph.
+            name: The layer's name; names of values between the operators begin with it.
             output: The name that the layer's output must have.
+
+        Raises:
+            ArgumentError: This kind cannot be exported to ONNX.
         """
         if not self.onnx_operator:
             self._refuse("ONNX")
         graph.add(self.onnx_operator, [x, *parameters], output, **self.onnx_attributes())
 
     def onnx_attributes(self) -> dict[str, Any]:
-        """The attributes of `onnx_operator`."""
+        """The attributes that `onnx_operator` gets."""
         return {}
 
     def c_function(self) -> str:
-        """The function of exported C, KIND_layer.
+        """The C function that computes the layer in exported C. Its name is KIND_layer.
 
-        It takes the number of inputs; where the layer is not in place, that of outputs; then
-        c_options(), x, the parameters, and y. It may call expf, tanhf, and its c_helper().
+        Its arguments are the number of inputs; the number of outputs, if the layer does not work in
+        place; the values of c_options(); x; the parameters; and y. It may call expf, tanhf, and the
+        function of c_helper().
+
+        Raises:
+            ArgumentError: This kind cannot be exported to C.
         """
         self._refuse("C")
 
     def c_bytes_function(self) -> str:
-        """The same, KIND_layer_bytes, for x in bytes; empty if the kind has none.
+        """The C function KIND_layer_bytes: the same layer for x in bytes; empty if there is none.
 
-        A kind that does not work in place must have one, as a first layer's input may be bytes.
+        A kind that does not work in place must have it, because a network's input may be bytes.
         """
         return ""
 
     def c_helper(self, *, libc: bool) -> str:
-        """A function that c_function() calls, or empty.
+        """A C function that c_function() calls; empty if it needs none.
 
-        Without libc it must not call libc's functions but expf and tanhf, for which a file without
-        libc has others.
+        If `libc` is false, it must not call any function of libc except expf and tanhf: an exported
+        file without libc has functions of its own for these two.
         """
         return ""
 
     def c_options(self) -> tuple[float, ...]:
-        """The options that the function of exported C takes."""
+        """The values of the options that the C function takes as arguments."""
         return ()
 
     def _refuse(self, language: str) -> NoReturn:
-        raise ArgumentError(f"there is no export of {self.kind} to {language}")
+        raise ArgumentError(f"{self.kind} layers cannot be exported to {language}")
 
 
 def import_kinds() -> None:
@@ -179,5 +192,5 @@ def import_kinds() -> None:
 
 
 def kind_named(name: object) -> type[Layer]:
-    """The class of a kind; ValueError if there is none."""
+    """Return the class of a kind of layer; raise a ValueError if there is no such kind."""
     return Layer.kinds[checks.known("layer kind", name, Layer.kinds)]

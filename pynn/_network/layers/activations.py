@@ -1,6 +1,6 @@
-"""The activations: functions of one value each, all outputs apart from each other.
+"""The activations: scalar functions, applied to each value by itself.
 
-Exported C has their functions in the order in which they stand here.
+Exported C contains their functions in the order of the classes here.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ static void tanh_layer(size_t count, const float *x, float *y) {
 
 
 class Gelu(Layer):
-    """y = x Phi(x), with Phi the normal distribution (Hendrycks and Gimpel 2016)."""
+    """y = x Phi(x), Phi being the normal distribution function (Hendrycks and Gimpel 2016)."""
 
     kind = "gelu"
     torch_module = "GELU"
@@ -98,7 +98,7 @@ class Gelu(Layer):
     def add_to_onnx(
         self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
     ) -> None:
-        """Add x (1 + erf(x / sqrt 2)) / 2, in the order in which runtimes know it and fuse it."""
+        """Add x (1 + erf(x / sqrt 2)) / 2, in the order of operators that runtimes can fuse."""
         scaled = graph.add("Div", [x, graph.constant("sqrt_2", math.sqrt(2.0))], f"{name}.scaled")
         erf = graph.add("Erf", [scaled], f"{name}.erf")
         erf_plus_1 = graph.add("Add", [erf, graph.constant("one", 1.0)], f"{name}.erf_plus_1")
@@ -127,7 +127,7 @@ class Silu(Layer):
     def add_to_onnx(
         self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
     ) -> None:
-        """Add x Sigmoid(x): ONNX has no operator of its own for it."""
+        """Add x Sigmoid(x): the opset of our files has no SiLU operator."""
         graph.add("Mul", [x, graph.add("Sigmoid", [x], f"{name}.sigmoid")], output)
 
     def c_function(self) -> str:
@@ -220,7 +220,7 @@ static float exp_minus_1(float x) {
 
 # As in csrc/base/mathematics.h.
 _EXP_MINUS_1 = """\
-/* exp(x) - 1; near 0, where the difference would cancel, by a polynomial. */
+/* exp(x) - 1. Near 0 the difference would lose digits by cancellation: there it is a polynomial. */
 static float exp_minus_1(float x) {
     if (x < -0.34657359f || x > 0.34657359f) return exponential(x) - 1.0f;
     float q = 1.9890981e-4f;
@@ -240,10 +240,10 @@ static float normal(float x) {
 }
 """
 
-# As in csrc/mathematics.h, but for what is not finite.
+# The same as in csrc/base/mathematics.h, except for infinite and NaN inputs.
 _NORMAL = """\
-/* Phi(-u) = exp(-u^2 / 2) p for u = |x|, with p a polynomial in t = 1 / (1 + u / 4); Phi(u) is the
- * rest to 1. */
+/* With u = |x|: Phi(-u) = exp(-u^2 / 2) p, where p is a polynomial in t = 1 / (1 + u / 4); and
+ * Phi(u) = 1 - Phi(-u). */
 static float normal(float x) {
     const float u = x < 0.0f ? -x : x;
     if (u > 14.0f) return x < 0.0f ? 0.0f : 1.0f;

@@ -9,7 +9,7 @@ from pynn._base.errors import ArgumentError
 from pynn._network.layers import MAX_WIDTH, Layer, Parameter
 
 Init = Literal["he", "xavier"]
-"""How weights are drawn. The enum pynn_init in csrc/pynn.h has the same names."""
+"""The name of the distribution that initial weights are drawn from; pynn_init in csrc/pynn.h."""
 
 INITS: tuple[Init, ...] = ("he", "xavier")
 
@@ -28,7 +28,7 @@ class Dense(Layer):
     init: Init
 
     def __init__(self, outputs: int, init: Init = "he") -> None:
-        choice: object = init  # which may be anything
+        choice: object = init  # a caller may pass anything
         if not isinstance(choice, str) or choice not in INITS:
             got = repr(choice[:60]) if isinstance(choice, str) else checks.describe(choice)
             words = " or ".join(map(repr, INITS))
@@ -48,8 +48,8 @@ class Dense(Layer):
 
     def c_function(self) -> str:
         return """\
-/* y = x W + b with x (inputs), W (inputs, outputs) and b, y (outputs). W lies row by row: row i,
- * times x[i], is what input i adds to the outputs. Where x[i] is 0 that is nothing. */
+/* y = x W + b with x (inputs), W (inputs, outputs) and b, y (outputs). W is stored row by row.
+ * Input i adds x[i] times row i to the outputs, so a row is skipped where x[i] is 0. */
 static void dense_layer(size_t inputs, size_t outputs, const float *restrict x,
                         const float *restrict w, const float *restrict b, float *restrict y) {
     for (size_t o = 0; o < outputs; o++) y[o] = b[o] + x[0] * w[o];
@@ -64,7 +64,7 @@ static void dense_layer(size_t inputs, size_t outputs, const float *restrict x,
 
     def c_bytes_function(self) -> str:
         return """\
-/* The same with x in bytes, each of which counts as value / 255. */
+/* The same layer for x in bytes: each byte counts as value / 255. */
 static void dense_layer_bytes(size_t inputs, size_t outputs, const unsigned char *restrict x,
                               const float *restrict w, const float *restrict b, float *restrict y) {
     for (size_t o = 0; o < outputs; o++) y[o] = b[o] + ((float)x[0] / 255.0f) * w[o];

@@ -7,9 +7,9 @@ from pynn._network.layers import Layer
 
 
 class Dropout(Layer):
-    """y = m x with m 0 at random, else 1 / (1 - rate), in training; y = x in use.
+    """y = m x in training; y = x in prediction (Srivastava et al. 2014).
 
-    Srivastava et al. 2014.
+    For each value m is drawn anew: it is 0 with probability rate, and otherwise 1 / (1 - rate).
     """
 
     kind = "dropout"

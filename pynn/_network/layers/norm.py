@@ -11,8 +11,8 @@ from pynn._network.layers import Layer, OnnxGraph, Parameter
 class LayerNorm(Layer):
     """y = weight * (x - mean) / sqrt(variance + eps) + bias, for each example by itself.
 
-    x (inputs,) has the mean and the variance; weight and bias are (inputs,). Ba, Kiros and Hinton
-    2016.
+    The mean and the variance are those of the example's values x (inputs,). weight and bias have
+    shape (inputs,), too (Ba, Kiros and Hinton 2016).
     """
 
     kind = "layer_norm"
@@ -30,7 +30,7 @@ class LayerNorm(Layer):
     def add_to_onnx(
         self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
     ) -> None:
-        """Add the formula: an operator of its own came only with opset 17."""
+        """Add the formula: the operator LayerNormalization came only with opset 17."""
         weight, bias = parameters
         mean = graph.add("ReduceMean", [x], f"{name}.mean", axes=[1])
         centered = graph.add("Sub", [x, mean], f"{name}.centered")
@@ -72,8 +72,8 @@ static float square_root(float x) {
 """
 
 _SQUARE_ROOT = """\
-/* By Newton's method from above, for x > 0: each value is less than the one before until one is the
- * root. */
+/* The square root of x > 0 by Newton's method. It begins above the root; each value is less than
+ * the one before, and the loop ends when a value is not. */
 static float square_root(float x) {
     float root = x > 1.0f ? x : 1.0f;
     for (;;) {
