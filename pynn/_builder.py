@@ -1,8 +1,10 @@
-"""The chain that describes a network, as a state machine of three small classes.
+"""The chain of calls that describes a network, as a state machine of three small classes.
 
-`Builder` offers `input`; `LayerBuilder` layers and losses; `FinishedBuilder` only `build`. So an
-editor and a type checker see just the legal next calls. Each call returns a new object, and a
-prefix can be shared.
+`Builder` offers `input`, `LayerBuilder` offers layers and losses, and `FinishedBuilder` offers only
+`build`. So an editor and a type checker know which calls may come next. Each call returns a new
+object and leaves the old one as it was, so two chains may begin with the same calls.
+
+A new kind of layer needs a method of `LayerBuilder` here and a class in pynn/_network/layers.
 """
 
 from __future__ import annotations
@@ -35,14 +37,16 @@ _OF_MODELS = ("fit", "evaluate", "predict", "predict_proba", "parameters", "save
 
 
 def _refuse(state: object, name: str, offered: tuple[str, ...]) -> NoReturn:
-    """Raise the error for a step that `state` does not offer, or for a name that is no step.
+    """Raise the error for an attribute that `state` does not have.
 
-    repr(state) is for steps alone: copy and pickle ask for other names before anything is in it.
+    The attribute may be a step that cannot come now, a method of a model, or any other name. Only
+    the first two messages use repr(state): copy and pickle look up other names while the object is
+    still empty, and repr() would fail then.
     """
     if name in _OF_MODELS:
         raise ChainError(
-            f".{name} is a model's, and {state!r} is a chain: after its loss, .build() makes the"
-            " model"
+            f".{name} belongs to a model, and {state!r} is a chain: after its loss, .build() makes"
+            " the model"
         )
     classes = (Builder, LayerBuilder, FinishedBuilder)
     if not any(name in _steps_of(one) for one in classes):
@@ -52,7 +56,7 @@ def _refuse(state: object, name: str, offered: tuple[str, ...]) -> NoReturn:
 
 
 def _steps_of(builder: type) -> tuple[str, ...]:
-    """The names of a class's public methods, in their order."""
+    """The names of a class's public methods, in the order of their definition."""
     return tuple(name for name in vars(builder) if not name.startswith("_"))
 
 
@@ -68,14 +72,14 @@ class Builder:
     """
 
     def input(self, features: int) -> LayerBuilder:
-        """Say how many values an example has.
+        """Set the number of features: how many values each example has.
 
         Args:
             features: At least 1; 784 for images of 28 x 28.
 
         Raises:
-            ArgumentTypeError: It is no integer.
-            ArgumentError: It is out of range.
+            ArgumentTypeError: `features` is not an integer.
+            ArgumentError: `features` is out of range.
         """
         return LayerBuilder(checks.integer("input", features, least=1, most=MAX_WIDTH), ())
 
@@ -89,24 +93,25 @@ class Builder:
 
 
 class LayerBuilder:
-    """A chain that has its input: layers may follow, or a loss. Made by `Builder.input`."""
+    """A chain that has its input; layers or a loss may follow. `Builder.input` makes it."""
 
     def __init__(self, inputs: int, layers: tuple[Layer, ...]) -> None:
         self._inputs = inputs
         self._layers = layers
 
     def dense(self, outputs: int, *, init: Init = "he") -> LayerBuilder:
-        """Add Y = X W + b with W of shape (inputs, outputs); the bias starts at zero.
+        """Add a dense layer, Y = X W + b, with W of shape (inputs, outputs).
 
         Args:
             outputs: The layer's width, at least 1.
-            init: How W is drawn. "he": normal with variance 2 / inputs (He et al. 2015), for ReLU.
-                "xavier": uniform in +-sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010), for
-                sigmoid and tanh.
+            init: The distribution that the first W is drawn from. "he": normal with variance
+                2 / inputs (He et al. 2015), for ReLU. "xavier": uniform in
+                +-sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010), for sigmoid and tanh.
+                The bias b starts at zero.
 
         Raises:
-            ArgumentTypeError: `outputs` is no integer.
-            ArgumentError: `outputs` is out of range, or `init` unknown.
+            ArgumentTypeError: `outputs` is not an integer.
+            ArgumentError: `outputs` is out of range, or `init` is unknown.
         """
         return self._add(Dense, outputs=outputs, init=init)
 
@@ -118,31 +123,37 @@ class LayerBuilder:
         """Add y = x where x > 0, else slope * x (Maas et al. 2013).
 
         Args:
-            slope: At least 0, finite.
+            slope: The slope for negative x; at least 0 and finite.
 
         Raises:
-            ArgumentTypeError: The slope is no number.
-            ArgumentError: It is out of range.
+            ArgumentTypeError: `slope` is not a number.
+            ArgumentError: `slope` is out of range.
         """
         return self._add(LeakyRelu, slope=slope)
 
     def gelu(self) -> LayerBuilder:
-        """Add y = x Phi(x), with Phi the normal distribution (Hendrycks and Gimpel 2016)."""
+        """Add y = x Phi(x), Phi being the normal distribution function.
+
+        Hendrycks and Gimpel 2016.
+        """
         return self._add(Gelu)
 
     def silu(self) -> LayerBuilder:
-        """Add y = x / (1 + exp(-x)), x times its sigmoid (Elfwing et al. 2018); also "swish"."""
+        """Add y = x / (1 + exp(-x)), x times its sigmoid (Elfwing et al. 2018).
+
+        It is also called swish.
+        """
         return self._add(Silu)
 
     def elu(self, alpha: float = 1.0) -> LayerBuilder:
         """Add y = x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016).
 
         Args:
-            alpha: At least 0, finite: far to the left the outputs are -alpha.
+            alpha: At least 0 and finite. For very negative x the outputs approach -alpha.
 
         Raises:
-            ArgumentTypeError: Alpha is no number.
-            ArgumentError: It is out of range.
+            ArgumentTypeError: `alpha` is not a number.
+            ArgumentError: `alpha` is out of range.
         """
         return self._add(Elu, alpha=alpha)
 
@@ -155,51 +166,55 @@ class LayerBuilder:
         return self._add(Sigmoid)
 
     def tanh(self) -> LayerBuilder:
-        """Add the hyperbolic tangent, value by value."""
+        """Add the hyperbolic tangent of each value."""
         return self._add(Tanh)
 
     def layer_norm(self, eps: float = 1e-5) -> LayerBuilder:
         """Add y = weight * (x - mean) / sqrt(variance + eps) + bias, for each example by itself.
 
-        The mean and the variance are those of the example's values x (inputs,); weight and bias,
-        both (inputs,), start at one and zero (Ba, Kiros and Hinton 2016).
+        The mean and the variance are those of the example's values x (inputs,). Weight and bias
+        have shape (inputs,), too; the weight starts at one, the bias at zero (Ba, Kiros and Hinton
+        2016).
 
         Args:
-            eps: Greater than 0, finite: it keeps equal values from a division by zero.
+            eps: Greater than 0 and finite. It prevents a division by zero where all values of an
+                example are equal.
 
         Raises:
-            ArgumentTypeError: `eps` is no number.
-            ArgumentError: It is out of range.
+            ArgumentTypeError: `eps` is not a number.
+            ArgumentError: `eps` is out of range.
         """
         return self._add(LayerNorm, eps=eps)
 
     def dropout(self, rate: float) -> LayerBuilder:
-        """Add y = m x with m 0 at random, else 1 / (1 - rate), in training; y = x in use.
+        """Add dropout: y = m x in training, y = x in prediction (Srivastava et al. 2014).
 
-        Srivastava et al. 2014. What is dropped depends on the model's seed and the step alone.
+        For each value m is drawn anew: it is 0 with probability rate, and otherwise 1 / (1 - rate).
+        The draw depends only on the model's seed, the step, the layer and the value's place in the
+        batch.
 
         Args:
-            rate: The share of values that are dropped, in [0, 1).
+            rate: The share of values that training sets to 0, in [0, 1).
 
         Raises:
-            ArgumentTypeError: The rate is no number.
-            ArgumentError: It is out of range.
+            ArgumentTypeError: `rate` is not a number.
+            ArgumentError: `rate` is out of range.
         """
         return self._add(Dropout, rate=rate)
 
     def softmax_cross_entropy(self, *, label_smoothing: float = 0.0) -> FinishedBuilder:
         """End the chain with -log softmax(logits)[label], averaged over a batch.
 
-        The last layer's outputs are the logits, one for each class.
+        The last layer's outputs are the logits, one for each class. Labels are integers.
 
         Args:
-            label_smoothing: A share in [0, 1) of the answer that is given to all classes alike,
-                the rest to the label (Szegedy et al. 2016).
+            label_smoothing: A share s in [0, 1). The target distribution gives s / classes to each
+                class, and the remaining 1 - s to the label (Szegedy et al. 2016).
 
         Raises:
-            ChainError: The chain has no dense layer, so nothing to train.
-            ArgumentTypeError: The smoothing is no number.
-            ArgumentError: It is out of range.
+            ChainError: The chain has no dense layer, so there is nothing to train.
+            ArgumentTypeError: `label_smoothing` is not a number.
+            ArgumentError: `label_smoothing` is out of range.
         """
         return self._finish(SoftmaxCrossEntropy(label_smoothing))
 
@@ -207,18 +222,18 @@ class LayerBuilder:
         """End the chain with (outputs - targets)^2, averaged over outputs and a batch: regression.
 
         Raises:
-            ChainError: The chain has no dense layer, so nothing to train.
+            ChainError: The chain has no dense layer, so there is nothing to train.
         """
         return self._finish(MeanSquaredError())
 
     def binary_cross_entropy(self) -> FinishedBuilder:
-        """End the chain with a yes-or-no question for each output: multi-label classification.
+        """End the chain with binary cross-entropy: several labels at once, yes or no for each.
 
-        -t log s(z) - (1 - t) log(1 - s(z)) with the outputs z as logits, their sigmoid s(z) and
-        targets t, averaged over outputs and a batch.
+        The loss is -t log s(z) - (1 - t) log(1 - s(z)), averaged over outputs and a batch. Here z
+        are the outputs (logits), s(z) is their sigmoid, and t in [0, 1] are the targets.
 
         Raises:
-            ChainError: The chain has no dense layer, so nothing to train.
+            ChainError: The chain has no dense layer, so there is nothing to train.
         """
         return self._finish(BinaryCrossEntropy())
 
@@ -234,7 +249,7 @@ class LayerBuilder:
         steps = [f"Builder().input({self._inputs})"]
         for layer in self._layers:
             arguments = [f"{name}={value!r}" for name, value in layer.arguments().items()]
-            first = [text.partition("=")[2] for text in arguments[:1]]  # the rest are keywords
+            first = [text.partition("=")[2] for text in arguments[:1]]  # the others by keyword
             steps.append(f"{layer.kind}({', '.join(first + arguments[1:])})")
         return ".".join(steps)
 
@@ -245,21 +260,24 @@ class LayerBuilder:
 
 
 class FinishedBuilder:
-    """A chain that has its loss: it can be built. Made by a loss of `LayerBuilder`."""
+    """A chain that has its loss and can be built. The losses of `LayerBuilder` make it."""
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
 
     def build(self, *, seed: int = 0) -> Model:
-        """Make a model with freshly drawn weights.
+        """Make a model, and draw its first weights.
 
         Args:
-            seed: In [0, 2**64). It decides the weights and the order of examples in training: the
-                same seed gives the same model.
+            seed: In [0, 2**64). It decides the first weights, what dropout drops, and the order of
+                examples in training: the same seed gives the same model.
+
+        Returns:
+            The model.
 
         Raises:
-            ArgumentTypeError: The seed is no integer.
-            ArgumentError: The seed is out of range, or the parameters are too many to be counted.
+            ArgumentTypeError: `seed` is not an integer.
+            ArgumentError: `seed` is out of range, or the network has too many parameters.
             OutOfMemoryError: There is no memory for the network.
         """
         from pynn._model import Model

@@ -1,4 +1,7 @@
-"""The figures of `pynn.plots`, from numbers that are checked. Only here matplotlib is imported."""
+"""Draw the figures of `pynn.plots` from numbers that it has checked.
+
+No other module imports matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curves = tuple[str, Sequence[float], Sequence[float]]
-_MOST_NUMBERS = 24  # classes whose counts can still be read in their cells
-_MOST_MARKERS = 30  # epochs that are still seen one by one
+_MOST_NUMBERS = 24  # with more classes the counts in the cells could not be read
+_MOST_MARKERS = 30  # with more epochs the markers of a curve would touch each other
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of that size in inches."""
+    """Make an empty figure; width and height are in inches."""
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
@@ -38,14 +41,14 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
-    """The figure, written to a file if there is a path: whole or not at all."""
+    """Write the figure to a file, if there is a path, whole or not at all; return the figure."""
     if path is None:
         return figure
     suffix = os.path.splitext(os.fspath(checks.path("path", path)))[1]
     known = figure.canvas.get_supported_filetypes()
     if suffix[1:].lower() not in known:
         raise ArgumentError(
-            f"path must end in what matplotlib writes, .{', .'.join(sorted(known))};"
+            f"path must end in a format that matplotlib writes, .{', .'.join(sorted(known))};"
             f" got {os.fspath(path)!r}"
         )
     contents = io.BytesIO()
@@ -58,7 +61,7 @@ def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
 
 
 def draw_curves(parts: Sequence[Curves]) -> Figure:
-    """Figures of training and of validation over the epochs, side by side."""
+    """Draw the curves of each quantity over the epochs, the quantities side by side."""
     figure = new_figure(4.5 * len(parts), 3.4)
     for column, (name, training, validation) in enumerate(parts, start=1):
         axes = figure.add_subplot(1, len(parts), column)
@@ -69,7 +72,7 @@ def draw_curves(parts: Sequence[Curves]) -> Figure:
 def _draw_curves(
     axes: Axes, name: str, training: Sequence[float], validation: Sequence[float]
 ) -> None:
-    """A figure of training over the epochs, and of validation if it was measured."""
+    """Draw one quantity over the epochs: in training and, if it was measured, in validation."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     marker = "." if len(training) <= _MOST_MARKERS else ""
@@ -89,7 +92,7 @@ def _draw_curves(
 
 
 def draw_confusion(counts: npt.NDArray[np.int64], names: Sequence[str]) -> Figure:
-    """A matrix of counts, coloured by their shares of a row."""
+    """Draw a matrix of counts; the colour of a cell shows its share of its row."""
     classes = len(counts)
     side = min(max(4.5, 0.5 * classes + 1.5), 10)
     figure = new_figure(side + 0.6, side)
@@ -97,12 +100,12 @@ def draw_confusion(counts: npt.NDArray[np.int64], names: Sequence[str]) -> Figur
 
     axes = figure.add_subplot()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    # By the root, so that a share of 5 % is seen.
+    # Colours follow the square root of the share, so that a share of 5 % can be seen.
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
     figure.colorbar(image, label="share of the true class", shrink=0.8)
     step = -(-classes // _MOST_NUMBERS)
     rotation = 90 if max(map(len, names)) > 3 else 0
-    # Names are no formulas: a "$" in them is one.
+    # Without parse_math=False matplotlib would read a "$" in a name as a formula.
     axes.set_xticks(range(0, classes, step), names[::step], rotation=rotation, parse_math=False)
     axes.set_yticks(range(0, classes, step), names[::step], parse_math=False)
     axes.set_xlabel("predicted class")
@@ -117,9 +120,12 @@ def draw_confusion(counts: npt.NDArray[np.int64], names: Sequence[str]) -> Figur
 def _write_counts(
     axes: Axes, counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64], cell: float
 ) -> None:
-    """The number in each cell that has one, light on dark and dark on light; cell: in inches."""
+    """Write the count into each cell that is not 0: white on dark cells, black on light ones.
+
+    `cell` is the side of a cell in inches.
+    """
     digits = len(str(counts.max()))
-    size = min(12, 72 * cell / (0.7 * digits + 0.7))  # in points; a digit is 0.64 wide
+    size = min(12, 72 * cell / (0.7 * digits + 0.7))  # in points; a digit is 0.64 as wide
     for row, column in np.argwhere(counts > 0):
         axes.text(
             column,
@@ -136,7 +142,7 @@ def _write_counts(
 
 
 def draw_weights(images: npt.NDArray[np.float32], title: str) -> Figure:
-    """Images (n, height, width) in a grid, in colours on both sides of 0."""
+    """Draw images (n, height, width) in a grid: red above 0, blue below."""
     count, height, width = images.shape
     columns = min(count, math.ceil(math.sqrt(count * height / width)))
     mosaic, _ = _lay_out(images, columns, above=1, beside=1)
@@ -152,12 +158,12 @@ def draw_weights(images: npt.NDArray[np.float32], title: str) -> Figure:
 
 
 def draw_captioned(images: npt.NDArray[Any], words: Sequence[str]) -> Figure:
-    """Images (n, height, width) in a grid, each below its words."""
+    """Draw images (n, height, width) in a grid, with a caption above each."""
     _, height, width = images.shape
     columns = math.ceil(math.sqrt(len(images)))
     above, beside = math.ceil(0.3 * height), math.ceil(0.15 * width)
     mosaic, edges = _lay_out(images, columns, above=above, beside=beside)
-    inch = (width + beside) / 1.35  # in pixels: what the words above an image need
+    inch = (width + beside) / 1.35  # in pixels; a caption needs 1.35 inches
     figure = new_figure(max(4.0, mosaic.shape[1] / inch), max(1.0, mosaic.shape[0] / inch) + 0.6)
     axes = figure.add_subplot()
     axes.imshow(mosaic, cmap="gray", interpolation="nearest")
@@ -170,10 +176,16 @@ def draw_captioned(images: npt.NDArray[Any], words: Sequence[str]) -> Figure:
 def _lay_out(
     tiles: npt.NDArray[Any], columns: int, *, above: int, beside: int
 ) -> tuple[npt.NDArray[np.float32], list[tuple[float, int]]]:
-    """Images (n, height, width) as one, row by row, with pixels of nothing between them.
+    """Put images (n, height, width) into one large image, row by row; the pixels between are nan.
+
+    Args:
+        tiles: The images.
+        columns: How many images make a row.
+        above: How many pixels to leave free above each image.
+        beside: How many pixels to leave free to the right of each image.
 
     Returns:
-        The image, and for each tile the middle and the height of its upper edge.
+        The large image, and for each small one the middle x and the y of its upper edge.
     """
     count, height, width = tiles.shape
     rows = -(-count // columns)

@@ -1,12 +1,12 @@
-"""Pictures of runs, models and their mistakes; with matplotlib: pip install 'pynn-blas[plots]'.
+"""Pictures of training runs, models and mistakes. Needs matplotlib: pip install 'pynn-blas[plots]'.
 
 history           loss and accuracy over the epochs
-confusion_matrix  what was taken for what
-weights           what the units of the first layer look for, as images
-worst_mistakes    the examples that were got most wrong
+confusion_matrix  how many examples of each class were predicted as each class
+weights           the weights of the first layer's units, as images
+worst_mistakes    the misclassified examples with the greatest loss
 
-Each returns the figure, and writes it to a file if there is a path. No window is opened, and
-pyplot, which keeps the figures that it makes, is not used.
+Each function returns the figure. If it is given a path, it also writes the figure to that file. It
+opens no window. It does not use pyplot, which would keep every figure in memory.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def history(history: History, path: _Path | None = None) -> Figure:
     if not isinstance(history, History):
         raise ArgumentTypeError(f"history must be a pynn.History, got {checks.describe(history)}")
     if history.epochs == 0:
-        raise ArgumentError("history must have an epoch at least, got History(0 epochs)")
+        raise ArgumentError("history must have at least one epoch, got History(0 epochs)")
     parts = [("loss", history.loss, history.val_loss)]
     if history.accuracy:
         parts.append(("accuracy", history.accuracy, history.val_accuracy))
@@ -64,23 +64,24 @@ def confusion_matrix(
     *,
     labels: Sequence[object] | None = None,
 ) -> Figure:
-    """Draw how many examples of each class were taken for each class.
+    """Draw how many examples of each class were predicted as each class.
 
-    The colour of a cell says its share of the row, which is a true class: on the diagonal what was
-    right. Empty cells are left empty, so that mistakes are seen.
+    A row is a true class, a column a predicted one; the diagonal holds the correct predictions. The
+    colour of a cell shows its share of the row. A cell without examples has no number, so that
+    mistakes stand out.
 
     Args:
-        matrix: Shape (classes, classes), integers: [true, predicted] examples.
+        matrix: Shape (classes, classes), integers: the number of examples, [true, predicted].
         path: A file to write the picture to, in the format that its name ends in.
-        labels: A name for each class; 0, 1, ... without.
+        labels: A name for each class; without it the names are 0, 1, ...
 
     Returns:
         The figure.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type or dtype.
-        ArgumentError: The matrix is not square or has negative numbers, the labels are not as many,
-            or matplotlib does not write such files.
+        ArgumentError: The matrix is not square or has negative numbers, there are not as many
+            labels as classes, or matplotlib does not write such files.
         ImportError: matplotlib is not installed.
         OSError: The file cannot be written.
     """
@@ -96,16 +97,17 @@ def weights(
     shape: tuple[int, int] = (28, 28),
     count: int = 64,
 ) -> Figure:
-    """Draw the first dense layer's weights, those of each unit as an image.
+    """Draw the weights of the first dense layer: an image for each unit.
 
-    Red adds to the unit, blue takes away, white is 0. All images have the same scale, which ends
-    where 99.5 % of the weights do, so that a few large ones don't make the others pale.
+    Red weights are positive, blue ones negative, white is 0. All images have the same colour scale.
+    It covers the smaller 99.5 % of the absolute weights, so that a few large weights do not make
+    all others pale.
 
     Args:
         model: A model that takes images.
         path: A file to write the picture to, in the format that its name ends in.
         shape: (height, width) of an image; their product is the number of inputs.
-        count: The most units to draw, at least 1; they are the first ones.
+        count: The most units to draw, at least 1; the first units are drawn.
 
     Returns:
         The figure.
@@ -123,7 +125,10 @@ def weights(
     count = checks.integer("count", count, least=1)
     matrix = model.parameters["dense1.weight"].copy()
     if not np.isfinite(matrix).all():
-        raise DivergenceError("dense1.weight is not finite, so it has no colours; build it anew")
+        raise DivergenceError(
+            "dense1.weight has values that are not finite, and these cannot be drawn; build or load"
+            " the model anew"
+        )
     inputs, units = matrix.shape
     height, width = _shape(shape, inputs)
     count = min(count, units)
@@ -141,9 +146,10 @@ def worst_mistakes(
     *,
     count: int = 25,
 ) -> Figure:
-    """Draw the examples with a wrong answer and the greatest loss, -log of the right class.
+    """Draw the misclassified examples with the greatest loss, -log of the true class's probability.
 
-    Above each stand its true class, the model's answer, and the probability of that.
+    Above each image stand its true class, its predicted class, and the predicted class's
+    probability.
 
     Args:
         model: A model with softmax_cross_entropy.
@@ -157,8 +163,8 @@ def worst_mistakes(
 
     Raises:
         ArgumentTypeError: An argument has the wrong type or dtype.
-        ArgumentError: One has the wrong shape or value, the model another loss, or matplotlib does
-            not write such files.
+        ArgumentError: An argument has the wrong shape or value, the model has another loss, or
+            matplotlib does not write such files.
         DivergenceError: The outputs are not finite, because the parameters are not.
         ClosedError: The model is closed.
         ImportError: matplotlib is not installed.
@@ -170,7 +176,7 @@ def worst_mistakes(
     loss = model._spec.loss
     if not loss.has_classes:
         raise ArgumentError(
-            f"model must have softmax_cross_entropy, to be wrong; it has {loss.kind}"
+            f"model must have softmax_cross_entropy, which predicts classes; it has {loss.kind}"
         )
     images = arrays.plain_array("images", images)
     if images.ndim != 3:
@@ -184,41 +190,41 @@ def worst_mistakes(
     few = f"the {len(drawn)} worst of " if len(drawn) < len(mistakes) else ""
     title = f"{few}{len(mistakes):,} mistakes in {len(images):,}"
     if drawn:
-        words = [f"{truth[m.row]} → {m.answer}  {m.probability:.0%}" for m in drawn]
+        words = [f"{truth[m.row]} → {m.predicted}  {m.probability:.0%}" for m in drawn]
         figure = _drawing.draw_captioned(images[[m.row for m in drawn]], words)
-        title += "\ntrue class → answer, with its probability"
+        title += "\ntrue → predicted class, with probability"
     else:
         figure = _drawing.new_figure(4, 1)
     figure.suptitle(title)
     return _drawing.finish(figure, path)
 
 
-# ------------------------------------------------------------ what is drawn
+# ------------------------------------------------------------ checks and figures
 
 
 class _Mistake(NamedTuple):
-    """An example that got a wrong answer, and the probability of that."""
+    """A misclassified example: its row, its predicted class, and the probability of that class."""
 
     row: int
-    answer: int
+    predicted: int
     probability: float
 
 
 def _mistakes(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int32]) -> list[_Mistake]:
-    """All mistakes, the greatest loss first."""
-    answers = logits.argmax(axis=1)
-    wrong = np.flatnonzero(answers != truth)
+    """All misclassified examples, the greatest loss first."""
+    predicted = logits.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != truth)
     values = logits[wrong] - np.logaddexp.reduce(logits[wrong], axis=1, keepdims=True)  # log p
     each = np.arange(len(wrong))
-    own, chosen = values[each, truth[wrong]], np.exp(values[each, answers[wrong]])
+    own, chosen = values[each, truth[wrong]], np.exp(values[each, predicted[wrong]])
     return [
-        _Mistake(int(wrong[k]), int(answers[wrong[k]]), float(chosen[k]))
+        _Mistake(int(wrong[k]), int(predicted[wrong[k]]), float(chosen[k]))
         for k in np.argsort(own, kind="stable")
     ]
 
 
 def _counts(matrix: object) -> npt.NDArray[np.int64]:
-    """The matrix of a confusion."""
+    """Check a confusion matrix."""
     array = arrays.plain_array("matrix", matrix)
     if array.dtype.kind not in "iu":
         raise ArgumentTypeError(f"matrix must be of integers, got dtype {array.dtype}")
@@ -230,24 +236,26 @@ def _counts(matrix: object) -> npt.NDArray[np.int64]:
 
 
 def _names(labels: object, classes: int) -> list[str]:
-    """The names of classes."""
+    """Check the names of classes; without any they are "0", "1", ..."""
     if labels is None:
         return [str(k) for k in range(classes)]
     if not isinstance(labels, (list, tuple, np.ndarray)):
         raise ArgumentTypeError(f"labels must be a list of names, got {checks.describe(labels)}")
     if len(labels) != classes:
-        raise ArgumentError(f"labels must be {classes}, one for each class, got {len(labels)}")
+        raise ArgumentError(
+            f"labels must have {classes} names, one for each class, got {len(labels)}"
+        )
     return [str(label) for label in labels]
 
 
 def _shape(shape: object, inputs: int) -> tuple[int, int]:
-    """Height and width of an image with as many pixels as there are inputs."""
+    """Check the height and width of an image, whose pixels must be as many as the inputs."""
     if not isinstance(shape, (tuple, list)) or len(shape) != 2:
         raise ArgumentTypeError(f"shape must be (height, width), got {checks.describe(shape)}")
     height, width = (checks.integer("shape", side, least=1) for side in shape)
     if height * width != inputs:
         raise ArgumentError(
-            f"shape must be that of an image of {inputs} pixels, as the model has {inputs} inputs,"
-            f" got {height} x {width}"
+            f"shape must be (height, width) of an image of {inputs} pixels, since the model has"
+            f" {inputs} inputs; got {height} x {width}"
         )
     return height, width

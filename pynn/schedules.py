@@ -1,8 +1,9 @@
 """Learning rates that change from step to step: `SGD(learning_rate=schedules.Cosine(...))`.
 
-A schedule is called with the number of a step, from 0 and counted over all calls of `fit`, and
-gives that step's learning rate. Any callable that does so is one. These know no more than their
-arguments, so that a run that is resumed, or continued by a second `fit`, goes on with them.
+A schedule is any callable that takes the number of a step and returns that step's learning rate.
+Steps are counted from 0 over all calls of `fit`. The rates of the schedules here depend only on
+that number and on the constructor's arguments. So the rates go on correctly where a run is resumed,
+or where a second `fit` continues the first.
 
 >>> import pynn
 >>> schedule = pynn.schedules.WarmUp(pynn.schedules.Cosine(0.1, steps=900), steps=100)

@@ -91,7 +91,7 @@ def test_confusion_matrix_of_nothing() -> None:
         (MATRIX[:2], None, pynn.ArgumentError, r"shape \(classes, classes\), got \(2, 3\)"),
         (MATRIX[:0, :0], None, pynn.ArgumentError, r"got \(0, 0\)"),
         (-MATRIX, None, pynn.ArgumentError, "matrix must have no negative numbers, got -700"),
-        (MATRIX, ["a"], pynn.ArgumentError, "labels must be 3, one for each class, got 1"),
+        (MATRIX, ["a"], pynn.ArgumentError, "labels must have 3 names, one for each class, got 1"),
         (MATRIX, 3, pynn.ArgumentTypeError, "labels must be a list of names, got int 3"),
     ],
 )

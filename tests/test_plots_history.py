@@ -62,7 +62,7 @@ def test_history_can_be_read(history: pynn.History) -> None:
 
 def test_history_needs_an_epoch() -> None:
     """A history without epochs, and what is no history, are refused."""
-    with pytest.raises(pynn.ArgumentError, match="history must have an epoch at least"):
+    with pytest.raises(pynn.ArgumentError, match="history must have at least one epoch"):
         pynn.History().plot()
     with pytest.raises(pynn.ArgumentTypeError, match=r"must be a pynn\.History, got list \[1\]"):
         plots.history([1])  # type: ignore[arg-type]

@@ -59,7 +59,7 @@ def test_weights_that_are_all_zero() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({}, pynn.ArgumentError, "image of 20 pixels, as the model has 20 inputs, got 28 x 28"),
+        ({}, pynn.ArgumentError, "image of 20 pixels, since the model has 20 inputs; got 28 x 28"),
         ({"shape": (4, 4)}, pynn.ArgumentError, "got 4 x 4"),
         ({"shape": (-4, -5)}, pynn.ArgumentError, "shape must be at least 1, got -4"),
         ({"shape": 20}, pynn.ArgumentTypeError, r"shape must be \(height, width\), got int 20"),
@@ -74,10 +74,10 @@ def test_weights_refuses(options: dict[str, Any], error: type[Exception], words:
 
 
 def test_weights_that_are_not_finite() -> None:
-    """They have no colours, so they are refused, as is what is no model."""
+    """They are refused, and so is a thing that is not a model."""
     model = CHAIN.build()
     model.parameters["dense1.weight"][3, 2] = np.inf
-    with pytest.raises(pynn.DivergenceError, match=r"dense1\.weight is not finite"):
+    with pytest.raises(pynn.DivergenceError, match=r"dense1\.weight has values that are not"):
         plots.weights(model, shape=(4, 5))
     with pytest.raises(pynn.ArgumentTypeError, match=r"model must be a pynn\.Model, got str"):
         plots.weights("model")  # type: ignore[arg-type]
