@@ -116,7 +116,7 @@ def test_what_a_format_cannot_say(capsys: pytest.CaptureFixture[str]) -> None:
     assert message.startswith("layer 2: tanh: the original Rust library has ")
     assert "to/output" in complaint(capsys, "export", "pytorch", "model", "to/output")
     monkey = complaint(capsys, "export", "pytorch", "model", "output", "--names", "a,b")
-    assert "names must have one for each of the 1 dense layers, got 2: a, b" in monkey
+    assert "names must have one name for each of the 1 dense layers, got 2: a, b" in monkey
 
 
 def test_a_package_that_is_missing(

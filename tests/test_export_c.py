@@ -356,7 +356,7 @@ def test_lines_are_short_and_tidy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "2nd", "a-b", "a b", "é", "a\n", "_a", 'a"'])
 def test_name_must_be_an_identifier(name: str, tmp_path: Path) -> None:
     """Functions begin with it."""
-    with pytest.raises(pynn.ArgumentError, match="name must be letters of ASCII"):
+    with pytest.raises(pynn.ArgumentError, match="name must be ASCII letters"):
         classifier().export_c(tmp_path / "model.c", name=name)
     assert list(tmp_path.iterdir()) == []
 
@@ -377,7 +377,7 @@ def test_name_of_the_file_must_be_an_identifier_too(tmp_path: Path) -> None:
 )
 def test_header_is_no_namesake_of_the_systems(name: str, tmp_path: Path) -> None:
     """A compiler that looks here would take it for the one that the code includes."""
-    with pytest.raises(pynn.ArgumentError, match="a compiler could take for the system's"):
+    with pytest.raises(pynn.ArgumentError, match="a compiler could take its header"):
         classifier().export_c(tmp_path / name, name="model")
     assert list(tmp_path.iterdir()) == []
 
@@ -392,7 +392,9 @@ def test_no_name_of_an_included_header_is_free() -> None:
 def test_header_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
     """It lies where the header would go, and nobody has named it; one of ours is replaced."""
     (tmp_path / "model.h").write_text("int mine;\n")
-    with pytest.raises(pynn.ArgumentError, match=r"model\.h is there, which pynn did not make"):
+    with pytest.raises(
+        pynn.ArgumentError, match=r"model\.h exists, and pynn, which did not make it"
+    ):
         classifier().export_c(tmp_path / "model.c")
     assert (tmp_path / "model.h").read_text() == "int mine;\n"
     assert not (tmp_path / "model.c").exists()
@@ -450,7 +452,7 @@ def test_unknown_layer_is_no_silent_gap(tmp_path: Path, monkeypatch: pytest.Monk
     odd = unknown_layer(monkeypatch)
     spec = model._spec
     monkeypatch.setattr(model._engine, "spec", spec._replace(layers=(*spec.layers, odd)))
-    with pytest.raises(pynn.ArgumentError, match="maxout1: there is no export of maxout to C"):
+    with pytest.raises(pynn.ArgumentError, match="maxout1: maxout layers cannot be exported to C"):
         model.export_c(tmp_path / "model.c")
 
 

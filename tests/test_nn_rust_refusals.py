@@ -60,7 +60,7 @@ def u32(*numbers: int) -> bytes:
     [
         (
             pynn.Builder().input(2).dense(2).tanh().dense(2).softmax_cross_entropy(),
-            "layer 2: tanh: the original Rust library has dense, relu and sigmoid",
+            "layer 2: tanh: the original Rust library has only dense, relu and sigmoid",
         ),
         (pynn.Builder().input(2).gelu().dense(2).softmax_cross_entropy(), "layer 1: gelu: "),
         (
@@ -135,11 +135,24 @@ def test_every_truncation_is_refused(path: Path, length: int) -> None:
         (0, u32(6), "6 dims need 5 layers, and it says 512"),  # its fifth dim is the 4 layers
         (DIMS, u32(0), "dims[0] is 0, and must be in [1, 2147483647]"),
         (DIMS + 16, u32(2**31), "dims[4] is 2147483648, "),
-        (DIMS, u32(3), "layer 1: dense: dims say 3 x 3, the layer 2 x 3 with a bias of 3"),
-        (DIMS + 4, u32(2), "layer 1: dense: dims say 2 x 2, the layer 2 x 3 "),
-        (DIMS + 8, u32(2), "layer 2: relu: dims say 3 before it and 2 after it"),
-        (DIMS + 12, u32(3), "layer 3: dense: dims say 3 x 3, the layer 3 x 2 "),
-        (DIMS + 16, u32(3), "layer 4: softmax_cross_entropy: dims say 2 before it and 3 after it"),
+        (
+            DIMS,
+            u32(3),
+            "layer 1: dense: the dims say 3 x 3, and the layer says 2 x 3 with a bias of 3",
+        ),
+        (DIMS + 4, u32(2), "layer 1: dense: the dims say 2 x 2, and the layer says 2 x 3 "),
+        (
+            DIMS + 8,
+            u32(2),
+            "layer 2: relu: the dims must be the same before and after it, and are 3 and 2",
+        ),
+        (DIMS + 12, u32(3), "layer 3: dense: the dims say 3 x 3, and the layer says 3 x 2 "),
+        (
+            DIMS + 16,
+            u32(3),
+            "layer 4: softmax_cross_entropy: the dims must be the same before and after it, and are"
+            " 2 and 3",
+        ),
         (LAYERS, u32(3), "5 dims need 4 layers, and it says 3"),
         (LAYERS, u32(5), "5 dims need 4 layers, and it says 5"),
         (LAYERS, u32(2**32 - 1), "5 dims need 4 layers, and it says 4294967295"),
@@ -148,9 +161,17 @@ def test_every_truncation_is_refused(path: Path, length: int) -> None:
         (RELU_AT, LOSS, "layer 2, before the last, is softmax_cross_entropy; "),
         (LOSS_AT, RELU, "the last layer is relu; "),
         (LOSS_AT, DENSE, "the last layer is dense; "),
-        (FIRST + 1, u32(3), "layer 1: dense: dims say 2 x 3, the layer 3 x 3 "),
-        (FIRST + 5, u32(2**32 - 1), "layer 1: dense: dims say 2 x 3, the layer 2 x 4294967295 "),
-        (FIRST + 9, u32(2), "layer 1: dense: dims say 2 x 3, the layer 2 x 3 with a bias of 2"),
+        (FIRST + 1, u32(3), "layer 1: dense: the dims say 2 x 3, and the layer says 3 x 3 "),
+        (
+            FIRST + 5,
+            u32(2**32 - 1),
+            "layer 1: dense: the dims say 2 x 3, and the layer says 2 x 4294967295 ",
+        ),
+        (
+            FIRST + 9,
+            u32(2),
+            "layer 1: dense: the dims say 2 x 3, and the layer says 2 x 3 with a bias of 2",
+        ),
     ],
 )
 def test_every_number_is_held_against_the_others(
@@ -159,7 +180,7 @@ def test_every_number_is_held_against_the_others(
     """The message says which, what it is, and what it should be."""
     message = refusal(path, with_bytes(at, new))
     assert message.startswith(words)
-    assert message.endswith("; it is damaged, or no model of the original Rust library")
+    assert message.endswith("; it is damaged, or not a model of the original Rust library")
 
 
 @pytest.mark.parametrize("count", [1, 1000])

@@ -35,7 +35,7 @@ def test_a_torch_that_may_run_what_a_file_holds_is_not_used(
 ) -> None:
     """The loader of such a version is not called."""
     pretend_torch(monkeypatch, lambda *_, **__: pytest.fail("it was"), __version__=version)
-    with pytest.raises(ImportError, match=r"take 2\.10 or later"):
+    with pytest.raises(ImportError, match=r"install 2\.10 or later"):
         pytorch.load(torch_file, CHAIN)
 
 
@@ -75,10 +75,10 @@ def test_without_torch_the_way_out_is_named(
     [
         (RuntimeError("bad zip\nmore words"), "torch.load refuses it: bad zip$"),
         (ValueError(), "torch.load refuses it: ValueError$"),
-        ([1, 2], "holds no state_dict: list; save module.state_dict()"),
+        ([1, 2], "holds no state_dict but a list; save module.state_dict()"),
         ({"model": {}, "epoch": 3}, "'model' holds no tensor but a dict; .*pass it alone"),
         ({"epoch": 3}, "'epoch' must be a tensor or a NumPy array, got int 3$"),
-        ([{"lr": 1}, modules("0")], f"holds no state_dict: list; .* alone: {LOAD}\\[1\\]$"),
+        ([{"lr": 1}, modules("0")], f"holds no state_dict but a list; .* alone: {LOAD}\\[1\\]$"),
         (RuntimeError("Cannot use TorchScript archives ..."), ".*torch.jit.load"),
         (ValueError("\x1b[1mbold\x1b[0m\x1b]0;x\x07"), r".*: bold\\x1b\]0;x\\x07$"),
     ],

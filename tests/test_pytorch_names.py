@@ -214,7 +214,7 @@ def test_tied_tensors(aliases: dict[str, str], names: list[str] | None, path: Pa
 )
 def test_aliases_that_lead_nowhere(aliases: dict[str, str], words: str, path: Path) -> None:
     """The error names each step."""
-    assert f"{path}: by its metadata {words}" in refusal(tied_file(path, aliases), SQUARE)
+    assert f"{path}: its metadata say that {words}" in refusal(tied_file(path, aliases), SQUARE)
 
 
 def test_other_metadata_are_no_aliases(path: Path) -> None:

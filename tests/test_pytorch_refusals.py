@@ -84,7 +84,7 @@ def replaced(**changes: Any) -> Arrays:
         (
             replaced(fc1__weight=np.zeros((4, 5), np.float32)),
             "fc1.weight has shape (4, 5), and dense1.weight needs (4, 3), outputs before inputs as"
-            " in PyTorch. Taken were dense1 from fc1, dense2 from fc2; say another order",
+            " in PyTorch. pynn took dense1 from fc1, dense2 from fc2; give another order",
         ),
         (
             replaced(fc1__weight=np.zeros((3, 4), np.float32)),
@@ -96,8 +96,8 @@ def replaced(**changes: Any) -> Arrays:
         ),
         (
             replaced(fc2__bias=None),
-            "has no tensor fc2.bias; pynn's dense layers have one: for Linear(..., bias=False) add"
-            " zeros; it has fc1.bias, fc1.weight, fc2.weight",
+            "has no tensor fc2.bias; pynn's dense layers have a bias: for Linear(..., bias=False)"
+            " add a tensor of zeros; it has fc1.bias, fc1.weight, fc2.weight",
         ),
         (replaced(fc2__weight=None), "has no tensor fc2.weight; it has fc1.bias, "),
         (
@@ -173,8 +173,11 @@ def test_types_that_numpy_does_not_have(path: Path) -> None:
         (({"fc.bias": [1, 2]}, CHAIN), r"'fc.bias' must be a tensor or a NumPy array, got list"),
         (({"fc.bias": np.ma.array([1.0])}, CHAIN), "fc.bias must be a NumPy array without a mask"),
         (({"model": modules("0")}, CHAIN), r"holds no .*: state_dict\['model'\]$"),
-        ((modules("0", "2"), BUILDER), r"chain must end in its loss .*, got LayerBuilder Builder"),
-        ((modules("0", "2"), CHAIN.build()), "chain must end in its loss and not be built"),
+        (
+            (modules("0", "2"), BUILDER),
+            r"chain must be a chain with its loss, .*, got LayerBuilder Builder",
+        ),
+        ((modules("0", "2"), CHAIN.build()), "chain must be a chain with its loss, not yet built"),
         ((modules("0", "2"), CHAIN, "02"), "names must be a list of str, .* got str '02'"),
         ((modules("0", "2"), CHAIN, [0, 2]), "names must be a list of str"),
     ],
@@ -189,10 +192,10 @@ def test_arguments_of_wrong_types(arguments: tuple[Any, ...], words: str) -> Non
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["fc1"], "names must have one for each of the 2 dense layers, got 1: fc1"),
+        (["fc1"], "names must have one name for each of the 2 dense layers, got 1: fc1"),
         (["fc1", "fc1"], "names must differ from each other, got fc1, fc1"),
         (["fc1", "fc3"], "has tensors of modules that are not in names: fc2.bias, fc2.weight; "),
-        (["fc2", "fc1"], "Taken were dense1 from fc2, dense2 from fc1; "),
+        (["fc2", "fc1"], "pynn took dense1 from fc2, dense2 from fc1; "),
     ],
 )
 def test_names_that_do_not_fit(names: list[str], words: str) -> None:
@@ -203,7 +206,9 @@ def test_names_that_do_not_fit(names: list[str], words: str) -> None:
 def test_files_of_pynn_itself_are_refused(path: Path) -> None:
     """Their weights are (inputs, outputs), so a square one would be taken the wrong way round."""
     SQUARE.build().save(path)
-    assert "a model of pynn's own, whose weights are (inputs, outputs)" in refusal(path, SQUARE)
+    assert "a model in pynn's own format, whose weights are (inputs, outputs)" in refusal(
+        path, SQUARE
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"hello world", bytes(100), b"\x80\x02}q\x00."])

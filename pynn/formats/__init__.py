@@ -1,12 +1,13 @@
-"""Models in the formats of others, besides pynn's own (`Model.save`, `pynn.load`).
+"""Models in other programs' formats; pynn's own is that of `Model.save` and `pynn.load`.
 
 pytorch   state_dicts of PyTorch: load, save, state_dict
-onnx      files of ONNX: save, which `Model.export_onnx` calls
-c         source of C99: save, which `Model.export_c` calls
+onnx      ONNX files: save, which `Model.export_onnx` calls
+c         C99 source: save, which `Model.export_c` calls
 nn_rust   files of the original Rust library: load, save
 
-`import pynn` is enough to use them: `pynn.formats.pytorch.save(model, path)`. All have a function
-`save(model, path, ...)`; where files can be read, `load(path, ...)` gives a model.
+`import pynn` is enough to use them: `pynn.formats.pytorch.save(model, path)`. Every format has a
+function `save(model, path, ...)`. A format that pynn can read has `load(path, ...)`, too, which
+returns a model.
 """
 
 from typing import TYPE_CHECKING
@@ -32,5 +33,5 @@ if not TYPE_CHECKING:  # a type checker finds wrong names only without it
 
 
 def __dir__() -> list[str]:
-    """For completion: the formats, also those that are not imported yet."""
+    """List the formats, also those that are not imported yet, for completion in an editor."""
     return sorted({*globals(), *__all__})

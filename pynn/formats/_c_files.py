@@ -1,4 +1,4 @@
-"""What exported C has but its layers: templates, in which words in capitals are filled in."""
+"""Exported C, except for its layers: templates whose words in capitals `fill` replaces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 MARK = b"a neural network with"
-"""What a header that we made has in its first line."""
+"""Words in the first line of every header that pynn made."""
 
 _STANDARD = """
 assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
@@ -26,16 +26,16 @@ vcruntime values windows xlocale
 """
 
 HEADERS_OF_OTHERS = frozenset(f"{name}.h" for name in (_STANDARD + _POSIX + _SYSTEMS).split())
-"""Headers of C, of POSIX, and those that they include on common systems; in lower case."""
+"""Headers of C and of POSIX, and headers that these include on common systems; in lower case."""
 
 HEADER = """\
 /* HEADER_FILE: a neural network with INPUTS inputs and OUTPUTS outputs. pynn VERSION made it.
  *
 CHAIN
  *
- * Nothing is allocated, and nothing kept between calls: any number of threads may call at once.
- * A prediction is MULTIPLY_ADDS multiply-adds, with STACK bytes of arrays on the stack; the
- * parameters are WEIGHTS bytes of constants.
+ * The functions allocate nothing and keep nothing between calls: any number of threads may call
+ * them at once. A prediction takes MULTIPLY_ADDS multiply-adds and STACK bytes of arrays on the
+ * stack. The parameters are WEIGHTS bytes of constants.
  *
  *     COMMAND
  */
@@ -48,16 +48,16 @@ extern "C" {
 
 enum { INPUTS_NAME = INPUT_COUNT, OUTPUTS_NAME = OUTPUT_COUNT };
 
-/* For an input, (INPUT_COUNT), the outputs of the last layer, (OUTPUT_COUNT):
- * MEANING. The two arrays may not overlap. */
+/* Compute the outputs of the last layer, (OUTPUT_COUNT), for an input, (INPUT_COUNT).
+ * The outputs are MEANING. The two arrays must not overlap. */
 void NAME_predict(const float *input, float *output);
 
-/* The same for an input in bytes, such as the pixels of an image. Each counts as value / 255. */
+/* The same for an input in bytes, such as an image's pixels: each byte counts as value / 255. */
 void NAME_predict_bytes(const unsigned char *input, float *output);
 
-DECLARATIONS/* Does this machine calculate what pynn did? Both functions predict from a stored
- * input: 0 if all outputs are right, to 1e-4 of the largest, else how many are wrong. It takes
- * SELF_TEST_STACK bytes of stack more. */
+DECLARATIONS/* Check that this machine computes what pynn computed: both functions above predict
+ * from a stored input. Return how many outputs are off by more than 1e-4 of the largest: 0 if all
+ * is well. The check takes SELF_TEST_STACK more bytes of stack. */
 int NAME_self_test(void);
 
 #ifdef __cplusplus
@@ -68,7 +68,7 @@ int NAME_self_test(void);
 """
 
 PASS = """\
-/* Take the input, (INPUT_COUNT), from bytes or, where that is NULL, from input. */
+/* Compute the outputs. The input, (INPUT_COUNT), is in bytes or, where bytes is NULL, in input. */
 static void pass(const float *input, const unsigned char *bytes, float *output) {
 BODY
 }
@@ -83,13 +83,13 @@ void NAME_predict_bytes(const unsigned char *input, float *output) {
 """
 
 SELF_TEST = """\
-/* How many outputs are not what pynn calculated for test_input. */
+/* Return how many outputs are not what pynn computed for test_input. */
 static int count_wrong(const float *output) {
     const float tolerance = TOLERANCE; /* 1e-4 of the largest output */
     int count = 0;
     for (int o = 0; o < OUTPUTS_NAME; o++) {
         const float error = output[o] - test_output[o];
-        if (!(error >= -tolerance && error <= tolerance)) count++; /* also where it is no number */
+        if (!(error >= -tolerance && error <= tolerance)) count++; /* NaN counts as wrong, too */
     }
     return count;
 }
@@ -107,11 +107,12 @@ int NAME_self_test(void) {
 
 
 SOURCE = """\
-/* SOURCE_FILE: the network that HEADER_FILE describes. pynn made it: rather than change this file,
+/* SOURCE_FILE: the network that HEADER_FILE describes. pynn made this file: rather than change it,
  * change the model and export it anew.
  *
- * First the layers, as functions; then the way through them, pass(); last the parameters, which are
- * declared here. In comments (n) is a vector of n floats, (n, m) a matrix, row by row.
+ * The file holds a function for each kind of layer, then pass(), which calls them one after the
+ * other, and last the parameters, which are declared first. In comments (n) is a vector of n
+ * floats, and (n, m) is a matrix, stored row by row.
  */
 #include "HEADER_FILE"
 
@@ -120,6 +121,9 @@ INCLUDES
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put values in the place of the words that are their names; NAME goes before a _."""
+    """Replace each word of a template that is a key of `values` by its value.
+
+    A key is also replaced where "_" follows it, as NAME in NAME_predict.
+    """
     words = "|".join(sorted(values, key=len, reverse=True))
     return re.sub(rf"\b({words})(?=\b|_)", lambda match: values[match[1]], template)

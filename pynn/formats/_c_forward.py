@@ -1,4 +1,4 @@
-"""The way of an input through a network, as calls of C."""
+"""The forward pass of a network as C statements: one call for each layer."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pynn.formats._c_functions import FROM_BYTES
 
 
 class Forward:
-    """The way through the layers as calls, with buffers "a" and "b" between input and output.
+    """The calls of a forward pass, with two buffers, "a" and "b", between input and output.
 
-    A layer that works in place writes its outputs over its inputs. Any other goes from one buffer
-    to the other; the last of these writes to the output.
+    A layer that works in place writes its outputs over its inputs. Any other layer reads one buffer
+    and writes the other; the last of these layers writes the output array.
     """
 
     def __init__(self, layers: Sequence[PlacedLayer]) -> None:
@@ -26,12 +26,12 @@ class Forward:
 
     @property
     def stack_nbytes(self) -> int:
-        """The bytes of the buffers."""
+        """The size of both buffers in bytes."""
         return 4 * sum(self.widths.values())
 
     @classmethod
     def of(cls, spec: Spec) -> Forward:
-        """The calls for a chain."""
+        """Make the calls for a chain of layers."""
         layers = [placed for placed in spec.placed_layers if placed.layer.in_use]
         forward, x = cls(layers), "input"
         last = max(k for k, placed in enumerate(layers) if not placed.layer.in_place)
@@ -50,10 +50,13 @@ class Forward:
         return forward
 
     def functions(self, *, libc: bool) -> list[str]:
-        """The functions of the layers, each kind's once; `libc` says whether they may call it.
+        """The C functions of the layers, one for each kind that the chain has.
+
+        Args:
+            libc: Whether the functions may call libc.
 
         Raises:
-            ArgumentError: There is no export of a kind to C.
+            ArgumentError: A kind of layer cannot be exported to C.
         """
         first_of_kind: dict[str, PlacedLayer] = {}
         for placed in self._layers:
@@ -83,7 +86,7 @@ class Forward:
         self.lines.append(f"{' ' * indent}{layer.kind}_layer{suffix}({arguments});{comment}")
 
     def _call_first(self, placed: PlacedLayer, y: str) -> None:
-        """Add the first layer, whose input may be bytes."""
+        """Add the calls of the first layer: for an input in bytes, and for one in floats."""
         self.lines.append("    if (bytes != NULL) {")
         if placed.layer.c_bytes_function():
             self._call(placed, "bytes", y, indent=8)
@@ -95,13 +98,13 @@ class Forward:
         self.lines.append("    }")
 
     def body(self) -> str:
-        """The statements, after their buffers."""
+        """The declaration of the buffers, and the calls."""
         buffers = [f"{name}[{width}]" for name, width in self.widths.items() if width]
-        first = [f"    float {', '.join(buffers)}; /* what a layer hands to the next */", ""]
+        first = [f"    float {', '.join(buffers)}; /* outputs of layers but the last */", ""]
         return "\n".join((first if buffers else []) + self.lines)
 
 
 def number(value: float) -> str:
-    """A float as a constant of C that is the same float."""
+    """Write a float as a C constant that a compiler reads as the same float."""
     text = f"{value:.9g}"
     return f"{text}f" if "." in text or "e" in text else f"{text}.0f"

@@ -1,8 +1,9 @@
-"""Functions in exported C that belong to no kind of layer. Layers' own are in `_network.layers`.
+"""Functions in exported C that belong to no kind of layer.
 
-A function is put into a file only where it is called, since compilers warn of what is not used.
-Layers call expf and tanhf; in a file without libc two functions here stand for these. They are the
-same as in csrc/mathematics.h, but for what is not finite.
+The functions of layers are in `pynn/_network/layers`. An exported file contains a function only if
+the file calls it, because compilers warn of unused functions. Layers call expf and tanhf; in a file
+without libc two functions of this module replace these. They compute the same as those in
+csrc/base/mathematics.h, except for infinite and NaN inputs.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ static void from_bytes(size_t count, const unsigned char *x, float *y) {
 """
 
 EXPONENTIAL = """\
-/* exp(x), within 2 units in the last place for -87 <= x <= 88; what lies beyond counts as these.
- * With n = x / ln 2, rounded, and r = x - n ln 2, which is small, exp(x) = 2^n exp(r). */
+/* exp(x), within 2 units in the last place for -87 <= x <= 88; any x beyond counts as the nearer of
+ * the two. With n = x / ln 2, rounded, and r = x - n ln 2, which is small, exp(x) = 2^n exp(r). */
 static float exponential(float x) {
     union {
         uint32_t bits;
@@ -42,7 +43,8 @@ static float exponential(float x) {
 """
 
 HYPERBOLIC_TANGENT = """\
-/* tanh(x) = 1 - 2 / (exp(2 x) + 1) for x > 0; near 0, where that cancels, a polynomial. */
+/* tanh(x) = 1 - 2 / (exp(2 x) + 1) for x > 0. Near 0 that difference would lose digits by
+ * cancellation: there it is a polynomial. */
 static float hyperbolic_tangent(float x) {
     const float u = x < 0.0f ? -x : x;
     const float s = u * u;
@@ -59,16 +61,16 @@ static float hyperbolic_tangent(float x) {
 
 _OWN = {"expf(": "exponential(", "tanhf(": "hyperbolic_tangent("}
 
-# In an order in which each may call those before it.
+# Each function may call those before it.
 _FUNCTIONS = {"exponential(": EXPONENTIAL, "hyperbolic_tangent(": HYPERBOLIC_TANGENT}
 
 
 def with_functions(parts: list[str], *, libc: bool) -> list[str]:
-    """Parts of code, and before them the functions here that they call.
+    """Put the functions of this module that some code calls before the code.
 
     Args:
-        parts: The functions of layers, and others that call expf.
-        libc: Whether libc may be called.
+        parts: The code: functions of layers, and others that call expf.
+        libc: Whether the code may call libc; then nothing is added.
     """
     if libc:
         return parts
@@ -81,8 +83,8 @@ def with_functions(parts: list[str], *, libc: bool) -> list[str]:
 
 
 def includes(parts: list[str]) -> str:
-    """The headers of C that the code needs."""
+    """The #include lines of the C headers that the code needs."""
     code = "".join(parts)
-    libm = re.search(r"\b[a-z0-9]+f\(", code) is not None  # such as expf, and never sizeof
+    libm = re.search(r"\b[a-z0-9]+f\(", code) is not None  # calls expf( or the like; not sizeof
     wanted = {"math.h": libm, "stddef.h": True, "stdint.h": "uint32_t" in code}
     return "".join(f"#include <{name}>\n" for name, needed in wanted.items() if needed)

@@ -1,4 +1,4 @@
-"""What the formats take of a model."""
+"""What every format does first: check that it was given a model, and copy its parameters."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pynn._network.snapshot import Snapshot
 
 
 def checked(model: object) -> Model:
-    """A model; ArgumentTypeError for anything else."""
+    """Return a model; raise an ArgumentTypeError for anything else."""
     if not isinstance(model, Model):
         raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
     return model
 
 
 def finite_snapshot(model: Model) -> Snapshot:
-    """A copy of what the model is now; it may be in training.
+    """Copy the model as it is now, also while another thread trains it.
 
     Raises:
         DivergenceError: A parameter is not finite.

@@ -1,4 +1,8 @@
-"""Which module of a state_dict is which layer of a chain, by their names."""
+"""Match the modules of a PyTorch state_dict to the layers of a chain, by their names.
+
+A module here is a group of tensors with one name before their last dot: "fc1" for "fc1.weight" and
+"fc1.bias".
+"""
 
 from __future__ import annotations
 
@@ -13,21 +17,24 @@ from pynn._network.spec import PlacedLayer, Spec
 from pynn.formats._tensors import Source
 
 Shape = tuple[int, ...]
-_SHOWN = 6  # names in a message
+_SHOWN = 6  # the most names that a message lists
 
 
 def modules_of(spec: Spec) -> list[PlacedLayer]:
-    """The layers of a chain that have parameters, as the modules of a state_dict have."""
+    """The layers of a chain that have parameters: only these have a module in a state_dict."""
     return [placed for placed in spec.placed_layers if placed.parameters]
 
 
 def key_of(name: str, parameter: str) -> str:
-    """The tensor of a module; a state_dict of one module alone has no name before the dot."""
+    """The name of a module's tensor.
+
+    The state_dict of a single module, `nn.Linear(4, 2).state_dict()`, has no name before the dot.
+    """
     return f"{name}.{parameter}" if name else parameter
 
 
 def checked(names: object, modules: Sequence[PlacedLayer]) -> list[str]:
-    """The caller's names, one for each layer with parameters."""
+    """Check the caller's names: one for each layer with parameters."""
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise ArgumentTypeError(
             f"names must be a list of str, one for each {_kinds(modules)} layer, as in"
@@ -35,7 +42,7 @@ def checked(names: object, modules: Sequence[PlacedLayer]) -> list[str]:
         )
     if len(names) != len(modules):
         raise ArgumentError(
-            f"names must have one for each of the {len(modules)} {_kinds(modules)} layers, got"
+            f"names must have one name for each of the {len(modules)} {_kinds(modules)} layers, got"
             f" {len(names)}: {listed(names)}"
         )
     if len(set(names)) != len(names):
@@ -44,24 +51,25 @@ def checked(names: object, modules: Sequence[PlacedLayer]) -> list[str]:
 
 
 def _kinds(modules: Sequence[PlacedLayer]) -> str:
-    """The kinds of some layers, for an error."""
+    """The kinds of some layers, each once, for an error message."""
     return " or ".join(dict.fromkeys(placed.layer.kind for placed in modules))
 
 
 def in_sequential(modules: Sequence[PlacedLayer]) -> list[str]:
-    """The names of the modules in an nn.Sequential of the same layers: their places."""
+    """The names that the modules have in an nn.Sequential of the same layers: their places."""
     return [str(placed.number - 1) for placed in modules]
 
 
 def keys_of(placed: PlacedLayer, name: str) -> list[str]:
-    """The tensors of the module that a layer's parameters are in."""
+    """The names of the tensors that hold a layer's parameters, in a module of this name."""
     return [key_of(name, parameter.name) for parameter in placed.parameters]
 
 
 def as_in(source: Source, modules: Sequence[PlacedLayer], names: list[str]) -> list[str]:
-    """The caller's names as a source has them, where all of those begin with the same.
+    """Put the prefix before the caller's names that all names of the source begin with, if any.
 
     DataParallel puts "module." before all names, Lightning "model.", torch.compile "_orig_mod.".
+    The caller may leave such a prefix out.
     """
     prefix = ""
     for word in min(source.tensors, default="").split("."):
@@ -76,18 +84,23 @@ def as_in(source: Source, modules: Sequence[PlacedLayer], names: list[str]) -> l
 
 
 def check_complete(source: Source, modules: Sequence[PlacedLayer], names: Sequence[str]) -> None:
-    """Check that a source has no tensors but those of the modules that the caller names."""
+    """Check that every tensor of a source belongs to a module that the caller names."""
     pairs = zip(modules, names, strict=True)
     taken = {key for placed, name in pairs for key in keys_of(placed, name)}
     if extra := [key for key in source.tensors if key not in taken]:
         raise source.error(
             f"{source.label}has tensors of modules that are not in names:"
-            f" {listed(in_order(extra))}; leave them out"
+            f" {listed(in_order(extra))}; remove these tensors"
         )
 
 
 def order(source: Source, spec: Spec) -> list[str]:
-    """The names of a source's modules in the order of the chain's layers with parameters."""
+    """The names of a source's modules, in the order of the chain's layers with parameters.
+
+    Raises:
+        ArgumentError, or FileFormatError if the source is a file: The modules do not fit the chain,
+            or their names leave open which module is which layer.
+    """
     label, error, tensors, _ = source
     modules = modules_of(spec)
     known = list(dict.fromkeys(p.name for placed in modules for p in placed.parameters))
@@ -110,10 +123,11 @@ def order(source: Source, spec: Spec) -> list[str]:
 
 
 def _by_form(source: Source, modules: Sequence[PlacedLayer], names: list[str]) -> list[str]:
-    """The names, each where the next layer with such tensors is: each kind in its own order.
+    """Sort the names so that each module has the form of its layer; within a form they keep order.
 
-    A kind shows in the names of its tensors and their numbers of dimensions. Where a source has
-    other modules than the chain, the order stays, and what does not fit is found by its shape.
+    The form of a module is the names of its tensors and their numbers of dimensions: Linear and
+    LayerNorm, for instance, differ in it. If the source's forms are not those of the chain, the
+    order stays as it is; the check of the shapes then finds what does not fit.
     """
     wanted = [frozenset((p.name, len(p.shape)) for p in placed.parameters) for placed in modules]
     tensors: dict[str, list[tuple[str, int]]] = {name: [] for name in names}
@@ -130,7 +144,7 @@ def _by_form(source: Source, modules: Sequence[PlacedLayer], names: list[str]) -
 
 
 def _check_order(source: Source, modules: Sequence[PlacedLayer], names: Sequence[str]) -> None:
-    """Check that of layers with the same shape the names say which comes first."""
+    """Check that the names of modules with the same shape say which of these comes first."""
     label, error, tensors, in_order_made = source
     first_places = dict.fromkeys(key.rpartition(".")[0] for key in tensors)  # each once
     places = {name: place for place, name in enumerate(first_places)}
@@ -151,30 +165,30 @@ def _check_order(source: Source, modules: Sequence[PlacedLayer], names: Sequence
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Sorted as a reader expects it: text alphabetically, the numbers in it by value."""
+    """Sort names as a reader expects: text alphabetically, numbers within names by value."""
     return sorted(names, key=_natural)
 
 
 def shown(name: str) -> str:
-    """A name in a message: as it is, if it is a short word and not what a terminal would obey."""
+    """A name for a message: as it is if it is short and printable, otherwise as its repr."""
     if name and name.isprintable() and len(name) <= 60:
         return name
     return repr(name if len(name) <= 60 else f"{name[:57]}...")
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a message, which may be many, or none."""
+    """Names for a message: the first few, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(map(shown, names[:_SHOWN])) + more or "none"
 
 
 def _pieces(name: str) -> list[tuple[bool, str]]:
-    """A name cut into text, number, text, ..., each with whether it is a number."""
+    """Cut a name into text, number, text, ...; each piece with whether it is a number."""
     return list(zip(itertools.cycle([False, True]), re.split("([0-9]+)", name), strict=False))
 
 
 def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """A key to sort names by; the numbers in them may be too long for int()."""
+    """A sort key for a name. It compares numbers as strings: they may be too long for int()."""
     key = []
     for is_number, piece in _pieces(name):
         digits = piece.lstrip("0")
@@ -183,7 +197,7 @@ def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
 
 
 def _differ_by_number(one: str, other: str) -> bool:
-    """Whether the first thing in which two names differ is a number in both, of another value."""
+    """Whether the first pieces in which two names differ are two numbers of different value."""
     for (is_number, a), (_, b) in zip(_pieces(one), _pieces(other), strict=False):
         if a != b:
             return is_number and a.lstrip("0") != b.lstrip("0")

@@ -1,4 +1,4 @@
-"""Where in a checkpoint the state_dict is: for an error, whose reader is to pass that alone."""
+"""Find the state_dicts inside a checkpoint, so that an error message can say what to pass."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ import numpy as np
 from pynn._base import checks
 
 _MOST_SHOWN = 4
-_MOST_CONTAINERS = 10_000  # looked into, of a file that may hold any number
+_MOST_CONTAINERS = 10_000  # the search ends after so many: a file may hold any number
 _ENDINGS = ("weight", "bias")
 
 
 def is_tensor(value: object) -> bool:
-    """Whether it is an array, or a tensor of PyTorch."""
+    """Whether a value is a NumPy array or a tensor of PyTorch."""
     return isinstance(value, np.ndarray) or callable(getattr(value, "detach", None))
 
 
 def names_parameter(name: object) -> bool:
-    """Whether a name is that of a weight or a bias, as in "fc1.weight"."""
+    """Whether a name is that of a weight or a bias, such as "fc1.weight"."""
     return isinstance(name, str) and name.rpartition(".")[2] in _ENDINGS
 
 
-def way_out(content: object, expression: str) -> str:
-    """What to pass in the place of something that is no state_dict: words after an error, or none.
+def hint(content: object, expression: str) -> str:
+    """Say what to pass instead of something that is not a state_dict.
 
     Args:
-        content: It, of any kind; mappings, lists and tuples are looked into.
-        expression: Python for it.
+        content: What was passed. Mappings, lists and tuples in it are searched.
+        expression: Python code for it.
+
+    Returns:
+        Words that go at the end of an error message; empty if there is nothing to suggest.
     """
     found = list(_state_dicts(content))
     if len(found) == 1:
@@ -50,7 +53,7 @@ def way_out(content: object, expression: str) -> str:
 
 
 def _state_dicts(content: object) -> Iterator[str]:
-    """Python for each state_dict in nested containers, but for the outermost: "['model'][0]"."""
+    """Python code for each state_dict that nested containers hold, such as "['model'][0]"."""
     waiting = deque([("", content)])
     seen = {id(content)}
     while waiting and len(seen) <= _MOST_CONTAINERS:
@@ -85,5 +88,9 @@ def _has_parameters(mapping: Mapping[Any, Any]) -> bool:
 
 
 def _is_module(value: object) -> bool:
-    """Whether it is a torch.nn.Module; optimizers have a state_dict, too, but no parameters."""
+    """Whether a value is a torch.nn.Module.
+
+    It is known by its methods, because PyTorch may not be installed. Optimizers have state_dict(),
+    too, but not named_parameters().
+    """
     return all(callable(getattr(value, name, None)) for name in ("state_dict", "named_parameters"))

@@ -1,4 +1,7 @@
-"""Named tensors of a state_dict, wherever it is: described first, read when they are asked for."""
+"""The tensors of a state_dict, by name, from a file or from memory.
+
+All tensors are described first; each is read only when it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -19,26 +22,26 @@ from pynn._files import model_file
 from pynn._files.safetensors import Reader
 from pynn.formats import _nested
 
-# What safetensors calls the types that a weight may have.
+# The dtypes that a weight may have: safetensors' names, and NumPy's and PyTorch's.
 _DTYPES = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16"}
 
-# How a user gets at what a file of torch.save holds.
+# The Python code that gives a user the content of a file of torch.save.
 _LOAD = "torch.load(path, weights_only=True)"
 
-# The pickle of a number by which old files of torch.save are known, 0x1950a86a20f9469cfc6c.
+# Files of torch.save before PyTorch 1.6 begin with a pickle of this number: 0x1950a86a20f9469cfc6c.
 _OLD_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9"
 
 
-# What PyTorch says that it may not load, and what colours its words.
+# In a message of PyTorch: the object that it refuses to load, and codes that colour the words.
 _FORBIDDEN = re.compile(r"Unsupported (?:global|class|operand): (?:GLOBAL )?(\S+)")
 _TERMINAL_CODE = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
 
-# Names in a message.
+# The most names that a message lists.
 _SHOWN = 6
 
 
 class Tensor(NamedTuple):
-    """What a source says of a tensor, and how to read it as float16, float32 or float64."""
+    """A tensor's dtype and shape, and a function that reads it as float16, float32 or float64."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -46,24 +49,26 @@ class Tensor(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Named tensors; the words that an error of theirs begins with, and its class."""
+    """The tensors of a state_dict, by name, and how to report an error in them."""
 
     label: str
+    """The words that an error message begins with: the file's name or "state_dict: "."""
     error: type[PynnError]
+    """The class of error to raise: FileFormatError for a file, ArgumentError otherwise."""
     tensors: dict[str, Tensor]
     in_order_made: bool
-    """Whether the tensors stand in the order in which their modules were made."""
+    """Whether the tensors are in the order in which their modules were made."""
 
 
 @contextmanager
 def opened(source: object) -> Iterator[Source]:
-    """The tensors of a file, for as long as it is open, or of a mapping.
+    """Open a file, for the time of a with statement, or take a mapping; yield its tensors.
 
     Raises:
-        ArgumentTypeError: It is neither a path nor a mapping of tensors by name.
-        OSError: The file is not there or cannot be read.
-        FileFormatError: It is no state_dict, or damaged.
-        ImportError: It is a file of torch.save, and PyTorch is not installed.
+        ArgumentTypeError: The source is neither a path nor a mapping of tensors by name.
+        OSError: The file does not exist or cannot be read.
+        FileFormatError: The file holds no state_dict, or is damaged.
+        ImportError: The file was written by torch.save, and PyTorch is not installed.
     """
     if isinstance(source, Mapping):
         yield Source("state_dict: ", ArgumentError, _of_mapping(source, "state_dict"), True)
@@ -84,17 +89,17 @@ def opened(source: object) -> Iterator[Source]:
                 raise FileFormatError(f"{name}: {checks.printable(str(error), 1000)}") from None
         else:
             tensors = _of_safetensors(Reader(name, file))
-        # A safetensors file's tensors are sorted.
+        # safetensors sorts the tensors when it writes a file, so their order says nothing.
         yield Source(f"{name}: ", FileFormatError, tensors, in_order_made=from_torch)
 
 
 def is_safetensors(start: bytes) -> bool:
-    """Whether nine bytes begin a safetensors file: a length below 4 GB, and JSON."""
+    """Whether a file's first nine bytes are those of safetensors: a length below 4 GB, and "{"."""
     return start[4:9] == b"\0\0\0\0{"
 
 
 def is_of_torch(start: bytes) -> bool:
-    """Whether nine bytes begin a file of torch.save: a zip file, or of PyTorch before 1.6."""
+    """Whether a file's first nine bytes are those of torch.save: zip, or PyTorch before 1.6."""
     return start.startswith(b"PK\3\4") or start == _OLD_TORCH
 
 
@@ -104,7 +109,7 @@ def is_of_torch(start: bytes) -> bool:
 def _of_safetensors(file: Reader) -> dict[str, Tensor]:
     if file.metadata.get("format") == model_file.FORMAT:
         raise FileFormatError(
-            f"{file.name}: a model of pynn's own, whose weights are (inputs, outputs); use"
+            f"{file.name}: a model in pynn's own format, whose weights are (inputs, outputs); use"
             " pynn.load"
         )
     tensors = {
@@ -118,13 +123,14 @@ def _of_safetensors(file: Reader) -> dict[str, Tensor]:
 
 
 def _add_aliases(name: str, tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Add the names of tensors that the file has under another name.
+    """Add the tensors that the file stores under another name.
 
-    Of tensors that share their memory, safetensors.torch.save_model keeps one. The metadata say
-    which one the others are, as in {"fc2.weight": "fc1.weight"}, beside anything else.
+    Where several tensors share their memory, safetensors.torch.save_model stores only one of them.
+    The metadata then name that one for each of the others, as in {"fc2.weight": "fc1.weight"}. The
+    metadata may hold anything else, too. A name may lead to another alias, and so on.
 
     Raises:
-        FileFormatError: One of them is nowhere, or they are each other.
+        FileFormatError: A name leads to no tensor, or names lead to each other in a circle.
     """
     aliases = {
         key: other
@@ -133,8 +139,8 @@ def _add_aliases(name: str, tensors: dict[str, Tensor], metadata: Mapping[str, s
         and _nested.names_parameter(key)
         and (other in tensors or _nested.names_parameter(other))
     }
-    for alias in sorted(aliases):  # metadata come in any order
-        passed: dict[str, None] = {}  # a set that keeps their order
+    for alias in sorted(aliases):  # so that the same file gives the same error
+        passed: dict[str, None] = {}  # the aliases on the way: a set that keeps their order
         end = alias
         while end not in tensors:
             passed[end] = None
@@ -143,9 +149,9 @@ def _add_aliases(name: str, tensors: dict[str, Tensor], metadata: Mapping[str, s
                 steps = list(passed) if other is None else [*passed, other]
                 words = " is ".join(checks.printable(key, 60) for key in steps[:_SHOWN])
                 missing = "there is no such tensor" if other is None else "that is a circle"
-                refuse(name, f"by its metadata {words}, and {missing}")
+                refuse(name, f"its metadata say that {words}, and {missing}")
             end = other
-        for key in passed:  # each is looked at once, however long the chains are
+        for key in passed:  # these are resolved now, so no later alias goes this way again
             tensors[key] = tensors[end]
 
 
@@ -153,20 +159,21 @@ def _add_aliases(name: str, tensors: dict[str, Tensor], metadata: Mapping[str, s
 
 
 def _load_with_torch(name: str, file: BinaryIO) -> Mapping[Any, Any]:
-    """What torch.save wrote, which must be a mapping; nothing in the file is executed."""
+    """Read what torch.save wrote, which must be a mapping. No code in the file is executed."""
     try:
         import torch
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise ImportError(
-            f"{name}: only PyTorch reads what torch.save wrote: pip install 'pynn-blas[pytorch]';"
-            " or, where PyTorch is, write a safetensors file, which pynn reads without:"
+            f"{name}: to read what torch.save wrote, pynn needs PyTorch:"
+            " pip install 'pynn-blas[pytorch]'; or, on a machine that has PyTorch, write a"
+            " safetensors file, which pynn reads without it:"
             " safetensors.torch.save_file(module.state_dict(), 'model.safetensors')"
         ) from None
     if tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) < (2, 10):
         raise ImportError(
-            f"{name}: the loader of PyTorch {torch.__version__} may run what a file holds: take"
+            f"{name}: the loader of PyTorch {torch.__version__} may execute code in a file: install"
             " 2.10 or later, pip install 'pynn-blas[pytorch]'"
         )
     try:
@@ -174,18 +181,18 @@ def _load_with_torch(name: str, file: BinaryIO) -> Mapping[Any, Any]:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # of a damaged file it raises errors of many kinds
+    except Exception as error:  # a damaged file makes it raise errors of many classes
         raise FileFormatError(f"{name}: torch.load refuses it: {_why_refused(error)}") from None
     if not isinstance(content, Mapping):
-        way_out = _nested.way_out(content, _LOAD) or "; save module.state_dict()"
-        raise FileFormatError(f"{name}: holds no state_dict: {type(content).__name__}{way_out}")
+        hint = _nested.hint(content, _LOAD) or "; save module.state_dict()"
+        raise FileFormatError(f"{name}: holds no state_dict but a {type(content).__name__}{hint}")
     return content
 
 
 def _why_refused(error: Exception) -> str:
-    """Why torch.load refuses a file, and what its reader can do.
+    """Say in one line why torch.load refuses a file, and what the user can do.
 
-    PyTorch's own words on what it may not load are a page with codes for a terminal.
+    PyTorch's own message about an object that it may not load is a page long, and coloured.
     """
     text = str(error)
     if "TorchScript" in text:
@@ -196,21 +203,22 @@ def _why_refused(error: Exception) -> str:
     found = _FORBIDDEN.search(text)
     kind = "objects that are no tensors" if found is None else checks.printable(found[1], 100)
     return (
-        f"it holds more than tensors and plain values: {kind}. To load that may run any code of"
-        " the file's. Where the module is, save torch.save(module.state_dict(), path). Or, if you"
-        " trust the file, content = torch.load(path, weights_only=False), and pass the state_dict"
-        " in it: content['model_state_dict'] or ['state_dict'] of a checkpoint, or"
+        f"it holds more than tensors and plain values: {kind}. Loading that could execute any code"
+        " in the file. In the program that has the module, save"
+        " torch.save(module.state_dict(), path). Or, if you trust the file,"
+        " content = torch.load(path, weights_only=False), and pass the state_dict in it:"
+        " content['model_state_dict'] or content['state_dict'] of a checkpoint, or"
         " content.state_dict() of a whole module"
     )
 
 
 def _of_mapping(mapping: Mapping[Any, Any], expression: str) -> dict[str, Tensor]:
-    """The tensors or arrays of a mapping by name; `expression` is Python for it."""
+    """Describe the tensors or arrays of a mapping; `expression` is Python code for the mapping."""
     tensors = {}
     for key, value in mapping.items():
         if not isinstance(key, str) or not _nested.is_tensor(value):
             raise ArgumentTypeError(
-                f"{_what_is_wrong(key, value)}{_nested.way_out(mapping, expression)}"
+                f"{_what_is_wrong(key, value)}{_nested.hint(mapping, expression)}"
             )
         if isinstance(value, np.ndarray):
             array = arrays.plain_array(key, value)
@@ -223,7 +231,7 @@ def _of_mapping(mapping: Mapping[Any, Any], expression: str) -> dict[str, Tensor
 
 
 def _what_is_wrong(key: object, value: object) -> str:
-    """Of an entry that is not a tensor by its name."""
+    """Say what is wrong with an entry that is not a name with a tensor."""
     if not isinstance(key, str):
         return f"names of tensors must be str, got {checks.describe(key)}"
     name = checks.printable(repr(key), 100)
@@ -237,7 +245,7 @@ def _same(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _to_array(key: str, tensor: Any) -> npt.NDArray[Any]:
-    """A tensor of PyTorch as an array; NumPy does not have bfloat16."""
+    """Convert a tensor of PyTorch to an array; bfloat16, which NumPy lacks, becomes float32."""
     try:
         tensor = tensor.detach().cpu()
         if str(tensor.dtype) == "torch.bfloat16":

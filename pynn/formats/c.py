@@ -1,8 +1,9 @@
-"""A model as C99 source: one file and its header, for a program or a device that has no Python.
+"""Write a model as C99 source: a .c file and its header, for programs and devices without Python.
 
-The code is made to be read. It calls nothing but libc's expf and the like, or nothing at all with
-`libc=False`, allocates nothing and keeps nothing between calls. Parameters are written with nine
-digits (C's FLT_DECIMAL_DIG), from which a compiler gets the same floats again.
+The code is meant to be read by people. It calls no functions but libc's mathematical ones, such as
+expf, and none at all with `libc=False`. It allocates nothing and keeps nothing between calls.
+Parameters are written with nine digits (C's FLT_DECIMAL_DIG), from which a compiler gets the same
+floats again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from pynn.formats._models import checked, finite_snapshot
 
 
 class Footprint(NamedTuple):
-    """What an exported network takes. The stack is that of a prediction's arrays.
+    """The memory and the work that an exported network takes.
 
     Examples:
         >>> Footprint(872232, 1280, 217728, 824, 3070000)
@@ -37,18 +38,18 @@ class Footprint(NamedTuple):
     """
 
     weights_nbytes: int
-    """Constant data: four bytes a parameter."""
+    """Bytes of constants: four for each parameter."""
     stack_nbytes: int
-    """Arrays of a prediction, beside the caller's input and output."""
+    """Bytes of the arrays that a prediction has on the stack, besides the caller's arrays."""
     multiply_adds: int
-    """Of a prediction, where no input and no activation is 0."""
+    """Multiply-adds of a prediction, at most: where an input or activation is 0 there are fewer."""
     self_test_nbytes: int
-    """Constant data of the self-test, which a linker can drop where nothing calls it."""
+    """Bytes of constants of the self-test; a linker can drop them if nothing calls it."""
     source_nbytes: int
-    """The C file's length as text."""
+    """Length of the C file in bytes."""
 
     def __repr__(self) -> str:
-        """The figures that matter most."""
+        """The three figures that matter most."""
         return (
             f"Footprint({self.weights_nbytes:,} bytes of weights, {self.stack_nbytes:,} bytes of"
             f" stack, {self.multiply_adds:,} multiply-adds)"
@@ -58,18 +59,18 @@ class Footprint(NamedTuple):
 def save(
     model: Model, path: str | os.PathLike[str], *, name: str | None = None, libc: bool = True
 ) -> Footprint:
-    """Write a model as C source. `Model.export_c` is this function, and documents it."""
+    """Write a model as C source. `Model.export_c` calls this function, and documents it."""
     checked(model)
     source = Path(checks.path("path", path))
     if not re.fullmatch(r'[^"\\?]+\.c', source.name) or not source.name.isprintable():
         raise ArgumentError(
-            f'path must end in ".c", without quotes, question marks or backslashes in the name, as'
-            f' in "model.c"; got {os.fspath(source)!r}'
+            f'path must end in ".c", and its name must not have quotes, question marks or'
+            f' backslashes, as in "model.c"; got {os.fspath(source)!r}'
         )
     header = source.with_suffix(".h")
     _check_header(header)
     name = _identifier(name, source)
-    # So that the outputs are those of the parameters.
+    # At one moment, so that the outputs of the self-test belong to the parameters that are written.
     snapshot, (test_input, test_output) = model._engine.at_one_moment(
         lambda: (finite_snapshot(model), _test_vector(model))
     )
@@ -89,49 +90,51 @@ def save(
 
 
 def _check_header(header: Path) -> None:
-    """Check that the header takes no other's place: neither in a compiler's eyes, nor on the disk.
+    """Check that the header takes the place of no other header.
 
-    On some systems `Math.h` and `math.h` are one file.
+    A compiler could find it instead of a system header of the same name; on some systems `Math.h`
+    and `math.h` are the same file. And a file of this name may exist that pynn did not write.
     """
     if header.name.casefold() in _c_files.HEADERS_OF_OTHERS:
         raise ArgumentError(
-            f"path must not be that of {header.with_suffix('.c').name}, whose header {header.name}"
-            " a compiler could take for the system's; give another, as in 'model.c'"
+            f"path must not be that of {header.with_suffix('.c').name}: a compiler could take its"
+            f" header {header.name} for the system's; give another name, as in 'model.c'"
         )
     try:
         with reading.opened(header) as file:
             start = file.read(1 << 12)
-    except OSError:  # there is none; or to write it says what is wrong
+    except OSError:  # there is no such file; any other fault will show when it is written
         return
     if start and _c_files.MARK not in start:
         raise ArgumentError(
-            f"path must be that of a file whose header can be written beside it, and {header} is"
-            " there, which pynn did not make and would replace; give another path, or move it away"
+            f"path must not be that of {header.with_suffix('.c').name}: its header {header} exists,"
+            " and pynn, which did not make it, would replace it; give another path, or move that"
+            " file away"
         )
 
 
 def _identifier(name: object, source: Path) -> str:
-    """The name that the functions begin with: what was asked for, or that of the file."""
+    """The name that the C functions begin with: the caller's, or the file's without ".c"."""
     wanted = source.stem if name is None else name
     if not isinstance(wanted, str):
         raise ArgumentTypeError(f"name must be a str, got {checks.describe(wanted)}")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", wanted, re.ASCII):
         raise ArgumentError(
-            "name must be letters of ASCII, digits and _, first a letter, as C's functions begin"
-            f" with it, as in name='model'; got {wanted!r}"
+            "name must be ASCII letters, digits and _, beginning with a letter, because the names"
+            f" of the C functions begin with it, as in name='model'; got {wanted!r}"
             + ("" if name is not None else ", the name of the file")
         )
     return wanted
 
 
 def _test_vector(model: Model) -> tuple[npt.NDArray[np.uint8], Floats]:
-    """An input and what the model makes of it.
+    """An input for the self-test, and the model's outputs for it.
 
-    Of 16 inputs the one with the largest output, so that the error of rounding is small beside it:
-    in one with small outputs large numbers may have cancelled.
+    It is the one of 16 inputs with the largest output, so that rounding errors are small in
+    proportion. Small outputs may be differences of large numbers, with large rounding errors.
     """
     count = np.arange(1, 16 * model.inputs + 1, dtype=np.uint64)
-    # Multiples of 2^32 / golden ratio, which are spread evenly, and their upper bytes.
+    # The upper bytes of the multiples of 2^32 / golden ratio, which are spread evenly.
     inputs = ((count * np.uint64(2654435769) >> np.uint64(24)) & np.uint64(255)).astype(np.uint8)
     inputs = inputs.reshape(16, model.inputs)
     outputs = model(inputs)
@@ -142,7 +145,7 @@ def _test_vector(model: Model) -> tuple[npt.NDArray[np.uint8], Floats]:
 def _words(
     snapshot: Snapshot, forward: Forward, name: str, header: Path, libc: bool
 ) -> dict[str, str]:
-    """What stands in the templates' places."""
+    """The values of the templates' words."""
     source = header.with_suffix(".c").name
     counts = {
         "INPUTS": snapshot.spec.inputs,
@@ -157,7 +160,7 @@ def _words(
         "OUTPUT_COUNT": str(snapshot.spec.outputs),
         "NAME": name,
         "GUARD": f"PYNN_{name}_H",
-        # Of "net" NET_INPUTS. Of "NET" another word, as a program may include the headers of both.
+        # NET_INPUTS for "net". NET_inputs for "NET", as a program may include both headers.
         "INPUTS_NAME": f"{name.upper()}_INPUTS" if name.islower() else f"{name}_inputs",
         "OUTPUTS_NAME": f"{name.upper()}_OUTPUTS" if name.islower() else f"{name}_outputs",
         "HEADER_FILE": header.name,
@@ -212,7 +215,7 @@ def _shape(array: npt.NDArray[Any]) -> str:
 
 
 def _values(array: npt.NDArray[Any]) -> str:
-    """The values of an array, lines of them, each row of a matrix on lines of its own."""
+    """The lines with an array's values; each row of a matrix begins a new line."""
     matrix = array.reshape(-1, array.shape[-1])
     to_text, step = (str, 20) if array.dtype == np.uint8 else (number, 6)
     lines = []

@@ -1,4 +1,4 @@
-"""Model files of the original Rust library, read and written.
+"""Read and write model files of the original Rust library.
 
 All numbers are little-endian:
 
@@ -14,9 +14,9 @@ All numbers are little-endian:
         float32 x ..  weights, row by row
         float32 x ..  bias
 
-There is no magic number, no version and no checksum. So each number is held against the others and
-against the file's size, all before memory is taken for any; and a weight that is not finite, which
-pynn does not train, counts as damage.
+The format has no magic number, no version and no checksum. So the reader checks each number against
+the others and against the file's size, before it allocates memory. A weight that is not finite
+counts as damage, because pynn does not train such weights.
 """
 
 from __future__ import annotations
@@ -54,23 +54,24 @@ _LOSS = "softmax_cross_entropy"
 def load(path: str | os.PathLike[str], *, seed: int = 0) -> Model:
     """Read a model file of the original Rust library.
 
-    The format does not say how weights were drawn, which matters no more: layers before a sigmoid
-    are described as "xavier", all others as "he".
+    The format does not say how the first weights were drawn. The model's chain says "xavier" for
+    dense layers before a sigmoid and "he" for all others; this changes nothing in the model's use.
 
     Args:
-        path: The file. It takes no more memory than it has bytes, whatever it claims.
-        seed: In [0, 2**64): the model's, which the format does not hold either. It decides the
-            order of examples if the model is trained on.
+        path: The file. Reading takes no more memory than the file has bytes, whatever sizes the
+            file claims.
+        seed: The model's seed, in [0, 2**64), which the format does not hold. It decides the order
+            of examples if the model is trained further.
 
     Returns:
         The model, with 0 epochs trained.
 
     Raises:
-        ArgumentTypeError: The path is none, or the seed no integer.
-        ArgumentError: The seed is out of range.
-        OSError: The file is not there or cannot be read.
-        FileFormatError: It is no such file, or damaged; also if a weight is not finite.
-        OutOfMemoryError: There is no memory for its parameters.
+        ArgumentTypeError: `path` is not a path, or `seed` is not an integer.
+        ArgumentError: `seed` is out of range.
+        OSError: The file does not exist or cannot be read.
+        FileFormatError: The file has another format or is damaged, or a weight is not finite.
+        OutOfMemoryError: There is no memory for the parameters.
 
     Examples:
         >>> import pynn
@@ -92,17 +93,18 @@ def load(path: str | os.PathLike[str], *, seed: int = 0) -> Model:
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a model as a file of the original Rust library.
 
-    Dropout is left out, as it does nothing when a model is used. Seed, epochs and how weights are
-    drawn have no place in the format. A crash leaves the old file or the new one, and what `load`
-    has read is written as the same bytes.
+    Dropout layers are left out, as they do nothing in prediction. The format has no place for the
+    seed, the number of epochs, and how weights are drawn. A crash leaves the old file or the new
+    one. A model that `load` has read is written as the same bytes.
 
     Args:
-        model: Chained of dense, relu and sigmoid, with softmax_cross_entropy without smoothing.
+        model: A model of dense, relu and sigmoid layers, with softmax_cross_entropy without label
+            smoothing.
         path: The file.
 
     Raises:
-        ArgumentTypeError: The model or the path is none.
-        ArgumentError: The format cannot say a layer or the loss.
+        ArgumentTypeError: `model` is not a model, or `path` is not a path.
+        ArgumentError: The format does not have one of the layers, or not the loss.
         DivergenceError: A parameter is not finite.
         OSError: The file cannot be written.
         ClosedError: The model is closed.
@@ -117,16 +119,17 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 
 
 def _check_expressible(spec: Spec) -> None:
-    """Raise an ArgumentError for the first thing in a chain that the format has no word for."""
+    """Raise an ArgumentError for the first layer or loss that the format does not have."""
     for placed in spec.placed_layers:
         if placed.layer.in_use and placed.layer.kind not in _CODES:
             raise ArgumentError(
-                f"layer {placed.number}: {placed.layer.kind}: the original Rust library has dense,"
-                " relu and sigmoid; save the model with Model.save, or build it of those"
+                f"layer {placed.number}: {placed.layer.kind}: the original Rust library has only"
+                " dense, relu and sigmoid; save the model with Model.save, or build it of those"
+                " layers"
             )
     if not isinstance(spec.loss, SoftmaxCrossEntropy):
         raise ArgumentError(
-            f"loss: {spec.loss.kind}: the original Rust library has {_LOSS} alone; save the model"
+            f"loss: {spec.loss.kind}: the original Rust library has only {_LOSS}; save the model"
             " with Model.save"
         )
     if spec.loss.label_smoothing != 0:
@@ -137,10 +140,10 @@ def _check_expressible(spec: Spec) -> None:
 
 
 def _to_bytes(snapshot: Snapshot) -> bytes:
-    """The file of a model whose chain the format can say."""
+    """The content of the file, for a model that _check_expressible() accepts."""
     spec, named = snapshot.spec, snapshot.named
     layers = [placed for placed in spec.placed_layers if placed.layer.in_use]
-    # The loss is a layer, too, as wide as the outputs.
+    # In this format the loss is a layer, too; its width is that of the outputs.
     dims = [spec.inputs, *(placed.outputs for placed in layers), spec.outputs]
     pieces = [struct.pack(f"<{len(dims) + 2}I", len(dims), *dims, len(layers) + 1)]
     for placed in layers:
@@ -159,15 +162,16 @@ def _to_bytes(snapshot: Snapshot) -> bytes:
 
 
 class _Entry(NamedTuple):
-    """A layer of a file: what it is, its width, and where the numbers of a dense one begin."""
+    """A layer in a file."""
 
     kind: str
     outputs: int
     offset: int
+    """Where the weights of a dense layer begin in the file, in bytes; 0 for other kinds."""
 
 
 class _Reader:
-    """An open file, read from front to back; what it is too short for is refused unread."""
+    """An open file, read from front to back. It refuses to read beyond the end of the file."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -175,7 +179,11 @@ class _Reader:
         self.offset = 0
 
     def skip(self, nbytes: int, what: str) -> int:
-        """Go past some bytes; where they begin."""
+        """Skip some bytes; return the offset at which they begin.
+
+        Raises:
+            FileFormatError: The file has fewer bytes left; `what` says what they would be.
+        """
         begin, left = self.offset, self.nbytes - self.offset
         if nbytes > left:
             _refuse(f"truncated: {what} needs {nbytes} bytes at {begin}, and {left} are left")
@@ -183,13 +191,13 @@ class _Reader:
         return begin
 
     def fill(self, begin: int, array: Floats) -> None:
-        """Read the numbers at an offset into all of an array."""
+        """Fill an array with the floats that begin at an offset."""
         self.file.seek(begin)
         reading.fill(self.file, array)
         array[...] = array.view("<f4")  # swaps the bytes where the machine has another order
 
     def read_u32(self, what: str, count: int = 1) -> tuple[int, ...]:
-        """Numbers of four bytes each."""
+        """Read unsigned integers of four bytes each."""
         self.file.seek(self.skip(4 * count, what))
         data = self.file.read(4 * count)
         if len(data) != 4 * count:
@@ -197,7 +205,7 @@ class _Reader:
         return struct.unpack(f"<{count}I", data)
 
     def read_u8(self, what: str) -> int:
-        """One byte."""
+        """Read an unsigned integer of one byte."""
         self.file.seek(self.skip(1, what))
         data = self.file.read(1)
         if not data:
@@ -206,11 +214,11 @@ class _Reader:
 
 
 def _refuse(why: str) -> NoReturn:
-    raise FileFormatError(f"{why}; it is damaged, or no model of the original Rust library")
+    raise FileFormatError(f"{why}; it is damaged, or not a model of the original Rust library")
 
 
 def _read(reader: _Reader, seed: int) -> Model:
-    """The model in an open file. Takes no memory before all of its structure is found sound."""
+    """Read the model in an open file: check all of its structure first, then allocate memory."""
     inputs, entries = _parse(reader)
     spec = _chain(inputs, entries)
     network = Network(spec)
@@ -230,9 +238,13 @@ def _first_not_finite(array: Floats) -> float:
 
 
 def _parse(reader: _Reader) -> tuple[int, list[_Entry]]:
-    """Inputs and layers, without the loss; each number agrees with its neighbours and the size."""
+    """Read and check the structure of a file.
+
+    Returns:
+        The number of inputs, and the layers without the loss.
+    """
     [dim_count] = reader.read_u32("the number of dims")
-    if not 3 <= dim_count <= MAX_LAYERS + 2:  # dense and loss at least
+    if not 3 <= dim_count <= MAX_LAYERS + 2:  # at least a dense layer and the loss
         _refuse(f"the number of dims is {dim_count}, and must be in [3, {MAX_LAYERS + 2}]")
     dims = reader.read_u32(f"the list of {dim_count} dims", dim_count)
     for index, dim in enumerate(dims):
@@ -255,7 +267,7 @@ def _parse(reader: _Reader) -> tuple[int, list[_Entry]]:
 def _parse_layer(
     reader: _Reader, number: int, inputs: int, outputs: int, *, is_last: bool
 ) -> _Entry:
-    """One layer, between the dims before and after it."""
+    """Read one layer and check it against the dims before and after it."""
     code = reader.read_u8(f"the kind of layer {number}")
     kind = _KINDS.get(code)
     if kind is None:
@@ -265,20 +277,23 @@ def _parse_layer(
         _refuse(f"{which} is {kind}; the last one, and no other, must be {_LOSS}")
     if kind != "dense":
         if inputs != outputs:
-            _refuse(f"layer {number}: {kind}: dims say {inputs} before it and {outputs} after it")
+            _refuse(
+                f"layer {number}: {kind}: the dims must be the same before and after it, and are"
+                f" {inputs} and {outputs}"
+            )
         return _Entry(kind, outputs, 0)
     rows, columns, bias = reader.read_u32(f"the sizes of layer {number}", 3)
     if (rows, columns, bias) != (inputs, outputs, outputs):
         _refuse(
-            f"layer {number}: dense: dims say {inputs} x {outputs}, the layer {rows} x {columns}"
-            f" with a bias of {bias}"
+            f"layer {number}: dense: the dims say {inputs} x {outputs}, and the layer says"
+            f" {rows} x {columns} with a bias of {bias}"
         )
     nbytes = 4 * (rows * columns + bias)
     return _Entry(kind, outputs, reader.skip(nbytes, f"layer {number}: dense, {rows} x {columns},"))
 
 
 def _chain(inputs: int, entries: Sequence[_Entry]) -> Spec:
-    """The chain of a file's layers."""
+    """Make the chain that a file's layers describe."""
     chain: LayerBuilder = Builder().input(inputs)
     following = [entry.kind for entry in entries[1:]]
     for entry, after in zip(entries, [*following, _LOSS], strict=True):

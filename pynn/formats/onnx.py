@@ -1,10 +1,11 @@
-"""ONNX files, which onnxruntime and many other programs run: https://onnx.ai.
+"""Write ONNX files, which onnxruntime and many other programs run: https://onnx.ai.
 
 The graph has one input, "input" (batch, inputs), and one output, "output" or "probabilities"
-(batch, outputs), all float32; "batch" is any number of rows. A dense layer is a Gemm with
-initializers of the names and shapes that `Model.parameters` has, so "dense1.weight" is (inputs,
-outputs). GELU is spelt out with Erf, since an operator of its own came only with opset 20. Dropout
-does nothing in use and is left out.
+(batch, outputs), all float32; "batch" is any number of rows. Parameters are initializers with the
+names and shapes of `Model.parameters`, so "dense1.weight" is (inputs, outputs). A layer becomes one
+operator, such as Gemm for a dense layer, or several where the opset has none for it: GELU is made
+of Erf and others, because its own operator came only with opset 20. Dropout is left out, as it does
+nothing in prediction.
 """
 
 from __future__ import annotations
@@ -25,17 +26,18 @@ from pynn._network.spec import PlacedLayer, errors_of
 from pynn.formats._models import checked, finite_snapshot
 
 OPSET = 13
-"""The operators' version: that of 2020, which has all that is needed and every runtime knows."""
+"""The version of the set of operators. It is that of 2020, which every runtime knows."""
 
 IR_VERSION = 7
-"""The file format's version: the one that came with this opset."""
+"""The version of the file format: the one that came with this opset."""
 
 MAX_NBYTES = 2**31 - 2**20
-"""The most bytes of parameters: the file is one message of Protocol Buffers, of less than 2 GiB."""
+"""The most bytes of parameters. A file is one message of Protocol Buffers, which must be smaller
+than 2 GiB."""
 
 
 def save(model: Model, path: str | os.PathLike[str], *, probabilities: bool = False) -> None:
-    """Write a model as an ONNX file. `Model.export_onnx` is this function, and documents it."""
+    """Write a model as an ONNX file. `Model.export_onnx` calls this function, and documents it."""
     checked(model)
     path = checks.path("path", path)
     try:
@@ -57,7 +59,7 @@ def save(model: Model, path: str | os.PathLike[str], *, probabilities: bool = Fa
 
 
 class _Graph:
-    """A graph as it grows, layer by layer; `self.value` is the name of what the last one makes."""
+    """A graph that grows layer by layer; `self.value` is the name of the last layer's output."""
 
     def __init__(self, onnx: Any, snapshot: Snapshot, probabilities: bool) -> None:
         self._onnx = onnx
@@ -75,13 +77,13 @@ class _Graph:
             self.value = "probabilities"
 
     def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        """Add an operator that makes the value called `output`; gives that name back."""
+        """Add an operator that makes the value called `output`; return that name."""
         node = self._onnx.helper.make_node(operator, inputs, [output], name=output, **attributes)
         self._nodes.append(node)
         return output
 
     def constant(self, name: str, value: Any) -> str:
-        """Add an array or a number that operators can take; gives its name back."""
+        """Add an array or a number that operators can take as an input; return its name."""
         values = np.asarray(value, np.float32)
         self._initializers[name] = self._onnx.numpy_helper.from_array(values, name)
         return name
@@ -95,7 +97,7 @@ class _Graph:
         self.value = output
 
     def to_bytes(self, snapshot: Snapshot) -> bytes:
-        """The file: what is the same gives the same bytes."""
+        """The content of the file. The same model always gives the same bytes."""
         helper, float32 = self._onnx.helper, self._onnx.TensorProto.FLOAT
         shapes = {"input": snapshot.spec.inputs, self.value: snapshot.spec.outputs}
         first, last = (

@@ -1,12 +1,14 @@
-"""state_dicts of PyTorch, read and written.
+"""Read and write state_dicts of PyTorch.
 
-PyTorch keeps the weights of `torch.nn.Linear` as (outputs, inputs), pynn as (inputs, outputs), so
-they are transposed. Each dense layer of a chain takes the tensors NAME.weight and NAME.bias of one
-Linear. Which one is dense1, dense2 and so on follows from the names: in the order that a reader
-expects of them, numbers by value, so that "fc2" comes before "fc10". (A safetensors file does not
-keep the order that its tensors were saved in.) Where two layers have the same shape and their names
-differ in more than a number, or their numbers are against the order of the modules, the order is
-open: that is an error, and `names` has to say it.
+PyTorch stores the weights of `torch.nn.Linear` as (outputs, inputs) and pynn as (inputs, outputs),
+so they are transposed. Each layer with parameters takes the tensors of one module, such as
+NAME.weight and NAME.bias.
+
+Names decide which module is dense1, dense2 and so on, because a safetensors file does not keep the
+order in which its tensors were saved. Names are sorted as a reader expects: numbers in them by
+value, so "fc2" comes before "fc10". If two modules have the same shape, this order may be wrong:
+where their names differ in more than a number, or where their numbers contradict the order in which
+the modules were made. That is an error, and the caller has to give the order as `names`.
 """
 
 from __future__ import annotations
@@ -42,20 +44,21 @@ def load(
     names: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Model:
-    """Build a chain with the weights that PyTorch trained for the same chain.
+    """Build a model from a chain, and give it the weights of the same network in PyTorch.
 
-    float32 is taken as it is, also where it is not finite; float16 and bfloat16 are widened without
-    loss; float64 is rounded. Other types are refused.
+    float32 is taken as it is, also where it is not finite; float16 and bfloat16 become float32
+    without loss; float64 is rounded to float32. Other dtypes are refused.
 
     Args:
-        state_dict: A safetensors file; a file of torch.save, which needs PyTorch, and of which
-            nothing is executed; or what `module.state_dict()` gives, of tensors or NumPy arrays.
-        chain: The chain, up to its loss and not yet built. It has a dense layer for each Linear;
-            the other layers have no weights, so they cannot be compared.
-        names: The Linear modules in the order of the chain's dense layers, as "fc1" for fc1.weight
-            and fc1.bias; without, the order follows from the names in `state_dict`. What all names
-            there begin with, such as "module.", may be left out.
-        seed: In [0, 2**64): the model's, which decides the order of examples in training.
+        state_dict: A safetensors file; a file of torch.save, which needs PyTorch, and in which no
+            code is executed; or what `module.state_dict()` returns, with tensors or NumPy arrays.
+        chain: The chain, with its loss but not yet built. It has a dense layer for each Linear and
+            a layer_norm for each LayerNorm. Layers without weights, such as activations, are not in
+            a state_dict, so pynn cannot check that they are the same.
+        names: The modules' names in the order of the chain's layers, such as "fc1" for fc1.weight
+            and fc1.bias. Without it the order follows from the names in `state_dict`. A prefix that
+            all names there have, such as "module.", may be left out.
+        seed: The model's seed, in [0, 2**64). It decides the order of examples in training.
 
     Returns:
         The model, with 0 epochs trained.
@@ -63,10 +66,10 @@ def load(
     Raises:
         ArgumentTypeError: An argument, or a tensor of a mapping, has the wrong type.
         ArgumentError: The names, or the tensors of a mapping, do not fit the chain, or leave open
-            which is which.
-        OSError: The file is not there or cannot be read.
-        FileFormatError: It is no state_dict or damaged, or does not fit the chain.
-        ImportError: It is a file of torch.save, and PyTorch is not installed.
+            which module is which layer.
+        OSError: The file does not exist or cannot be read.
+        FileFormatError: The file holds no state_dict, is damaged, or does not fit the chain.
+        ImportError: The file was written by torch.save, and PyTorch is not installed.
         OutOfMemoryError: There is no memory for the parameters.
 
     Examples:
@@ -82,8 +85,8 @@ def load(
     """
     if not isinstance(chain, FinishedBuilder):
         raise ArgumentTypeError(
-            "chain must end in its loss and not be built, as"
-            " pynn.Builder().input(784).dense(10).softmax_cross_entropy() does, got"
+            "chain must be a chain with its loss, not yet built, such as"
+            " pynn.Builder().input(784).dense(10).softmax_cross_entropy(), got"
             f" {checks.describe(chain)}"
         )
     spec = chain._spec
@@ -108,19 +111,19 @@ def load(
 def save(model: Model, path: str | os.PathLike[str], *, names: Sequence[str] | None = None) -> None:
     """Write the weights as a state_dict of PyTorch, in a safetensors file.
 
-    `module.load_state_dict(safetensors.torch.load_file(path))` takes it. To write it needs no
+    `module.load_state_dict(safetensors.torch.load_file(path))` reads it. Writing does not need
     PyTorch. A crash leaves the old file or the new one.
 
     Args:
         model: The model.
         path: The file; by custom its name ends in ".safetensors".
-        names: What each dense layer is called there, as for `load`; without, its place in an
-            nn.Sequential of the same layers: "0", "2", ...
+        names: The module's name for each layer with weights, as for `load`. Without it a name is
+            the layer's place in an nn.Sequential of the same layers: "0", "2", ...
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
-        ArgumentError: There are too few or too many names, or the path is that of a file of
-            torch.save.
+        ArgumentError: There are too few or too many names, or the path ends in .pt or .pth, as
+            files of torch.save do.
         OSError: The file cannot be written.
         ClosedError: The model is closed.
     """
@@ -130,14 +133,14 @@ def save(model: Model, path: str | os.PathLike[str], *, names: Sequence[str] | N
     suffix = os.path.splitext(os.fspath(checks.path("path", path)))[1]
     if suffix in (".pt", ".pth"):
         raise ArgumentError(
-            f"path must not end in {suffix}, since what is written is not what torch.save writes;"
-            " use .safetensors, or torch.save(pynn.formats.pytorch.state_dict(model), path)"
+            f"path must not end in {suffix}, because the file is not in torch.save's format; use"
+            " .safetensors, or torch.save(pynn.formats.pytorch.state_dict(model), path)"
         )
     write_atomically(path, to_bytes(arrays))
 
 
 def state_dict(model: Model, *, names: Sequence[str] | None = None) -> dict[str, Any]:
-    """The weights as `module.load_state_dict` takes them; needs PyTorch.
+    """Return the weights as `module.load_state_dict` takes them; needs PyTorch.
 
     Args:
         model: The model.
@@ -159,14 +162,14 @@ def state_dict(model: Model, *, names: Sequence[str] | None = None) -> dict[str,
         if error.name != "torch":
             raise
         raise ImportError(
-            "tensors need PyTorch: pip install 'pynn-blas[pytorch]'; without,"
-            " pynn.formats.pytorch.save writes a file for it"
+            "tensors need PyTorch: pip install 'pynn-blas[pytorch]'; without PyTorch,"
+            " pynn.formats.pytorch.save writes a file that PyTorch can read"
         ) from None
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def _arrays(model: Model, names: object) -> dict[str, npt.NDArray[np.float32]]:
-    """Copies of the parameters in PyTorch's form, contiguous as safetensors needs them."""
+    """Copies of the parameters, by the tensors' names, in PyTorch's layout."""
     modules = modules_of(checked(model)._spec)
     order = _naming.in_sequential(modules) if names is None else _naming.checked(names, modules)
     parameters = model._engine.snapshot().named
@@ -177,12 +180,12 @@ def _arrays(model: Model, names: object) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def _to_torch(array: npt.NDArray[np.float32], parameter: Parameter) -> npt.NDArray[np.float32]:
-    """An array in PyTorch's form, contiguous as safetensors needs it."""
+    """A parameter in PyTorch's layout, and contiguous, as safetensors needs it."""
     return np.ascontiguousarray(array.T) if parameter.transposed else array
 
 
 class _Match(NamedTuple):
-    """A parameter of a layer, and the name of the tensor that it is in a state_dict."""
+    """A parameter of a layer, and the name of its tensor in a state_dict."""
 
     placed: PlacedLayer
     parameter: Parameter
@@ -190,12 +193,12 @@ class _Match(NamedTuple):
 
     @property
     def ours(self) -> str:
-        """Its name in `Model.parameters`."""
+        """The parameter's name in `Model.parameters`."""
         return f"{self.placed.name}.{self.parameter.name}"
 
 
 def _matches(modules: Sequence[PlacedLayer], order: Sequence[str]) -> list[_Match]:
-    """All parameters, with modules that have these names."""
+    """Match all parameters with tensors, where the modules have these names."""
     return [
         _Match(placed, parameter, key)
         for placed, name in zip(modules, order, strict=True)
@@ -206,17 +209,17 @@ def _matches(modules: Sequence[PlacedLayer], order: Sequence[str]) -> list[_Matc
 def _check(
     source: Source, match: _Match, modules: Sequence[PlacedLayer], order: Sequence[str]
 ) -> None:
-    """Check that a tensor is there, and of the shape and type that its parameter needs."""
+    """Check that the tensor of a parameter exists, and has the shape and a dtype that fit it."""
     label, error, tensors, _ = source
     name, layer = shown(match.theirs), match.placed.layer
     if match.theirs not in tensors:
-        way_out = ""
+        hint = ""
         if match.parameter.name == "bias":
-            way_out = (
-                f"; pynn's {layer.kind} layers have one: for {layer.torch_module}(...,"
-                " bias=False) add zeros"
+            hint = (
+                f"; pynn's {layer.kind} layers have a bias: for {layer.torch_module}(...,"
+                " bias=False) add a tensor of zeros"
             )
-        raise error(f"{label}has no tensor {name}{way_out}; it has {listed(in_order(tensors))}")
+        raise error(f"{label}has no tensor {name}{hint}; it has {listed(in_order(tensors))}")
     tensor, needed = tensors[match.theirs], match.parameter.shape
     if match.parameter.transposed:
         needed = needed[::-1]
@@ -226,7 +229,7 @@ def _check(
         outputs_first = ", outputs before inputs as in PyTorch" * match.parameter.transposed
         raise error(
             f"{label}{name} has shape {tensor.shape}, and {match.ours} needs {needed}"
-            f"{outputs_first}. Taken were {taken}; say another order with names=[...]"
+            f"{outputs_first}. pynn took {taken}; give another order with names=[...]"
         )
     if tensor.dtype not in _DTYPES:
         raise (ArgumentTypeError if error is ArgumentError else error)(
@@ -235,13 +238,13 @@ def _check(
 
 
 def _read(source: Source, name: str) -> npt.NDArray[np.float32]:
-    """A tensor as float32."""
+    """Read a tensor, and convert it to float32."""
     try:
         array = source.tensors[name].read()
     except ArgumentTypeError as error:
         if source.error is ArgumentError:
             raise
-        raise source.error(f"{source.label}{error}") from None  # of a file that holds it
+        raise source.error(f"{source.label}{error}") from None  # name the file that holds it
     with np.errstate(over="raise", under="ignore"):
         try:
             return array.astype(np.float32)
