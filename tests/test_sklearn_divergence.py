@@ -56,7 +56,7 @@ def test_early_stopping_keeps_the_best_before_divergence(kind: str, rate: float)
     wild = {**WILD, "early_stopping": True, "learning_rate_init": rate, "batch_size": 36}
     estimator = pair(kind, **wild | {"max_iter": 500}, n_iter_no_change=500)[0]
     estimator.set_params(hidden_layer_sizes=(), alpha=75.0, momentum=0.0)  # they double each step
-    with pytest.warns(ConvergenceWarning, match=r"in epoch [0-9]+, and the weights are t") as seen:
+    with pytest.warns(ConvergenceWarning, match=r"in epoch [0-9]+; the weights are now t") as seen:
         estimator.fit(X, y)
     assert len(seen) == 1 and seen[0].filename == __file__
     epochs = estimator.n_iter_
@@ -85,7 +85,7 @@ def test_held_out_data_that_diverge_alone(kind: str) -> None:
     with pytest.raises(NotFittedError):
         check_is_fitted(estimator)
     estimator.set_params(early_stopping=True)
-    with pytest.warns(ConvergenceWarning, match="in epoch 1, and the weights are t"):
+    with pytest.warns(ConvergenceWarning, match="in epoch 1; the weights are now t"):
         estimator.fit(X, y, validation=held_out)
     assert np.isnan(estimator.validation_scores_).all() and estimator.n_iter_ == 1
     assert all(np.isfinite(array).all() for array in estimator.coefs_)

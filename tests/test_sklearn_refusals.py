@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"solver": "lbfgs"}, ValueError, r"take 'sgd' or 'adam', or scikit-learn's own"),
+        ({"solver": "lbfgs"}, ValueError, r"use 'sgd' or 'adam', or scikit-learn's own"),
         ({"solver": "rprop"}, ValueError, "solver must be 'sgd' or 'adam', got str 'rprop'"),
         ({"activation": "swish"}, ValueError, "activation must be 'identity' or"),
         ({"learning_rate": 0.1}, ValueError, "learning_rate must be 'constant' or"),
@@ -42,7 +42,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
         ({"random_state": 1.5}, TypeError, "random_state must be an integer"),
         ({"callbacks": [1]}, TypeError, "callbacks must be a callable or a list of them"),
         ({"class_weight": "equal"}, TypeError, "class_weight must be None, 'balanced' or a dict"),
-        ({"class_weight": {"z": 1}}, ValueError, "class_weight: 'z' is none of the classes: a, b"),
+        (
+            {"class_weight": {"z": 1}},
+            ValueError,
+            "class_weight: 'z' is not one of the classes: a, b",
+        ),
         ({"class_weight": {"a": -1}}, ValueError, r"class_weight\['a'\] must be at least 0"),
         ({"class_weight": dict.fromkeys("abc", 0)}, ValueError, "must not be zero for all classes"),
     ],
@@ -124,7 +128,7 @@ def test_one_example_is_too_few_to_validate_on() -> None:
 def test_weights_too_large_to_add_up_are_refused(weight: float) -> None:
     """Those given, and their products with those of classes; without a warning of NumPy's."""
     X, y = data("classes")
-    with pytest.raises(pynn.ArgumentError, match=r"^sample_weight must have a sum that is finite"):
+    with pytest.raises(pynn.ArgumentError, match=r"^sample_weight must have a finite sum"):
         MLPClassifier().fit(X, y, np.full(ROWS, weight))
     weights = np.zeros(ROWS)
     weights[0] = weight
@@ -141,7 +145,9 @@ def test_wrong_weights(weights: Any) -> None:
 
 def test_poisson_is_refused() -> None:
     """The error says what to take in its place."""
-    with pytest.raises(pynn.ArgumentError, match="loss='poisson' is not pynn's: take 'squared"):
+    with pytest.raises(
+        pynn.ArgumentError, match="loss='poisson' is not supported by pynn: use 'squared"
+    ):
         MLPRegressor("poisson").fit(*data("number"))
 
 
@@ -149,7 +155,7 @@ def test_poisson_is_refused() -> None:
     ("parameters", "message"),
     [
         ({"early_stopping": True}, "partial_fit does not support early_stopping=True, as it is"),
-        ({"class_weight": "balanced"}, "class_weight='balanced' cannot be had with partial_fit"),
+        ({"class_weight": "balanced"}, "class_weight='balanced' cannot be used with partial_fit"),
     ],
 )
 def test_what_partial_fit_cannot_have(parameters: dict[str, Any], message: str) -> None:
@@ -167,8 +173,11 @@ def test_partial_fit_needs_the_classes() -> None:
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (["a", "d"] * 120, "y must hold classes of the first call, .*, got .*'d'"),
-        (np.ones((ROWS, 3), int), r"y must have shape \(n,\), as in the first call: \(240, 3\)"),
+        (["a", "d"] * 120, "y must hold only classes of the first call, .*, got .*'d'"),
+        (
+            np.ones((ROWS, 3), int),
+            r"y must have shape \(n,\), as in the first call, got \(240, 3\)",
+        ),
     ],
 )
 def test_y_of_another_kind_later(y: Any, message: str) -> None:
@@ -189,14 +198,14 @@ def test_other_classes_later() -> None:
 
 def test_class_weights_of_labels() -> None:
     """They are refused, as each row has several labels."""
-    with pytest.raises(pynn.ArgumentError, match="class_weight cannot be had with several labels"):
+    with pytest.raises(pynn.ArgumentError, match="class_weight cannot be used with several labels"):
         MLPClassifier(class_weight="balanced").fit(*data("labels"))
 
 
 def test_several_columns_that_are_no_labels() -> None:
     """Classes in several columns are refused, other than labels."""
     X, _ = data("labels")
-    with pytest.raises(pynn.ArgumentError, match="matrix of 0 and 1"):
+    with pytest.raises(pynn.ArgumentError, match="its values must be 0 and 1"):
         MLPClassifier().fit(X, np.arange(2 * ROWS).reshape(ROWS, 2) % 3)
 
 
@@ -211,7 +220,9 @@ def test_other_columns_later() -> None:
 def test_targets_beyond_float32() -> None:
     """An error that says where the limit is and how to scale."""
     X, y = data("number")
-    with pytest.raises(pynn.ArgumentError, match=r"up to 3\.4e\+38; .*TransformedTargetRegressor"):
+    with pytest.raises(
+        pynn.ArgumentError, match=r"number is 3\.4e\+38; .*TransformedTargetRegressor"
+    ):
         MLPRegressor().fit(X, y * 1e300)
 
 

@@ -1,8 +1,8 @@
 """scikit-learn's MLPClassifier and MLPRegressor, trained by pynn.
 
-Parameters, attributes and their meaning are scikit-learn's, so that one import is all that changes;
-what is more is `dropout`, `callbacks`, `class_weight`, the activations leaky_relu and gelu, and a
-validation curve. `docs/sklearn.md` says where the two differ.
+Parameters and attributes have the same names and meaning as scikit-learn's, so a program has to
+change only an import. pynn adds `dropout`, `callbacks`, `class_weight`, the activations leaky_relu
+and gelu, and a validation curve. `docs/sklearn.md` says where the two differ.
 
 Needs scikit-learn: pip install 'pynn-blas[sklearn]'.
 

@@ -12,18 +12,18 @@ from scipy.special import erf, expit
 from pynn._builder import LayerBuilder
 
 SLOPE = 0.01
-"""Of leaky_relu."""
+"""The slope of leaky_relu for negative values."""
 
 
 class Activation(NamedTuple):
-    """A hidden activation."""
+    """An activation of hidden layers."""
 
     add: Callable[[LayerBuilder], LayerBuilder]
-    """Adds it to a chain."""
+    """Adds the activation to a chain."""
     apply: Callable[[npt.NDArray[np.float64]], Any]
-    """Calculates it in float64, value by value."""
+    """Computes the activation of each value in float64."""
     factor: float = 6.0
-    """First weights are drawn in +-sqrt(factor / (inputs + outputs))."""
+    """The first weights are drawn from +-sqrt(factor / (inputs + outputs))."""
 
 
 ACTIVATIONS = {

@@ -1,4 +1,4 @@
-"""What the classifier and the regressor share: parameters, training, the parameters' names."""
+"""The base class of the classifier and the regressor: training, outputs, weights as attributes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from pynn.sklearn._nesting import refuse_nested
 from pynn.sklearn._parameters import Parameters
 from pynn.sklearn._training import train
 
-Self = TypeVar("Self", bound="BaseMLP")  # typing's own is there from Python 3.11 on
+Self = TypeVar("Self", bound="BaseMLP")  # typing has Self only from Python 3.11 on
 
 
 class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
-    """A multilayer perceptron behind scikit-learn's interface; see the two classes made of it."""
+    """A multilayer perceptron behind scikit-learn's interface; see the two classes that derive."""
 
     model_: Model
     n_features_in_: int
@@ -48,28 +48,28 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         *,
         validation: tuple[Any, Any] | None = None,
     ) -> Self:
-        """Train from new weights; with warm_start from those of the last call.
+        """Train the network from new weights, or with warm_start from those of the last call.
 
         Args:
-            X: Shape (n, features): numbers of any kind, dense or sparse. They are trained on as
-                float32, made once (of what is float32 and contiguous already, no copy), and as the
-                numbers they are: bytes of images are best given as X / 255.
+            X: Shape (n, features): numbers of any kind, dense or sparse. They are converted to
+                float32 once; an array that is float32 and contiguous is not copied. Values are
+                not scaled, so images in bytes are best given as X / 255.
             y: Shape (n,), or (n, outputs) for several targets or labels at once.
-            sample_weight: Shape (n,), at least 0. Of weights that are whole numbers and at most 4
-                on average the rows are copied that many times.
+            sample_weight: Shape (n,), at least 0. If all weights are whole numbers, and at most 4
+                on average, each row is copied that many times; otherwise weights multiply losses.
             validation: (X, y) to measure loss and score on after each epoch. With early_stopping it
-                takes the place of the fraction of the training data.
+                replaces the held-out fraction of the training data.
 
         Returns:
             The estimator.
 
         Raises:
             ArgumentError: A parameter or argument has a value that does not fit.
-            ArgumentTypeError: One has the wrong type.
-            ValueError: scikit-learn's, for X or y.
-            DivergenceError: The loss or the weights stopped being finite. It is a ValueError, too,
-                and the estimator is not fitted. With early_stopping it is a ConvergenceWarning, and
-                the weights are the best so far.
+            ArgumentTypeError: A parameter or argument has the wrong type.
+            ValueError: scikit-learn refuses X or y.
+            DivergenceError: The loss or the weights stopped being finite. This error is a
+                ValueError, too, and the estimator is then not fitted. With early_stopping there is
+                a ConvergenceWarning instead, and the estimator has the best weights so far.
         """
         return self._fit(X, y, sample_weight, validation)
 
@@ -83,7 +83,7 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         *,
         incremental: bool = False,
     ) -> Self:
-        """`fit`, or one epoch of it that goes on where the last call ended."""
+        """Do the work of `fit`; if `incremental`, that of `partial_fit`: one more epoch."""
         _parameters.check(self)
         self._check_own_parameters()
         if incremental and self.early_stopping:
@@ -108,14 +108,15 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         examples = examples.repeated()
         examples = examples.reweighted(self._class_factors(examples)).without_zeros()
         if first or not incremental:
-            # With the steps done: a warm start from the same random_state should not drop the same.
+            # The seed depends on the steps done so far: otherwise a warm start with the same
+            # random_state would drop the same values again.
             self._build(parameters, (int(random.randint(2**31 - 1)) + self.t_) % 2**31)
         self.n_iter_ = 0
         train(self, examples, held_out, incremental=incremental)
         return self
 
     def _check_held_out(self, held_out: Examples | None) -> None:
-        """That there are enough examples to see when to stop, if that is asked for."""
+        """With early_stopping, check that there are enough examples to validate with."""
         if self.early_stopping and held_out is not None and held_out.rows < 2:
             raise ArgumentError(
                 "The validation set is too small. Early stopping needs at least 2 examples to"
@@ -124,7 +125,7 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             )
 
     def _begin(self, random: np.random.RandomState) -> list[npt.NDArray[np.float64]]:
-        """Figures that start at nothing, and the first weights."""
+        """Reset the figures of training, and draw the first weights."""
         hidden = _parameters.hidden_sizes(self.hidden_layer_sizes)
         self.n_layers_ = len(hidden) + 2
         self.t_ = 0
@@ -138,21 +139,21 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         return _networks.first_parameters(widths, self.activation, random)
 
     def _go_on(self) -> list[Floats]:
-        """For warm_start: the weights that there are."""
+        """Return the present weights, for warm_start; their shapes must still be right."""
         hidden = _parameters.hidden_sizes(self.hidden_layer_sizes)
         before = [bias.size for bias in self.intercepts_[:-1]]
         if hidden != before:
             raise ArgumentError(
-                f"hidden_layer_sizes must be {before}, as in the call that this one goes on with,"
-                f" got {hidden}"
+                f"hidden_layer_sizes must be {before}, as in the earlier call that this one"
+                f" continues, got {hidden}"
             )
-        if self.early_stopping == (self.best_validation_score_ is None):  # it was switched
+        if self.early_stopping == (self.best_validation_score_ is None):  # it has changed since
             self.best_loss_ = None if self.early_stopping else np.inf
             self.best_validation_score_ = -np.inf if self.early_stopping else None
         return list(self.model_.parameters.values())
 
     def _build(self, parameters: Sequence[Any], seed: int) -> None:
-        """A new model with these weights; its optimizer, and the learning rate, start anew."""
+        """Make a new model with these weights. Its optimizer and learning rate start anew."""
         self.model_ = _networks.build(
             [self.n_features_in_, *(bias.size for bias in parameters[1::2])],
             self.activation,
@@ -161,14 +162,14 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             seed,
         )
         _networks.set_parameters(list(self.model_.parameters.values()), parameters, "parameters")
-        self._activation = self.activation  # whatever is set afterwards
+        self._activation = self.activation  # a user may set the parameter afterwards
         factor = LOSSES[self.out_activation_].objective(self.n_outputs_)
         self._rate = Rate(self.learning_rate_init, factor)
 
     def _split(
         self, examples: Examples, random: np.random.RandomState
     ) -> tuple[Examples, Examples]:
-        """For early stopping: what to train on and what to validate on."""
+        """Split the examples, for early stopping, into those to train on and those to validate."""
         train, held_out = train_test_split(
             np.arange(examples.rows),
             random_state=random,
@@ -182,12 +183,17 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     def _examples(
         self, X: Any, y: Any, *, first: bool, incremental: bool, again: bool = False
     ) -> Examples:
-        """Checked examples, as pynn trains on them; what the first ones decide is set.
+        """Check X and y, and convert them to what pynn trains on.
 
-        again: whether y is to be of the same targets as before.
+        Args:
+            X: The caller's features.
+            y: The caller's labels or targets.
+            first: Whether X and y decide the number of features and outputs, and the classes.
+            incremental: Whether this is for `partial_fit`.
+            again: Whether y must have the same classes as in the call before.
         """
         try:
-            with np.errstate(over="ignore"):  # what is infinite as float32 is found below
+            with np.errstate(over="ignore"):  # check_range() finds values too large for float32
                 X, y = validate_data(
                     self,
                     X,
@@ -217,8 +223,9 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     def _outputs(self, X: Any) -> npt.NDArray[Any]:
         """The outputs before the last activation, (n, outputs), in the precision of X.
 
-        float64 by NumPy, so that what a row gives does not depend, beyond float64's rounding, on
-        the rows beside it; float32, and integers as float32, by pynn.
+        For float64 NumPy computes them, so that the outputs of a row do not depend on the other
+        rows, except for float64's rounding. For float32 and for integers pynn computes them in
+        float32.
         """
         check_is_fitted(self)
         integers = getattr(getattr(X, "dtype", None), "kind", "") in ("b", "i", "u")
@@ -236,13 +243,13 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             return _networks.forward(self.coefs_, self.intercepts_, self._activation, X)
         return self.model_(X)
 
-    # ------------------------------------------------------------ look at
+    # ------------------------------------------------------------ attributes
 
     @property
     def coefs_(self) -> list[Floats]:
-        """The weights of each layer, (inputs, outputs) float32; views of those of `model_`.
+        """The weights of each layer, (inputs, outputs) float32: views of `model_`'s parameters.
 
-        Arrays of the same shapes may be assigned.
+        Arrays of the same shapes may be assigned: their values are copied into the model.
         """
         return self._views(".weight")
 
@@ -252,9 +259,9 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
     @property
     def intercepts_(self) -> list[Floats]:
-        """The bias of each layer, (outputs,) float32; views of those of `model_`.
+        """The bias of each layer, (outputs,) float32: views of `model_`'s parameters.
 
-        Arrays of the same shapes may be assigned.
+        Arrays of the same shapes may be assigned: their values are copied into the model.
         """
         return self._views(".bias")
 
@@ -274,30 +281,30 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         tags.input_tags.sparse = True
         return tags
 
-    # ------------------------------------------------------------ what the two differ in
+    # ------------------------------------------------------------ for the derived classes
 
     def _check_own_parameters(self) -> None:
         """Check the parameters that only this kind of estimator has."""
 
     @abstractmethod
     def _learn_targets(self, y: npt.NDArray[Any], *, incremental: bool) -> None:
-        """Set n_outputs_ and out_activation_, and what else a first y decides."""
+        """Set n_outputs_, out_activation_ and all else that the first y decides."""
 
     def _check_same_targets(self, y: npt.NDArray[Any]) -> None:
-        """For warm_start: check that y has what it had in the call before."""
+        """Check, for warm_start, that y has the same classes as in the call before."""
 
     @abstractmethod
     def _targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """What pynn's loss takes for y."""
+        """Convert y to the labels or targets that pynn's loss takes."""
 
     def _class_factors(self, examples: Examples) -> Weights | None:
-        """What class_weight multiplies the weights by."""
+        """The factors, (n,), by which class_weight multiplies the examples' weights."""
         return None
 
     def _strata(self, examples: Examples) -> npt.NDArray[Any] | None:
-        """What a split of the examples is stratified by."""
+        """The values, (n, 1), by which a split of the examples is stratified; None if by none."""
         return None
 
     @abstractmethod
     def _score_outputs(self, outputs: Floats, examples: Examples) -> float:
-        """The score of outputs for examples: accuracy or R2."""
+        """The score of these outputs for the examples: accuracy or R2."""

@@ -1,4 +1,4 @@
-"""MLPClassifier."""
+"""MLPClassifier, in the place of scikit-learn's."""
 
 from __future__ import annotations
 
@@ -24,62 +24,69 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     """scikit-learn's MLPClassifier, trained by pynn: two classes, more, or several labels at once.
 
     Args:
-        hidden_layer_sizes: The widths of the hidden layers; an integer is one layer, () none.
-        activation: Of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu" (with
-            slope 0.01) or "gelu".
-        solver: "adam" or "sgd". ("lbfgs" is for scikit-learn's own.)
-        alpha: Strength of the L2 penalty: the loss of a batch has 0.5 * alpha / batch size times
-            the sum of all squared weights, without biases, added.
-        batch_size: Examples a step; "auto" is 200, or all if they are fewer.
-        learning_rate: Of "sgd": "constant"; "invscaling", learning_rate_init / (t_ + 1) ** power_t
-            from the second epoch on; or "adaptive", divided by 5 where the training would end, down
-            to 1e-6.
-        learning_rate_init: The learning rate at first.
+        hidden_layer_sizes: The widths of the hidden layers; an integer is one layer, () is none.
+        activation: The activation of the hidden layers: "identity", "logistic", "tanh", "relu",
+            "leaky_relu" (with slope 0.01) or "gelu".
+        solver: "adam" or "sgd". (Only scikit-learn's own estimator has "lbfgs".)
+        alpha: The strength of the L2 penalty: 0.5 * alpha / batch size times the sum of all squared
+            weights, without biases, is added to the loss of a batch.
+        batch_size: The number of examples in a step; "auto" is 200, or all examples if these are
+            fewer.
+        learning_rate: How the learning rate of "sgd" changes. "constant": not at all. "invscaling":
+            it is learning_rate_init / (t_ + 1) ** power_t from the second epoch on. "adaptive": it
+            is divided by 5 each time that training would otherwise end, until it is at most 1e-6.
+        learning_rate_init: The first learning rate.
         power_t: The exponent of "invscaling".
-        max_iter: The most epochs.
-        shuffle: Whether to take the examples in a new order each epoch.
-        random_state: Seed or RandomState for weights, split and order. The first weights are those
-            of scikit-learn's own with the same seed; the order is not.
-        tol: What counts as progress, in the loss or, with early_stopping, in accuracy.
-        verbose: Whether to print a line each epoch.
-        warm_start: Whether `fit` goes on from the weights it left.
-        momentum: Of "sgd".
-        nesterovs_momentum: Nesterov's form of it.
-        early_stopping: Whether to hold data out (of two classes about the same share), end when the
-            accuracy on it gets no better, and go back to the weights where it was best.
-        validation_fraction: How much of the data that is.
-        beta_1: Of "adam": the decay of the first moment.
-        beta_2: Of "adam": the decay of the second.
-        epsilon: Of "adam": what keeps it from dividing by zero.
-        n_iter_no_change: Epochs without progress before the end.
-        max_fun: Not used; of a solver that pynn does not have.
-        class_weight: What the weights of examples are multiplied by: a dict of factors by class,
-            1 where it has none, or "balanced", which gives all classes the same sum. Not for
-            several labels.
+        max_iter: The greatest number of epochs.
+        shuffle: Whether to shuffle the examples before each epoch; otherwise they are taken in
+            their order.
+        random_state: A seed or RandomState for the first weights, the validation split and the
+            order. The first weights are the same as scikit-learn's with the same seed; the order is
+            not.
+        tol: The least improvement that counts as progress: of the loss, or with early_stopping of
+            the accuracy.
+        verbose: Whether to print a line after each epoch.
+        warm_start: Whether `fit` starts from the weights of the call before.
+        momentum: The momentum of "sgd", in [0, 1).
+        nesterovs_momentum: Whether "sgd" uses Nesterov's momentum.
+        early_stopping: Whether to hold out a part of the data (with two classes, about the same
+            share of each), to stop when the accuracy on it no longer improves, and then to go back
+            to the weights with the best accuracy.
+        validation_fraction: The fraction of the data that early_stopping holds out.
+        beta_1: The decay rate of the first moment, for "adam".
+        beta_2: The decay rate of the second moment, for "adam".
+        epsilon: A small number that prevents a division by zero, for "adam".
+        n_iter_no_change: How many epochs may pass without progress before training ends.
+        max_fun: Not used: it belongs to "lbfgs".
+        class_weight: Factors for the weights of examples: a dict of factors by class, where a
+            missing class has factor 1; or "balanced", which gives all classes the same sum of
+            weights. It cannot be used with several labels.
         dropout: The rate of dropout after each hidden layer, in [0, 1).
-        callbacks: A callable or several, called after each epoch with a `pynn.EpochResult`, its
-            losses as loss_curve_ has them; one that returns True ends the training. `clone`, and so
-            a grid search, copies objects that can be called, but not functions.
+        callbacks: A callable or several. Each is called after each epoch with a
+            `pynn.EpochResult`, whose losses are those of loss_curve_; if it returns True, training
+            ends. `clone`, and so a grid search, copies callable objects, but not functions.
 
     Attributes:
-        model_: The `pynn.Model`, to save, export or look into.
-        classes_: The classes in order; for several labels their numbers.
+        model_: The `pynn.Model`, to save, to export or to inspect.
+        classes_: The classes, sorted; for several labels the labels' numbers.
         coefs_: The weights of each layer, (inputs, outputs) float32: views of the model's.
         intercepts_: The biases of each layer, (outputs,) float32: views of the model's.
         loss_: The loss of the last epoch, with the penalty.
-        best_loss_: The least of them; None with early_stopping.
-        loss_curve_: The loss of each epoch.
-        validation_loss_curve_: The loss on the validation data after each epoch, without penalty;
-            None without such data.
-        validation_scores_: Accuracy on them after each epoch; None without such data.
-        best_validation_score_: The best of them; None without early_stopping.
-        t_: Examples trained on, counted each time.
-        n_iter_: Epochs of the last call.
-        n_features_in_: Features of an example.
-        feature_names_in_: Their names, where X was a data frame with such.
-        n_layers_: Layers, counted with input and output.
-        n_outputs_: Outputs: 1 for two classes, else one for each class or label.
-        out_activation_: Of the outputs: "logistic" for two classes or several labels, or "softmax".
+        best_loss_: The smallest loss of an epoch; None with early_stopping.
+        loss_curve_: The loss of each epoch, with the penalty.
+        validation_loss_curve_: The loss on the validation data after each epoch, without the
+            penalty; None without validation data.
+        validation_scores_: The accuracy on the validation data after each epoch; None without
+            validation data.
+        best_validation_score_: The best of validation_scores_; None without early_stopping.
+        t_: The number of examples trained on; an example counts again in each epoch.
+        n_iter_: The number of epochs of the last call.
+        n_features_in_: The number of features.
+        feature_names_in_: The names of the features, if X was a data frame with names.
+        n_layers_: The number of layers, including input and output.
+        n_outputs_: The number of outputs: 1 for two classes, else one for each class or label.
+        out_activation_: The activation of the outputs: "logistic" for two classes or several
+            labels, else "softmax".
 
     Examples:
         >>> from sklearn.datasets import load_iris
@@ -99,30 +106,30 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
     ) -> MLPClassifier:
-        """Train for one epoch more, from new weights the first time.
+        """Train for one more epoch; the first call starts from new weights.
 
         Args:
             X: As for `fit`.
             y: As for `fit`; it need not hold all classes.
             sample_weight: As for `fit`.
-            classes: All classes that any y will hold. Needed in the first call, but for several
-                labels, where y itself says how many.
+            classes: All classes that any y will hold. The first call needs them, except for several
+                labels, where y itself shows how many there are.
 
         Returns:
             The estimator.
 
         Raises:
-            ArgumentError: As for `fit`; also with early_stopping, or with "balanced" weights, which
-                need all examples.
+            ArgumentError: As for `fit`; also with early_stopping, or with class_weight="balanced",
+                which needs all examples.
             ArgumentTypeError: As for `fit`.
-            ValueError: scikit-learn's, for X or y.
+            ValueError: scikit-learn refuses X or y.
             DivergenceError: As for `fit`.
-            AttributeError: The solver is none of pynn's.
+            AttributeError: pynn does not have the solver.
         """
         if isinstance(self.class_weight, str):
             raise ArgumentError(
-                f"class_weight={self.class_weight!r} cannot be had with partial_fit, which does not"
-                " see all examples: give a dict of weights by class"
+                f"class_weight={self.class_weight!r} cannot be used with partial_fit, which does"
+                " not see all examples: give a dict of weights by class"
             )
         if classes is not None:
             classes = np.unique(np.asarray(classes))
@@ -139,17 +146,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The classes of examples.
+        """Predict the classes of examples.
 
         Args:
             X: Shape (n, features), as for `fit`.
 
         Returns:
-            Shape (n,), of classes_; for several labels (n, labels), 1 where one holds and else 0.
+            Values of classes_, shape (n,). For several labels 1 or 0, shape (n, labels): whether
+            each label holds.
 
         Raises:
-            NotFittedError: `fit` comes first.
-            ValueError: scikit-learn's, for X.
+            NotFittedError: `fit` was not called before.
+            ValueError: scikit-learn refuses X.
         """
         outputs = self._outputs(X)
         if self._has_labels():
@@ -158,23 +166,23 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         return found
 
     def predict_proba(self, X: Any) -> npt.NDArray[Any]:
-        """The probability of each class, or of each label.
+        """Predict the probability of each class, or of each label.
 
         Args:
             X: Shape (n, features), as for `fit`.
 
         Returns:
-            Shape (n, classes), rows that sum to 1, or (n, labels); float64, or float32 where X is
-            float32 or holds integers.
+            Shape (n, classes), where each row sums to 1; or (n, labels). The dtype is float32 if X
+            is float32 or holds integers, otherwise float64.
 
         Raises:
-            NotFittedError: `fit` comes first.
-            ValueError: scikit-learn's, for X.
+            NotFittedError: `fit` was not called before.
+            ValueError: scikit-learn refuses X.
         """
         return self._probabilities(X, logarithms=False)
 
     def predict_log_proba(self, X: Any) -> npt.NDArray[Any]:
-        """The logarithms of `predict_proba`, finite also where that is zero.
+        """Predict the logarithms of probabilities. They are finite even where those round to 0.
 
         Arguments and errors are those of `predict_proba`.
         """
@@ -201,11 +209,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     # ------------------------------------------------------------ inside
 
     def _has_labels(self) -> bool:
-        """Whether the outputs are labels, several of which may hold; one is two classes."""
+        """Whether each output is a label, of which several may hold at once."""
         return self.out_activation_ == "logistic" and self.n_outputs_ > 1
 
     def _class_indices(self, outputs: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
-        """The classes that outputs stand for."""
+        """The places in classes_ of the classes that these outputs predict."""
         if self.out_activation_ == "softmax":
             indices: npt.NDArray[np.intp] = outputs.argmax(axis=1)
             return indices
@@ -233,30 +241,34 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         if y.ndim == 2 or self._has_labels():
             if not self._has_labels() or y.shape[1:] != (self.n_outputs_,):
                 needed = f"(n, {self.n_outputs_})" if self._has_labels() else "(n,)"
-                raise ArgumentError(f"y must have shape {needed}, as in the first call: {y.shape}")
+                raise ArgumentError(
+                    f"y must have shape {needed}, as in the first call, got {y.shape}"
+                )
             if not type_of_target(y).startswith("multilabel"):
-                raise ArgumentError("y must be a matrix of 0 and 1, as it has several columns")
+                raise ArgumentError("y has several columns, so its values must be 0 and 1")
             labels: npt.NDArray[Any] = (y != 0).astype(np.uint8)
             return labels
         indices = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         unknown = np.flatnonzero(self.classes_[indices] != y)
         if len(unknown) > 0:
             raise ArgumentError(
-                f"y must hold classes of the first call, {self.classes_}, got {y[unknown[0]]!r}"
+                f"y must hold only classes of the first call, {self.classes_}, got"
+                f" {y[unknown[0]]!r}"
             )
         return indices.astype(np.int64 if self.out_activation_ == "softmax" else np.uint8)
 
     def _class_factors(self, examples: Examples) -> Weights | None:
         if self.class_weight is not None and self._has_labels():
             raise ArgumentError(
-                "class_weight cannot be had with several labels; weigh the rows: sample_weight"
+                "class_weight cannot be used with several labels; give weights of the rows instead:"
+                " sample_weight"
             )
         return class_factors(self.class_weight, self.classes_, examples)
 
     def _strata(self, examples: Examples) -> npt.NDArray[Any] | None:
         if self.n_outputs_ > 1:
             return None
-        # A column of booleans, as scikit-learn has it: its errors then name the same classes.
+        # A column of booleans, which is what scikit-learn's own passes on: so errors are the same.
         return examples.targets.astype(bool).reshape(-1, 1)
 
     def _score_outputs(self, outputs: Floats, examples: Examples) -> float:

@@ -1,4 +1,4 @@
-"""Errors that are ValueErrors, too: scikit-learn's own estimators raise such where these are."""
+"""Errors that are ValueErrors, too, because scikit-learn's own estimators raise ValueErrors."""
 
 from pynn._base.errors import ArgumentTypeError, DivergenceError
 
@@ -6,7 +6,8 @@ NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need"
     " to be preprocessed"
 )
-"""What scikit-learn says of numbers that stopped being finite, for callers who look for it."""
+"""scikit-learn's message where numbers stop being finite. Its words are kept because callers may
+look for them."""
 
 
 class ParameterTypeError(ArgumentTypeError, ValueError):
@@ -17,7 +18,7 @@ class SolverError(DivergenceError, ValueError):
     """The loss or the weights stopped being finite."""
 
 
-# A traceback shows no private module.
+# So that a traceback names the public module.
 for _error in (ParameterTypeError, SolverError):
     _error.__module__ = "pynn.sklearn"
 del _error

@@ -1,4 +1,4 @@
-"""Examples with their weights: what becomes of them before they are trained on."""
+"""Examples with their weights, and how they are checked and prepared for training."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from pynn.sklearn._errors import NOT_FINITE
 Weights = npt.NDArray[np.float64]
 
 MOST_COPIES = 4
-"""So many rows for each given, on average, are made at most of weights that are whole numbers."""
+"""Rows with whole-number weights are copied only if there are at most so many copies a row, on
+average."""
 
 
 class Examples(NamedTuple):
-    """Features (n, features), targets as a loss takes them, and weights (n,) or None."""
+    """Features (n, features); labels or targets as pynn's loss takes them; weights (n,) or None."""
 
     features: Floats
     targets: npt.NDArray[Any]
@@ -39,16 +40,17 @@ class Examples(NamedTuple):
         return Examples(self.features[indices], self.targets[indices], weights)
 
     def without_zeros(self) -> Examples:
-        """Without the rows of weight zero."""
+        """Leave out the rows whose weight is zero."""
         if self.weights is None or self.weights.all():
             return self
         return self.take(np.flatnonzero(self.weights))
 
     def repeated(self) -> Examples:
-        """Rows in so many copies as their weights say, where those are whole numbers and not large.
+        """Copy each row as many times as its weight says, if weights are small whole numbers.
 
-        That is the same to the bit as examples that were given so many times; with other weights
-        the gradients are weighted, which is the same but for rounding and for the cut into batches.
+        Then training gives the same bits as if the caller had given each row so many times. Other
+        weights multiply the gradients. That has the same effect, except for rounding and for the
+        division into batches.
         """
         weights = self.weights
         if weights is None or (weights != np.floor(weights)).any():
@@ -61,10 +63,10 @@ class Examples(NamedTuple):
         return Examples(self.features[copies], self.targets[copies], None)
 
     def in_canonical_order(self) -> Examples:
-        """Sorted by their bytes.
+        """Sort the rows by their bytes, for a batch that holds all rows.
 
-        For batches of all rows: their order means nothing there, and with one of its own it has no
-        effect on the rounding of sums either.
+        The order of such a batch means nothing. Sorted, it does not affect the rounding of sums
+        either.
         """
         order = np.arange(self.rows)
         for column in (self.weights, self.targets, self.features):  # the last one decides first
@@ -73,7 +75,7 @@ class Examples(NamedTuple):
         return self.take(order)
 
     def reweighted(self, factors: Weights | None) -> Examples:
-        """With the weights multiplied."""
+        """Multiply the weights by factors, (n,)."""
         if factors is None:
             return self
         weights = factors
@@ -84,31 +86,32 @@ class Examples(NamedTuple):
 
 
 def _as_bytes(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Shape (n,): each row as its bytes, which can be compared."""
+    """Turn each row into one value, its bytes, which can be compared: shape (n,)."""
     rows = np.ascontiguousarray(array).reshape(len(array), -1)
     return rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
 
 
 def check_range(X: Any) -> None:
-    """Raise an ArgumentError where X is finite, but not as float32."""
+    """Raise an ArgumentError if X has finite values that are too large for float32."""
     values = np.asarray(X.data if issparse(X) else X)
-    if values.dtype.kind not in "fiu":  # X is wrong in another way
+    if values.dtype.kind not in "fiu":  # something else is wrong with X
         return
     largest = np.abs(values).max(initial=0)
     if checks.MAX_FLOAT32 < largest < np.inf:
         raise ArgumentError(
-            f"{NOT_FINITE}: X goes up to {largest:.2g}, and as float32, in which it is trained on,"
-            f" numbers go up to {checks.MAX_FLOAT32:.2g}; scale it, as with StandardScaler"
+            f"{NOT_FINITE}: X has values up to {largest:.2g}, and training is in float32, whose"
+            f" largest number is {checks.MAX_FLOAT32:.2g}; scale X, for instance with"
+            " StandardScaler"
         )
 
 
 def check_weights(sample_weight: Any, rows: int) -> Weights | None:
-    """sample_weight as (rows,) float64, from anything that is like an array; None stays.
+    """Convert sample_weight, anything like an array, to (rows,) float64; None stays None.
 
     Raises:
-        ArgumentError: The shape does not fit, or a weight is negative, or all are zero, or their
+        ArgumentError: The shape does not fit, a weight is negative, all weights are zero, or their
             sum is not finite.
-        ValueError: scikit-learn's, where a weight is not finite.
+        ValueError: scikit-learn refuses a weight that is not finite.
     """
     if sample_weight is None:
         return None
@@ -129,13 +132,12 @@ def check_weights(sample_weight: Any, rows: int) -> Weights | None:
 
 
 def _with_a_sum(name: str, weights: Weights) -> Weights:
-    """The weights, if their sum is a number: alpha is weighed against it."""
+    """Return the weights; raise an ArgumentError if their sum is infinite: it divides alpha."""
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not np.isfinite(total):
         raise ArgumentError(
-            f"{name} must have a sum that is finite, got values up to {weights.max():g}; scale them"
-            " down"
+            f"{name} must have a finite sum, got values up to {weights.max():g}; scale them down"
         )
     return weights
 
@@ -143,13 +145,14 @@ def _with_a_sum(name: str, weights: Weights) -> Weights:
 def class_factors(
     class_weight: Any, classes: npt.NDArray[Any], examples: Examples
 ) -> Weights | None:
-    """What the weights of examples are multiplied by, by their classes, (n,).
+    """The factors, (n,), that multiply the examples' weights, each by its class.
 
-    "balanced" gives all classes the same sum of weights, and all together what they had.
+    "balanced" gives all classes the same sum of weights, and leaves the total sum as it is.
 
     Raises:
         ArgumentTypeError: class_weight is neither None nor "balanced" nor a dict.
-        ArgumentError: A class is unknown, or a weight negative or not finite, or all are zero.
+        ArgumentError: A class is unknown, a weight is negative or not finite, or all weights are
+            zero.
     """
     if class_weight is None:
         return None
@@ -157,14 +160,14 @@ def class_factors(
     if isinstance(class_weight, str) and class_weight == "balanced":
         sums = np.bincount(examples.targets, examples.weights, minlength=len(classes))
         present = sums > 0
-        with np.errstate(over="ignore"):  # the product is looked at
+        with np.errstate(over="ignore"):  # _with_a_sum() checks the product with the weights
             factors[present] = sums.sum() / present.sum() / sums[present]
     elif isinstance(class_weight, Mapping):
         for label, weight in class_weight.items():
             index = np.flatnonzero(classes == label)
             if len(index) != 1:
                 known = ", ".join(map(str, classes[:10]))
-                raise ArgumentError(f"class_weight: {label!r} is none of the classes: {known}")
+                raise ArgumentError(f"class_weight: {label!r} is not one of the classes: {known}")
             factors[index] = checks.real(f"class_weight[{label!r}]", weight, least=0.0)
     else:
         raise ArgumentTypeError(

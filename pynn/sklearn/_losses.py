@@ -1,9 +1,9 @@
-"""The losses: pynn's, and how scikit-learn counts them.
+"""pynn's losses, and their factors to those of scikit-learn.
 
-pynn's mean_squared_error and binary_cross_entropy are means over rows and outputs. What
-scikit-learn's steps go down is a sum over the outputs, half of it for squares: `objective` times
-pynn's loss. What it reports is that, but for squares half the mean over the outputs: `reported`
-times pynn's.
+pynn's mean_squared_error and binary_cross_entropy are means over rows and outputs. scikit-learn
+minimizes a mean over rows of a sum over outputs, and half of that for squared errors: this is
+`objective` times pynn's loss. What scikit-learn reports is the same, but for squared errors it is
+half the mean over outputs: this is `reported` times pynn's loss.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ Values = npt.NDArray[Any]
 
 
 class Loss(NamedTuple):
-    """A loss, for one kind of output."""
+    """The loss for one activation of the outputs."""
 
     finish: Callable[[LayerBuilder], FinishedBuilder]
-    """Adds it to a chain."""
+    """Adds the loss to a chain."""
     objective: Callable[[int], float]
-    """By the number of outputs: the factor of what is gone down."""
+    """Gives, for a number of outputs, what scikit-learn minimizes over pynn's loss."""
     reported: Callable[[int], float]
-    """By the number of outputs: the factor of what is reported."""
+    """Gives, for a number of outputs, what scikit-learn reports over pynn's loss."""
     each: Callable[[Values, Values], Values]
-    """Of outputs before the last activation (n, outputs) and targets: what is reported, (n,)."""
+    """Computes the reported losses (n,) from the outputs before the last activation, (n, outputs),
+    and the labels or targets."""
 
     def mean(self, outputs: Values, examples: Examples) -> float:
-        """What is reported over examples, from the outputs for them."""
+        """The reported loss over the examples, from the outputs for them."""
         losses = self.each(outputs.astype(np.float64), examples.targets)
         return float(np.average(losses, weights=examples.weights))
 
@@ -69,4 +70,4 @@ LOSSES = {
         _half_squares,
     ),
 }
-"""By the activation of the outputs, scikit-learn's `out_activation_`."""
+"""The losses by the activation of the outputs, scikit-learn's `out_activation_`."""

@@ -1,4 +1,4 @@
-"""What happens between two epochs: figures, the learning rate, the rule that ends the training."""
+"""The work between two epochs: record figures, change the learning rate, decide when to stop."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from pynn.sklearn._base import BaseMLP
 
 LEAST_RATE = 1e-6
-"""An adaptive learning rate that is no larger than this is not made smaller: the training ends."""
+"""An adaptive learning rate that is at most this is not reduced any more: training ends instead."""
 
 
 class Rate:
-    """scikit-learn's learning rate, as a schedule of pynn: it changes between epochs only.
+    """scikit-learn's learning rate as a schedule of pynn. It changes only between epochs.
 
     Args:
-        value: The rate to begin with, scikit-learn's learning_rate_init.
-        factor: What a step multiplies it by, for the gradient of pynn's loss.
+        value: The first rate, scikit-learn's learning_rate_init.
+        factor: The factor from pynn's loss to scikit-learn's, by which each step multiplies the
+            rate.
     """
 
     def __init__(self, value: float, factor: float) -> None:
@@ -35,41 +36,46 @@ class Rate:
         self.factor = factor
 
     def __call__(self, step: int) -> float:
-        """The rate of a step, whichever it is."""
+        """Return the rate, which is the same for all steps of an epoch."""
         return self.value * self.factor
 
 
 class Regularization(NamedTuple):
-    """The penalty on the weights as it shows in the loss of an epoch."""
+    """The L2 penalty on the weights, as a part of the reported loss of an epoch."""
 
     alpha: float
-    """0.5 * alpha * squares / total is what a step adds."""
+    """The penalty's strength: a step adds 0.5 * alpha * squares / total."""
     steps: int
-    """Steps in an epoch."""
+    """The number of steps in an epoch."""
     total: float
-    """The sum of all weights of examples, or their number."""
+    """The sum of the examples' weights; without weights, the number of examples."""
 
     def mean(self, before: float, after: float) -> float:
-        """Over the rows of an epoch, from the weights' squares before it and after it.
+        """Estimate the penalty over an epoch.
 
-        Each step adds what the weights gave before it, whatever its size; their squares are taken
-        to change evenly.
+        Each step adds the penalty of the weights as they are before that step. The sum of squares
+        is known only at the start and the end of the epoch; between them it is taken to change
+        evenly.
+
+        Args:
+            before: The sum of all squared weights before the epoch.
+            after: The same sum after the epoch.
         """
-        share = (self.steps - 1) / 2  # of the change, in all steps
+        share = (self.steps - 1) / 2  # the sum, over all steps, of the share of the change so far
         squares = self.steps * before + share * (after - before)
         return 0.5 * self.alpha * squares / self.total
 
 
 class Monitor:
-    """Called after each epoch of a `fit`; it keeps the estimator's figures and says when to end.
+    """A callback of `Model.fit`: it updates the estimator's figures and says when to stop.
 
     Args:
-        estimator: The estimator; its `model_` is what is trained.
-        rate: The learning rate, which it changes.
+        estimator: The estimator whose `model_` is trained.
+        rate: The learning rate, which the monitor changes.
         regularization: The penalty on the weights.
-        rows: Examples in an epoch.
-        held_out: What to validate on, if anything.
-        callbacks: The caller's.
+        rows: The number of examples in an epoch.
+        held_out: The examples to validate on, or None.
+        callbacks: The user's callbacks.
     """
 
     def __init__(
@@ -94,7 +100,7 @@ class Monitor:
         self.diverged = False
 
     def __call__(self, result: EpochResult) -> bool:
-        """Take in an epoch; True ends the training."""
+        """Record an epoch; return True to end the training."""
         e = self.estimator
         self._note_loss(self._loss(result))
         result = result._replace(loss=e.loss_)
@@ -106,36 +112,36 @@ class Monitor:
             result = result._replace(val_loss=loss, val_accuracy=accuracy)
         self._count(score)
         if e.solver == "sgd" and e.learning_rate == "invscaling":
-            # Where the power is too large for a float, the rate is 0.
+            # Where the power is beyond the range of floats, the rate becomes 0.
             self.rate.value = e.learning_rate_init * (e.t_ + 1.0) ** -e.power_t
-        answers = [callback(result) for callback in self.callbacks]
+        returned = [callback(result) for callback in self.callbacks]
         self.ended = self._is_over() or any(
-            isinstance(answer, (bool, np.bool_)) and bool(answer) for answer in answers
+            isinstance(value, (bool, np.bool_)) and bool(value) for value in returned
         )
         return self.ended
 
     def lose(self) -> None:
-        """Take in that numbers stopped being finite in an epoch, which ends the training."""
+        """Record an epoch in which numbers stopped being finite; this ends the training."""
         self._note_loss(math.nan)
         self._note_score(math.nan, math.nan)
         self.diverged = self.ended = True
 
     def finish(self) -> None:
-        """Go back to the weights with the best validation score, with early stopping."""
-        if self.diverged:  # the optimizer's moments are lost, too: a model anew
+        """With early stopping, go back to the weights with the best validation score."""
+        if self.diverged:  # the optimizer's moments are lost, too, so the model is made anew
             self.estimator._build(self.best, self.estimator.model_.seed)
             return
         for view, array in zip(self._views(), self.best, strict=False):
             view[...] = array
 
     def _loss(self, result: EpochResult) -> float:
-        """The mean over the epoch's steps, with the penalty."""
+        """The loss to report for an epoch: the mean over its rows, plus the penalty."""
         before, self.squares = self.squares, self._sum_squares()
         penalty = self.regularization.mean(before, self.squares)
         return self.loss.reported(self.estimator.n_outputs_) * result.loss + penalty
 
     def _note_loss(self, loss: float) -> None:
-        """An epoch is over."""
+        """Record the loss of an epoch."""
         e = self.estimator
         e.n_iter_ += 1
         e.t_ += self.rows
@@ -144,7 +150,7 @@ class Monitor:
         self._say(f"Iteration {e.n_iter_}, loss = {loss:.8f}")
 
     def _note_score(self, loss: float, score: float) -> None:
-        """It was validated."""
+        """Record the validation loss and score of an epoch."""
         e = self.estimator
         if e.validation_scores_ is None or e.validation_loss_curve_ is None:
             e.validation_scores_, e.validation_loss_curve_ = [], []
@@ -153,7 +159,10 @@ class Monitor:
         self._say(f"Validation score: {score:f}")
 
     def _validate(self, held_out: Examples) -> tuple[float, float]:
-        """Loss and score on held-out data; with early stopping nan where they are not finite."""
+        """Measure loss and score on the held-out examples.
+
+        If they are not finite, return nan with early stopping, and raise DivergenceError without.
+        """
         e = self.estimator
         try:
             outputs = e.model_(held_out.features)
@@ -165,7 +174,7 @@ class Monitor:
         return self.loss.mean(outputs, held_out), e._score_outputs(outputs, held_out)
 
     def _count(self, score: float | None) -> None:
-        """Count the epochs without progress, in the score or else in the loss."""
+        """Count the epochs without progress: in the score with early stopping, else in the loss."""
         e = self.estimator
         if e.early_stopping and score is not None and e.best_validation_score_ is not None:
             progress = score >= e.best_validation_score_ + e.tol
@@ -179,7 +188,7 @@ class Monitor:
         e._no_improvement_count = 0 if progress else e._no_improvement_count + 1
 
     def _is_over(self) -> bool:
-        """Whether there was no progress for too long; an adaptive rate gets smaller first."""
+        """Whether training ends because there was no progress; first reduce an adaptive rate."""
         e = self.estimator
         if self.diverged:
             return True
@@ -202,7 +211,7 @@ class Monitor:
         return False
 
     def _say(self, line: str) -> None:
-        """Print, as scikit-learn does, where the caller asks for it."""
+        """Print a line, as scikit-learn does, if the estimator is verbose."""
         if self.estimator.verbose:
             print(line)
 
@@ -213,5 +222,5 @@ class Monitor:
         return [view.copy() for view in self._views()]
 
     def _sum_squares(self) -> float:
-        """Of all weights, not of biases."""
+        """The sum of all squared weights, without biases."""
         return sum(float(np.vdot(w, w)) for w in self.estimator.coefs_)

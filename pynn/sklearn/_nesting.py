@@ -1,4 +1,7 @@
-"""An estimator is fitted once at a time in a thread, whatever callbacks and signal handlers do."""
+"""Refuse to fit an estimator that the same thread is already fitting.
+
+A callback or a signal handler could call `fit` inside `fit`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class _Fitted(threading.local):
-    """The ids of the estimators that a thread is fitting."""
+    """The ids of the estimators that the present thread is fitting."""
 
     def __init__(self) -> None:
         self.now: set[int] = set()
@@ -23,10 +26,10 @@ _fitted = _Fitted()
 
 
 def refuse_nested(method: Method) -> Method:
-    """Let a method that fits an estimator raise a PynnError where one is under way below it.
+    """Decorate a method that fits an estimator: a call within another one raises a PynnError.
 
-    The inner call would give the estimator another model. The outer one would go on with a model
-    that the estimator does not have any more, and with the figures of the inner one.
+    Otherwise the inner call would give the estimator a new model. The outer call would then go on
+    training a model that the estimator no longer has, and mix its figures with the inner call's.
     """
 
     @functools.wraps(method)
@@ -35,8 +38,8 @@ def refuse_nested(method: Method) -> Method:
         if key in _fitted.now:
             raise PynnError(
                 f"fit or partial_fit of this {type(estimator).__name__} was called from a callback"
-                " of its own fit, or from a signal handler that interrupted it; call it when that"
-                " has ended, or fit a clone"
+                " of its own fit, or from a signal handler that interrupted it; call it after that"
+                " fit has ended, or fit a clone"
             )
         try:
             _fitted.now.add(key)

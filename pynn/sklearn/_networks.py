@@ -1,4 +1,4 @@
-"""The estimators' networks: built with scikit-learn's first weights, and applied in float64."""
+"""The estimators' networks: scikit-learn's first weights, and a forward pass in float64."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pynn.sklearn._losses import LOSSES
 def build(
     widths: Sequence[int], activation: str, dropout: float, out_activation: str, seed: int
 ) -> Model:
-    """A model from its inputs through hidden layers to its outputs; the weights are to be set."""
+    """Build a model with these widths, from input to output. The caller then sets its weights."""
     chain = Builder().input(widths[0])
     for width in widths[1:-1]:
         chain = ACTIVATIONS[activation].add(chain.dense(width, init="xavier"))
@@ -33,10 +33,10 @@ def build(
 def first_parameters(
     widths: Sequence[int], activation: str, random: np.random.RandomState
 ) -> list[npt.NDArray[np.float64]]:
-    """Weights and bias of each layer, in turn: the draws that scikit-learn makes.
+    """Draw the weights and the bias of each layer, in turn, just as scikit-learn does.
 
-    Uniform in +-sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010), the biases, too; with the
-    logistic activation in +-sqrt(2 / (inputs + outputs)).
+    Both are uniform in +-sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010); with the logistic
+    activation in +-sqrt(2 / (inputs + outputs)).
     """
     drawn = []
     for inputs, outputs in pairwise(widths):
@@ -47,10 +47,11 @@ def first_parameters(
 
 
 def set_parameters(views: Sequence[Floats], arrays: Sequence[Any], name: str) -> None:
-    """Copy arrays into a model's; their shapes must be the same.
+    """Copy arrays into a model's parameters of the same shapes.
 
     Raises:
-        ArgumentError: They are not; nothing is copied.
+        ArgumentError: The shapes differ; then nothing is copied. `name` is what the message calls
+            the arrays.
     """
     shapes = [np.shape(array) for array in arrays]
     if shapes != [view.shape for view in views]:
@@ -62,7 +63,7 @@ def set_parameters(views: Sequence[Floats], arrays: Sequence[Any], name: str) ->
 
 
 class Views(list[Floats]):
-    """Views of a model's parameters: an array in the place of one is written into it."""
+    """Views of a model's parameters. Assigning an array to an element copies it into the model."""
 
     def __setitem__(self, index: Any, array: Any) -> None:
         if isinstance(index, slice):
@@ -77,7 +78,7 @@ def forward(
     activation: str,
     features: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """The outputs before the last activation, (n, outputs), calculated in float64."""
+    """Compute the outputs before the last activation, (n, outputs), in float64."""
     layers = list(zip(coefs, intercepts, strict=True))
     x = features
     for number, (weights, bias) in enumerate(layers, start=1):

@@ -1,4 +1,4 @@
-"""The estimators' parameters, and what they may be: looked at by `fit`, as scikit-learn asks."""
+"""The estimators' parameters and their checks, which scikit-learn asks for in `fit`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SOLVERS = ("sgd", "adam")
 LEARNING_RATES = ("constant", "invscaling", "adaptive")
 
 
-# The __init__ that this makes stores its arguments and does no more, as scikit-learn asks.
+# dataclass makes an __init__ that stores its arguments and does no more, as scikit-learn asks.
 @dataclass(eq=False, repr=False)
 class Parameters:
-    """What both estimators are made with; the classes say what it means."""
+    """The parameters of both estimators. MLPClassifier's docstring explains them."""
 
     hidden_layer_sizes: Any = (100,)
     activation: str = "relu"
@@ -90,7 +90,10 @@ def _check(e: Parameters) -> None:
 
 
 def has_partial_fit(e: Parameters) -> bool:
-    """Whether the solver goes by batches; the AttributeError makes hasattr() False where not."""
+    """Return True if the solver trains in batches.
+
+    Otherwise raise an AttributeError: so hasattr(estimator, "partial_fit") is False.
+    """
     if e.solver not in SOLVERS:
         raise AttributeError(
             f"partial_fit is only available for the solvers {' and '.join(map(repr, SOLVERS))}, got"
@@ -100,20 +103,23 @@ def has_partial_fit(e: Parameters) -> bool:
 
 
 def choice(name: str, value: object, allowed: Sequence[str], *, only_theirs: str = "") -> None:
-    """Raise an ArgumentError for what is none of some words, or one that only scikit-learn has."""
+    """Raise an ArgumentError for a value that is not one of the allowed words.
+
+    `only_theirs` is a word that only scikit-learn's own estimator allows: its message says so.
+    """
     if isinstance(value, str) and value in allowed:
         return
     words = " or ".join(map(repr, allowed))
     if isinstance(value, str) and value == only_theirs:
         raise ArgumentError(
-            f"{name}={value!r} is not pynn's: take {words}, or scikit-learn's own"
-            " sklearn.neural_network, whose parameters are the same"
+            f"{name}={value!r} is not supported by pynn: use {words}, or scikit-learn's own"
+            " estimator in sklearn.neural_network, whose parameters are the same"
         )
     raise ArgumentError(f"{name} must be {words}, got {checks.describe(value)}")
 
 
 def hidden_sizes(sizes: Any) -> list[int]:
-    """The widths of the hidden layers, from an integer or several."""
+    """Check hidden_layer_sizes, an integer or several; return the widths as a list."""
     several = isinstance(sizes, Collection) and not isinstance(sizes, (str, bytes, dict))
     if not several or getattr(sizes, "ndim", 1) == 0:  # an array of no dimension is a number
         sizes = [sizes]
@@ -121,7 +127,7 @@ def hidden_sizes(sizes: Any) -> list[int]:
 
 
 def callbacks(value: Any) -> list[Callable[..., object]]:
-    """The callbacks, from None, one or several."""
+    """Check callbacks, None, a callable or several; return them as a list."""
     if value is None:
         return []
     several = [value] if callable(value) else value
@@ -133,14 +139,14 @@ def callbacks(value: Any) -> list[Callable[..., object]]:
 
 
 def validation(value: Any) -> tuple[Any, Any]:
-    """The (X, y) that `fit` is given to validate on."""
+    """Check the pair (X, y) that `fit` validates on."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ArgumentTypeError(f"validation must be a pair (X, y), got {checks.describe(value)}")
     return value[0], value[1]
 
 
 def _random_state(value: object) -> None:
-    """What scikit-learn takes: None, its module's or another RandomState, or a seed of those."""
+    """Check random_state: None, NumPy's random module, a RandomState, or a seed for one."""
     if value is None or value is np.random or isinstance(value, np.random.RandomState):
         return
     try:

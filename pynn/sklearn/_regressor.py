@@ -1,4 +1,4 @@
-"""MLPRegressor."""
+"""MLPRegressor, in the place of scikit-learn's."""
 
 from __future__ import annotations
 
@@ -30,35 +30,38 @@ class LossParameter:
 class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc]
     """scikit-learn's MLPRegressor, trained by pynn: any number of targets, half the squared error.
 
-    Parameters and attributes are those of `MLPClassifier`, but for class_weight and classes_, with
-    `loss` before them.
+    It has the parameters and attributes of `MLPClassifier`, where they are explained in full,
+    without class_weight and classes_, and the parameter `loss` before the others.
 
     Args:
-        loss: "squared_error". (scikit-learn's own has "poisson", too.)
-        hidden_layer_sizes: As for `MLPClassifier`, as are all others.
-        activation: Of the hidden layers; the outputs have none.
+        loss: "squared_error". (Only scikit-learn's own estimator has "poisson".)
+        hidden_layer_sizes: The widths of the hidden layers.
+        activation: The activation of the hidden layers; the outputs have none.
         solver: "adam" or "sgd".
-        alpha: Strength of the L2 penalty.
-        batch_size: Examples a step, or "auto".
+        alpha: The strength of the L2 penalty.
+        batch_size: The number of examples in a step, or "auto".
         learning_rate: "constant", "invscaling" or "adaptive".
-        learning_rate_init: The learning rate at first.
+        learning_rate_init: The first learning rate.
         power_t: The exponent of "invscaling".
-        max_iter: The most epochs.
-        shuffle: Whether to take the examples in a new order each epoch.
-        random_state: Seed or RandomState.
-        tol: What counts as progress, in the loss or in R2.
-        verbose: Whether to print a line each epoch.
-        warm_start: Whether `fit` goes on from the weights it left.
-        momentum: Of "sgd".
-        nesterovs_momentum: Nesterov's form of it.
-        early_stopping: Whether to hold data out and end when R2 on it gets no better.
-        validation_fraction: How much of the data that is.
-        beta_1: Of "adam": the decay of the first moment.
-        beta_2: Of "adam": the decay of the second.
-        epsilon: Of "adam": what keeps it from dividing by zero.
-        n_iter_no_change: Epochs without progress before the end.
-        max_fun: Not used; of a solver that pynn does not have.
-        dropout: The rate of dropout after each hidden layer.
+        max_iter: The greatest number of epochs.
+        shuffle: Whether to shuffle the examples before each epoch; otherwise they are taken in
+            their order.
+        random_state: A seed or RandomState.
+        tol: The least improvement that counts as progress: of the loss, or with early_stopping of
+            R2.
+        verbose: Whether to print a line after each epoch.
+        warm_start: Whether `fit` starts from the weights of the call before.
+        momentum: The momentum of "sgd", in [0, 1).
+        nesterovs_momentum: Whether "sgd" uses Nesterov's momentum.
+        early_stopping: Whether to hold out a part of the data, and to stop when R2 on it no longer
+            improves.
+        validation_fraction: The fraction of the data that early_stopping holds out.
+        beta_1: The decay rate of the first moment, for "adam".
+        beta_2: The decay rate of the second moment, for "adam".
+        epsilon: A small number that prevents a division by zero, for "adam".
+        n_iter_no_change: How many epochs may pass without progress before training ends.
+        max_fun: Not used: it belongs to "lbfgs".
+        dropout: The rate of dropout after each hidden layer, in [0, 1).
         callbacks: A callable or several, called after each epoch with a `pynn.EpochResult`.
 
     Examples:
@@ -75,7 +78,7 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
 
     @available_if(has_partial_fit)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
-        """Train for one epoch more, from new weights the first time.
+        """Train for one more epoch; the first call starts from new weights.
 
         Args:
             X: As for `fit`.
@@ -88,25 +91,25 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
         Raises:
             ArgumentError: As for `fit`; also with early_stopping.
             ArgumentTypeError: As for `fit`.
-            ValueError: scikit-learn's, for X or y.
+            ValueError: scikit-learn refuses X or y.
             DivergenceError: As for `fit`.
-            AttributeError: The solver is none of pynn's.
+            AttributeError: pynn does not have the solver.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The targets of examples.
+        """Predict the targets of examples.
 
         Args:
             X: Shape (n, features), as for `fit`.
 
         Returns:
-            Shape (n,), or (n, outputs) for several targets; float64, or float32 where X is float32
-            or holds integers.
+            Shape (n,), or (n, outputs) for several targets. The dtype is float32 if X is float32 or
+            holds integers, otherwise float64.
 
         Raises:
-            NotFittedError: `fit` comes first.
-            ValueError: scikit-learn's, for X.
+            NotFittedError: `fit` was not called before.
+            ValueError: scikit-learn refuses X.
         """
         outputs = self._outputs(X)
         return outputs.ravel() if self.n_outputs_ == 1 else outputs
@@ -133,12 +136,13 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
             targets: npt.NDArray[np.float32] = np.ascontiguousarray(y, np.float32)
         if not np.isfinite(targets).all():
             raise ArgumentError(
-                f"y must be finite as float32, up to {checks.MAX_FLOAT32:.2g}; scale it, for"
-                " instance with sklearn.compose.TransformedTargetRegressor"
+                "y must be finite in float32, whose largest number is"
+                f" {checks.MAX_FLOAT32:.2g}; scale y, for instance with"
+                " sklearn.compose.TransformedTargetRegressor"
             )
         return targets
 
     def _score_outputs(self, outputs: Floats, examples: Examples) -> float:
-        outputs64 = outputs.astype(np.float64)  # squares of float32 may be beyond float32
+        outputs64 = outputs.astype(np.float64)  # in float32 the squares could overflow
         targets = examples.targets.reshape(outputs.shape)
         return float(r2_score(targets, outputs64, sample_weight=examples.weights))

@@ -1,4 +1,4 @@
-"""One call of `fit` or `partial_fit` as one call of pynn's."""
+"""Train an estimator: one call of its `fit` or `partial_fit` is one call of `Model.fit`."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from pynn.sklearn._base import BaseMLP
 
 AUTO_BATCH = 200
-"""The largest batch that "auto" gives."""
+"""The batch size for "auto", if there are as many examples."""
 
 _CALLER = 5
-"""The stack level, seen from `train`, of who called `fit`."""
+"""The stack level, seen from `train`, of the user's call of `fit`: warnings point to it."""
 
 
 class Momentum(SGD):
-    """SGD as scikit-learn's: what moves keeps its speed where the learning rate changes."""
+    """SGD with scikit-learn's momentum: a change of the learning rate leaves velocities alone."""
 
     def _options(self) -> dict[str, float]:
         return {**super()._options(), "keeps_speed": self.momentum > 0}
 
 
 def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremental: bool) -> None:
-    """Go down the loss until the monitor ends it or max_iter is reached, or for one epoch."""
+    """Train until the monitor stops it or after max_iter epochs; one epoch if `incremental`."""
     batch = _batch_size(e, examples.rows)
     whole = batch == examples.rows
     if whole:
@@ -55,7 +55,7 @@ def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremen
             shuffle=bool(e.shuffle) and not whole,
             on_epoch=monitor,
         )
-    except KeyboardInterrupt:  # scikit-learn's meaning of it: to keep what there is
+    except KeyboardInterrupt:  # as in scikit-learn, the estimator keeps the weights so far
         warnings.warn("fit was interrupted and ended early", stacklevel=_CALLER)
         monitor.ended = True
     except DivergenceError:
@@ -75,21 +75,26 @@ def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremen
 
 
 def _warn_of_divergence(e: BaseMLP) -> None:
-    """Say which weights are left where early stopping has some from before."""
+    """Warn that numbers stopped being finite, and say which weights early stopping went back to."""
     has_best = e.best_validation_score_ != -np.inf
     left = "those with the best score so far" if has_best else "the first ones, untrained"
     warnings.warn(
-        f"{NOT_FINITE}. It was in epoch {e.n_iter_}, and the weights are {left}. {_advice(e)}",
+        f"{NOT_FINITE}. This happened in epoch {e.n_iter_}; the weights are now {left}."
+        f" {_advice(e)}",
         ConvergenceWarning,
         stacklevel=_CALLER + 1,
     )
 
 
 def _give_up(e: BaseMLP, monitor: Monitor) -> SolverError:
-    """The error for weights that are lost; what has no weights is not fitted."""
+    """Remove the model, whose weights are lost, so that the estimator is not fitted any more.
+
+    Returns:
+        The error to raise.
+    """
     del e.model_
-    epoch = e.n_iter_ + (not monitor.diverged)  # within it, or in its validation
-    return SolverError(f"{NOT_FINITE}. It was in epoch {epoch}. {_advice(e)}")
+    epoch = e.n_iter_ + (not monitor.diverged)  # n_iter_ counts it only if validation diverged
+    return SolverError(f"{NOT_FINITE}. This happened in epoch {epoch}. {_advice(e)}")
 
 
 def _advice(e: BaseMLP) -> str:
@@ -100,7 +105,7 @@ def _advice(e: BaseMLP) -> str:
 
 
 def _batch_size(e: BaseMLP, rows: int) -> int:
-    """Examples a step."""
+    """The number of examples in a step; warn if the user asked for more than there are."""
     if isinstance(e.batch_size, str):
         return min(AUTO_BATCH, rows)
     if e.batch_size > rows:
@@ -112,10 +117,11 @@ def _batch_size(e: BaseMLP, rows: int) -> int:
 
 
 def _optimizer(e: BaseMLP, count: float) -> SGD | Adam:
-    """What a step does; `count` is the mean sum of weights in a batch.
+    """Make pynn's optimizer; `count` is the mean, over batches, of the sum of weights.
 
-    scikit-learn's objective is a multiple of pynn's loss. So a step of SGD is multiplied, and what
-    is added to gradients, weight decay and epsilon, is divided.
+    scikit-learn minimizes a multiple of pynn's loss, so its gradients are that multiple of pynn's.
+    To get the same steps, SGD's learning rate is multiplied by the factor, and what is added to
+    gradients or to their roots, weight decay and epsilon, is divided by it.
     """
     factor = e._rate.factor
     decay = e.alpha / (count * factor)
