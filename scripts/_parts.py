@@ -55,7 +55,7 @@ def separate(ink: Floats) -> tuple[list[Floats], list[str]]:
         )
     digits = _side_by_side(_crop(cleaned))
     if len(digits) > 1:
-        warnings.append(f"{len(digits)} digits side by side: each is answered by itself")
+        warnings.append(f"{len(digits)} digits side by side: each is classified by itself")
     for digit in digits:
         height, width = digit.shape
         pieces = _count_scattered(digit)

@@ -131,7 +131,7 @@ def test_digits_side_by_side_are_read_one_by_one(
     digits = [cropped(enlarged(image)) for image in mnist[20 : 20 + count]]
     pixels = lit(written(in_a_row(digits, gap, rng)), light)
     reading = read(to_image(pixels), tmp_path)
-    assert reading.warnings == [f"{count} digits side by side: each is answered by itself"]
+    assert reading.warnings == [f"{count} digits side by side: each is classified by itself"]
     alone = [_digit.from_image(to_image(written(np.pad(ink, 30)))) for ink in digits]
     for digit, expected in zip(reading.digits, alone, strict=True):
         assert apart(digit, expected) < 50

@@ -106,7 +106,7 @@ def test_digits_in_a_row_are_answered_one_by_one(model_path, row, capsys):
     assert lines[:2] == [row, "small: 7 7"]
     assert [line for line in lines if line.startswith("digit")] == ["digit 1 of 2", "digit 2 of 2"]
     assert [line.strip() for line in lines].count("small: 7") == 2
-    warning = "2 digits side by side: each is answered by itself"
+    warning = "2 digits side by side: each is classified by itself"
     assert err == f"predict.py: warning: {row}: {warning}\n"
 
 
@@ -116,7 +116,7 @@ def test_json_lists_the_digits_of_a_row(model_path, row, capsys):
     several, single = json.loads(capsys.readouterr().out)
     assert several.keys() == {"image", "digits", "warnings"}
     assert [[p["digit"] for p in digit["predictions"]] for digit in several["digits"]] == [[7], [7]]
-    assert several["warnings"] == ["2 digits side by side: each is answered by itself"]
+    assert several["warnings"] == ["2 digits side by side: each is classified by itself"]
     assert single.keys() == {"image", "predictions", "warnings"}
     assert single["warnings"] == []
 

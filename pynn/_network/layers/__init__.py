@@ -5,7 +5,7 @@ csrc/layers computes each kind. The builder imports all the classes, because it 
 each; where no builder is imported, `import_kinds` imports them.
 
 A new kind is a class in a module of this folder, a method of the builder (pynn/_builder.py), and a
-table in csrc/layers.
+table in csrc/layers; csrc/pynn.h has its name.
 """
 
 from __future__ import annotations
