@@ -1,6 +1,6 @@
-"""The report of scripts/coverage: what must be reached, what is not, and why not.
+"""The report of scripts/coverage: lines and branches that no test reaches, and the reasons why.
 
-Called with reports in JSON, of gcovr or of coverage.
+It is called with the JSON reports of gcovr and of coverage.py.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 
-# The least that must be reached, in percent.
+# The least percentage that the tests must reach.
 NEEDED = {
     ("csrc", "lines"): 100.0,
     ("csrc", "branches"): 95.0,
     ("pynn", "lines"): 98.0,
 }
 
-# Why no test reaches a line, or takes all branches of it: by file, by function ("" outside of all),
-# and by some of the line's text.
+# Reasons why no test reaches a line, or takes all of its branches: by file, by function ("" for
+# code outside of functions), and by a part of the line's text.
 NO_DEFAULT = "no other value gets here; without a default the compiler finds one that is forgotten"
 NO_NEGATIVE = "inside tanh exp(2 |x|) is never asked for a large negative number"
 TWO_INTS = "with 64 bits a product of two ints fits; with 32 it may not"
@@ -224,7 +224,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
 
 
 class Place(NamedTuple):
-    """A line that counts, once as a line and once for its branches."""
+    """A line of code, counted as a line or for its branches."""
 
     folder: str
     kind: str
@@ -314,7 +314,7 @@ def reason_for(place: Place) -> str | None:
 
 
 def print_misses(places: list[Place]) -> int:
-    """Print what is not reached; how much of it has no reason."""
+    """Print the places that are not reached; return how many of them have no reason."""
     unexplained = 0
     for place in places:
         if place.reached == place.total:
@@ -327,7 +327,7 @@ def print_misses(places: list[Place]) -> int:
 
 
 def find_stale() -> list[str]:
-    """Reasons for lines that are not there any more."""
+    """Reasons for lines that no longer exist."""
     return [
         f"{file}: {function}: {text}"
         for file, functions in REASONS.items()

@@ -1,4 +1,4 @@
-"""From a picture of a digit to what MNIST would have made of it.
+"""Convert a picture of a digit to what MNIST would have made of it.
 
 MNIST's digits are white on black, scaled into 20 x 20 with their proportions kept, and placed in
 28 x 28 with the centre of mass in the middle. `read` does the same to any picture in four steps:
@@ -28,37 +28,39 @@ SIZE = 28  # MNIST's images
 BOX = 20  # the box in them that holds the digit
 WORKING = 1024  # longest side on which ink is looked for; a bigger picture is reduced first
 MAX_PIXELS = 100_000_000  # a small file can claim any size; a phone's photo has up to 50 million
-LEAST_INK = 0.005  # of what is painted on a transparent picture, if it is a digit on paper
-RIM = 0.2  # from the most common colour to that of the rim, of 1; more is the rim of ink
-MIN_STROKE = BOX / 10  # in the box; 80 % of MNIST's digits have strokes 1.9 to 3.6 pixels wide
+LEAST_INK = 0.005  # the least share of ink in the painted part of a transparent picture with paper
+RIM = 0.2  # the most that paper's rim may differ in colour from its middle, of 1
+MIN_STROKE = BOX / 10  # in pixels; 80 % of MNIST's digits have strokes 1.9 to 3.6 pixels wide
 
 Digit = npt.NDArray[np.uint8]
 
 
 class Reading(NamedTuple):
-    """What a picture shows: its digits from left to right, and why that may be wrong."""
+    """The digits in a picture, from left to right, and warnings why they may be wrong."""
 
     digits: list[Digit]
     warnings: list[str]
 
 
 def load(path: str | os.PathLike[str], *, raw: bool = False) -> Digit:
-    """Return the first digit of the picture at `path`; all else is as in `read`."""
+    """Return the first digit in the picture at `path`. Arguments and errors are those of `read`."""
     return read(path, raw=raw).digits[0]
 
 
 def read(path: str | os.PathLike[str], *, raw: bool = False) -> Reading:
     """Return the digits in the picture at `path`, each (28, 28), white on black.
 
-    With `raw` the picture must be one already: it is only converted to 8-bit grey.
+    With `raw` the picture must already be 28 x 28, white on black: it is only converted to 8-bit
+    grey.
 
     Raises:
-        OSError: the file cannot be read.
-        PictureError: it is no picture, too large, blank, or (raw) not 28 x 28.
+        OSError: The file cannot be read.
+        PictureError: The file is not a picture, or the picture is too large or blank, or, with
+            `raw`, not 28 x 28.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # oddities of a file, and sizes below MAX_PIXELS
+            warnings.simplefilter("ignore")  # Pillow's, about odd files and large pictures
             with _open(path) as file, Image.open(file) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise PictureError(
@@ -77,7 +79,7 @@ def read(path: str | os.PathLike[str], *, raw: bool = False) -> Reading:
         raise PictureError("too many pixels: scale it down") from None
     except (PictureError, OSError, MemoryError):
         raise
-    except Exception as error:  # of bad data Pillow's decoders raise errors of many kinds
+    except Exception as error:  # bad data makes Pillow's decoders raise errors of many classes
         raise PictureError(f"damaged image: {error}") from None
     if raw:
         return Reading([np.asarray(np.rint(pixels.mean(axis=2) * 255), np.uint8)], [])
@@ -85,9 +87,10 @@ def read(path: str | os.PathLike[str], *, raw: bool = False) -> Reading:
 
 
 def _open(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a file for Pillow, which maps some formats if it is given the name.
+    """Open a file for Pillow.
 
-    A mapped file that another program makes shorter would end this one; a pipe would be waited for.
+    Given only the name, Pillow would map some formats: if another program then made the file
+    shorter, the system would end this process. Opening a pipe would wait for its writer.
     """
     mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -96,7 +99,7 @@ def _open(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def from_image(image: Image.Image) -> Digit:
-    """Return the first digit of an open picture; PictureError if there is none in it."""
+    """Return the first digit of an open picture; raise a PictureError if it has none."""
     return _find(_pixels(image)).digits[0]
 
 
@@ -106,7 +109,7 @@ def _find(pixels: Floats) -> Reading:
 
 
 def _pixels(image: Image.Image) -> Floats:
-    """Decode into (height, width, channels), 0..1, opaque, at most WORKING on a side."""
+    """Decode a picture into (height, width, channels), 0..1, opaque, at most WORKING on a side."""
     image.draft("RGB", (WORKING, WORKING))  # a JPEG is decoded at a fraction of its size
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits and floats, of whatever range
         image = ImageOps.exif_transpose(image).convert("F")
@@ -123,9 +126,9 @@ def _pixels(image: Image.Image) -> Floats:
 
 
 def _white(largest: float) -> float:
-    """The white of wide pixels, by the largest of them: 1, or that of 8, 9, 10, ... bits.
+    """Guess which value is white, from the largest pixel: 1, or the largest of 8, 9, 10, ... bits.
 
-    A camera of 10 or 12 bits fills files of 16 bits with no more than that.
+    A camera with 10 or 12 bits uses only that many bits of a file with 16.
     """
     return 1.0 if largest <= 1 else 2.0 ** max(8, math.ceil(math.log2(largest + 1))) - 1
 
@@ -136,10 +139,10 @@ def _reduce(image: Image.Image) -> Image.Image:
 
 
 def _flatten(rgba: Floats) -> Floats:
-    """Lay a transparent picture (height, width, 4) on paper of a colour that shows what is painted.
+    """Put paper behind a transparent picture (height, width, 4), in a colour that shows the ink.
 
-    Where the painted part is itself a digit on paper (a sticker), that paper goes on; where all of
-    it is ink, the paper is white under dark ink and black under light.
+    If the painted part is itself a digit on paper (a sticker), the paper gets the sticker's colour.
+    If all of it is ink, the paper is white behind dark ink and black behind light ink.
     """
     colour, alpha = rgba[:, :, :3], rgba[:, :, 3:]
     opaque = alpha[:, :, 0] > 0.5
@@ -147,7 +150,7 @@ def _flatten(rgba: Floats) -> Floats:
     if not len(painted):
         raise PictureError("fully transparent: there is no digit to see")
     paper = quantile(painted, 0.5)
-    # Ink may have a rim of other colours, from edges that were smoothed on paper; paper has none.
+    # Ink may have a rim of other colours, because edges were smoothed; paper has no such rim.
     rim = np.abs(quantile(colour[opaque & ~_inside(opaque)], 0.5) - paper).max()
     if rim > RIM or np.mean(np.abs(painted - paper).max(axis=1) > 0.5) < LEAST_INK:
         paper = np.full(3, np.float32(paper.mean() < 0.5))
@@ -155,17 +158,17 @@ def _flatten(rgba: Floats) -> Floats:
 
 
 def _inside(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The pixels of a mask whose four neighbours are of it, too; none are beyond it."""
+    """The pixels of a mask whose four neighbours are in the mask, too."""
     wide = np.pad(mask, 1)
     rows = wide[:-2, 1:-1] & wide[2:, 1:-1]
     return np.asarray(mask & rows & wide[1:-1, :-2] & wide[1:-1, 2:], bool)
 
 
 def normalize(digit: Floats) -> Digit:
-    """Fit a cropped digit (height, width), 0..1, into 20 x 20; centre by mass in 28 x 28."""
+    """Scale a cropped digit (height, width), 0..1, into 20 x 20; centre it by mass in 28 x 28."""
     image = Image.fromarray(np.rint(digit * 255).astype(np.uint8))
     longest = max(image.size)
-    if longest > 10 * BOX:  # enough for what follows, and the filter below is slow on more
+    if longest > 10 * BOX:  # this size is enough, and the filter in _thicken is slow on more
         image = _fit(image, 10 * BOX)
     image = _thicken(image)
     scaled = np.asarray(_fit(image, BOX), np.float32)
@@ -184,17 +187,18 @@ def normalize(digit: Floats) -> Digit:
 
 
 def _fit(image: Image.Image, side: int) -> Image.Image:
-    """Scale so that the longer side is `side`."""
+    """Scale an image so that its longer side is `side`."""
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.HAMMING if scale < 1 else Image.Resampling.BICUBIC)
 
 
 def _thicken(image: Image.Image) -> Image.Image:
-    """Widen strokes that would be hairlines in the 20 x 20 box, and so fade to grey there.
+    """Widen strokes that would be too thin in the 20 x 20 box and fade to grey there.
 
-    The width of a stroke is twice its area over its outline; the outline of a shape is on average
-    pi / 4 of the steps between ink and paper along all rows and columns (Cauchy-Crofton).
+    The width of a stroke is twice its area divided by the length of its outline. That length is on
+    average pi / 4 times the number of steps between ink and paper along all rows and columns
+    (Cauchy-Crofton).
     """
     ink = np.pad(np.asarray(image) > 127, 1)
     steps = np.count_nonzero(ink[1:] != ink[:-1]) + np.count_nonzero(ink[:, 1:] != ink[:, :-1])

@@ -1,7 +1,7 @@
-"""Random calls of the Python API, for scripts/fuzz; see tests/api_machine.py and
-tests/estimator_machine.py.
+"""Make random calls of the Python API, for scripts/fuzz.
 
-Ends with 1 where calls did what they must not, memory grew, or something of pynn's was left over.
+tests/api_machine.py and tests/estimator_machine.py say which. The exit status is 1 if a call
+misbehaved, memory grew, or an object of pynn's was left over.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ LEFT_OVER = (pynn.Model, Network, Workspace, Data)
 
 
 def megabytes() -> float:
-    """The memory of this process that is there."""
+    """The resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def run_round(number: int, *, shrink: bool) -> None:
-    """Some sequences of calls, the same for the same number; of models and estimators by turns."""
+    """Run some sequences of calls: of models and of estimators by turns, set by the number."""
     from api_machine import ApiMachine
     from estimator_machine import EstimatorMachine
 
@@ -62,7 +62,7 @@ def run_round(number: int, *, shrink: bool) -> None:
 
 
 def left_over() -> list[str]:
-    """The kinds of pynn's objects that are still there, which none should be."""
+    """The types of pynn's objects that still exist; there should be none."""
     gc.collect()
     return [type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, LEFT_OVER)]
 
@@ -77,7 +77,7 @@ def has_grown(memory: Sequence[float]) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Rounds until the time is over."""
+    """Run rounds until the time is over."""
     parser = argparse.ArgumentParser("scripts/fuzz api")
     parser.add_argument("seconds", type=float)
     parser.add_argument("--seed", type=int, default=0, help="the first round's number")

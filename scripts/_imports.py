@@ -1,7 +1,7 @@
-"""Check which module of pynn imports which, as pyproject.toml has it: in this folder's source.
+"""Check the imports between pynn's modules in this folder, by the contracts in pyproject.toml.
 
-import-linter finds a package as Python does. Of one whose installation is editable it would find a
-loader, and no files: so Python's own way is the only one here.
+import-linter finds a package by Python's import system. An editable installation adds a loader to
+that, for which import-linter finds no files. So only Python's own finders are left here.
 """
 
 from __future__ import annotations

@@ -1,20 +1,20 @@
-"""Which pixels of a picture are ink: those that are far from the paper, darker or lighter.
+"""Find the ink in a picture: the pixels whose colour is far from the paper's, darker or lighter.
 
-Paper in a picture is not of one colour: light falls off to one side, or from the middle to the
-corners. It does so smoothly, while ink has edges. So the paper is taken to be a polynomial in x and
-y, and it is fitted to the pixels that are nearer to it than the ink is. As light multiplies what it
-falls on, the polynomial is one of logarithms.
+Paper in a picture does not have one colour: the light decreases to one side, or from the middle to
+the corners. It changes smoothly, while ink has edges. So the colour of the paper is a polynomial in
+x and y, fitted to the pixels that are nearer to it than the ink is. Light multiplies the colour of
+what it falls on, so the polynomial gives the logarithm of the colour.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-MIN_CONTRAST = 0.08  # between ink and paper, of 1; less is a blank picture
-EVEN = 0.01  # the same, within paper that is lit evenly
+MIN_CONTRAST = 0.08  # the least contrast of ink and paper, of 1; with less a picture is blank
+EVEN = 0.01  # the contrast within paper that is lit evenly, of 1
 CELLS = 48  # the longer side of the grid of means that the paper is fitted to
-BLACK = np.float32(0.1)  # added before the logarithm, or noise in black would be large in it
-DIMMEST = np.float32(0.2)  # of the light at its brightest; below, ink is no longer scaled up
-DEGREE = 4  # of the paper; the fall-off of a lens has x^4 in it
+BLACK = np.float32(0.1)  # added before the logarithm, which would make noise in black large
+DIMMEST = np.float32(0.2)  # of the brightest light; ink in less light is not scaled up further
+DEGREE = 4  # of the paper's polynomial; the light fall-off of a lens has an x^4 term
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,8 +26,12 @@ class PictureError(Exception):
 def find_ink(pixels: Floats) -> Floats:
     """Return the ink (height, width), 0..1, in each of the pixels (height, width, channels).
 
-    What the border's noise reaches is paper, the typical stroke is ink, and edges lie between. All
-    of it is relative to the light at its place. PictureError if nothing stands out.
+    A pixel whose distance from the paper is within the noise of the border is paper, 0. The typical
+    distance of a stroke is ink, 1. Edges lie between. Distances are divided by the light at their
+    place.
+
+    Raises:
+        PictureError: Nothing stands out from the paper.
     """
     paper = _paper(pixels)
     distance = np.abs(pixels - paper).max(axis=2)
@@ -47,8 +51,9 @@ def find_ink(pixels: Floats) -> Floats:
 def _paper(pixels: Floats) -> Floats:
     """Return the colour of the paper behind each of the pixels (height, width, channels).
 
-    First a plane, then a surface of degree 2, are fitted to the better half of the border, where a
-    digit may touch here and there; then surfaces to all that is nearer to the last than the ink.
+    First a plane and then a surface of degree 2 are fitted to the half of the border's cells that
+    fits best, because a digit may touch the border at some places. Then surfaces are fitted to all
+    cells that are nearer to the last surface than the ink is.
     """
     height, width, channels = pixels.shape
     cell = -(-max(height, width) // CELLS)
@@ -80,15 +85,16 @@ def _paper(pixels: Floats) -> Floats:
     of_channels = fit.T.reshape(channels, DEGREE + 1, DEGREE + 1)
     y, x = _legendre(height, 1 / height), _legendre(width, 1 / width)
     surface = np.moveaxis(y @ of_channels @ x.T, 0, -1)
-    # Under the ink, where nothing holds it, the surface stays within what is seen beside.
+    # Under the ink nothing determines the surface: limit it to the colours that are seen elsewhere.
     surface = np.clip(surface, seen.min(axis=0), seen.max(axis=0))
     return np.asarray(np.exp(surface) - BLACK, np.float32)
 
 
 def _fit(terms: Floats, colours: Floats, near: npt.NDArray[np.bool_], degree: int) -> Floats:
-    """Fit the terms up to a degree to the colours that are near; return the coefficients of all.
+    """Fit the terms up to a degree to the colours of the near cells; return all coefficients.
 
-    What these do not tell, as the slope along x where all lie on the left, is held near 0.
+    A coefficient that these cells do not determine, such as the slope along x if all lie on the
+    left, is held near 0.
     """
     powers = np.add.outer(np.arange(DEGREE + 1), np.arange(DEGREE + 1)).ravel()
     used = powers <= degree
@@ -100,9 +106,10 @@ def _fit(terms: Floats, colours: Floats, near: npt.NDArray[np.bool_], degree: in
 
 
 def _legendre(count: int, step: float) -> Floats:
-    """Return Legendre's polynomials of degree 0 to DEGREE (count, DEGREE + 1) across a picture.
+    """Return Legendre's polynomials of degree 0 to DEGREE, (count, DEGREE + 1), along one side.
 
-    The places are in the middle of steps; a step is as much of the picture's side.
+    They are evaluated in the middle of each of `count` steps; `step` is the length of a step, as a
+    share of the picture's side.
     """
     t = (2 * np.arange(count, dtype=np.float32) + 1) * np.float32(step) - 1
     values = [np.ones_like(t), t]
@@ -112,7 +119,7 @@ def _legendre(count: int, step: float) -> Floats:
 
 
 def _means(pixels: Floats, cell: int) -> Floats:
-    """Return the means of squares of pixels; at the edges these reach beyond, and repeat them."""
+    """Return the mean of each square of pixels; squares beyond an edge repeat the edge's pixels."""
     height, width, channels = pixels.shape
     padded = np.pad(pixels, [(0, -height % cell), (0, -width % cell), (0, 0)], mode="edge")
     rows, columns = padded.shape[0] // cell, padded.shape[1] // cell
@@ -143,7 +150,7 @@ def _cut(values: Floats) -> float:
 
 
 def quantile(values: Floats, share: float) -> Floats:
-    """np.quantile along the first axis; that imports numpy.ma, which takes longer than the rest."""
+    """Do what np.quantile does along the first axis, without its slow import of numpy.ma."""
     ordered = np.sort(values, axis=0)
     place = share * (len(ordered) - 1)
     low = int(place)

@@ -1,8 +1,8 @@
-"""The verdict on LeakSanitizer's reports: what memory of ours is lost, and whether it has looked.
+"""Read LeakSanitizer's reports: find leaks of pynn's memory, and check that it looked for leaks.
 
-Called by scripts/check with the folder of the reports and the numbers of two processes: of one that
-leaks on purpose, whose leak must be found, and of one that must have a report. It always has:
-Python itself leaks.
+scripts/check calls it with the folder of the reports and the ids of two processes. The first leaks
+on purpose, and its leak must be in a report. The second ran the tests, and must have a report, too;
+there always is one, because Python itself leaks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ COMPLETE = re.compile(r"^SUMMARY: AddressSanitizer: \d+ byte\(s\) leaked", re.MU
 
 
 def find_leaks(report: str) -> list[str]:
-    """Leaks of what our code asked for, but for the team of threads: it lives as long as Python."""
+    """Leaks of memory that pynn allocated, except the team of threads, which is never freed."""
     return [
         leak
         for leak in re.split(r"\n\s*\n", report)
@@ -28,7 +28,7 @@ def find_leaks(report: str) -> list[str]:
 
 
 def complaints(reports: dict[str, str], on_purpose: str, needed: str) -> list[str]:
-    """All that is wrong; reports are by the number of their process."""
+    """All that is wrong with the reports, which are given by the id of their process."""
     found = []
     if not find_leaks(reports.get(on_purpose, "")):
         found.append("LeakSanitizer does not see what leaks on purpose")

@@ -1,7 +1,7 @@
 """Mutants of C, found by its tokens.
 
-There is no parser: where it takes one thing for another, a pointer's * for a product's, the
-compiler refuses the mutant, and scripts/mutate takes another.
+There is no parser. Where the tokens mislead, such as the * of a pointer, which looks like a
+product, the compiler refuses the mutant, and scripts/mutate takes another one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A copy of the repository, built, in which scripts/mutate breaks things."""
+"""A copy of the repository with a build, in which scripts/mutate puts its breaks."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from typing import Any
 
 from _mutants import Mutant
 
-# What fits no pointer of ours must be refused rather than warned of.
+# A pointer of the wrong type must be an error, not a warning: such a mutant is not viable.
 REFUSED = "-Werror=incompatible-pointer-types -Werror=int-conversion"
 OBJECTS = "csrc/libpynn.a.p"
-MEMORY_SHARE = 0.5  # of the machine's, for each process: a mutant may ask for anything
+MEMORY_SHARE = 0.5  # of the machine's memory for each process: a mutant may allocate any amount
 
 
 class BuildError(Exception):
-    """It cannot be built; the message is what the tools say."""
+    """The copy cannot be built; the message is the tools' output."""
 
 
 class Copy:
     """A folder with the files of the repository and a virtual environment with an editable pynn.
 
-    It is used again from run to run, and a mutant rebuilds only what hangs on its file.
+    It is used again from run to run. For a mutant only what depends on its file is built again.
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
@@ -46,7 +46,7 @@ class Copy:
     # ------------------------------------------------------------ making it
 
     def prepare(self) -> None:
-        """Make it, or bring it up to date."""
+        """Make the copy, or bring it up to date."""
         self._sync()
         (self.folder / "temporary").mkdir(exist_ok=True)
         if not (self.build / "build.ninja").exists():
@@ -57,7 +57,7 @@ class Copy:
         self.originals = self.objects()
 
     def _sync(self) -> None:
-        """Have the files that git knows, or would know, as they are in the working tree."""
+        """Copy the files of the working tree that git tracks or would track; delete all others."""
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=self._root, capture_output=True, check=True, text=True,
@@ -74,7 +74,7 @@ class Copy:
                 shutil.copy(source, copy)
 
     def _install(self) -> None:
-        """A virtual environment with pynn, and the packages of the one that we run in."""
+        """Make a virtual environment with pynn and with the packages of the present environment."""
         shutil.rmtree(self.folder / "venv", ignore_errors=True)
         self._tool(sys.executable, "-m", "venv", "--without-pip", str(self.folder / "venv"))
         asked = "import sysconfig; print(sysconfig.get_path('purelib'))"
@@ -102,10 +102,10 @@ class Copy:
     # ------------------------------------------------------------ breaking and building
 
     def text_of(self, mutant: Mutant) -> str:
-        """The file of a mutant, as it is.
+        """The text of a mutant's file, without the mutation.
 
         Raises:
-            BuildError: It is another than the mutant was made of.
+            BuildError: The file has changed since the mutant was made.
         """
         text = (self.sources / mutant.file).read_text(encoding="utf-8")
         start = text.rfind("\n", 0, mutant.edit.start) + 1
@@ -115,7 +115,7 @@ class Copy:
 
     @contextlib.contextmanager
     def mutated(self, mutant: Mutant) -> Iterator[None]:
-        """Hold a mutant for the time of a with statement."""
+        """Apply a mutant to the copy for the time of a with statement."""
         path, text = self.sources / mutant.file, self.text_of(mutant)
         try:
             self._write(path, mutant.apply(text))
@@ -124,7 +124,7 @@ class Copy:
             self._write(path, text)
 
     def _write(self, path: Path, text: str) -> None:
-        """Write a file; Python, which compares whole seconds, must see that it has changed."""
+        """Write a file, with a time in another second, so that Python sees that it has changed."""
         path.write_text(text, encoding="utf-8")
         if path.suffix == ".py":
             second = next(self._seconds)
@@ -149,7 +149,7 @@ class Copy:
     # ------------------------------------------------------------ running
 
     def run(self, command: Sequence[str], timeout: float, **variables: str) -> int | None:
-        """Run a command; its status, or None where it took too long and was killed."""
+        """Run a command; return its status, or None if it took too long and was killed."""
         temporary = self.folder / "temporary"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
@@ -179,5 +179,5 @@ class Copy:
                 process.wait()
 
     def log(self) -> str:
-        """What the last command said."""
+        """The output of the last command."""
         return (self.folder / "log").read_text(errors="replace")

@@ -1,4 +1,4 @@
-"""Which tests matter for a mutant: by a table for C, by what each test runs for Python."""
+"""Choose the tests that matter for a mutant: by a table for C, by recorded lines for Python."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ C_TESTS = {
     "workspace.c": ("workspace", "memory", "arguments"),
 }
 
-# What the library is told to make do with (csrc/base/vector.h), and the C tests that this reaches.
+# Lower instruction sets that the library is told to use (csrc/base/vector.h), and the C tests that
+# depend on them.
 LOWER_LEVELS = ("x86-64-v3", "x86-64-v2", "x86-64") if platform.machine() == "x86_64" else ()
 TESTS_OF_LEVELS = (
     "activations", "dropout", "gather", "gemm", "gradient", "loss", "mathematics", "norm",
@@ -90,8 +91,8 @@ ELSEWHERE = {
     "pynn/datasets/_mnist.py": ("train_program", "predict_output"),
 }
 
-# What the first tests take, and those after them. Of a line that hundreds of tests run the others
-# are left out: they take minutes, and are less about it.
+# The time that the first group of tests may take, and the second. If hundreds of tests run a line,
+# the others are left out: they take minutes, and have less to do with the line.
 GROUP_SECONDS = (5.0, 60.0)
 
 
@@ -104,7 +105,7 @@ class Group(NamedTuple):
 
 
 class Recorded:
-    """What each Python test runs and how long it takes; kept, a file for each of tests."""
+    """Which lines each Python test runs, and how long it takes; stored in a file per test file."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self._root = root

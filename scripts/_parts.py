@@ -1,4 +1,4 @@
-"""What the ink of a picture falls into: specks, strokes of one digit, digits side by side."""
+"""Divide the ink of a picture into digits, without specks, and warn where that is doubtful."""
 
 from typing import NamedTuple
 
@@ -6,25 +6,25 @@ import numpy as np
 import numpy.typing as npt
 from _ink import Floats
 
-SOLID = 0.25  # ink that counts as such; what is fainter is the fading edge of it
-SPECK = 0.03  # of the heaviest part's ink; what has less is erased
+SOLID = 0.25  # the least ink that counts as solid; fainter ink is an edge
+SPECK = 0.03  # of the heaviest part's ink; a part with less is erased as a speck
 
-# By these, of MNIST's 70,000 digits 22 are cut in two, 69 are called scattered and 56 wide.
-TALL = 0.5  # of the tallest part's height; so tall is a digit beside it
-OVERLAP = 0.25  # of the narrower part's width; so many columns may digits that lean share
-HEAVY = 0.2  # of the heaviest part's ink; less is a piece of a broken stroke
-GAP = 0.2  # of the larger part's longer side, half of it between parts that are as tall as digits;
-# so far apart are no strokes of one digit
-FLAT = 0.2  # of its width; a stroke so flat can be a line on the paper
-LONG = 1.25  # times the width of the rest; so long is no stroke of the digit beside it
-WIDE = 1.75  # times its height; no digit is so wide
-FULL = 0.5  # of a picture; no digit covers so much of it
+# With these limits, of MNIST's 70,000 digits 22 are cut in two, 69 are called scattered, 56 wide.
+TALL = 0.5  # of the tallest part's height; a part of at least this height may be a digit
+OVERLAP = 0.25  # of the narrower part's width; two digits that lean share at most so many columns
+HEAVY = 0.2  # of the heaviest part's ink; a part with less is a piece of a broken stroke
+GAP = 0.2  # of the larger part's longer side; strokes of one digit are at most so far apart.
+# Between two parts that are as tall as digits it is half of that.
+FLAT = 0.2  # of its width; a stroke of at most this height may be a line on the paper
+LONG = 1.25  # times the width of the other parts; a stroke wider than this is a line
+WIDE = 1.75  # times its height; no digit is wider
+FULL = 0.5  # of the picture; no digit covers more
 
 Labels = npt.NDArray[np.int64]
 
 
 class Part(NamedTuple):
-    """Ink that hangs together: its label, how much it is, and the box around it."""
+    """A connected piece of ink: its label, the amount of ink, and the box around it."""
 
     label: int
     weight: float
@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
 
 def separate(ink: Floats) -> tuple[list[Floats], list[str]]:
-    """Return the ink (height, width) of each digit, cropped, from left to right; and warnings."""
+    """Return the ink of each digit, cropped, from left to right, and warnings."""
     cleaned = _without_specks(ink)
     warnings = []
     if np.mean(cleaned > 0.5) > FULL:
@@ -70,7 +70,7 @@ def separate(ink: Floats) -> tuple[list[Floats], list[str]]:
 
 
 def _without_specks(ink: Floats) -> Floats:
-    """Erase what is small beside the heaviest part; strokes that nearly meet are one part."""
+    """Erase parts that have little ink beside the heaviest; strokes that nearly meet are one."""
     cell = -(-max(ink.shape) // 128)
     cells = _cells(ink, cell)
     labels = label(cells.max(axis=(1, 3)) > SOLID)
@@ -83,7 +83,7 @@ def _without_specks(ink: Floats) -> Floats:
 
 
 def _crop(ink: Floats) -> Floats:
-    """Cut out the box around what is solid."""
+    """Cut out the box around the solid ink."""
     solid = ink > SOLID
     top, bottom = np.flatnonzero(solid.any(axis=1))[[0, -1]]
     left, right = np.flatnonzero(solid.any(axis=0))[[0, -1]]
@@ -91,9 +91,10 @@ def _crop(ink: Floats) -> Floats:
 
 
 def _side_by_side(ink: Floats) -> list[Floats]:
-    """Cut cropped ink into the digits of a row, if it is one: tall parts that share few columns.
+    """Cut cropped ink into the digits of a row, if there is a row.
 
-    Solid ink goes where its part goes: a smaller part, as what is faint, by the nearest column.
+    Digits are tall parts that share few columns. Smaller parts, and faint ink, go to the digit
+    whose columns are nearest.
     """
     labels = label(ink > SOLID)
     parts = _parts(labels, ink)
@@ -119,7 +120,7 @@ def _side_by_side(ink: Floats) -> list[Floats]:
 
 
 def _share_columns(digit: list[Part], part: Part) -> bool:
-    """Whether a part stands above or below others, rather than beside them."""
+    """Whether a part stands above or below the parts of a digit, rather than beside them."""
     left = min(other.left for other in digit)
     right = max(other.right for other in digit)
     shared = min(right, part.right) - max(left, part.left)
@@ -127,7 +128,7 @@ def _share_columns(digit: list[Part], part: Part) -> bool:
 
 
 def _count_scattered(ink: Floats) -> int:
-    """How many groups the heavy parts of one digit make; those in a group are near each other."""
+    """Count the groups of heavy parts in one digit; parts of a group are near each other."""
     cell = -(-max(ink.shape) // 64)
     cells = _cells(ink, cell)
     labels = label(cells.max(axis=(1, 3)) > SOLID)
@@ -158,7 +159,7 @@ def _has_line(ink: Floats) -> bool:
 
 
 def _are_near(labels: Labels, one: Part, other: Part) -> bool:
-    """Whether two parts may be strokes of one digit; none stands within another, as in a frame."""
+    """Whether two parts may be strokes of one digit: near, and neither frames the other."""
     if _is_within(one, other) or _is_within(other, one):
         return False
     a, b = np.argwhere(labels == one.label), np.argwhere(labels == other.label)
@@ -175,13 +176,13 @@ def _is_within(one: Part, other: Part) -> bool:
 
 
 def _cells(ink: Floats, cell: int) -> Floats:
-    """Return ink as squares of pixels, (rows, cell, columns, cell); padded with none."""
+    """Divide ink into squares of pixels, (rows, cell, columns, cell), padded with 0."""
     padded = np.pad(ink, [(0, -side % cell) for side in ink.shape])
     return padded.reshape(padded.shape[0] // cell, cell, padded.shape[1] // cell, cell)
 
 
 def _parts(labels: Labels, ink: Floats) -> list[Part]:
-    """The parts with more ink than a speck beside the heaviest."""
+    """The parts that have more ink than a speck."""
     weights = np.bincount(labels.ravel(), ink.ravel())
     weights[0] = 0
     found = []
@@ -196,8 +197,9 @@ def _parts(labels: Labels, ink: Floats) -> list[Part]:
 def label(mask: npt.NDArray[np.bool_]) -> Labels:
     """Number the parts of a mask that touch, also at corners; 0 is outside.
 
-    Runs of a row are joined with those of the next that they touch; then all take the least number
-    among those they are joined with, and its number, until nothing changes.
+    The algorithm works on runs, the stretches of a row in the mask. It finds the pairs of runs in
+    neighbouring rows that touch. Then each run takes the least number of the runs that it touches,
+    and that run's own least number, until nothing changes.
     """
     width = mask.shape[1] + 2  # a gap on each side, so that no run goes on in the next row
     flat = np.pad(mask, [(0, 0), (1, 1)]).ravel()

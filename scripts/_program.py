@@ -1,8 +1,8 @@
-"""What the programs share: where things lie, what they print and how, and how a run ends.
+"""Code that the programs share: folders, printing, and how a run ends.
 
-Names and errors may hold what a terminal would obey: `printable` is what all of them go through.
-Paths are strings here and in predict.py, which one waits for: pathlib would be a tenth of what it
-imports beyond NumPy and Pillow.
+File names and errors may hold control characters, which a terminal would obey, so all of them go
+through `printable`. Paths are strings here and in predict.py, whose users wait for its start:
+pathlib would be a tenth of the time of its imports besides NumPy and Pillow.
 """
 
 import argparse
@@ -17,8 +17,8 @@ import pynn
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 MODELS = os.path.join(ROOT, "models")  # where train.py saves and predict.py looks
 
-INTERRUPTED = 130  # what a shell reports for a program that SIGINT ended
-BROKEN_PIPE = 141  # and for SIGPIPE
+INTERRUPTED = 130  # the status that a shell reports if SIGINT ended a program
+BROKEN_PIPE = 141  # the same for SIGPIPE
 
 
 class Failure(Exception):
@@ -26,9 +26,9 @@ class Failure(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose help and errors are printed as all else is.
+    """A parser that prints its help and errors by `say` and `complain`.
 
-    Help has 80 columns, like the texts in it; to ask for the terminal's width imports much.
+    Help has 80 columns, like the texts in it: to ask for the terminal's width would import much.
     """
 
     def __init__(self, prog: str, description: str, epilog: str) -> None:
@@ -46,12 +46,12 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
     def _print_message(self, message: str, file: object = None) -> None:
-        """What is left for argparse to print: help."""
+        """Print help, which is all that argparse prints here."""
         say(message.rstrip("\n"))
 
 
 def printable(text: str) -> str:
-    """Text from outside on one line, with escapes for what a terminal obeys or does not show."""
+    """Put text from outside on one line, with escapes for characters that are not printable."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
@@ -66,12 +66,12 @@ def near(path: str | os.PathLike[str]) -> str:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """The same to be read, not opened."""
+    """The same path for a message: with escapes, so that it can be printed."""
     return printable(near(path))
 
 
 def reason(error: BaseException, about: str | None = None) -> str:
-    """An error without an errno; a file that the line is about already is not named again."""
+    """The words of an error, without its errno, and without the file's name if that is `about`."""
     if isinstance(error, OSError) and error.strerror:
         name = None if error.filename is None else os.fsdecode(error.filename)
         return error.strerror if name in (None, about) else f"{name}: {error.strerror}"
@@ -79,11 +79,11 @@ def reason(error: BaseException, about: str | None = None) -> str:
 
 
 def say(text: str) -> None:
-    """Print what was asked for, at once.
+    """Print a result on standard output, and flush it.
 
     Raises:
-        BrokenPipeError: nobody reads any more.
-        Failure: standard output is closed, or takes no more.
+        BrokenPipeError: The reader of the output has gone away.
+        Failure: Standard output is closed, or cannot be written to.
     """
     if sys.stdout is None:
         raise Failure("there is no standard output to print to")
@@ -98,7 +98,7 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Print a line on standard error; where that cannot be, the exit status has to do."""
+    """Print a line on standard error; if that fails, the exit status alone shows the error."""
     if sys.stderr is not None:
         try:
             print(text, file=sys.stderr, flush=True)
@@ -107,12 +107,12 @@ def complain(text: str) -> None:
 
 
 def give_up(stream: TextIO) -> None:
-    """Let a stream lead nowhere: Python flushes once more on exit, and would fail once more."""
+    """Send a stream to the null device: Python flushes it on exit, which would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run(name: str, work: Callable[[], int]) -> int:
-    """Do a program's work and return its exit status; what goes wrong is one line on stderr."""
+    """Do a program's work and return its exit status; print an error as one line on stderr."""
     _occupy_closed_descriptors()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for streams that are not UTF-8
@@ -129,7 +129,10 @@ def run(name: str, work: Callable[[], int]) -> int:
 
 
 def _occupy_closed_descriptors() -> None:
-    """Open those of 0, 1 and 2 that are closed: a file with such a number could be printed into."""
+    """Open those of the descriptors 0, 1 and 2 that are closed.
+
+    Otherwise a file that the program opens could get such a number, and output would go into it.
+    """
     while (number := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
     os.close(number)

@@ -1,4 +1,4 @@
-"""How train.py shows its progress."""
+"""The progress that train.py shows."""
 
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class Report:
-    """Shows progress: a line an epoch and, on a terminal, a bar while the epoch runs.
+    """Shows progress: a line for each epoch and, on a terminal, a bar during the epoch.
 
-    Where the stream is closed, or takes no more, as on a full disk, nothing is shown, and the
+    If the stream is closed, or cannot be written to, as on a full disk, it shows nothing, and the
     training goes on.
     """
 
@@ -36,11 +36,11 @@ class Report:
                 self._tqdm = tqdm
 
     def start(self, name: str) -> None:
-        """Say which network the following is about."""
+        """Set the name of the network that the next lines are about."""
         self._name = name
 
     def line(self, text: str) -> None:
-        """Print a line; BrokenPipeError if nobody reads standard output any more."""
+        """Print a line; raise a BrokenPipeError if the reader of standard output has gone away."""
         if self._quiet:
             return
         if self._stream is sys.stderr:
@@ -51,7 +51,7 @@ class Report:
         except BrokenPipeError:
             give_up(sys.stdout)
             raise
-        except OSError:  # the result will fail there, too, and the error be told then
+        except OSError:  # printing the result will fail, too, and that error will be shown
             self._quiet = True
 
     def progress(self, now: pynn.Progress) -> None:
@@ -64,7 +64,8 @@ class Report:
                 total=now.steps,
                 file=self._stream,
                 leave=False,
-                delay=1,  # else it is drawn before it is ours: Ctrl-C then could not clear it
+                delay=1,  # otherwise tqdm draws the bar before self._bar is set, and Ctrl-C in
+                # that moment would leave it on the screen
                 dynamic_ncols=True,
                 bar_format="{desc} {percentage:3.0f} % |{bar}| {remaining} left",
             )
@@ -73,7 +74,7 @@ class Report:
         self._bar.refresh()
 
     def epoch(self, result: pynn.EpochResult) -> None:
-        """Put a line in the place of the bar."""
+        """Replace the bar by a line for the epoch."""
         self._close()
         self.line(
             f"{self._figures(result)}  val loss {result.val_loss:.4f}  "

@@ -1,4 +1,4 @@
-"""How train.py trains a network: the recipes, and the options that change them."""
+"""The recipes by which train.py trains a network, and the options that change them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Schedule = Literal["constant", "step", "cosine", "one-cycle"]
 
 
 class Settings(NamedTuple):
-    """What makes a training, beside the data, the widths and the seed."""
+    """The settings of a training, apart from the data, the widths and the seed."""
 
     activation: Activation
     init: Init
@@ -28,15 +28,15 @@ class Settings(NamedTuple):
     weight_decay: float = 0.0
     schedule: Schedule = "constant"
     warm_up: float = 0.0
-    """Epochs that the learning rate takes to reach the schedule's first."""
+    """The number of epochs in which the learning rate rises to the schedule's first value."""
     dropout: float = 0.0
-    """Behind each activation."""
+    """The rate of dropout behind each activation."""
     label_smoothing: float = 0.0
     nesterov: bool = False
     max_gradient_norm: float | None = None
 
     def __str__(self) -> str:
-        """In words: what is always so, and what is not as usual."""
+        """The main settings, and all others that differ from their defaults."""
         words = [f"{self.init}, learning rate {self.learning_rate:g}"]
         if self.optimizer != "sgd":
             words.append(self.optimizer)
@@ -75,7 +75,7 @@ BEST = Settings(
 
 
 def add_options(parser: argparse.ArgumentParser, integer: Callable[[int, int], Any]) -> None:
-    """The options that change settings; without them these are the recipe's."""
+    """Add the options that change the recipe's settings."""
     group = parser.add_argument_group("training", "the defaults are those of the recipe")
     count = integer(1, 2**31 - 1)
     group.add_argument("--epochs", type=count, metavar="N", help="default: 15, best 20")
@@ -91,38 +91,43 @@ def add_options(parser: argparse.ArgumentParser, integer: Callable[[int, int], A
     )
     group.add_argument("--optimizer", choices=get_args(Optimizer), help="default: sgd, best adamw")
     group.add_argument(
-        "--momentum", type=number(least=0.0, below=1.0), metavar="SHARE", help="of sgd (default: 0)"
+        "--momentum",
+        type=number(least=0.0, below=1.0),
+        metavar="SHARE",
+        help="for sgd (default: 0)",
     )
-    group.add_argument("--nesterov", action="store_true", default=None, help="that of Nesterov")
+    group.add_argument(
+        "--nesterov", action="store_true", default=None, help="use Nesterov's momentum"
+    )
     group.add_argument(
         "--max-gradient-norm",
         type=number(above=0.0),
         metavar="NORM",
-        help="longer gradients are made as short (default: none are)",
+        help="scale a longer gradient down to this norm (default: no limit)",
     )
     group.add_argument(
         "--weight-decay",
         type=number(least=0.0),
         metavar="RATE",
-        help="of weights (default: 0, best 0.1)",
+        help="the strength of weight decay (default: 0, best 0.1)",
     )
     group.add_argument(
         "--schedule",
         choices=get_args(Schedule),
-        help="of the learning rate; step: a tenth after each third of the epochs "
+        help="how the learning rate changes; step: divided by 10 after each third of the epochs "
         "(default: constant, best one-cycle)",
     )
     group.add_argument(
         "--warm-up",
         type=number(least=0.0),
         metavar="EPOCHS",
-        help="before the schedule (default: 0)",
+        help="epochs of rising learning rate before the schedule (default: 0)",
     )
     group.add_argument(
         "--dropout",
         type=number(least=0.0, below=1.0),
         metavar="SHARE",
-        help="behind each activation (default: 0, best 0.1)",
+        help="the rate of dropout behind each activation (default: 0, best 0.1)",
     )
     group.add_argument(
         "--label-smoothing",
@@ -133,7 +138,11 @@ def add_options(parser: argparse.ArgumentParser, integer: Callable[[int, int], A
 
 
 def choose(options: argparse.Namespace) -> dict[str, Settings]:
-    """The networks to train, by name: the recipe's, with what the options change."""
+    """The settings of the networks to train, by name: the recipe's, changed by the options.
+
+    Raises:
+        ValueError: Two options do not fit together.
+    """
     names = BOTH if options.network in (None, "both") else (options.network,)
     settings = {name: PLAIN[name] for name in names}
     if options.recipe == "best":
@@ -146,14 +155,14 @@ def choose(options: argparse.Namespace) -> dict[str, Settings]:
     settings = {name: recipe._replace(**changes) for name, recipe in settings.items()}
     for its in settings.values():
         if its.momentum and its.optimizer != "sgd":
-            raise ValueError(f"argument --momentum: is of sgd, not of {its.optimizer}")
+            raise ValueError(f"argument --momentum: sgd has it, {its.optimizer} has not")
         if its.nesterov and not its.momentum:
             raise ValueError("argument --nesterov: needs a --momentum")
     return settings
 
 
 def build(settings: Settings, sizes: tuple[int, ...], seed: int) -> pynn.Model:
-    """The network of some widths."""
+    """Build a network with these widths, from input to output."""
     chain: Any = pynn.Builder().input(sizes[0])
     for width in sizes[1:-1]:
         chain = getattr(chain.dense(width, init=settings.init), settings.activation)()
@@ -167,7 +176,7 @@ def build(settings: Settings, sizes: tuple[int, ...], seed: int) -> pynn.Model:
 
 
 def make_optimizer(settings: Settings, steps: int) -> pynn.SGD | pynn.Adam:
-    """The optimizer for epochs of so many steps."""
+    """Make the optimizer; `steps` is the number of steps in an epoch."""
     rate = _make_rate(settings, steps)
     common: dict[str, Any] = {
         "learning_rate": rate,
@@ -182,7 +191,7 @@ def make_optimizer(settings: Settings, steps: int) -> pynn.SGD | pynn.Adam:
 
 
 def _make_rate(settings: Settings, steps: int) -> Any:
-    """The schedule over all epochs, or the number where it is constant."""
+    """Make the learning rate: a schedule over all epochs, or a number if it is constant."""
     rate: Any = settings.learning_rate
     warm_up = round(settings.warm_up * steps)
     left = max(settings.epochs * steps - warm_up, 2)
@@ -198,7 +207,7 @@ def _make_rate(settings: Settings, steps: int) -> Any:
 def number(
     *, above: float | None = None, least: float | None = None, below: float = math.inf
 ) -> Callable[[str], float]:
-    """A parser of numbers in a range."""
+    """Make a function that parses a number in a range."""
     limit = f"greater than {above:g}" if above is not None else f"at least {least:g}"
     upper = "" if below == math.inf else f" and less than {below:g}"
 

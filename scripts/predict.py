@@ -21,7 +21,7 @@ except ModuleNotFoundError as error:
     package = "Pillow" if error.name == "PIL" else error.name
     sys.exit(f"predict.py: error: {package} is not installed: pip install '.[scripts]'")
 except ValueError as error:
-    if type(error).__module__ != "pynn":  # whose error is of a setting in the environment
+    if type(error).__module__ != "pynn":  # pynn raises one for a wrong environment variable
         raise
     sys.exit(f"predict.py: error: {error}")
 
@@ -47,9 +47,9 @@ Say which digit an image shows, by networks that train.py saved.
 The image may be of any size, dark on light or light on dark, grey or in
 colour, transparent or not, with one digit in it and paper around, or several
 side by side. Each is cut out, scaled into 20 x 20 and centred in 28 x 28, as
-MNIST's digits were. What the network then sees is printed, with the
-probability of each class. Where an image may show something else than digits,
-a warning says so on stderr.
+MNIST's digits were. The program prints what the network then sees, and the
+probability of each class. If an image may show something else than digits, a
+warning on stderr says so.
 """
 
 EPILOG = """\
@@ -69,15 +69,15 @@ BAR = 12
 
 
 class Prediction(NamedTuple):
-    """What one model makes of one image."""
+    """One model's prediction for one digit."""
 
     path: str
     label: int
     probabilities: list[float]
 
 
-class Answer(NamedTuple):
-    """A digit of an image, and what the models make of it."""
+class Predicted(NamedTuple):
+    """A digit of an image, and the models' predictions for it."""
 
     digit: Digit
     predictions: list[Prediction]
@@ -113,34 +113,34 @@ def _parser() -> Parser:
 
 
 def predict(options: argparse.Namespace) -> int:
-    """Print what each model makes of each image; 1 if an image could not be used."""
+    """Print each model's predictions for each image; return 1 if an image could not be used."""
     models = _load_models(options.model)
     blocks = _can_print_blocks()
     status = 0
-    answers: list[dict[str, object]] = []
+    results: list[dict[str, object]] = []
     for number, name in enumerate(options.images or [near(IMAGE)]):
         try:
             reading = read(name, raw=options.raw)
         except (PictureError, OSError) as error:
             why = reason(error, name)
             complain(f"predict.py: error: {printable(f'{name}: {why}')}")
-            answers.append({"image": name, "error": why})
+            results.append({"image": name, "error": why})
             status = 1
             continue
         for warning in reading.warnings:
             complain(f"predict.py: warning: {printable(name)}: {warning}")
         found = [
-            Answer(digit, [_predict(path, model, digit) for path, model in models])
+            Predicted(digit, [_predict(path, model, digit) for path, model in models])
             for digit in reading.digits
         ]
         if options.json:
-            answers.append({"image": name, **_as_dict(found), "warnings": reading.warnings})
+            results.append({"image": name, **_as_dict(found), "warnings": reading.warnings})
         else:
             say("\n" * (number > 0) + _as_text(printable(name), found, blocks=blocks))
     if options.json:
-        import json  # only here: a prediction should not wait for it
+        import json  # imported here, so that other calls start faster
 
-        say(json.dumps(answers, indent=2))
+        say(json.dumps(results, indent=2))
     return status
 
 
@@ -167,16 +167,16 @@ def _predict(path: str, model: pynn.Model, digit: Digit) -> Prediction:
     return Prediction(path, int(probabilities.argmax()), probabilities.tolist())
 
 
-def _as_dict(found: Sequence[Answer]) -> dict[str, object]:
-    """What JSON says of the digits of an image: of a single one without a list around it."""
+def _as_dict(found: Sequence[Predicted]) -> dict[str, object]:
+    """The digits of an image for JSON; a single digit is not in a list."""
     digits: list[dict[str, object]] = [
         {
             "predictions": [
                 {"model": p.path, "digit": p.label, "probabilities": p.probabilities}
-                for p in answer.predictions
+                for p in one.predictions
             ]
         }
-        for answer in found
+        for one in found
     ]
     return digits[0] if len(digits) == 1 else {"digits": digits}
 
@@ -189,24 +189,24 @@ def _can_print_blocks() -> bool:
     return True
 
 
-def _as_text(name: str, found: Sequence[Answer], *, blocks: bool) -> str:
-    """The digits of an image one below the other, and above them what each model reads in all."""
+def _as_text(name: str, found: Sequence[Predicted], *, blocks: bool) -> str:
+    """The digits of an image, one below the other; of several, first what each model reads."""
     if len(found) == 1:
-        return "\n".join([name, *_answer_lines(found[0], blocks=blocks)])
-    by_model = zip(*(answer.predictions for answer in found), strict=True)
+        return "\n".join([name, *_digit_lines(found[0], blocks=blocks)])
+    by_model = zip(*(one.predictions for one in found), strict=True)
     words = [f"{_short(of[0].path)}: {' '.join(str(p.label) for p in of)}" for of in by_model]
     lines = [name, "   ".join(words)]
-    for number, answer in enumerate(found, 1):
-        lines += ["", f"digit {number} of {len(found)}", *_answer_lines(answer, blocks=blocks)]
+    for number, one in enumerate(found, 1):
+        lines += ["", f"digit {number} of {len(found)}", *_digit_lines(one, blocks=blocks)]
     return "\n".join(lines)
 
 
-def _answer_lines(answer: Answer, *, blocks: bool) -> list[str]:
-    """A digit with the answers of the models beside it, two models to a row."""
+def _digit_lines(one: Predicted, *, blocks: bool) -> list[str]:
+    """A drawn digit with the models' predictions beside it, two models in a row."""
     lines: list[str] = []
-    left = _draw(answer.digit, blocks=blocks)
-    for first in range(0, len(answer.predictions), MODELS_A_ROW):
-        shown_now = answer.predictions[first : first + MODELS_A_ROW]
+    left = _draw(one.digit, blocks=blocks)
+    for first in range(0, len(one.predictions), MODELS_A_ROW):
+        shown_now = one.predictions[first : first + MODELS_A_ROW]
         right = [_bars(prediction, blocks=blocks) for prediction in shown_now]
         for row, *columns in zip_longest(left, *right, fillvalue=""):
             lines.append("   ".join([f"{row:<28}", *(f"{c:<22}" for c in columns)]).rstrip())
@@ -217,7 +217,7 @@ def _answer_lines(answer: Answer, *, blocks: bool) -> list[str]:
 
 
 def _draw(digit: Digit, *, blocks: bool) -> list[str]:
-    """The 28 rows as 14 lines, two pixels above one another to a character."""
+    """Draw 28 rows as 14 lines: each character shows two pixels, one above the other."""
     marks = " ▀▄█" if blocks else " ',#"
     on = digit >= 96
     codes = on[0::2] + 2 * on[1::2]
@@ -235,7 +235,7 @@ def _bars(prediction: Prediction, *, blocks: bool) -> list[str]:
 
 
 def _short(path: str) -> str:
-    """What a model is called beside its answers."""
+    """The short name of a model, above its predictions."""
     return printable(os.path.splitext(os.path.basename(path))[0])[:16]
 
 

@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:
         raise
     sys.exit(f"train.py: error: {error.name} is not installed: pip install '.[scripts]'")
 except ValueError as error:
-    if type(error).__module__ != "pynn":  # whose error is of a setting in the environment
+    if type(error).__module__ != "pynn":  # pynn raises one for a wrong environment variable
         raise
     sys.exit(f"train.py: error: {error}")
 
@@ -75,14 +75,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    """What the call asks for."""
+    """Parse and check the options."""
     parser = _parser()
     options = parser.parse_args(argv)
     if options.recipe == "best" and options.network is not None:
-        parser.error("argument --network: is of --recipe plain")
+        parser.error("argument --network: only --recipe plain has it")
     if options.early_stopping is not None and options.validation is None:
         parser.error(
-            "argument --early-stopping: needs --validation, as the test data are for the end"
+            "argument --early-stopping: needs --validation, because the test data must not decide "
+            "when to stop"
         )
     try:
         options.settings = choose(options)
@@ -108,7 +109,7 @@ def _parser() -> Parser:
     network.add_argument(
         "--network",
         choices=[*PLAIN, "both"],
-        help="which of the plain recipe, by its activation (default: both, which is "
+        help="which network of the plain recipe, by its activation (default: both, which is "
         f"{' and '.join(BOTH)})",
     )
     network.add_argument(
@@ -130,7 +131,7 @@ def _parser() -> Parser:
     training.add_argument(
         "--class-weight",
         choices=["balanced"],
-        help="make all classes count alike, however many examples they have",
+        help="give all classes the same total weight, however many examples they have",
     )
     training.add_argument(
         "--no-shuffle", action="store_true", help="keep the order of the examples"
@@ -163,7 +164,7 @@ def _parser() -> Parser:
     unfinished.add_argument(
         "--discard",
         action="store_true",
-        help="start anew where a run was interrupted, and lose what it came to",
+        help="delete the checkpoints of an interrupted run, and start anew",
     )
     places = parser.add_argument_group("input and output")
     places.add_argument(
@@ -224,13 +225,13 @@ class Trained(NamedTuple):
     history: pynn.History
     path: Path
     test: pynn.Evaluation | None
-    """Over the test data, where a share of the training data validates."""
+    """Loss and accuracy on the test data, if a share of the training data was held out."""
 
 
 def train(options: argparse.Namespace) -> int:
     """Train and save what the options ask for, and print the result."""
     training, validation, source = _data(options.data)
-    options.output.mkdir(parents=True, exist_ok=True)  # a bad place should fail before the work
+    options.output.mkdir(parents=True, exist_ok=True)  # a bad folder should fail before training
     classes = int(max(training.labels.max(), validation.labels.max())) + 1
     sizes = (math.prod(training.images.shape[1:]), *options.hidden, classes)
 
@@ -256,13 +257,13 @@ def train(options: argparse.Namespace) -> int:
     for path in checkpoints.values():
         path.unlink(missing_ok=True)
     report.line("")
-    if options.json or sys.stdout is not None:  # closed on purpose, and the networks are saved
+    if options.json or sys.stdout is not None:  # if it is closed, saving the networks is enough
         say(_as_json(options, source, done) if options.json else _as_table(done))
     return 0
 
 
 def _look_for_unfinished(options: argparse.Namespace, checkpoints: Collection[Path]) -> None:
-    """Refuse to start where a run is unfinished, or none is, unless that is what is asked for."""
+    """Check that --resume has a checkpoint to resume; otherwise, that no run is unfinished."""
     kept = _existing(checkpoints)
     if options.resume and not kept:
         looked = " and ".join(map(shown, checkpoints))
@@ -277,7 +278,7 @@ def _look_for_unfinished(options: argparse.Namespace, checkpoints: Collection[Pa
 
 
 def _existing(paths: Collection[Path]) -> str:
-    """Those of some files that are there, as an error names them."""
+    """The names, for a message, of those files that exist."""
     return " and ".join(shown(path) for path in paths if path.exists())
 
 
@@ -297,7 +298,7 @@ def _train(
     validation: pynn.datasets.Dataset,
     report: Report,
 ) -> Trained:
-    """Train and save one network, or what is left of it to train."""
+    """Train one network, or resume its training, and save it."""
     name, settings, sizes, checkpoint = what
     report.start(name)
     report.line(f"{name}: {'-'.join(map(str, sizes))}, {settings}")
@@ -335,7 +336,7 @@ def _train(
 
 
 def _data(root: Path | None) -> tuple[pynn.datasets.Dataset, pynn.datasets.Dataset, str]:
-    """Training set, validation set, and what to call them."""
+    """The training set, the validation set, and a name for the two."""
     if root is None and not DATA.is_dir():
         return *pynn.datasets.mnist(), "MNIST"
     root = root or DATA
@@ -347,12 +348,12 @@ def _data(root: Path | None) -> tuple[pynn.datasets.Dataset, pynn.datasets.Datas
 
 
 def _resume(path: Path, like: pynn.Model) -> pynn.Model:
-    """The network of a checkpoint, which must be one that the options describe."""
+    """The network of a checkpoint; raise a Failure if the options describe another one."""
     model = pynn.Model.resume(path)
     if repr(model) != repr(like) or model.seed != like.seed:
         raise Failure(
-            f"{shown(path)} is of another run: {model!r} from seed {model.seed}; the options say"
-            f" {like!r} from seed {like.seed}"
+            f"{shown(path)} belongs to another run: {model!r} with seed {model.seed}; the options"
+            f" describe {like!r} with seed {like.seed}"
         )
     return model
 

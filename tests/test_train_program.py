@@ -298,9 +298,15 @@ def test_terminal_with_a_broken_tqdm_gets_plain_lines(call, tmp_path):
         (["--hidden", ""], "argument --hidden: must be widths like 256,64, or none"),
         (["--init", "zero"], "argument --init: invalid choice"),
         (["--network", "conv"], "argument --network: invalid choice"),
-        (["--network", "relu", "--recipe", "best"], "argument --network: is of --recipe plain"),
+        (
+            ["--network", "relu", "--recipe", "best"],
+            "argument --network: only --recipe plain has it",
+        ),
         (["--early-stopping", "3"], "argument --early-stopping: needs --validation"),
-        (["--momentum", "0.9", "--optimizer", "adam"], "argument --momentum: is of sgd"),
+        (
+            ["--momentum", "0.9", "--optimizer", "adam"],
+            "argument --momentum: sgd has it, adam has not",
+        ),
         (["--nesterov"], "argument --nesterov: needs a --momentum"),
         (["--dropout", "1"], "argument --dropout: must be a number at least 0 and less than 1"),
         (["--validation", "0"], "argument --validation: must be a number greater than 0 and less"),
