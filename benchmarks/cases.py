@@ -1,4 +1,4 @@
-"""What is measured with contenders that stay alive: epochs, predictions, a busy core, memory."""
+"""Measurements with contenders that stay alive: epochs, predictions, a busy core, memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def both(*peers: str) -> list[Contender]:
 
 
 class Shape(NamedTuple):
-    """An epoch of what: 784-hidden-hidden/4-10 on so many rows of a data set, `batch` at a time."""
+    """What an epoch trains: 784-hidden-hidden/4-10 on `rows` rows of a data set, in batches."""
 
     data: str
     batch: int = 128
@@ -87,7 +87,7 @@ def epochs(
 
 
 def set_up(worker: Worker, shape: Shape) -> Answer:
-    """Load, build and warm up; what is worth keeping of it."""
+    """Load the data, build the network and warm up; return the first loss and notes."""
     worker.ask("load", data=shape.data, rows=shape.rows)
     built = worker.ask("build", widths=shape.widths, batch=shape.batch, learning_rate=LEARNING_RATE)
     first = worker.ask("epoch", wish=0.0)

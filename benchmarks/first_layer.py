@@ -1,8 +1,9 @@
-"""Whether pynn chooses well between the two ways through its first layer, sparse and dense.
+"""Measure whether pynn chooses well between a sparse and a dense first layer.
 
-For each density, width and batch: training steps with the choice left to pynn ("auto"), and with
-each way forced, in turn. The network is 784-width-10, the data are bytes of which that share, at
-random places, is not zero. Auto may be at most 1.10 times as slow as the better of the two.
+For each density, width and batch, training steps take turns: with the choice left to pynn ("auto"),
+and with each way forced. The network is 784-width-10. The data are bytes of which the share
+`density`, at random places, is not zero. Auto may take at most 1.10 times as long as the better of
+the two ways.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Contenders as processes that live side by side, and rounds in which each has its turn.
+"""Run contenders as processes that stay alive, and let them take turns in rounds.
 
-Only the standard library: what this process does must not disturb what it measures.
+This module uses only the standard library, so that its process does not disturb the measurement.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 
-# For the threads of the one before to stop spinning: OpenBLAS's do so for 30 ms and more.
+# In the pause the threads of the contender before stop spinning: OpenBLAS's spin for 30 ms or more.
 PAUSE_SECONDS = 0.15
 
-# Instruction sets that PYNN_INSTRUCTION_SET can ask of pynn, the best first: a processor that has
-# one has those after it in its line, too.
+# Instruction sets that PYNN_INSTRUCTION_SET can name, the best first. A processor that has one also
+# has those after it in its line.
 LEVELS = (("x86-64-v4", "x86-64-v3", "x86-64-v2", "x86-64"), ("aarch64",), ("portable",))
 NATIVE = "native"
 FORCE = "PYNN_INSTRUCTION_SET"
@@ -78,7 +78,7 @@ class Worker:
         )
 
     def ask(self, do: str, **request: Any) -> Answer:
-        """Have something done and wait for the answer. Raises Failure."""
+        """Send a request and wait for the reply; raise a Failure if the worker fails."""
         assert self.process.stdin and self.process.stdout
         try:
             self.process.stdin.write(json.dumps({"do": do, **request}) + "\n")
@@ -135,10 +135,10 @@ class Workers:
 def take_turns(
     turns: Mapping[str, Turn], rounds: int, *, pause: float = PAUSE_SECONDS
 ) -> list[Any]:
-    """So many rounds in which every contender has one turn, each round starting with the next one.
+    """Run rounds in which every contender has one turn; each round starts with the next contender.
 
-    A round records, beside the answers, what else the machine did meanwhile: the seconds that the
-    host gave to others (steal, over all cores), of how many in all, and the load average.
+    A round records the replies and what else the machine did meanwhile: the seconds that the host
+    gave to other machines (steal, over all cores), the seconds of all cores, and the load average.
     """
     names = list(turns)
     done = []
@@ -177,7 +177,7 @@ PACKAGES = ("pynn-blas", "numpy", "torch", "jax", "jaxlib", "scikit-learn", "sci
 
 
 def environment(level: str, *, forced: bool = False) -> dict[str, Any]:
-    """The machine and the versions: what a figure means nothing without.
+    """Describe the machine and the versions, without which a figure means nothing.
 
     Args:
         level: The instruction set of pynn's own code.
@@ -227,7 +227,7 @@ def results_folder(results: Path, wish: str) -> Path:
 
 
 def force(wish: str) -> None:
-    """Have the pynn of all processes that are started from now on run a level, or its best."""
+    """Make pynn use a level, or its best, in all processes that start from now on."""
     os.environ.pop(FORCE, None)
     if wish != NATIVE:
         os.environ[FORCE] = wish

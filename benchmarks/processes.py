@@ -1,4 +1,4 @@
-"""What is measured with processes that end: imports, programs, first predictions; and sizes."""
+"""Measurements of processes from start to end: imports, programs, first predictions; and sizes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IMPORTS = {
 
 
 def run_python(*arguments: str, folder: Path) -> str:
-    """What a Python process of its own prints; in `folder`, away from any package's source."""
+    """Run a Python process in `folder`, away from any package's source; return what it prints."""
     # With the compiled modules kept, as they are for a user's second run.
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
@@ -116,7 +116,7 @@ def predict_program(models: Path, rounds: int) -> Case:
     return compare(commands, rounds, models)
 
 
-# From a saved network to the answer for one image, as briefly as users would write it.
+# Load a network and print the probabilities for one image, as briefly as users would write it.
 FIRST_PREDICTION = {
     "pynn": """
 import numpy, pynn

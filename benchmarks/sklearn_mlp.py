@@ -1,8 +1,8 @@
-"""pynn.sklearn's MLPClassifier beside scikit-learn's own on MNIST: seconds of fit, and accuracy.
+"""Compare pynn.sklearn's MLPClassifier with scikit-learn's own on MNIST: time of fit, and accuracy.
 
-Both have the same parameters and take turns in one process, each round with another seed; ratios
-are taken within a round. NumPy's products, scikit-learn's speed, are not always quicker on several
-threads than on one: both are measured. Needs the extra "benchmarks".
+Both have the same parameters and take turns in one process, each round with another seed. Ratios
+are computed within a round. scikit-learn's speed is that of NumPy's matrix products, which are not
+always faster on several threads than on one: both are measured. Needs the extra "benchmarks".
 """
 
 from __future__ import annotations

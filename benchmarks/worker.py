@@ -1,8 +1,8 @@
-"""One contender as a process: it reads requests, a line of JSON each, and answers on stdout.
+"""One contender as a process: it reads requests, a line of JSON each, and replies on stdout.
 
     python benchmarks/worker.py PEER THREADS [MODE]
 
-The harness starts it. Requests, by "do", and what is answered besides "seconds":
+The harness starts it. These are the requests, by "do", and what the reply has besides "seconds":
     load      data, rows
     build     widths, batch, learning_rate      notes
     epoch     wish: about how long to run       loss, cpu_seconds
@@ -111,7 +111,7 @@ def peak_memory_nbytes() -> int:
 
 
 def main() -> None:
-    # Answers have a stream of their own: what a library prints goes to stderr.
+    # Replies have a stream of their own; what a library prints goes to stderr.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
