@@ -1,4 +1,4 @@
-"""Test the installed package, not the source folder of the same name; fixtures that tests share."""
+"""Make tests import the installed package, not the folder pynn; and define shared fixtures."""
 
 import gc
 import os
@@ -20,7 +20,7 @@ Examples = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector the thousands of tests, which live until the end anyway."""
+    """Keep the garbage collector from scanning thousands of test objects, which live to the end."""
     gc.collect()
     gc.freeze()
 
@@ -33,7 +33,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def examples() -> Examples:
-    """Noisy images of three patterns, (300, 4, 5) uint8, and which each is, (300,) uint8."""
+    """Noisy images of three patterns, (300, 4, 5) uint8, and their patterns, (300,) uint8."""
     rng = np.random.default_rng(21)
     patterns = rng.integers(0, 256, (3, 4, 5))
     labels = rng.integers(0, 3, 300, np.uint8)
@@ -51,7 +51,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait for the disk; that files reach it is tested in test_crash.py."""
+    """Do not wait for the disk. (test_crash.py tests that files reach it.)"""
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 

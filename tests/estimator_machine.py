@@ -1,4 +1,4 @@
-"""Calls of pynn.sklearn's estimators in any order, as those of models in api_machine.py."""
+"""Random calls of pynn.sklearn's estimators, as api_machine.py makes random calls of models."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class EstimatorMachine(RuleBasedStateMachine):
             pynn.set_num_threads(self.before)
 
     def twice(self, call: Callable[[Any], Any]) -> list[Any]:
-        """Make a call on both, with the same answer or an error that scikit-learn raises, too."""
+        """Make a call on both; the results must be the same, or the same documented error."""
         values, results = [], []
         for estimator, threads in zip(self.twins, (1, self.threads), strict=True):
             pynn.set_num_threads(threads)
@@ -98,7 +98,7 @@ class EstimatorMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), name=st.sampled_from(["predict", "predict_proba", "predict_log_proba"]))
     def predict(self, data: st.DataObject, name: str) -> None:
-        """Answers."""
+        """Predict classes, targets or probabilities."""
         X, _ = self.examples(data)
         self.twice(lambda estimator: getattr(estimator, name)(X))
 

@@ -70,7 +70,7 @@ def trained(folder: Path) -> pynn.Model:
 
 
 def fork_when_idle(folder: Path) -> None:
-    """Nobody uses the model. Its answers are the same in the child."""
+    """Nobody uses the model during the fork. Its predictions are the same in the child."""
     model = trained(folder)
     expected = model(X).tobytes()
 

@@ -1,4 +1,4 @@
-"""Results of benchmarks as if they had been measured, for the tests of their arithmetic."""
+"""Made-up results of benchmarks, for the tests of their arithmetic."""
 
 from pathlib import Path
 

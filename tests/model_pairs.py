@@ -19,7 +19,7 @@ import pynn
 
 
 def words(*_: object) -> str:
-    """A callable that gives what nobody has a use for."""
+    """A callable that returns something useless."""
     return "words"
 
 
@@ -49,7 +49,7 @@ class Pair:
 
 
 def bits(value: Any) -> Any:
-    """What must be the same for twins, without what a clock said."""
+    """The part of a value that must be the same for twins: all but measured times."""
     if isinstance(value, np.ndarray):
         return str(value.dtype), value.shape, value.tobytes()
     if isinstance(value, pynn.History):
@@ -67,7 +67,7 @@ def parameters(model: pynn.Model) -> bytes:
 
 
 def is_finite(model: pynn.Model) -> bool:
-    """Whether all parameters are; of a closed model nobody knows."""
+    """Whether all parameters are finite; True for a closed model, which has none to look at."""
     try:
         arrays = model.parameters.values()
     except pynn.ClosedError:
@@ -191,7 +191,7 @@ class PairMachine(RuleBasedStateMachine):
         ]
         return self.kind_of(data, "features", x, kinds, broken)
 
-    def answers(self, data: st.DataObject, pair: Pair, rows: int) -> Any:
+    def targets(self, data: st.DataObject, pair: Pair, rows: int) -> Any:
         """Labels or targets of some kind."""
         outputs = pair.one.outputs
         if pair.loss == "softmax_cross_entropy":
@@ -213,7 +213,7 @@ class PairMachine(RuleBasedStateMachine):
             y = (np.arange(rows * outputs).reshape(rows, outputs) * 7 % 5 / 5).astype(np.float32)
             kinds = [lambda y: y, lambda y: y.astype(np.float64), lambda y: y > 0.5]
             broken = [lambda y: y[1:], lambda y: np.full_like(y, np.nan), lambda y: y.astype(str)]
-        return self.kind_of(data, "answers", y, kinds, broken)
+        return self.kind_of(data, "labels or targets", y, kinds, broken)
 
     def kind_of(
         self,
@@ -231,10 +231,10 @@ class PairMachine(RuleBasedStateMachine):
         return kinds[number % len(kinds)](array)
 
     def examples(self, data: st.DataObject, pair: Pair) -> tuple[Any, Any, int]:
-        """Features, answers and their number."""
+        """Features, labels or targets, and their number."""
         rows = data.draw(st.sampled_from([1, 2, 3, 7, 30, 130]), label="rows")
         x = self.features(data, pair.one.inputs, rows)
-        return x, self.answers(data, pair, rows), rows
+        return x, self.targets(data, pair, rows), rows
 
     def optimizer(self, data: st.DataObject) -> Any:
         """An optimizer, or None where its arguments were refused."""

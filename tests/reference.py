@@ -79,12 +79,12 @@ def softmax_cross_entropy(logits: Array, labels: npt.NDArray[Any]) -> tuple[Arra
 
 
 def smoothed_cross_entropy(logits: Array, labels: npt.NDArray[Any]) -> tuple[Array, Array]:
-    """The same with a share SMOOTHING of each answer given to all classes alike."""
+    """The same where a share SMOOTHING of each target distribution goes to all classes alike."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_softmax = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     classes = logits.shape[1]
-    answers = (1 - SMOOTHING) * np.eye(classes)[labels] + SMOOTHING / classes
-    return -(log_softmax * answers).sum(axis=1), np.exp(log_softmax) - answers
+    targets = (1 - SMOOTHING) * np.eye(classes)[labels] + SMOOTHING / classes
+    return -(log_softmax * targets).sum(axis=1), np.exp(log_softmax) - targets
 
 
 def mean_squared_error(values: Array, targets: npt.NDArray[Any]) -> tuple[Array, Array]:
