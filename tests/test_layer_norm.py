@@ -58,6 +58,16 @@ def test_large_values_keep_their_differences() -> None:
     np.testing.assert_allclose(normalized(norm_first(), far), expected, rtol=1e-5)
 
 
+def test_a_mean_between_two_floats() -> None:
+    """Near 1e6 floats are 1/16 apart: the mean of a row is none of them, and is not rounded."""
+    steps = np.array([[0, 1, 0, 0, 0, 0], [0, 1, 1, 0, 3, 2]], np.float32)
+    rows = 1e6 + steps / 16
+    wide = rows.astype(np.float64)
+    deviation = np.sqrt(wide.var(axis=1, keepdims=True) + 1e-5)
+    expected = (wide - wide.mean(axis=1, keepdims=True)) / deviation
+    np.testing.assert_allclose(normalized(norm_first(), rows), expected, rtol=0, atol=1e-6)
+
+
 def test_weights_and_biases_do_not_decay() -> None:
     """Weight decay alone, at a learning rate that moves nothing else far, leaves them."""
     model = norm_first()
@@ -73,7 +83,10 @@ def test_weights_and_biases_do_not_decay() -> None:
 
 @pytest.mark.parametrize("threads", [2, 3, 5])
 def test_threads_change_no_bit(threads: int) -> None:
-    """The sums over rows and over columns are cut by their shape alone."""
+    """The sums over rows and over columns are cut by their shape alone.
+
+    A batch of 800 rows gives the threads enough to do for the gradient of the parameters, too.
+    """
     results = []
     before = pynn.get_num_threads()
     try:
@@ -81,7 +94,7 @@ def test_threads_change_no_bit(threads: int) -> None:
             pynn.set_num_threads(count)
             chain = pynn.Builder().input(6).dense(300).layer_norm().relu().dense(2)
             model = chain.softmax_cross_entropy().build(seed=2)
-            model.fit(np.repeat(X, 20, axis=0), np.repeat(Y, 20), epochs=2, batch_size=300)
+            model.fit(np.repeat(X, 20, axis=0), np.repeat(Y, 20), epochs=2, batch_size=800)
             results.append(model(X).tobytes())
     finally:
         pynn.set_num_threads(before)

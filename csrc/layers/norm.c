@@ -18,10 +18,13 @@
 /* Sums that are made side by side, of which compilers make vectors. They are doubles: a row may be long. */
 enum { LANES = 8 };
 
-/* What forward() keeps of each row: its mean, and 1 / sqrt(v + eps). */
+/* What forward() keeps of each row. Its mean m is kept as the sum of two floats, because one is not enough
+ * for a row like (1e6, 1e6, 1e6, 1e6 + 1/16): the mean of its differences from 1e6 is 1/64, but the float
+ * nearest to m is 1e6 itself. So x - m is computed as (x - mean) - rest. */
 typedef struct row_scale {
-    float mean;
-    float factor;
+    float mean;   /* m, rounded */
+    float rest;   /* m - mean */
+    float factor; /* 1 / sqrt(v + eps) */
 } row_scale;
 
 static pynn_status place(const pynn_layer *layer, size_t inputs, pynn_layer_place *place) {
@@ -43,22 +46,49 @@ static void initialize(const pynn_placed_layer *layer, uint64_t seed, uint64_t s
     memset(parameters + layer->inputs, 0, layer->inputs * sizeof(float));
 }
 
-/* The sum of (x - shift)^power over a row; power is 1 or 2. */
-PYNN_INLINE double sum_row(size_t count, const float *x, float shift, int power) {
+/* The sum of a row (width,). */
+PYNN_INLINE double sum_row(size_t width, const float *x) {
     double lanes[LANES] = {0}, total = 0.0;
     size_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        for (size_t k = 0; k < LANES; k++) {
-            double value = (double)(x[i + k] - shift);
-            lanes[k] += power == 1 ? value : value * value;
-        }
+    for (; i + LANES <= width; i += LANES) {
+        for (size_t k = 0; k < LANES; k++) lanes[k] += (double)x[i + k];
     }
-    for (; i < count; i++) {
-        double value = (double)(x[i] - shift);
-        lanes[0] += power == 1 ? value : value * value;
-    }
+    for (; i < width; i++) lanes[0] += (double)x[i];
     for (size_t k = 0; k < LANES; k++) total += lanes[k];
     return total;
+}
+
+/* The scale of a row (width,), from the sums of e = x - mean and of e^2: m - mean is the mean of e, and v
+ * is the mean of e^2 less the square of that. This difference does not cancel: x and mean are floats, so
+ * where x is near mean, e is a multiple of the distance between floats there; |m - mean| is at most half of
+ * that distance; so the mean of e^2 is at least twice the square of m - mean. */
+PYNN_INLINE row_scale scale_of(size_t width, float eps, const float *x) {
+    float mean = (float)(sum_row(width, x) / (double)width);
+    double sums[LANES] = {0}, squares[LANES] = {0}, sum = 0.0, square = 0.0;
+    size_t i = 0;
+    for (; i + LANES <= width; i += LANES) {
+        for (size_t k = 0; k < LANES; k++) {
+            double e = (double)(x[i + k] - mean);
+            sums[k] += e;
+            squares[k] += e * e;
+        }
+    }
+    for (; i < width; i++) {
+        double e = (double)(x[i] - mean);
+        sums[0] += e;
+        squares[0] += e * e;
+    }
+    for (size_t k = 0; k < LANES; k++) {
+        sum += sums[k];
+        square += squares[k];
+    }
+    double rest = sum / (double)width, variance = square / (double)width - rest * rest;
+    return (row_scale){mean, (float)rest, (float)(1.0 / sqrt(variance + (double)eps))};
+}
+
+/* h = (x - m) / sqrt(v + eps) */
+PYNN_INLINE float normal(float x, row_scale at) {
+    return (x - at.mean - at.rest) * at.factor;
 }
 
 /* Y from X, both (rows, width), and the scale of each row. */
@@ -67,11 +97,8 @@ PYNN_KERNEL(void, normalize,
              row_scale *scales, float *y),
             (rows, width, eps, x, gain, bias, scales, y)) {
     for (size_t n = 0; n < rows; n++, x += width, y += width) {
-        float mean = (float)(sum_row(width, x, 0.0f, 1) / (double)width);
-        double variance = sum_row(width, x, mean, 2) / (double)width;
-        float factor = (float)(1.0 / sqrt(variance + (double)eps));
-        for (size_t i = 0; i < width; i++) y[i] = gain[i] * ((x[i] - mean) * factor) + bias[i];
-        scales[n] = (row_scale){mean, factor};
+        const row_scale at = scales[n] = scale_of(width, eps, x);
+        for (size_t i = 0; i < width; i++) y[i] = gain[i] * normal(x[i], at) + bias[i];
     }
 }
 
@@ -88,27 +115,26 @@ PYNN_KERNEL(void, normalize_backward,
              const float *dy, float *dx),
             (rows, width, x, gain, scales, dy, dx)) {
     for (size_t n = 0; n < rows; n++, x += width, dy += width, dx += width) {
-        float mean = scales[n].mean, factor = scales[n].factor;
+        const row_scale at = scales[n];
         double sums[LANES] = {0}, products[LANES] = {0}, sum = 0.0, product = 0.0;
         for (size_t i = 0; i < width; i++) dx[i] = gain[i] * dy[i];
         size_t i = 0;
         for (; i + LANES <= width; i += LANES) {
             for (size_t k = 0; k < LANES; k++) {
                 sums[k] += (double)dx[i + k];
-                products[k] += (double)(dx[i + k] * ((x[i + k] - mean) * factor));
+                products[k] += (double)(dx[i + k] * normal(x[i + k], at));
             }
         }
         for (; i < width; i++) {
             sums[0] += (double)dx[i];
-            products[0] += (double)(dx[i] * ((x[i] - mean) * factor));
+            products[0] += (double)(dx[i] * normal(x[i], at));
         }
         for (size_t k = 0; k < LANES; k++) {
             sum += sums[k];
             product += products[k];
         }
         float mean_of_d = (float)(sum / (double)width), mean_of_dh = (float)(product / (double)width);
-        for (i = 0; i < width; i++)
-            dx[i] = factor * (dx[i] - mean_of_d - (x[i] - mean) * factor * mean_of_dh);
+        for (i = 0; i < width; i++) dx[i] = at.factor * (dx[i] - mean_of_d - normal(x[i], at) * mean_of_dh);
     }
 }
 
@@ -135,10 +161,10 @@ PYNN_KERNEL(void, sum_columns,
         float gain_sums[COLUMNS_OF_A_TASK] = {0}, bias_sums[COLUMNS_OF_A_TASK] = {0};
         size_t end = begin + pynn_least(ROWS_OF_A_SUM, rows - begin);
         for (size_t n = begin; n < end; n++) {
-            float mean = scales[n].mean, factor = scales[n].factor;
+            const row_scale at = scales[n];
             const float *x_row = x + n * stride, *dy_row = dy + n * stride;
             for (size_t i = 0; i < columns; i++) {
-                gain_sums[i] += dy_row[i] * ((x_row[i] - mean) * factor);
+                gain_sums[i] += dy_row[i] * normal(x_row[i], at);
                 bias_sums[i] += dy_row[i];
             }
         }

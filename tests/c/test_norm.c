@@ -5,7 +5,7 @@
 enum { ROWS = 300, WIDTH = 150, NARROW = 3 };
 
 static const pynn_layer layer = LAYER_NORM(1e-3f);
-static float x[ROWS * WIDTH], y[ROWS * WIDTH], dy[ROWS * WIDTH], dx[ROWS * WIDTH + 1], scratch[ROWS * 2];
+static float x[ROWS * WIDTH], y[ROWS * WIDTH], dy[ROWS * WIDTH], dx[ROWS * WIDTH + 1], scratch[ROWS * 3];
 static float parameters[2 * WIDTH], target[2 * WIDTH];
 
 static pynn_placed_layer placed(size_t width) {
@@ -38,13 +38,25 @@ static double normalize(size_t width, const float *row, double *h) {
     return factor;
 }
 
+/* Inputs with a mean of 3 and a deviation of 2. */
+static void fill_near_zero(size_t count) {
+    pynn_random_normal(1, 0, 0, count, 3.0f, 2.0f, x);
+}
+
+/* The floats 10,000,000 to 10,000,003, between which there are no others: the mean of a row lies between
+ * two floats. */
+static void fill_far_from_zero(size_t count) {
+    pynn_random_uniform(1, 0, 0, count, 0.0f, 4.0f, x);
+    for (size_t i = 0; i < count; i++) x[i] = 1e7f + floorf(x[i]);
+}
+
 /* Forward and backward in two blocks of rows; the gradient of the parameters is added to what is there. */
-static void test_formulas(size_t rows, size_t width, float beta) {
+static void test_formulas(size_t rows, size_t width, float beta, void (*fill)(size_t)) {
     const pynn_placed_layer at = placed(width);
     const pynn_layer_call call = call_of(&at, rows);
     const pynn_target out = {-0.5f, beta, target};
     double h[WIDTH], gains[WIDTH] = {0}, biases[WIDTH] = {0};
-    pynn_random_normal(1, 0, 0, rows * width, 3.0f, 2.0f, x);
+    fill(rows * width);
     pynn_random_normal(1, 1, 0, rows * width, 0.1f, 1.0f, dy);
     pynn_random_uniform(1, 2, 0, 2 * width, 0.5f, 1.5f, parameters);
     for (size_t i = 0; i < 2 * width; i++) target[i] = beta == 0.0f ? NAN : 2.0f;
@@ -130,9 +142,11 @@ static void test_in_a_network(size_t threads) {
 }
 
 int main(void) {
-    test_formulas(ROWS, WIDTH, 1.0f);
-    test_formulas(ROWS, WIDTH, 0.0f);
-    test_formulas(7, NARROW, 1.0f);
+    test_formulas(ROWS, WIDTH, 1.0f, fill_near_zero);
+    test_formulas(ROWS, WIDTH, 0.0f, fill_near_zero);
+    test_formulas(7, NARROW, 1.0f, fill_near_zero);
+    test_formulas(ROWS, WIDTH, 0.0f, fill_far_from_zero);
+    test_formulas(7, NARROW, 1.0f, fill_far_from_zero);
     test_initialize();
     test_in_a_network(1);
     test_in_a_network(2);

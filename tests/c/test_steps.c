@@ -130,7 +130,13 @@ static outcome one, other;
 
 /* ---------------------------------------------------------------- threads */
 
-/* With 1 to 4 threads everything is the same to the bit; and the results are not all zero. */
+static double norm_of(const float *gradients) {
+    double squares = 0;
+    for (size_t i = 0; i < MOST_PARAMETERS; i++) squares += (double)gradients[i] * (double)gradients[i];
+    return sqrt(squares);
+}
+
+/* With 1 to 4 threads everything is the same to the bit; and the gradient is not 0. */
 static void check_threads(setup with) {
     for (with.threads = 1; with.threads <= 4; with.threads++) {
         outcome *out = with.threads == 1 ? &one : &other;
@@ -139,7 +145,7 @@ static void check_threads(setup with) {
         destroy_handles(made);
         CHECK(isfinite(out->sums[0].loss) && out->sums[0].loss > 0);
         CHECK_EQ(out->sums[0].rows, with.rows);
-        CHECK(out->gradients[0] != 0 || out->gradients[with.inputs * width_of(&with.layers[0])] != 0);
+        CHECK(norm_of(out->gradients) > 1e-3);
         if (with.threads > 1 && !(CHECK_BYTES(&one, out, sizeof one)))
             printf("    %zu inputs, batches of %zu, path %d, %zu threads\n", with.inputs, with.batch_size,
                    (int)with.path, with.threads);
@@ -153,12 +159,27 @@ static void check_paths(setup with) {
     check_threads(with);
 }
 
-/* Networks that are small enough for blocks of rows; wide enough that some layers are cut into tiles; and,
- * with a BLAS that is fast enough for it, wide enough that all are. */
+/* Networks that are small enough for blocks of rows; with layer normalization so wide that the gradient of
+ * its parameters has several tasks, first and behind a dense layer; wide enough that some layers are cut
+ * into tiles; and, with a BLAS that is fast enough for it, wide enough that all are. */
 static void test_threads(void) {
     const setup narrow = {{HE(40), RELU, HE(23), TANH, HE(CLASSES)}, 5, 65, 300, 128, 0, 0};
     const setup wide = {{HE(205), RELU, HE(180), SIGMOID, HE(CLASSES)}, 5, 301, 90, 64, 0, 0};
+    const setup normalized = {
+        .layers = {HE(600), LAYER_NORM(1e-5f), SILU, HE(20), ELU(0.5f), HE(CLASSES), SOFTPLUS},
+        .layer_count = 7,
+        .inputs = 65,
+        .rows = 150,
+        .batch_size = 100};
+    const setup normalized_first = {.layers = {LAYER_NORM(1e-5f), SOFTPLUS, HE(CLASSES)},
+                                    .layer_count = 3,
+                                    .inputs = 700,
+                                    .rows = 400,
+                                    .batch_size = 300,
+                                    .path = PYNN_PATH_DENSE};
     check_paths(narrow);
+    check_paths(normalized);
+    check_threads(normalized_first);
     check_paths(wide);
     /* A first W of more than half a million floats is cut into tiles for sparse rows, too. */
     setup large = {{HE(201), TANH, HE(CLASSES)}, 3, 4001, 41, 40, PYNN_PATH_SPARSE, 0};
