@@ -162,8 +162,10 @@ static bool is_sound_sgd(const pynn_optimizer *optimizer) {
     return is_share(o->momentum) && (o->momentum != 0.0 || (o->nesterov == 0 && o->keeps_speed == 0));
 }
 
+/* A smaller eps than FLT_MIN would be taken as 0, and the update of a parameter whose gradient was always 0
+ * would be 0 / 0. */
 static bool has_sound_options(const pynn_adam_options *o) {
-    return is_share(o->beta1) && is_share(o->beta2) && o->eps > 0.0 && is_float(o->eps);
+    return is_share(o->beta1) && is_share(o->beta2) && is_float(o->eps) && (float)o->eps >= FLT_MIN;
 }
 
 static bool is_sound_adam(const pynn_optimizer *optimizer) {

@@ -177,7 +177,7 @@ class LayerBuilder:
         2016).
 
         Args:
-            eps: Greater than 0 and finite. It prevents a division by zero where all values of an
+            eps: At least 1.17549435e-38, finite. It prevents a division by zero where all values of an
                 example are equal.
 
         Raises:

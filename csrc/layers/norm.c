@@ -29,7 +29,8 @@ typedef struct row_scale {
 
 static pynn_status place(const pynn_layer *layer, size_t inputs, pynn_layer_place *place) {
     float eps = layer->layer_norm.eps;
-    if (!(eps > 0.0f && eps <= FLT_MAX)) return PYNN_INVALID_ARGUMENT;
+    /* A smaller eps would be taken as 0, and the factor of a row of equal values would be infinite. */
+    if (!(eps >= FLT_MIN && eps <= FLT_MAX)) return PYNN_INVALID_ARGUMENT;
     *place = (pynn_layer_place){
         .outputs = inputs,
         .view_count = 2,

@@ -1,4 +1,5 @@
 /* test_arguments.c: what the functions of run.c refuse: they return the exact status and write nothing. */
+#include <float.h>
 #include <stdint.h>
 
 #include "helpers.h"
@@ -189,14 +190,66 @@ static void test_order(void) {
     CALL(train_on_five, (a.order = NULL, a.data.rows = 4, a.last = 2), PYNN_ROW_OUT_OF_RANGE);
 }
 
-#define ADAM                                                                                               \
-    (pynn_optimizer) {                                                                                     \
-        .kind = PYNN_ADAM, .learning_rate = 0.1, .adam = {0.9, 0.99, 1e-8}                                 \
-    }
+static float first[PARAMETERS], second[PARAMETERS];
+static const pynn_state all = {.gradients = gradients, .first = first, .second = second};
+
+/* Adam or AdamW with sound options. */
+static pynn_optimizer adam_of(pynn_optimizer_kind kind) {
+    const pynn_adam_options options = {0.9, 0.99, 1e-8};
+    pynn_optimizer optimizer = {.kind = kind, .learning_rate = 0.1};
+    *(kind == PYNN_ADAM ? &optimizer.adam : &optimizer.adamw) = options;
+    return optimizer;
+}
+
+/* The options of an optimizer that adam_of() made. */
+static pynn_adam_options *options_of(pynn_optimizer *optimizer) {
+    return optimizer->kind == PYNN_ADAM ? &optimizer->adam : &optimizer->adamw;
+}
+
+/* Training with Adam or AdamW whose one option is set to `value` gives `status`. */
+#define CALL_ADAM(kind, option, value, status)                                                             \
+    CALL(train, (a.state = all, a.optimizer = adam_of(kind), options_of(&a.optimizer)->option = (value)),  \
+         status)
+
+/* All options of Adam and AdamW are checked, and their state. */
+static void test_adam(pynn_optimizer_kind kind) {
+    const pynn_optimizer sound = adam_of(kind);
+    CHECK_EQ(pynn_optimizer_needs(&sound), 3);
+    CALL(train, (a.optimizer = sound, a.state = all), PYNN_OK);
+    CALL(train, (a.optimizer = sound, a.without_state = true), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = sound, a.state = all, a.state.gradients = NULL), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = sound, a.state = all, a.state.first = NULL), PYNN_INVALID_ARGUMENT);
+    CALL(train, (a.optimizer = sound, a.state = all, a.state.second = NULL), PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, beta1, 0, PYNN_OK);
+    CALL_ADAM(kind, beta1, 1, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, beta1, -0.1, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, beta1, NAN, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, beta2, 0, PYNN_OK);
+    CALL_ADAM(kind, beta2, 1, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, beta2, -1, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, beta2, NAN, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, eps, (double)FLT_MIN, PYNN_OK);
+    CALL_ADAM(kind, eps, 1.17549435e-38, PYNN_OK); /* FLT_MIN when it is rounded to a float */
+    CALL_ADAM(kind, eps, (double)FLT_MIN / 2, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, eps, 1e-50, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, eps, 0, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, eps, -1e-8, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, eps, NAN, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, eps, INFINITY, PYNN_INVALID_ARGUMENT);
+    CALL_ADAM(kind, eps, 2 * (double)FLT_MAX, PYNN_INVALID_ARGUMENT);
+}
+
+/* With the largest eps the steps are too small to change a parameter. */
+static void test_largest_eps(pynn_optimizer_kind kind) {
+    arguments a = valid();
+    a.state = all;
+    a.optimizer = adam_of(kind);
+    options_of(&a.optimizer)->eps = (double)FLT_MAX;
+    CHECK_EQ(train(&a), PYNN_OK);
+}
 
 /* Every field of an optimizer is checked, and every array of the state that it needs. */
 static void test_optimizer(void) {
-    static float first[PARAMETERS], second[PARAMETERS];
     const double rates[] = {0.1, 0.2, 0.3}, with_nan[] = {0.1, 0.2, NAN};
     CALL(train, a.optimizer.kind = 0, PYNN_INVALID_ARGUMENT);
     CALL(train, a.optimizer.kind = 4, PYNN_INVALID_ARGUMENT);
@@ -227,25 +280,13 @@ static void test_optimizer(void) {
     CALL(train,
          (a.optimizer.sgd.momentum = 0.5, a.state = (pynn_state){.gradients = gradients, .first = first}),
          PYNN_OK);
-    const pynn_state all = {.gradients = gradients, .first = first, .second = second};
-    CALL(train, (a.optimizer = ADAM, a.state = all), PYNN_OK);
-    CALL(train, (a.optimizer = ADAM, a.optimizer.kind = PYNN_ADAMW, a.state = all), PYNN_OK);
-    CALL(train, (a.optimizer = ADAM, a.state = all, a.state.second = NULL), PYNN_INVALID_ARGUMENT);
-    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.adam.beta1 = 1), PYNN_INVALID_ARGUMENT);
-    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.adam.beta2 = 1), PYNN_INVALID_ARGUMENT);
-    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.adam.beta2 = -1), PYNN_INVALID_ARGUMENT);
-    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.adam.eps = 0), PYNN_INVALID_ARGUMENT);
-    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.adam.eps = INFINITY),
-         PYNN_INVALID_ARGUMENT);
-    CALL(train, (a.optimizer = ADAM, a.state = all, a.optimizer.adam.eps = 1e-50), PYNN_INVALID_ARGUMENT);
     CALL(train, a.optimizer.learning_rate = 1e39, PYNN_INVALID_ARGUMENT);
     const pynn_optimizer plain = {.kind = PYNN_SGD},
                          momentum = {.kind = PYNN_SGD, .sgd = {.momentum = 0.5}};
-    const pynn_optimizer clipped = {.kind = PYNN_SGD, .max_norm = 1}, adam = ADAM;
+    const pynn_optimizer clipped = {.kind = PYNN_SGD, .max_norm = 1};
     CHECK_EQ(pynn_optimizer_needs(&plain), 0);
     CHECK_EQ(pynn_optimizer_needs(&clipped), 1);
     CHECK_EQ(pynn_optimizer_needs(&momentum), 2);
-    CHECK_EQ(pynn_optimizer_needs(&adam), 3);
 }
 
 /* The other losses need targets, not labels; mean squared error has no probabilities; dropout needs a
@@ -326,6 +367,10 @@ int main(void) {
     test_train();
     test_order();
     test_optimizer();
+    test_adam(PYNN_ADAM);
+    test_adam(PYNN_ADAMW);
+    test_largest_eps(PYNN_ADAM);
+    test_largest_eps(PYNN_ADAMW);
     test_other_losses();
     test_evaluate();
     test_predict();

@@ -1,4 +1,5 @@
 /* test_network.c: where the parameters lie, how they are drawn, and which networks are refused. */
+#include <float.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -70,15 +71,17 @@ static void test_activations_anywhere(void) {
     pynn_network_destroy(network);
 }
 
-/* The smallest allowed value of each option is accepted. */
+/* The smallest allowed value of each option is accepted, and the largest eps. */
 static void test_least_options(void) {
     static const pynn_layer layers[] = {
-        HE(1),     RELU, SIGMOID,  TANH,          LEAKY_RELU(0.0f),   GELU,
-        ELU(0.0f), SILU, SOFTPLUS, DROPOUT(0.0f), LAYER_NORM(1e-37f), XAVIER(1)};
+        HE(1),     RELU, SIGMOID,  TANH,          LEAKY_RELU(0.0f),    GELU,
+        ELU(0.0f), SILU, SOFTPLUS, DROPOUT(0.0f), LAYER_NORM(FLT_MIN), XAVIER(1)};
     pynn_network *network;
     if (!CHECK_EQ(create(1, layers, COUNT_OF(layers), &network), PYNN_OK)) return;
     CHECK_EQ(pynn_network_parameter_count(network), 6);
     pynn_network_destroy(network);
+    static const pynn_layer largest[] = {LAYER_NORM(FLT_MAX), HE(1)};
+    if (CHECK_EQ(create(1, largest, COUNT_OF(largest), &network), PYNN_OK)) pynn_network_destroy(network);
 }
 
 static void refuses(size_t inputs, const pynn_layer *layers, size_t count, pynn_status expected) {
@@ -115,6 +118,7 @@ static void test_refusals(void) {
     refuses_layer((pynn_layer)LEAKY_RELU(NAN), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LAYER_NORM(-1e-5f), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LAYER_NORM(0.0f), PYNN_INVALID_ARGUMENT);
+    refuses_layer((pynn_layer)LAYER_NORM(FLT_MIN / 2), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LAYER_NORM(INFINITY), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)LAYER_NORM(NAN), PYNN_INVALID_ARGUMENT);
     refuses_layer((pynn_layer)ELU(-0.1f), PYNN_INVALID_ARGUMENT);

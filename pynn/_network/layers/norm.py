@@ -12,7 +12,7 @@ class LayerNorm(Layer):
     """y = weight * (x - mean) / sqrt(variance + eps) + bias, for each example by itself.
 
     The mean and the variance are those of the example's values x (inputs,). weight and bias have
-    shape (inputs,), too (Ba, Kiros and Hinton 2016).
+    shape (inputs,), too (Ba, Kiros and Hinton 2016). eps is at least 1.17549435e-38.
     """
 
     kind = "layer_norm"
@@ -22,7 +22,7 @@ class LayerNorm(Layer):
     eps: float
 
     def __init__(self, eps: float = 1e-5) -> None:
-        super().__init__(eps=checks.real("layer_norm eps", eps, above=0.0))
+        super().__init__(eps=checks.real("layer_norm eps", eps, least=checks.LEAST_NORMAL))
 
     def parameters(self, inputs: int) -> tuple[Parameter, ...]:
         return Parameter("weight", (inputs,)), Parameter("bias", (inputs,))
