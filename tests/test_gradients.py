@@ -138,6 +138,8 @@ def test_gradient_of_large_layers() -> None:
         ["relu", "layer_norm", "layer_norm", "gelu", 4, "layer_norm", "sigmoid", 3],
         [40, "layer_norm", "relu", 150, "layer_norm", "sigmoid", 3],
         ["gelu", 6, "gelu", "leaky_relu", 5, "relu", "gelu", "gelu", 3, "leaky_relu"],
+        # each before layers that overwrite their inputs, where the layer before allows it
+        *([6, activation, "tanh", 5, activation, "sigmoid", 3] for activation in ACTIVATIONS),
     ],
     ids=lambda layers: "-".join(map(str, layers)),
 )

@@ -87,6 +87,34 @@ static void test_in_place(void) {
     destroy(workspace, network);
 }
 
+/* Of every kind, whether a ReLU behind it may overwrite its outputs. */
+static void test_overwritten_outputs(void) {
+    static const struct {
+        pynn_layer layer;
+        bool overwritten;
+    } kinds[] = {
+        {HE(5), true},
+        {RELU, false},
+        {SIGMOID, false},
+        {TANH, false},
+        {LEAKY_RELU(0.5f), false},
+        {ELU(0.5f), false},
+        {SOFTPLUS, false},
+        {GELU, true},
+        {SILU, true},
+        {LAYER_NORM(1e-5f), true},
+        {DROPOUT(0.5f), true},
+    };
+    for (size_t k = 0; k < COUNT_OF(kinds); k++) {
+        const pynn_layer layers[] = {HE(5), kinds[k].layer, RELU, HE(2)};
+        pynn_network *network = create_network(3, layers, COUNT_OF(layers), SOFTMAX_CROSS_ENTROPY);
+        pynn_workspace *workspace = create_workspace(network, NULL, 4);
+        if (!CHECK_EQ(workspace->layers[2].outputs == workspace->layers[1].outputs, kinds[k].overwritten))
+            printf("    of kind %d\n", (int)kinds[k].layer.kind);
+        destroy(workspace, network);
+    }
+}
+
 static void refuses(const pynn_network *network, size_t max_batch, pynn_status expected) {
     pynn_workspace *workspace = (pynn_workspace *)&workspace;
     CHECK_EQ(pynn_workspace_create(NULL, network, NULL, max_batch, &workspace), expected);
@@ -150,6 +178,7 @@ int main(void) {
     test_buffers(13);
     test_buffers(100);
     test_in_place();
+    test_overwritten_outputs();
     test_refusals();
     test_size_overflow();
     return check_failures();
