@@ -119,12 +119,25 @@ typedef struct dense_place {
     size_t bias;    /* (outputs,) */
 } dense_place;
 
-/* The place of dense layer number `index`, from 0. */
+/* How many dense layers a network has. Their weights are the only parameters with two dimensions. */
+static inline size_t count_dense(const pynn_network *network) {
+    size_t count = 0;
+    pynn_parameter_view view;
+    for (size_t v = 0; pynn_network_view(network, v, &view) == PYNN_OK; v++) count += view.ndim == 2;
+    return count;
+}
+
+/* The place of dense layer number `index`, from 0. Its bias is the view behind its weight. */
 static inline dense_place place_of_dense(const pynn_network *network, size_t index) {
     pynn_parameter_view weight = {0}, bias = {0};
-    CHECK_EQ(pynn_network_view(network, 2 * index, &weight), PYNN_OK);
-    CHECK_EQ(pynn_network_view(network, 2 * index + 1, &bias), PYNN_OK);
-    return (dense_place){weight.dims[0], weight.dims[1], weight.offset, bias.offset};
+    for (size_t v = 0; pynn_network_view(network, v, &weight) == PYNN_OK; v++) {
+        if (weight.ndim != 2 || index-- > 0) continue;
+        CHECK_EQ(pynn_network_view(network, v + 1, &bias), PYNN_OK);
+        CHECK_EQ(bias.layer, weight.layer);
+        return (dense_place){weight.dims[0], weight.dims[1], weight.offset, bias.offset};
+    }
+    CHECK(false); /* there is no such layer */
+    return (dense_place){0};
 }
 
 #endif

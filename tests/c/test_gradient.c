@@ -110,7 +110,7 @@ static void check_path(size_t inputs, const pynn_layer *layers, size_t layer_cou
         naive_example(state, layers, layer_count, inputs, parameters, labels[order[n]],
                       1.0 / (double)count);
     }
-    for (size_t d = 0; 2 * d < pynn_network_view_count(network); d++) {
+    for (size_t d = 0; d < count_dense(network); d++) {
         const dense_place at = place_of_dense(network, d);
         double norm = 0, error = 0;
         for (size_t p = at.weights; p < at.bias + at.outputs; p++) {

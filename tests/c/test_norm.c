@@ -107,6 +107,11 @@ static void test_initialize(void) {
     for (size_t i = 0; i < 8; i++) CHECK_NEAR(some[34 + i], i < 4 ? 1.0 : 0.0, 0.0);
     CHECK_BYTES(some + 10, expected, 24 * sizeof(float));
     CHECK_BYTES(some + 42, expected + 24, 10 * sizeof(float));
+    /* The helpers of the tests find the dense layers between the others. */
+    CHECK_EQ(count_dense(network), 2);
+    CHECK_EQ(place_of_dense(network, 0).weights, 10);
+    CHECK_EQ(place_of_dense(network, 1).weights, 42);
+    CHECK_EQ(place_of_dense(network, 1).bias, 50);
     pynn_network_destroy(network);
     pynn_network_destroy(plain);
 }
