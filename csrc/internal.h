@@ -56,8 +56,8 @@ struct pynn_workspace {
     void *arena;              /* the memory of all the arrays below */
     float *inputs;            /* (max_batch, I): the gathered batch as floats; or, in the same memory, */
     pynn_sparse_batch sparse; /* the gathered batch as sparse rows */
-    int32_t *labels;          /* (max_batch,): its labels; or, for a loss without labels, */
-    float *targets;           /* (max_batch, O) */
+    int32_t *labels;          /* (max_batch,): its labels; there is room for them whatever the loss */
+    float *targets;           /* (max_batch, O): its targets; NULL for a loss that has labels */
     float *weights;           /* (max_batch,) */
     double *squares;          /* (pynn_update_tasks(),): sum of squares of the gradient, for each task */
     bool *sound;              /* (pynn_update_tasks(),): whether what each task has checked is finite */

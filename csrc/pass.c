@@ -11,20 +11,20 @@
  *
  * None of them mixes the rows of the batch. So a pass can be cut into tasks in two ways. If the weight
  * matrices are small, a task takes a block of rows through many steps, and all that it touches stays in the
- * cache. A step with a large W is better cut into tiles of its outputs, because each task of gemm packs the
- * W that it needs. Such a step is a piece of work of its own, and so are the steps before it and the steps
- * after it: a piece begins when all tasks of the piece before it are done.
+ * cache. A step of a dense layer with a large W is better cut into tiles of its outputs, because each task
+ * of gemm packs the W that it needs. Such a step is a piece of work of its own, and so are the steps before
+ * it and the steps after it: a piece begins when all tasks of the piece before it are done.
  *
- * Last comes the gradient of the parameters, dW and db. It is a sum over all rows, so its tasks are tiles
- * of W, not blocks of rows. */
+ * Last comes the gradient of the parameters, for a dense layer dW and db. It is a sum over all rows, so its
+ * tasks are parts of the parameters, for a dense layer tiles of W, and not blocks of rows. */
 #include <math.h>
 #include <string.h>
 
 #include "base/denormals.h"
 #include "internal.h"
 
-/* A W of more floats than this is large: 128 kB, which take some microseconds to pack. For sparse rows
- * nothing is packed: see pynn_is_large_for_sparse(). */
+/* The W of a dense layer is large if it has more floats than this: 128 kB, which take some microseconds to
+ * pack. For sparse rows nothing is packed: see pynn_is_large_for_sparse(). */
 enum { LARGE_W = 32 * 1024 };
 
 typedef enum step_kind { GATHER, FORWARD, OUTPUT, BACKWARD } step_kind;
@@ -55,7 +55,8 @@ static pynn_layer_call call_of(const pynn_batch *batch, size_t l) {
     };
 }
 
-/* Y = f(X W + b) for a tile of Y: all layers of a stage, one after the other. */
+/* Y for a tile of Y: all layers of a stage, one after the other. If it begins with a dense layer,
+ * Y = f(X W + b). */
 static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
     const network_stage *layers = &batch->workspace->network->stages[stage];
     for (size_t l = layers->first; l < layers->end; l++) {
@@ -100,9 +101,9 @@ static void output(const pynn_batch *batch, pynn_tile tile, size_t block) {
         find_loss(batch, tile, z, &workspace->parts[block]);
 }
 
-/* dX = dY f'(X) for a tile, through all layers of a stage but its first, from the last one down. So the
- * gradient with respect to the outputs of the stage becomes that with respect to the outputs of its first
- * layer. */
+/* Backward for a tile, dX = dY f'(X), through all layers of a stage but its first, from the last one down.
+ * So the gradient with respect to the outputs of the stage becomes that with respect to the outputs of its
+ * first layer. */
 static void backward_values(const pynn_batch *batch, size_t stage, pynn_tile tile) {
     const network_stage *layers = &batch->workspace->network->stages[stage];
     for (size_t l = layers->end - 1; l > layers->first; l--) {
@@ -111,8 +112,9 @@ static void backward_values(const pynn_batch *batch, size_t stage, pynn_tile til
     }
 }
 
-/* dX = (dY W^T) f'(X) for a tile of dX: from the gradient with respect to the outputs of a stage's first
- * layer to the gradient with respect to the outputs of the first layer of the stage below. */
+/* dX for a tile of dX: from the gradient with respect to the outputs of a stage's first layer to the
+ * gradient with respect to the outputs of the first layer of the stage below. If the stage begins with a
+ * dense layer, dX = (dY W^T) f'(X), where f are the other layers of the stage below. */
 static void backward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
     pynn_layer_call call = call_of(batch, batch->workspace->network->stages[stage].first);
     call.layer->type->backward(&call, tile);

@@ -213,7 +213,7 @@ typedef struct pynn_parameter_view {
     size_t ndim;      /* how many of dims are used */
     size_t offset;    /* where the array begins, in floats */
     int decays;       /* whether weight decay applies to it */
-    int trained;      /* whether training changes it */
+    int trained;      /* whether training changes it; all parameters of today's kinds are trained */
 } pynn_parameter_view;
 
 /* A handle of a network. */
@@ -440,7 +440,7 @@ PYNN_API pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *d
  *   last_step   at most ceil(count / batch_size)
  *   state       may be NULL for plain SGD without dropout
  *   parameters  (parameter_count,), updated in place
- *   sums        added to: loss and correct answers of each batch as they were before its update
+ *   sums        added to: loss and correct predictions of each batch, with the parameters before its update
  * Nothing is allocated, except the team's threads when they are first needed. All arguments, and the row
  * indices and labels of the steps, are checked before the first step: PYNN_INVALID_ARGUMENT,
  * PYNN_WORKSPACE_MISMATCH, PYNN_ROW_OUT_OF_RANGE and PYNN_LABEL_OUT_OF_RANGE leave the parameters as they
@@ -459,7 +459,7 @@ PYNN_API pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data
  * rows, for as many threads. Calls that begin at a multiple of it give the same bits as one call. */
 enum { PYNN_ROWS_AT_A_TIME = 256 };
 
-/* Add the loss and the correct answers of the rows first_row <= r < last_row of the data to *sums.
+/* Add the loss and the correct predictions of the rows first_row <= r < last_row of the data to *sums.
  * Returns PYNN_INVALID_ARGUMENT (also for first_row > last_row), PYNN_ROW_OUT_OF_RANGE (last_row >
  * data->rows) or PYNN_LABEL_OUT_OF_RANGE, with *sums as it was. Returns PYNN_NOT_FINITE, after all rows are
  * done, if the loss or a feature is not finite. */

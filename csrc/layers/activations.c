@@ -153,7 +153,7 @@ static void backward(const pynn_layer_call *call, pynn_tile tile) {
 /* A derivative that is computed from y needs y and not x, so y may overwrite x. */
 #define FROM_OUTPUTS .may_overwrite = true, .needs_outputs = true
 
-/* GELU falls and rises, so y does not tell x: its derivative is computed from x. */
+/* GELU and SiLU fall and rise, so y does not tell x: their derivatives are computed from x. */
 const pynn_layer_type pynn_activations[] = {
     {.kind = PYNN_RELU, SCALAR_FUNCTION(relu), FROM_OUTPUTS, .place = pynn_place_plain},
     {.kind = PYNN_SIGMOID, SCALAR_FUNCTION(sigmoid), FROM_OUTPUTS, .place = pynn_place_plain},

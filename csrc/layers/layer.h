@@ -15,7 +15,8 @@
 typedef enum pynn_reach {
     PYNN_REACH_VALUE,   /* at the input in its place: done behind the layer before, on the same tile */
     PYNN_REACH_ROW,     /* at its row of inputs: done on blocks of whole rows */
-    PYNN_REACH_PRODUCT, /* at its row of inputs and at its column of W: done on any tile */
+    PYNN_REACH_PRODUCT, /* at its row of inputs and, for a dense layer, at its column of W: done on any
+                         * tile of outputs */
 } pynn_reach;
 
 enum { PYNN_MAX_LAYER_VIEWS = 2 };
@@ -44,12 +45,14 @@ typedef struct pynn_placed_layer {
 /* What a layer's functions work on: pointers to the first value of each array of the batch. */
 typedef struct pynn_layer_call {
     const pynn_placed_layer *layer;
-    size_t rows;             /* N */
-    const float *parameters; /* (parameter_count,): the layer's own */
-    const float *x;          /* (N, I): its inputs */
-    float *y;                /* (N, O): its outputs; x, where the layer works in place */
-    const float *dy;         /* (N, O): gradient of the loss with respect to y */
-    float *dx;               /* (N, I): to x; dy, where the layer works in place; NULL where nobody asks */
+    size_t rows;               /* N */
+    const float *parameters;   /* (parameter_count,): the layer's own */
+    const float *x;            /* (N, I): its inputs */
+    float *y;                  /* (N, O): its outputs; x, where the layer works in place */
+    const float *dy;           /* (N, O): gradient of the loss with respect to y */
+    float *dx;                 /* (N, I): to x; dy, where the layer works in place; NULL where nobody asks.
+                                * What forward() writes here is kept until backward() of the same batch:
+                                * dropout keeps its factors here */
     pynn_sparse_batch *sparse; /* the inputs, where their rows are sparse: x is not there then; else NULL */
     float *scratch;            /* (N, the type's scratch): what forward() has kept; else NULL */
     const pynn_state *state;   /* what training draws from, or NULL: nothing is drawn */
@@ -63,7 +66,12 @@ typedef struct pynn_target {
     float *parameters; /* T, (parameter_count,): the layer's own */
 } pynn_target;
 
-/* A kind of layer. A function that a kind has no use for is NULL. */
+/* A kind of layer. A function that a kind has no use for is NULL.
+ *
+ * What a kind must have depends on its reach. A layer that looks back further than a value begins a stage
+ * of a pass (see network_stage in internal.h), and the gradient of the parameters is asked for stage by
+ * stage: so each such kind has cut() and accumulate(). A kind of PYNN_REACH_VALUE may lie behind another
+ * layer in a stage, and is asked for neither: so it has no parameters. */
 struct pynn_layer_type {
     pynn_layer_kind kind;
     pynn_reach reach;

@@ -71,6 +71,23 @@ static void test_activations_anywhere(void) {
     pynn_network_destroy(network);
 }
 
+/* What pass.c relies on, for every kind: a layer that begins a stage has the functions for the gradient of
+ * its parameters, and a layer that looks back at a value alone has no parameters. */
+static void test_contract(void) {
+    static const pynn_layer kinds[] = {HE(2),     RELU, SIGMOID,  TANH,          LEAKY_RELU(0.0f), GELU,
+                                       ELU(0.0f), SILU, SOFTPLUS, DROPOUT(0.0f), LAYER_NORM(1e-5f)};
+    for (size_t k = 0; k < COUNT_OF(kinds); k++) {
+        const pynn_layer_type *type = pynn_layer_type_of(kinds[k].kind);
+        pynn_layer_place place = {0};
+        if (!CHECK(type != NULL) || !CHECK_EQ(type->place(&kinds[k], 3, &place), PYNN_OK)) continue;
+        CHECK(type->forward != NULL && type->backward != NULL);
+        if (type->reach == PYNN_REACH_VALUE)
+            CHECK_EQ(place.view_count, 0);
+        else
+            CHECK(type->cut != NULL && type->accumulate != NULL);
+    }
+}
+
 /* The smallest allowed value of each option is accepted, and the largest eps. */
 static void test_least_options(void) {
     static const pynn_layer layers[] = {
@@ -260,6 +277,7 @@ static void test_streams(void) {
 int main(void) {
     test_places();
     test_activations_anywhere();
+    test_contract();
     test_least_options();
     test_refusals();
     test_largest();
