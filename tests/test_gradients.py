@@ -75,7 +75,7 @@ def assert_close(
 def assert_gradient_is_reference(
     example: Example, rows: npt.NDArray[np.uint32] | None, count: int
 ) -> None:
-    """Gradient, loss and correct answers over some rows are the reference's."""
+    """Gradient, loss and correct predictions over some rows are the reference's."""
     workspace = Workspace(example.network, count)
     gradients, sums = workspace.gradient(example.data, rows, count, example.parameters)
     chosen = np.arange(count) if rows is None else rows
@@ -221,7 +221,7 @@ def test_extreme_logits(logits: tuple[float, ...], label: int) -> None:
 
 
 def test_one_class_has_no_gradient() -> None:
-    """With a single class softmax is 1: no loss, no gradient, every answer right."""
+    """With a single class softmax is 1: no loss, no gradient, every prediction right."""
     example = draw_example(3, [4, "tanh", 1], 7)
     workspace = Workspace(example.network, 7)
     gradients, sums = workspace.gradient(example.data, None, 7, example.parameters)
@@ -352,7 +352,7 @@ def test_order_none_is_ascending() -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize("max_batch", [1, 7, 40])
 def test_evaluate_and_predict(max_batch: int, dtype: str) -> None:
-    """Losses, answers, logits and probabilities of rows 3 to 31, in parts of any size."""
+    """Losses, predictions, logits and probabilities of rows 3 to 31, in parts of any size."""
     example = draw_example(10, [17, "relu", 10], 33, dtype, seed=13)
     workspace = Workspace(example.network, max_batch)
     parameters = example.parameters.astype(np.float64)

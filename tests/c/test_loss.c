@@ -61,7 +61,7 @@ static void test_extremes(void) {
          1,
          0.6965109,
          1,
-         {0.0033580, -0.5016790, 0.4983210}}, /* all equal: the first class counts as the answer */
+         {0.0033580, -0.5016790, 0.4983210}}, /* all equal: the first class counts as the prediction */
         {{0, 5, 5}, 2, 0.6965109, 0, {0.0033580, 0.4983210, -0.5016790}},
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -76,7 +76,7 @@ static void test_extremes(void) {
     }
 }
 
-/* With a single class the answer is always right, and the gradient is 0. */
+/* With a single class the prediction is always right, and the gradient is 0. */
 static void test_one_class(void) {
     const float logit = -3.0f;
     const int32_t label = 0;
@@ -193,8 +193,8 @@ static void test_first_width_of_lanes(void) {
     }
 }
 
-/* How many answers are correct for one row with `classes` logits and this label. */
-static size_t correct_answers(size_t classes, const float *z, size_t label) {
+/* How many predictions are correct for one row with `classes` logits and this label. */
+static size_t correct_predictions(size_t classes, const float *z, size_t label) {
     static float deltas[200];
     const int32_t labels[] = {(int32_t)label};
     pynn_sums sums;
@@ -202,9 +202,9 @@ static size_t correct_answers(size_t classes, const float *z, size_t label) {
     return sums.correct;
 }
 
-/* The answer is the first of the largest logits, at any place. A NaN is skipped unless it is the first.
+/* The prediction is the first of the largest logits, at any place. A NaN is skipped unless it is the first.
  * Also with so many classes that they are compared in lanes. */
-static void test_answers(void) {
+static void test_predictions(void) {
     enum { MOST = 200 };
     static const size_t counts[] = {2, 3, 10, 31, 32, 33, 63, 64, 65, 95, 96, 97, 128, 131, MOST};
     for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
@@ -213,10 +213,10 @@ static void test_answers(void) {
         for (size_t place = 0; place < classes; place++) {
             for (size_t c = 0; c < classes; c++) z[c] = c < place ? -1.0f - (float)(c % 3) : (float)(c % 2);
             z[place] = 1.0f; /* every other logit after it is as large */
-            wrong += correct_answers(classes, z, place) != 1;
-            if (place + 2 < classes) wrong += correct_answers(classes, z, place + 2) != 0;
+            wrong += correct_predictions(classes, z, place) != 1;
+            if (place + 2 < classes) wrong += correct_predictions(classes, z, place + 2) != 0;
             if (place > 0) z[place - 1] = NAN;
-            wrong += correct_answers(classes, z, place == 1 ? 0 : place) != 1;
+            wrong += correct_predictions(classes, z, place == 1 ? 0 : place) != 1;
         }
         if (!CHECK_EQ(wrong, 0)) printf("    of %zu classes\n", classes);
     }
@@ -296,7 +296,7 @@ int main(void) {
     test_many_classes();
     test_widths();
     test_first_width_of_lanes();
-    test_answers();
+    test_predictions();
     test_rows_apart();
     test_wide_binary_cross_entropy();
     test_product_of_factors();

@@ -28,7 +28,7 @@ typedef struct outcome {
     size_t classes;
 } outcome;
 
-static outcome by_gemm, by_lists, by_itself;
+static outcome by_gemm, by_sparse, by_itself;
 
 /* A network and its data. `percent` of a hundred features are not zero. */
 typedef struct setup {
@@ -104,8 +104,8 @@ static bool check_sums(const pynn_sums *a, const pynn_sums *b, size_t rows) {
 
 static void check_setup(const setup *with) {
     run(with, PYNN_PATH_DENSE, &by_gemm);
-    run(with, PYNN_PATH_SPARSE, &by_lists);
-    const outcome *a = &by_lists, *b = &by_gemm;
+    run(with, PYNN_PATH_SPARSE, &by_sparse);
+    const outcome *a = &by_sparse, *b = &by_gemm;
     size_t outputs = with->rows * a->classes;
     bool holds = check_close("gradients", a->parameter_count, a->gradients, b->gradients, 1e-6) &&
                  check_close("parameters", a->parameter_count, a->trained, b->trained, 1e-6) &&
@@ -169,22 +169,22 @@ static bool is_same(const outcome *a, const outcome *b) {
 static void check_choice(float percent, size_t width, pynn_feature_type type, const outcome *expected) {
     const setup with = {{XAVIER(width), TANH, XAVIER(4)}, 3, 129, 200, 64, type, percent};
     run(&with, PYNN_PATH_DENSE, &by_gemm);
-    run(&with, PYNN_PATH_SPARSE, &by_lists);
+    run(&with, PYNN_PATH_SPARSE, &by_sparse);
     run(&with, PYNN_PATH_AUTO, &by_itself);
-    CHECK(!is_same(&by_gemm, &by_lists));
-    CHECK(memcmp(by_gemm.gradients, by_lists.gradients, sizeof by_gemm.gradients) != 0);
-    CHECK(memcmp(by_gemm.logits, by_lists.logits, sizeof by_gemm.logits) != 0);
+    CHECK(!is_same(&by_gemm, &by_sparse));
+    CHECK(memcmp(by_gemm.gradients, by_sparse.gradients, sizeof by_gemm.gradients) != 0);
+    CHECK(memcmp(by_gemm.logits, by_sparse.logits, sizeof by_gemm.logits) != 0);
     if (!CHECK(is_same(&by_itself, expected))) printf("    %g of a hundred\n", (double)percent);
 }
 
 static void test_choice(void) {
     for (int k = 0; k < 2; k++) {
         pynn_feature_type type = k == 0 ? PYNN_FEATURES_UINT8 : PYNN_FEATURES_FLOAT32;
-        check_choice(3.0f, 65, type, &by_lists);
-        check_choice(15.0f, 65, type, &by_lists);
+        check_choice(3.0f, 65, type, &by_sparse);
+        check_choice(15.0f, 65, type, &by_sparse);
         check_choice(80.0f, 65, type, &by_gemm);
         check_choice(101.0f, 65, type, &by_gemm);
-        check_choice(2.0f, 33, type, &by_lists);
+        check_choice(2.0f, 33, type, &by_sparse);
         check_choice(80.0f, 33, type, &by_gemm);
     }
 }
@@ -194,9 +194,9 @@ static void test_choice(void) {
 static void test_activation_first(void) {
     setup with = {{SIGMOID, XAVIER(9), TANH, XAVIER(4)}, 4, 30, 200, 64, PYNN_FEATURES_UINT8, 20.0f};
     run(&with, PYNN_PATH_DENSE, &by_gemm);
-    run(&with, PYNN_PATH_SPARSE, &by_lists);
+    run(&with, PYNN_PATH_SPARSE, &by_sparse);
     run(&with, PYNN_PATH_AUTO, &by_itself);
-    CHECK(is_same(&by_gemm, &by_lists) && is_same(&by_gemm, &by_itself));
+    CHECK(is_same(&by_gemm, &by_sparse) && is_same(&by_gemm, &by_itself));
     check_close("gradients", by_gemm.parameter_count, by_gemm.gradients, by_itself.gradients, 0.0);
 }
 

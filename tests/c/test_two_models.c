@@ -131,49 +131,49 @@ static void test_two_models(const pynn_network *one, const pynn_network *other, 
 
 /* ---------------------------------------------------------------- one model, used by many threads */
 
-typedef struct question {
+typedef struct prediction {
     const pynn_network *network;
     pynn_team *team;
     const float *parameters;
     rendezvous *line;
     pynn_status status;
-    float answer[ROWS * CLASSES];
-} question;
+    float logits[ROWS * CLASSES];
+} prediction;
 
-static void *ask(void *context) {
-    question *it = context;
+static void *predict_often(void *context) {
+    prediction *it = context;
     const pynn_data data = examples(PYNN_PATH_AUTO);
     pynn_workspace *workspace = NULL;
     if (it->line != NULL) meet(it->line, 0);
     it->status = pynn_workspace_create(NULL, it->network, it->team, BATCH, &workspace);
     for (int times = 0; times < ROUNDS && it->status == PYNN_OK; times++)
-        it->status = pynn_predict(workspace, &data, 0, ROWS, it->parameters, PYNN_LOGITS, it->answer);
+        it->status = pynn_predict(workspace, &data, 0, ROWS, it->parameters, PYNN_LOGITS, it->logits);
     pynn_workspace_destroy(workspace);
     return NULL;
 }
 
 /* Eight threads read the parameters of one model and share its network and a team. */
 static void test_many_callers(const pynn_network *network, size_t team_threads) {
-    static question alone, together[CALLERS];
+    static prediction alone, together[CALLERS];
     static float parameters[MOST_PARAMETERS];
     pthread_t threads[CALLERS];
     rendezvous line = {.expected = CALLERS};
     pynn_team *team = create_team(team_threads);
     CHECK_EQ(pynn_network_initialize(network, 3, parameters), PYNN_OK);
-    alone = (question){.network = network, .parameters = parameters};
-    ask(&alone);
+    alone = (prediction){.network = network, .parameters = parameters};
+    predict_often(&alone);
     CHECK_EQ(alone.status, PYNN_OK);
     for (size_t c = 0; c < CALLERS; c++) {
         together[c] = alone;
-        memset(together[c].answer, 0, sizeof together[c].answer);
+        memset(together[c].logits, 0, sizeof together[c].logits);
         together[c].team = team;
         together[c].line = &line;
-        CHECK_EQ(pthread_create(&threads[c], NULL, ask, &together[c]), 0);
+        CHECK_EQ(pthread_create(&threads[c], NULL, predict_often, &together[c]), 0);
     }
     for (size_t c = 0; c < CALLERS; c++) {
         CHECK_EQ(pthread_join(threads[c], NULL), 0);
         CHECK_EQ(together[c].status, PYNN_OK);
-        CHECK_BYTES(together[c].answer, alone.answer, sizeof alone.answer);
+        CHECK_BYTES(together[c].logits, alone.logits, sizeof alone.logits);
     }
     pynn_team_destroy(team);
 }
