@@ -177,8 +177,8 @@ class LayerBuilder:
         2016).
 
         Args:
-            eps: At least 1.17549435e-38, finite. It prevents a division by zero where all values of an
-                example are equal.
+            eps: At least 1.17549435e-38, finite. It prevents a division by zero where all values of
+                an example are equal.
 
         Raises:
             ArgumentTypeError: `eps` is not a number.
