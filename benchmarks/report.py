@@ -12,7 +12,6 @@ run.py calls it at its end. Nothing is measured here.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -21,6 +20,7 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # python -P and -I leave it out
 
+import drawing
 import first_layer
 import must_show
 from cases import BATCHES, HIDDEN, PREDICTED, ROWS
@@ -30,13 +30,13 @@ from figures import (
     Line,
     Spread,
     against_best,
-    best,
     between,
     options,
     seconds,
     stolen,
     table,
 )
+from read_results import Results, all_results
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
@@ -44,50 +44,6 @@ PYNN = "pynn@2"
 PEERS = {"torch": "PyTorch", "jax": "JAX", "sklearn": "scikit-learn", "numpy": "NumPy"}
 NAMES = {"pynn": "pynn", **PEERS, "gemm": "the products alone"}
 DATA = {"mnist": "MNIST", "dense": "dense", "dense-float32": "dense, float32"}
-
-
-class Results:
-    """The parts that have been measured on one processor, at one level.
-
-    Args:
-        folder: It holds a file for each part.
-        root: The folder of all results.
-    """
-
-    def __init__(self, folder: Path, root: Path) -> None:
-        self.place = folder.relative_to(root)
-        self.parts = {
-            path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))
-        }
-
-    def cases(self, part: str) -> dict[str, Case]:
-        cases: dict[str, Case] = self.parts.get(part, {}).get("cases", {})
-        return cases
-
-    def case(self, part: str, name: str) -> Case | None:
-        return self.cases(part).get(name)
-
-    def _environment(self, name: str) -> Any:
-        """What the parts' environments say, where they say it; the latest word counts."""
-        said = [x["environment"] for x in self.parts.values() if name in x["environment"]]
-        return max(said, key=lambda env: env.get("date", ""))[name] if said else None
-
-    @property
-    def forced(self) -> bool:
-        return bool(self._environment("forced"))
-
-    @property
-    def title(self) -> str:
-        """The processor, and whose code of pynn's own ran on it."""
-        processor = self._environment("processor") or str(self.place)
-        level = self._environment("instruction_set") or "instruction set not recorded"
-        return f"{processor}, {'held to ' if self.forced else ''}{level}"
-
-
-def all_results(root: Path) -> list[Results]:
-    """The results of all processors, each first at its best level."""
-    folders = sorted({path.parent for path in root.rglob("*.json")})
-    return [Results(folder, root) for folder in folders]
 
 
 def by_setting(part: str, make: Callable[[Results], str]) -> Callable[[list[Results]], str]:
@@ -368,96 +324,11 @@ def plots(results: Results, folder: Path) -> None:
     for name in plots_of(results):
         folder.mkdir(parents=True, exist_ok=True)
         if name == "costs":
-            plot_costs(results, folder / "costs.png")
+            starts, memory_used = results.cases("start"), results.cases("memory")
+            drawing.plot_costs(starts, memory_used, NAMES, folder / "costs.png")
         else:
-            plot_grid(results, name.removeprefix("epochs-"), folder / f"{name}.png")
-
-
-COLOURS = {
-    "pynn": "#d62728",
-    "torch": "#ff7f0e",
-    "jax": "#2ca02c",
-    "sklearn": "#9467bd",
-    "numpy": "#1f77b4",
-    "gemm": "#7f7f7f",
-}
-
-
-def save(figure: Any, path: Path) -> None:
-    # Without the date and version that it would hold, the same figures give the same file.
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-
-
-def plot_grid(results: Results, data: str, path: Path) -> None:
-    """Seconds of an epoch over the batch, a panel for each width, everyone at the best setting."""
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import LogLocator
-
-    figure, panels = plt.subplots(1, len(HIDDEN), figsize=(9, 3), layout="constrained")
-    for panel, hidden in zip(panels, HIDDEN, strict=True):
-        column = [c for c in cells(results, data) if c["shape"]["hidden"] == hidden]
-        for peer, colour in COLOURS.items():
-            points = [
-                (c["shape"]["batch"], Spread.of(seconds(c, best(c, names))).median * scale(c))
-                for c in column
-                if (names := options(c, peer))
-            ]
-            if points:
-                style = "--" if peer == "gemm" else "o-"
-                panel.plot(
-                    *zip(*points, strict=True),
-                    style,
-                    color=colour,
-                    label=NAMES[peer],
-                    linewidth=2 if peer == "pynn" else 1,
-                    markersize=3,
-                )
-        panel.set(xscale="log", yscale="log", title=f"width {hidden}", xlabel="batch")
-        panel.set_xticks(BATCHES, BATCHES)
-        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.yaxis.set_major_formatter("{x:g}")
-        panel.minorticks_off()
-    panels[0].set_ylabel(f"seconds an epoch, {DATA[data]}")
-    lines, names = panels[0].get_legend_handles_labels()
-    figure.legend(lines, names, ncols=len(names), loc="outside lower center", frameon=False)
-    save(figure, path)
-    plt.close(figure)
-
-
-def scale(case: Case) -> float:
-    """From the rows of a wide cell to those of an epoch."""
-    return float(ROWS / case["shape"]["rows"])
-
-
-def plot_costs(results: Results, path: Path) -> None:
-    """Bars of what one pays before the first epoch."""
-    import matplotlib.pyplot as plt
-
-    peaks = results.cases("memory")["peak memory"]["contenders"]
-    sizes = results.cases("memory")["installed size"]["contenders"]
-    starts = results.cases("start")
-    figures: dict[str, dict[str, float]] = {
-        "import, s": _medians(starts["import"]),
-        "first prediction, s": _medians(starts["first prediction"]),
-        "peak memory, MB": {n.split("@")[0]: c["peak_nbytes"] / 1e6 for n, c in peaks.items()},
-        "installed, MB": {n: c["nbytes"] / 1e6 for n, c in sizes.items()},
-    }
-    figure, panels = plt.subplots(1, 4, figsize=(9, 1.8), sharey=True, layout="tight")
-    for panel, (title, values) in zip(panels, figures.items(), strict=True):
-        peers = [peer for peer in reversed(COLOURS) if peer in values]
-        heights = [values[peer] for peer in peers]
-        bars = panel.barh(
-            [NAMES[p] for p in peers], heights, color=[COLOURS[peer] for peer in peers]
-        )
-        panel.bar_label(bars, [f"{v:.2f}" if v < 10 else f"{v:.0f}" for v in heights], padding=2)
-        panel.set(title=title, xlim=(0, 1.3 * max(heights)))
-        panel.grid(axis="y", visible=False)
-    save(figure, path)
-    plt.close(figure)
-
-
-def _medians(case: Case) -> dict[str, float]:
-    return {name: Spread.of(seconds(case, name)).median for name in case["contenders"]}
+            data = name.removeprefix("epochs-")
+            drawing.plot_grid(cells(results, data), DATA[data], NAMES, folder / f"{name}.png")
 
 
 # ---------------------------------------------------------------- the page

@@ -234,11 +234,8 @@ def plan(part: str, workers: Workers, rounds: int, *, quick: bool) -> Plan:
                 for batch in GRID_BATCHES[:1] if quick else GRID_BATCHES:
                     shape = cases.grid_shape(data, batch, hidden)
                     rows = 2048 if quick else max(cases.GRID_ROWS[hidden], batch)
-                    shape = shape._replace(rows=rows)
-                    yield (
-                        shape.name,
-                        lambda s=shape: cases.epochs(workers, s, contenders, rounds, 0.5),
-                    )
+                    s = shape._replace(rows=rows)
+                    yield s.name, lambda s=s: cases.epochs(workers, s, contenders, rounds, 0.5)
     elif part == "inference":
         for batch in PREDICTED:
             yield (

@@ -2,10 +2,8 @@
 """Train networks on MNIST, or on any data set in its layout, and save them. See --help."""
 
 import argparse
-import json
 import math
 import os
-import resource
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ except ValueError as error:
 
 from _program import MODELS, ROOT, Failure, Parser, near, printable, run, say, shown
 from _report import Report
+from _result import Trained, as_json, as_table
 from _settings import BOTH, PLAIN, Settings, add_options, build, choose, make_optimizer, number
 
 DATA = Path(ROOT, "data", "mnist")
@@ -216,18 +215,6 @@ def _widths(text: str) -> tuple[int, ...]:
         ) from None
 
 
-class Trained(NamedTuple):
-    """A network that was trained and saved."""
-
-    name: str
-    sizes: tuple[int, ...]
-    settings: Settings
-    history: pynn.History
-    path: Path
-    test: pynn.Evaluation | None
-    """Loss and accuracy on the test data, if a share of the training data was held out."""
-
-
 def train(options: argparse.Namespace) -> int:
     """Train and save what the options ask for, and print the result."""
     training, validation, source = _data(options.data)
@@ -258,7 +245,7 @@ def train(options: argparse.Namespace) -> int:
         path.unlink(missing_ok=True)
     report.line("")
     if options.json or sys.stdout is not None:  # if it is closed, saving the networks is enough
-        say(_as_json(options, source, done) if options.json else _as_table(done))
+        say(as_json(options.seed, source, done) if options.json else as_table(done))
     return 0
 
 
@@ -323,16 +310,21 @@ def _train(
                 checkpoint=checkpoint,
             )
         except pynn.DivergenceError as error:
-            where = str(error).split(":")[0]
-            raise Failure(
-                f"{name}: {where}: the loss is no longer a finite number; "
-                "try a smaller --learning-rate with --discard, as this run cannot go on with "
-                f"another. How far it came is kept in {shown(checkpoint)}, for pynn.load"
-            ) from None
+            raise _diverged(name, error, checkpoint) from None
         path = options.output / f"{name}.safetensors"
         model.save(path)
         test = model.evaluate(*validation) if options.validation else None
     return Trained(name, sizes, settings, history, path, test)
+
+
+def _diverged(name: str, error: pynn.DivergenceError, checkpoint: Path) -> Failure:
+    """What to say of a network whose loss is no longer a finite number."""
+    where = str(error).split(":")[0]
+    return Failure(
+        f"{name}: {where}: the loss is no longer a finite number; "
+        "try a smaller --learning-rate with --discard, as this run cannot go on with "
+        f"another. How far it came is kept in {shown(checkpoint)}, for pynn.load"
+    )
 
 
 def _data(root: Path | None) -> tuple[pynn.datasets.Dataset, pynn.datasets.Dataset, str]:
@@ -356,59 +348,6 @@ def _resume(path: Path, like: pynn.Model) -> pynn.Model:
             f" describe {like!r} with seed {like.seed}"
         )
     return model
-
-
-def _as_table(done: Sequence[Trained]) -> str:
-    lines = ["network    train loss  accuracy    val loss  accuracy    seconds"]
-    for name, _, _, history, *_ in done:
-        lines.append(
-            f"{name:<9}{history.loss[-1]:>12.4f}{history.accuracy[-1]:>10.2%}"
-            f"{history.val_loss[-1]:>12.4f}{history.val_accuracy[-1]:>10.2%}"
-            f"{sum(history.seconds):>11.2f}"
-        )
-    for name, *_, test in done:
-        if test is not None:
-            lines.append(f"{name}: test loss {test.loss:.4f}, test accuracy {test.accuracy:.2%}")
-    lines.append("")
-    lines.append(
-        f"peak memory {_peak_memory_nbytes() / 1e6:.0f} MB, "
-        f"threads {pynn.get_num_threads()}, BLAS {pynn.build_info()['blas']}"
-    )
-    lines.append(f"saved {', '.join(shown(trained.path) for trained in done)}")
-    return "\n".join(lines)
-
-
-def _as_json(options: argparse.Namespace, source: str, done: Sequence[Trained]) -> str:
-    result = {
-        "data": source,
-        "seed": options.seed,
-        "threads": pynn.get_num_threads(),
-        "blas": pynn.build_info()["blas"],
-        "peak_memory_nbytes": _peak_memory_nbytes(),
-        "networks": [
-            {
-                "network": name,
-                "sizes": sizes,
-                **settings._asdict(),
-                "loss": history.loss,
-                "accuracy": history.accuracy,
-                "val_loss": history.val_loss,
-                "val_accuracy": history.val_accuracy,
-                "seconds": history.seconds,
-                "test_loss": test.loss if test else None,
-                "test_accuracy": test.accuracy if test else None,
-                "saved": str(path),
-            }
-            for name, sizes, settings, history, path, test in done
-        ],
-    }
-    return json.dumps(result, indent=2)
-
-
-def _peak_memory_nbytes() -> int:
-    """The most memory that this process held at once. Linux counts in KiB, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import termios
 from pathlib import Path
 from types import SimpleNamespace
 
+import _result
 import numpy as np
 import pytest
 import train
@@ -439,9 +440,9 @@ def test_without_the_repositorys_data_the_library_looks(data, tmp_path, monkeypa
 def test_peak_memory_is_in_bytes(monkeypatch, platform, nbytes):
     """Linux counts in KiB, macOS in bytes."""
     usage = SimpleNamespace(ru_maxrss=5)
-    monkeypatch.setattr(train.resource, "getrusage", lambda who: usage)
-    monkeypatch.setattr(train.sys, "platform", platform)
-    assert train._peak_memory_nbytes() == nbytes
+    monkeypatch.setattr(_result.resource, "getrusage", lambda who: usage)
+    monkeypatch.setattr(_result.sys, "platform", platform)
+    assert _result._peak_memory_nbytes() == nbytes
 
 
 def test_help_fits_a_terminal(capsys, monkeypatch):

@@ -1,0 +1,80 @@
+"""The result that train.py prints."""
+
+import json
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from _program import shown
+from _settings import Settings
+
+import pynn
+
+
+class Trained(NamedTuple):
+    """A network that was trained and saved."""
+
+    name: str
+    sizes: tuple[int, ...]
+    settings: Settings
+    history: pynn.History
+    path: Path
+    test: pynn.Evaluation | None
+    """Loss and accuracy on the test data, if a share of the training data was held out."""
+
+
+def as_table(done: Sequence[Trained]) -> str:
+    """The result for people."""
+    lines = ["network    train loss  accuracy    val loss  accuracy    seconds"]
+    for name, _, _, history, *_ in done:
+        lines.append(
+            f"{name:<9}{history.loss[-1]:>12.4f}{history.accuracy[-1]:>10.2%}"
+            f"{history.val_loss[-1]:>12.4f}{history.val_accuracy[-1]:>10.2%}"
+            f"{sum(history.seconds):>11.2f}"
+        )
+    for name, *_, test in done:
+        if test is not None:
+            lines.append(f"{name}: test loss {test.loss:.4f}, test accuracy {test.accuracy:.2%}")
+    lines.append("")
+    lines.append(
+        f"peak memory {_peak_memory_nbytes() / 1e6:.0f} MB, "
+        f"threads {pynn.get_num_threads()}, BLAS {pynn.build_info()['blas']}"
+    )
+    lines.append(f"saved {', '.join(shown(trained.path) for trained in done)}")
+    return "\n".join(lines)
+
+
+def as_json(seed: int, source: str, done: Sequence[Trained]) -> str:
+    """The result for programs."""
+    result = {
+        "data": source,
+        "seed": seed,
+        "threads": pynn.get_num_threads(),
+        "blas": pynn.build_info()["blas"],
+        "peak_memory_nbytes": _peak_memory_nbytes(),
+        "networks": [
+            {
+                "network": name,
+                "sizes": sizes,
+                **settings._asdict(),
+                "loss": history.loss,
+                "accuracy": history.accuracy,
+                "val_loss": history.val_loss,
+                "val_accuracy": history.val_accuracy,
+                "seconds": history.seconds,
+                "test_loss": test.loss if test else None,
+                "test_accuracy": test.accuracy if test else None,
+                "saved": str(path),
+            }
+            for name, sizes, settings, history, path, test in done
+        ],
+    }
+    return json.dumps(result, indent=2)
+
+
+def _peak_memory_nbytes() -> int:
+    """The most memory that this process held at once. Linux counts in KiB, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
