@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 import pynn
@@ -61,40 +61,14 @@ class Format(NamedTuple):
 
     help: str
     """What it writes, for the help text: "a C99 source file"."""
-    write: Callable[..., object]
-    """The function that writes a model; it returns a report to print, or None."""
     options: Mapping[str, dict[str, Any]] = {}
-    """For each flag the arguments of argparse's add_argument; "dest" is an argument of write()."""
+    """For each flag the arguments of argparse's add_argument; "dest" is an argument of save()."""
 
 
-def to_onnx(model: pynn.Model, path: str, **options: Any) -> None:
-    """Write an ONNX file."""
-    model.export_onnx(path, **options)
-
-
-def to_c(model: pynn.Model, path: str, **options: Any) -> object:
-    """Write a C source file and its header; return how much memory and arithmetic it needs."""
-    return model.export_c(path, **options)
-
-
-def to_nn_rust(model: pynn.Model, path: str) -> None:
-    """Write a file of the original Rust library."""
-    from pynn.formats import nn_rust  # here, like pytorch below: other commands do not need it
-
-    nn_rust.save(model, path)
-
-
-def to_pytorch(model: pynn.Model, path: str, **options: Any) -> None:
-    """Write a state_dict of PyTorch."""
-    from pynn.formats import pytorch
-
-    pytorch.save(model, path, **options)
-
-
+# The modules of pynn.formats, each of which has save(model, path, ...).
 FORMATS = {
     "onnx": Format(
         "an ONNX file (needs the package onnx)",
-        to_onnx,
         {
             "--probabilities": {
                 "dest": "probabilities",
@@ -105,7 +79,6 @@ FORMATS = {
     ),
     "c": Format(
         "a C99 source file, and a header beside it",
-        to_c,
         {
             "--name": {
                 "dest": "name",
@@ -118,16 +91,15 @@ FORMATS = {
             },
         },
     ),
-    "nn_rust": Format("a file of the original Rust library", to_nn_rust),
+    "nn_rust": Format("a file of the original Rust library"),
     "pytorch": Format(
         "a state_dict of PyTorch, as safetensors",
-        to_pytorch,
         {
             "--names": {
                 "dest": "names",
                 "type": lambda text: text.split(","),
                 "metavar": "NAME,NAME,...",
-                "help": "what each dense layer is called (default: its place in an "
+                "help": "what each layer with parameters is called (default: its place in an "
                 "nn.Sequential, as in 0,2,4)",
             }
         },
@@ -235,7 +207,7 @@ def make_parser() -> argparse.ArgumentParser:
         one.add_argument("output", metavar="OUTPUT", help="the file to write")
         for flag, settings in form.options.items():
             one.add_argument(flag, **settings)
-        one.set_defaults(work=export, form=form)
+        one.set_defaults(work=export, format=name)
     return parser
 
 
@@ -246,14 +218,14 @@ def info(options: argparse.Namespace) -> str:
 
 def export(options: argparse.Namespace) -> str:
     """Read a model and write it in another format; return a report to print."""
-    names = [settings["dest"] for settings in options.form.options.values()]
+    names = [settings["dest"] for settings in FORMATS[options.format].options.values()]
     keywords = {name: getattr(options, name) for name in names}
     if _is_same_file(options.model, options.output):
         raise pynn.ArgumentError(
             f"{options.output}: is the file of the model, which would be lost; give another name"
         )
     with _inspect.read_model(options.model) as model:
-        report = options.form.write(model, options.output, **keywords)
+        report = getattr(pynn.formats, options.format).save(model, options.output, **keywords)
     output = checks.printable(options.output, LONGEST)
     wrote = f"wrote {output}, {os.path.getsize(options.output):,} bytes"
     return wrote if report is None else f"{wrote}\n{report}"

@@ -59,23 +59,22 @@ def test_export_to_pytorch(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "method", "keywords"),
+    ("arguments", "keywords"),
     [
-        (["onnx"], "export_onnx", {"probabilities": False}),
-        (["onnx", "--probabilities"], "export_onnx", {"probabilities": True}),
-        (["c"], "export_c", {"name": None, "libc": True}),
-        (["c", "--no-libc", "--name", "net"], "export_c", {"name": "net", "libc": False}),
+        (["onnx"], {"probabilities": False}),
+        (["onnx", "--probabilities"], {"probabilities": True}),
+        (["c"], {"name": None, "libc": True}),
+        (["c", "--no-libc", "--name", "net"], {"name": "net", "libc": False}),
     ],
 )
-def test_export_by_methods_of_the_model(
+def test_export_by_the_functions_of_the_formats(
     arguments: list[str],
-    method: str,
     keywords: dict[str, Any],
     model: pynn.Model,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The methods get the options as keywords, and what export_c returns is printed."""
+    """save() gets the options as keywords, and what it returns is printed."""
     calls = []
 
     def write(model: pynn.Model, path: str, **options: Any) -> str:
@@ -83,10 +82,10 @@ def test_export_by_methods_of_the_model(
         Path(path).write_bytes(b"12345")
         return "a report"
 
-    monkeypatch.setattr(pynn.Model, method, write)
     form, *options = arguments
+    monkeypatch.setattr(getattr(pynn.formats, form), "save", write)
     lines = out(capsys, "export", form, "model.safetensors", "output", *options)
-    assert lines == ["wrote output, 5 bytes", "a report"][: 1 + (form == "c")]
+    assert lines == ["wrote output, 5 bytes", "a report"]
     assert calls == [(repr(model), "output", keywords)]
 
 
@@ -127,6 +126,6 @@ def test_a_package_that_is_missing(
     def write(model: pynn.Model, path: str, **options: Any) -> None:
         raise ImportError("pip install 'pynn-blas[onnx]'")
 
-    monkeypatch.setattr(pynn.Model, "export_onnx", write)
+    monkeypatch.setattr(pynn.formats.onnx, "save", write)
     message = complaint(capsys, "export", "onnx", "model.safetensors", "output")
     assert message == "pip install 'pynn-blas[onnx]'"

@@ -52,3 +52,10 @@ def test_unknown_format_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"'pynn\.formats' has no attribute 'keras'"):
         _ = pynn.formats.keras
     assert set(pynn.formats.__all__) <= set(dir(pynn.formats))
+
+
+def test_the_command_line_has_every_format() -> None:
+    """`python -m pynn export` offers what pynn.formats can save."""
+    from pynn.__main__ import FORMATS
+
+    assert sorted(FORMATS) == sorted(pynn.formats.__all__)
