@@ -18,10 +18,10 @@
 /* Layers first .. end - 1, which one task computes for one tile of outputs while the tile lies in the
  * cache. Each of these layers but the first needs, for an output value, only the input value in the same
  * place. As a rule a stage is a dense layer and the activations after it. */
-typedef struct network_stage {
+typedef struct pynn_stage {
     size_t first;
     size_t end;
-} network_stage;
+} pynn_stage;
 
 struct pynn_network {
     pynn_allocator allocator;
@@ -36,16 +36,16 @@ struct pynn_network {
     size_t view_count;
     pynn_parameter_view *views;
     size_t stage_count;
-    network_stage stages[];
+    pynn_stage stages[];
 };
 
 /* ---------------------------------------------------------------- workspace.c */
 
-typedef struct layer_buffers {
+typedef struct pynn_layer_buffers {
     float *outputs; /* (max_batch, O) */
     float *deltas;  /* (max_batch, O): gradient of the loss with respect to the outputs */
     float *scratch; /* (max_batch, the type's scratch) */
-} layer_buffers;
+} pynn_layer_buffers;
 
 struct pynn_workspace {
     pynn_allocator allocator;
@@ -63,7 +63,7 @@ struct pynn_workspace {
     bool *sound;              /* (pynn_update_tasks(),): whether what each task has checked is finite */
     bool *finite;             /* (max_batch,): whether the features of each block of rows are finite */
     pynn_sums *parts;         /* (max_batch,): the sums of each block of rows */
-    layer_buffers layers[];
+    pynn_layer_buffers layers[];
 };
 
 /* ---------------------------------------------------------------- pass.c */

@@ -69,8 +69,8 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
 /* The bytes of a network and of the arrays that lie behind it: stages (at most as many as layers), layers
  * and views. */
 static bool count_nbytes(size_t layer_count, size_t *nbytes) {
-    size_t each = sizeof(network_stage) + sizeof(pynn_placed_layer) +
-                  PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view);
+    size_t each =
+        sizeof(pynn_stage) + sizeof(pynn_placed_layer) + PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view);
     return pynn_multiply(layer_count, each, nbytes) && pynn_add(*nbytes, sizeof(pynn_network), nbytes);
 }
 

@@ -58,7 +58,7 @@ static pynn_layer_call call_of(const pynn_batch *batch, size_t l) {
 /* Y for a tile of Y: all layers of a stage, one after the other. If it begins with a dense layer,
  * Y = f(X W + b). */
 static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
-    const network_stage *layers = &batch->workspace->network->stages[stage];
+    const pynn_stage *layers = &batch->workspace->network->stages[stage];
     for (size_t l = layers->first; l < layers->end; l++) {
         pynn_layer_call call = call_of(batch, l);
         call.layer->type->forward(&call, tile);
@@ -105,7 +105,7 @@ static void output(const pynn_batch *batch, pynn_tile tile, size_t block) {
  * So the gradient with respect to the outputs of the stage becomes that with respect to the outputs of its
  * first layer. */
 static void backward_values(const pynn_batch *batch, size_t stage, pynn_tile tile) {
-    const network_stage *layers = &batch->workspace->network->stages[stage];
+    const pynn_stage *layers = &batch->workspace->network->stages[stage];
     for (size_t l = layers->end - 1; l > layers->first; l--) {
         pynn_layer_call call = call_of(batch, l);
         call.layer->type->backward(&call, tile);

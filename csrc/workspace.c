@@ -49,10 +49,10 @@ static void lay_out_batch(pynn_workspace *workspace, memory_layout *layout) {
 static void lay_out_layer(pynn_workspace *workspace, memory_layout *layout, size_t l) {
     const pynn_network *network = workspace->network;
     const pynn_placed_layer *layer = &network->layers[l];
-    layer_buffers *buffers = &workspace->layers[l];
+    pynn_layer_buffers *buffers = &workspace->layers[l];
     size_t batch = workspace->max_batch, scratch = layer->type->scratch;
     if (is_in_place(network, l)) {
-        *buffers = (layer_buffers){buffers[-1].outputs, buffers[-1].deltas, NULL};
+        *buffers = (pynn_layer_buffers){buffers[-1].outputs, buffers[-1].deltas, NULL};
     } else {
         buffers->outputs = take(layout, batch, layer->outputs, sizeof(float));
         if (l >= network->stages[network->first_trained].first)
@@ -80,7 +80,7 @@ pynn_status pynn_workspace_create(const pynn_allocator *allocator, const pynn_ne
     if (network == NULL || max_batch == 0) return PYNN_INVALID_ARGUMENT;
 
     size_t nbytes;
-    if (max_batch > INT_MAX || !pynn_multiply(network->layer_count, sizeof(layer_buffers), &nbytes) ||
+    if (max_batch > INT_MAX || !pynn_multiply(network->layer_count, sizeof(pynn_layer_buffers), &nbytes) ||
         !pynn_add(nbytes, sizeof(pynn_workspace), &nbytes))
         return PYNN_SIZE_OVERFLOW;
     pynn_allocator used = pynn_allocator_or_default(allocator);

@@ -58,7 +58,7 @@ static void test_activations_anywhere(void) {
     if (!CHECK_EQ(create(3, layers, COUNT_OF(layers), &network), PYNN_OK)) return;
     CHECK_EQ(network->stage_count, 4);
     CHECK_EQ(network->first_trained, 1);
-    static const network_stage stages[] = {{0, 2}, {2, 5}, {5, 7}, {7, 9}};
+    static const pynn_stage stages[] = {{0, 2}, {2, 5}, {5, 7}, {7, 9}};
     for (size_t s = 0; s < COUNT_OF(stages); s++) {
         CHECK_EQ(network->stages[s].first, stages[s].first);
         CHECK_EQ(network->stages[s].end, stages[s].end);
@@ -168,8 +168,8 @@ static void test_refusals(void) {
     }
 
     /* A number of layers whose bytes do not fit: the call fails before it reads a layer. */
-    const size_t layer_nbytes = sizeof(pynn_placed_layer) + sizeof(network_stage) +
-                                PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view);
+    const size_t layer_nbytes =
+        sizeof(pynn_placed_layer) + sizeof(pynn_stage) + PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view);
     refuses(3, &dense, SIZE_MAX, PYNN_SIZE_OVERFLOW);
     refuses(3, &dense, SIZE_MAX / layer_nbytes + 1, PYNN_SIZE_OVERFLOW);
     refuses(3, &dense, SIZE_MAX / layer_nbytes, PYNN_SIZE_OVERFLOW);

@@ -51,7 +51,7 @@ static void test_buffers(size_t max_batch) {
     CHECK(workspace->inputs == (float *)workspace->sparse.entries);
     CHECK((int)PYNN_COLUMN_CAPACITY >= (int)PYNN_MAX_TRANSPOSED_ROWS);
     for (size_t l = 0; l < COUNT_OF(layers); l++) {
-        const layer_buffers *buffers = &workspace->layers[l];
+        const pynn_layer_buffers *buffers = &workspace->layers[l];
         const size_t size = max_batch * network->layers[l].outputs * sizeof(float);
         if (l > 0 && buffers->outputs == buffers[-1].outputs) {
             CHECK(buffers->deltas == buffers[-1].deltas);

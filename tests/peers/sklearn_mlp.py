@@ -29,10 +29,10 @@ FLOAT64 = "weights in float64"
 POISSON = "`lbfgs` and `poisson`"
 
 REASONS = {
-    LBFGS: "solver='lbfgs' is not pynn's",
+    LBFGS: "solver='lbfgs' is not supported by pynn",
     PRIVATE: "AttributeError",
     FLOAT64: "dtype == dtype",
-    POISSON: "solver='lbfgs' is not pynn's",
+    POISSON: "solver='lbfgs' is not supported by pynn",
 }
 """Why a test fails here, and what its failure says then."""
 
