@@ -163,9 +163,9 @@ static bool is_sound_sgd(const pynn_optimizer *optimizer) {
 }
 
 /* A smaller eps than FLT_MIN would be taken as 0, and the update of a parameter whose gradient was always 0
- * would be 0 / 0. */
+ * would be 0 / 0. As a double: some processors take as 0 what only its rounding would make FLT_MIN. */
 static bool has_sound_options(const pynn_adam_options *o) {
-    return is_share(o->beta1) && is_share(o->beta2) && is_float(o->eps) && (float)o->eps >= FLT_MIN;
+    return is_share(o->beta1) && is_share(o->beta2) && is_float(o->eps) && o->eps >= (double)FLT_MIN;
 }
 
 static bool is_sound_adam(const pynn_optimizer *optimizer) {

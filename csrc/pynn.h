@@ -373,7 +373,7 @@ typedef struct pynn_sgd_options {
 typedef struct pynn_adam_options {
     double beta1; /* in [0, 1) */
     double beta2; /* likewise */
-    double eps;   /* finite, at least FLT_MIN (1.2e-38), both as floats */
+    double eps;   /* finite, at least FLT_MIN (1.2e-38) */
 } pynn_adam_options;
 
 /* An optimizer: its kind, the options that all kinds have, and the options of its kind, in the same form as

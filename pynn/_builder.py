@@ -177,7 +177,7 @@ class LayerBuilder:
         2016).
 
         Args:
-            eps: At least 1.17549435e-38, finite. It prevents a division by zero where all values of
+            eps: At least 1.1754944e-38, finite. It prevents a division by zero where all values of
                 an example are equal.
 
         Raises:

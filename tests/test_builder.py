@@ -245,9 +245,9 @@ def test_wrong_alpha_is_refused(alpha: Any, error: type[Exception], says: str) -
 @pytest.mark.parametrize(
     ("eps", "error", "says"),
     [
-        (0.0, VALUE, "layer 2: layer_norm eps must be at least 1.17549435e-38"),
-        (1e-40, VALUE, "layer 2: layer_norm eps must be at least 1.17549435e-38"),
-        (float("nan"), VALUE, "layer 2: layer_norm eps must be at least 1.17549435e-38"),
+        (0.0, VALUE, "layer 2: layer_norm eps must be at least 1.1754944e-38"),
+        (1e-40, VALUE, "layer 2: layer_norm eps must be at least 1.1754944e-38"),
+        (float("nan"), VALUE, "layer 2: layer_norm eps must be at least 1.1754944e-38"),
         ("small", TYPE, "layer 2: layer_norm eps must be a number"),
     ],
 )

@@ -44,7 +44,7 @@ def test_by_hand() -> None:
     np.testing.assert_allclose(row[0], expected, rtol=0, atol=3e-7)
 
 
-@pytest.mark.parametrize("eps", [1e-5, 1.17549435e-38])
+@pytest.mark.parametrize("eps", [1e-5, 1.1754944e-38])
 def test_equal_values_give_zeros(eps: float) -> None:
     """The variance is 0, and eps keeps from a division by it, also the least eps."""
     assert (normalized(norm_first(eps), np.full((3, 6), 7, np.float32)) == 0).all()

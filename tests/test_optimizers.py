@@ -220,8 +220,8 @@ def test_live_trajectories_of_pytorch(name: str) -> None:
         (lambda: pynn.SGD(max_gradient_norm=0), "max_gradient_norm must be greater than 0"),
         (lambda: pynn.Adam(beta1=1), "beta1 must be at least 0 and less than 1"),
         (lambda: pynn.Adam(beta2=1.5), "beta2 must be at least 0 and less than 1"),
-        (lambda: pynn.Adam(eps=0), "eps must be at least 1.17549435e-38 and finite as a float32"),
-        (lambda: pynn.AdamW(eps=1e-40), "eps must be at least 1.17549435e-38"),
+        (lambda: pynn.Adam(eps=0), "eps must be at least 1.1754944e-38 and finite as a float32"),
+        (lambda: pynn.AdamW(eps=1e-40), "eps must be at least 1.1754944e-38"),
         (lambda: pynn.AdamW(learning_rate=0), "learning_rate must be greater than 0"),
         (lambda: pynn.schedules.Cosine(0.1, steps=0), "steps must be at least 1"),
         (lambda: pynn.schedules.Cosine(0.0, steps=3), "rate must be greater than 0"),
@@ -437,7 +437,7 @@ def test_least_eps_divides_no_zero_by_zero(kind: type[pynn.Adam]) -> None:
     model = pynn.Builder().input(2).dense(2).softmax_cross_entropy().build(seed=0)
     before = model.parameters["dense1.weight"].copy()
     x, y = np.array([[0, 1], [0, 2]], np.float32), np.array([0, 1], np.uint8)
-    model.fit(x, y, epochs=2, optimizer=kind(eps=1.17549435e-38, weight_decay=0.0))
+    model.fit(x, y, epochs=2, optimizer=kind(eps=1.1754944e-38, weight_decay=0.0))
     after = model.parameters["dense1.weight"]
     assert (after[0] == before[0]).all()
     assert (after[1] != before[1]).all()

@@ -15,8 +15,8 @@ from pynn._base.errors import ArgumentError, ArgumentTypeError
 
 MAX_FLOAT32 = float.fromhex("0x1.fffffep127")
 MIN_FLOAT32 = float.fromhex("0x1p-149")
-LEAST_NORMAL = 1.17549435e-38
-"""FLT_MIN, the least float32 that C does not take as 0 while it calculates."""
+LEAST_NORMAL = 1.1754944e-38
+"""FLT_MIN, rounded up: C takes smaller numbers as 0 while it calculates."""
 BELOW_ONE = 1.0 - 2.0**-24
 """The largest float32 below 1."""
 MOST = 2**62

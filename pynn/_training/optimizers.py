@@ -143,7 +143,7 @@ class Adam(Optimizer):
         learning_rate: A number greater than 0, or a function of the step; see `pynn.schedules`.
         beta1: The decay rate of the running mean of gradients, in [0, 1).
         beta2: The decay rate of the running mean of squared gradients, in [0, 1).
-        eps: At least 1.17549435e-38, added to the root of the mean of squares.
+        eps: At least 1.1754944e-38, added to the root of the mean of squares.
         weight_decay: At least 0; this factor times the weights is added to their gradient. Biases
             do not decay.
         max_gradient_norm: If the norm of the whole gradient is greater than this, the gradient is

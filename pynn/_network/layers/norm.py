@@ -12,7 +12,7 @@ class LayerNorm(Layer):
     """y = weight * (x - mean) / sqrt(variance + eps) + bias, for each example by itself.
 
     The mean and the variance are those of the example's values x (inputs,). weight and bias have
-    shape (inputs,), too (Ba, Kiros and Hinton 2016). eps is at least 1.17549435e-38.
+    shape (inputs,), too (Ba, Kiros and Hinton 2016). eps is at least 1.1754944e-38.
     """
 
     kind = "layer_norm"
