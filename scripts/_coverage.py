@@ -41,6 +41,7 @@ SHORTENED = "tests/test_reading.py has it, in a process of its own, as others wo
 ELSEWHERE = "tests/test_hostile_sizes.py has it, in a process of its own that gets little memory"
 
 IN_LATE = "tests/test_api.py has it, in a process of its own"
+IN_SOURCE = "tests/test_source_folder.py has it, in a process of its own"
 FORCED = "tests/test_instruction_set.py has it, in a process of its own"
 
 NOT_BESIDE = "run where pynn is installed, not in a build folder: test_build.py has it there"
@@ -108,8 +109,25 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
             "pynn_add(nbytes, sizeof(pynn_workspace)": MORE_BEFORE,
         },
     },
+    "pynn/_source_folder.py": {
+        name: {"": IN_SOURCE}
+        for name in (
+            "use_installed",
+            "_advice",
+            "_find_installed",
+            "_holds_source",
+            "_differs",
+            "_warn_if_different",
+        )
+    },
     "pynn/__init__.py": {
         "": {
+            "except ModuleNotFoundError as error:": IN_SOURCE,
+            'if error.name != "pynn._pynn":': IN_SOURCE,
+            "raise": IN_SOURCE,
+            "_compiled = False": IN_SOURCE,
+            "from pynn import _source_folder": IN_SOURCE,
+            "_source_folder.use_installed()": IN_SOURCE,
             "from pynn import datasets as datasets": FOR_TYPES,
             "from pynn import formats as formats": FOR_TYPES,
             "from pynn import plots as plots": FOR_TYPES,

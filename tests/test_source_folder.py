@@ -15,6 +15,7 @@ import pytest
 import safetensors
 
 import pynn
+from pynn import _source_folder
 
 ROOT = Path(__file__).parent.parent
 
@@ -186,3 +187,65 @@ def test_an_installation_without_its_extension(clone: Clone) -> None:
         f"ImportError: the compiled part of {clone.source} is missing, or made for another Python."
         f" Install pynn again: {sys.executable} -m pip install --force-reinstall pynn-blas"
     )
+
+
+# ------------------------------------------------------------ function by function, in this process
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that stands for the source, in front of another pynn on the path."""
+    for folder in ("clone", "site"):
+        (tmp_path / folder / "pynn").mkdir(parents=True)
+        (tmp_path / folder / "pynn" / "__init__.py").write_text("NAME = 'the installed one'\n")
+    (tmp_path / "clone" / "pyproject.toml").touch()
+    monkeypatch.setattr(_source_folder, "SOURCE", tmp_path / "clone" / "pynn")
+    monkeypatch.setattr(sys, "path", ["nowhere", str(tmp_path / "clone"), str(tmp_path / "site")])
+    return tmp_path / "clone" / "pynn"
+
+
+def test_the_installed_package_is_found_behind_the_source(source: Path) -> None:
+    """Not the source itself, though it comes first."""
+    spec = _source_folder._find_installed()
+    assert spec is not None and spec.origin is not None
+    assert Path(spec.origin) == source.parents[1] / "site" / "pynn" / "__init__.py"
+
+
+def test_the_installed_package_takes_the_place(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All modules that were imported before are forgotten."""
+    ours = {name: module for name, module in sys.modules.items() if name.startswith("pynn")}
+    try:
+        _source_folder.use_installed()
+        found = [name for name in sys.modules if name.partition(".")[0] == "pynn"]
+        assert (found, sys.modules["pynn"].NAME) == (["pynn"], "the installed one")
+    finally:
+        sys.modules.update(ours)
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(ImportError, match="no installed pynn"):
+        _source_folder.use_installed()
+    (source.parent / "pyproject.toml").unlink()
+    with pytest.raises(ImportError, match="Install pynn again"):
+        _source_folder.use_installed()
+    assert {name: sys.modules[name] for name in ours} == ours
+
+
+def test_files_that_differ_are_named(source: Path) -> None:
+    """By their size; by their contents where the source is newer; or where one is not there."""
+    installed = source.parents[1] / "site" / "pynn"
+    spec = _source_folder._find_installed()
+    assert spec is not None
+    _source_folder._warn_if_different(spec)
+    (source / "__init__.py").write_text("NAME = 'The installed one'\n")
+    os.utime(source / "__init__.py", (2**31 - 1, 2**31 - 1))
+    with pytest.warns(UserWarning, match=r"differs from the source .*\(__init__\.py\)"):
+        _source_folder._warn_if_different(spec)
+    os.utime(source / "__init__.py", (0, 0))
+    _source_folder._warn_if_different(spec)
+    (source / "new.py").touch()
+    (source / "__init__.py").write_text("")
+    with pytest.warns(UserWarning, match=r"\(__init__\.py and 1 more\)"):
+        _source_folder._warn_if_different(spec)
+    spec.submodule_search_locations = [str(installed / "not there")]
+    _source_folder._warn_if_different(spec)

@@ -288,6 +288,23 @@ static void test_product_of_factors(void) {
     }
 }
 
+/* Logits of 1e4: nothing overflows, the loss is their distance from the right side, and the probabilities
+ * are 0 and 1. */
+static void test_binary_extremes(void) {
+    const float z[] = {-1e4f, 1e4f, -1e4f, 1e4f}, targets[] = {0.0f, 1.0f, 1.0f, 0.0f};
+    const double expected[] = {0.0, 0.0, -0.25, 0.25}, probabilities[] = {0.0, 1.0, 0.0, 1.0};
+    float dz[4], p[4];
+    pynn_sums sums = {0};
+    binary_cross_entropy(4, z, targets, dz, &sums);
+    pynn_loss_type_of(PYNN_BINARY_CROSS_ENTROPY)->probabilities(1, 4, z, p);
+    CHECK_NEAR(sums.loss, 5000.0, 0.0);
+    CHECK_EQ(sums.correct, 2);
+    for (size_t o = 0; o < 4; o++) {
+        CHECK_NEAR(dz[o], expected[o], 0.0);
+        CHECK_NEAR(p[o], probabilities[o], 0.0);
+    }
+}
+
 int main(void) {
     test_by_hand();
     test_extremes();
@@ -300,5 +317,6 @@ int main(void) {
     test_rows_apart();
     test_wide_binary_cross_entropy();
     test_product_of_factors();
+    test_binary_extremes();
     return check_failures();
 }
