@@ -145,7 +145,7 @@ static pynn_entry *list_row(const pynn_batch *batch, const void *values, size_t 
     size_t inputs = bounds[blocks], b = 0;
     pynn_sparse_vector *block = &batch->workspace->sparse.rows[n * PYNN_MAX_COLUMN_BLOCKS];
     for (size_t first = 0; first < inputs; first += CHUNK) {
-        size_t count = inputs - first < CHUNK ? inputs - first : CHUNK;
+        size_t count = pynn_least(CHUNK, inputs - first);
         group_set set;
         set.count = set.counts[0] = 0;
         entries = batch->data->feature_type == PYNN_FEATURES_UINT8
@@ -178,7 +178,7 @@ PYNN_INLINE void prefetch_row(const pynn_data *data, size_t inputs, size_t row) 
 
 double pynn_measure_density(const pynn_data *data, size_t inputs) {
     if (data->rows == 0) return 1.0;
-    size_t rows = data->rows < SAMPLE_ROWS ? data->rows : SAMPLE_ROWS;
+    size_t rows = pynn_least(SAMPLE_ROWS, data->rows);
     size_t nonzero = 0;
     for (size_t r = 0; r < rows; r++) {
         const void *values = row_at(data, inputs, data->rows / rows * r);

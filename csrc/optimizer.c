@@ -41,7 +41,7 @@ typedef struct optimizer_type {
 
 size_t pynn_update_tasks(const pynn_network *network) {
     size_t count = network->parameter_count;
-    return count / TASK_PARAMETERS + (count % TASK_PARAMETERS != 0);
+    return pynn_divide_up(count, TASK_PARAMETERS);
 }
 
 /* The sum of squares of a gradient. It is computed in double, because the square of a large float overflows
@@ -217,7 +217,7 @@ size_t pynn_optimizer_needs(const pynn_optimizer *optimizer) {
 static void find_range(const pynn_network *network, size_t index, size_t *begin, size_t *end) {
     *begin = index * TASK_PARAMETERS;
     size_t left = network->parameter_count - *begin;
-    *end = *begin + (left < TASK_PARAMETERS ? left : TASK_PARAMETERS);
+    *end = *begin + pynn_least(left, TASK_PARAMETERS);
 }
 
 static void sum_task(void *context, size_t index) {

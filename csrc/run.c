@@ -113,7 +113,7 @@ pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const u
     if (status != PYNN_OK) return status;
     if (optimizer == NULL || sums == NULL || batch_size == 0) return PYNN_INVALID_ARGUMENT;
     if (batch_size > workspace->max_batch) return PYNN_WORKSPACE_MISMATCH;
-    size_t steps = count / batch_size + (count % batch_size != 0);
+    size_t steps = pynn_divide_up(count, batch_size);
     if (first_step > last_step || last_step > steps) return PYNN_INVALID_ARGUMENT;
     status = check_optimizer(workspace, optimizer, state, last_step - first_step);
     if (status != PYNN_OK) return status;
@@ -129,7 +129,7 @@ pynn_status pynn_train(pynn_workspace *workspace, const pynn_data *data, const u
                         .state = state};
     for (size_t step = first_step; step < last_step; step++) {
         size_t first = step * batch_size;
-        batch.count = end - first < batch_size ? end - first : batch_size;
+        batch.count = pynn_least(batch_size, end - first);
         batch.rows = order != NULL ? order + first : NULL;
         batch.first = first;
         if (!run_step(&batch, optimizer, rate_at(optimizer, step - first_step), state, parameters, sums))

@@ -31,6 +31,7 @@ C_TESTS = {
     "base/mathematics.h": ("mathematics", "activations", "loss"),
     "base/memory.c": ("memory", "faults", "arguments"),
     "base/random.c": ("random", "network"),
+    "base/sums.h": ("loss", "norm"),
     "base/team.c": ("team", "fork", "faults", "two_models"),
     "base/vector.h": ("sparse", "paths"),
     "gather.c": ("gather", "paths", "sparse"),

@@ -127,7 +127,7 @@ PYNN_KERNEL(void, sum_columns,
             (rows, columns, stride, alpha, dy, beta, target)) {
     enum { MOST = 256 };
     for (size_t first = 0; first < columns; first += MOST) {
-        size_t width = columns - first < MOST ? columns - first : MOST;
+        size_t width = pynn_least(MOST, columns - first);
         double totals[MOST] = {0};
         for (size_t begin = 0; begin < rows; begin += ROWS_OF_A_SUM) {
             float sums[MOST] = {0};

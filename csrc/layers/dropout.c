@@ -52,7 +52,7 @@ void pynn_dropout_mask(uint64_t seed, uint64_t step, size_t layer, float rate, u
     float kept = 1.0f / (1.0f - rate), drawn[DRAWS];
     while (count > 0) {
         size_t skip = word % WORDS;
-        size_t some = DRAWS - skip < count ? DRAWS - skip : count;
+        size_t some = pynn_least(DRAWS - skip, count);
         draw_blocks(seed, stream, word / WORDS, threshold, kept, drawn);
         memcpy(mask, drawn + skip, some * sizeof(float));
         mask += some;

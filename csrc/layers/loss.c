@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/mathematics.h"
+#include "base/sums.h"
 #include "base/vector.h"
 #include "layers/loss.h"
 
@@ -68,15 +69,7 @@ static void exponentials(size_t rows, size_t classes, const float *z, size_t *la
 
 /* The sum of many values, in LANES partial sums side by side. */
 PYNN_KERNEL(double, sum_many, (size_t count, const float *values), (count, values)) {
-    enum { LANES = 8 };
-    double lanes[LANES] = {0}, total = 0.0;
-    size_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        for (size_t k = 0; k < LANES; k++) lanes[k] += (double)values[i + k];
-    }
-    for (; i < count; i++) lanes[0] += (double)values[i];
-    for (size_t k = 0; k < LANES; k++) total += lanes[k];
-    return total;
+    return pynn_sum(count, values);
 }
 
 /* The sum of the values, in double: if 2^24 floats are added as floats, one after another, the sum is off

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/sums.h"
 #include "base/vector.h"
 #include "layers/layer.h"
 
@@ -47,24 +48,12 @@ static void initialize(const pynn_placed_layer *layer, uint64_t seed, uint64_t s
     memset(parameters + layer->inputs, 0, layer->inputs * sizeof(float));
 }
 
-/* The sum of a row (width,). */
-PYNN_INLINE double sum_row(size_t width, const float *x) {
-    double lanes[LANES] = {0}, total = 0.0;
-    size_t i = 0;
-    for (; i + LANES <= width; i += LANES) {
-        for (size_t k = 0; k < LANES; k++) lanes[k] += (double)x[i + k];
-    }
-    for (; i < width; i++) lanes[0] += (double)x[i];
-    for (size_t k = 0; k < LANES; k++) total += lanes[k];
-    return total;
-}
-
 /* The scale of a row (width,), from the sums of e = x - mean and of e^2: m - mean is the mean of e, and v
  * is the mean of e^2 less the square of that. This difference does not cancel: x and mean are floats, so
  * where x is near mean, e is a multiple of the distance between floats there; |m - mean| is at most half of
  * that distance; so the mean of e^2 is at least twice the square of m - mean. */
 PYNN_INLINE row_scale scale_of(size_t width, float eps, const float *x) {
-    float mean = (float)(sum_row(width, x) / (double)width);
+    float mean = (float)(pynn_sum(width, x) / (double)width);
     double sums[LANES] = {0}, squares[LANES] = {0}, sum = 0.0, square = 0.0;
     size_t i = 0;
     for (; i + LANES <= width; i += LANES) {
