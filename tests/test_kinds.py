@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,7 @@ def test_no_module_asks_for_a_kind_by_name(file: Path) -> None:
 PURE = """
 import importlib, pkgutil, sys, types
 from pathlib import Path
+from types import SimpleNamespace
 package = types.ModuleType("pynn")  # in the place of pynn/__init__.py, which loads the extension
 package.__path__ = [{folder!r}]
 sys.modules["pynn"] = package
@@ -294,3 +296,19 @@ def test_description_in_an_older_pickle(smoothing: list[float]) -> None:
     spec = chain.softmax_cross_entropy(label_smoothing=sum(smoothing))._spec
     assert Spec.from_pickle(older) == spec
     assert Spec.from_pickle(spec.to_dict()) == spec
+
+
+def test_kinds_are_found_where_no_folder_can_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program packed into one file has modules, but no folder: the import system lists them."""
+    listed: list[str] = []
+    found: list[str] = []
+
+    def refuse(path: str) -> list[str]:
+        raise NotADirectoryError(path)
+
+    monkeypatch.setattr(layers, "importlib", SimpleNamespace(import_module=listed.append))
+    layers.import_kinds()
+    monkeypatch.setattr(layers, "importlib", SimpleNamespace(import_module=found.append))
+    monkeypatch.setattr(layers, "os", SimpleNamespace(listdir=refuse))
+    layers.import_kinds()
+    assert found == listed != []
