@@ -53,6 +53,11 @@ struct pynn_workspace {
     pynn_team *team; /* may be NULL */
     size_t max_batch;
     size_t nbytes;
+    bool keeps;               /* whether every value is kept for pynn_workspace_read() */
+    size_t rows;              /* of the last batch; 0 before the first */
+    bool has_sparse;          /* whether its features are in `sparse`, not in `inputs` */
+    bool has_gradients;       /* whether its loss was computed with the gradients */
+    bool has_weights;         /* whether its examples have weights */
     void *arena;              /* the memory of all the arrays below */
     float *inputs;            /* (max_batch, I): the gathered batch as floats; or, in the same memory, */
     pynn_sparse_batch sparse; /* the gathered batch as sparse rows */

@@ -313,6 +313,10 @@ bool pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
     }
     bool finite = add_parts(batch, sums);
     if (batch->purpose == PYNN_FOR_GRADIENT && finite) accumulate(batch);
+    workspace->rows = batch->count;
+    workspace->has_sparse = batch->sparse;
+    workspace->has_weights = batch->data->weights != NULL;
+    workspace->has_gradients = batch->purpose == PYNN_FOR_GRADIENT && finite;
     pynn_restore_denormals(mode);
     return finite;
 }

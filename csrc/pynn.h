@@ -322,6 +322,13 @@ typedef struct pynn_workspace pynn_workspace;
 PYNN_API pynn_status pynn_workspace_create(const pynn_allocator *allocator, const pynn_network *network,
                                            pynn_team *team, size_t max_batch, pynn_workspace **out);
 
+/* Like pynn_workspace_create(), but the workspace keeps every value of a batch, for pynn_workspace_read():
+ * each layer has outputs and gradients of its own, and none writes over those of another. The results are
+ * the same, bit for bit. It takes more memory, and a step more time. */
+PYNN_API pynn_status pynn_workspace_create_keeping(const pynn_allocator *allocator,
+                                                   const pynn_network *network, pynn_team *team,
+                                                   size_t max_batch, pynn_workspace **out);
+
 /* Free a workspace; NULL is a no-op. */
 PYNN_API void pynn_workspace_destroy(pynn_workspace *workspace);
 
@@ -418,10 +425,10 @@ PYNN_API size_t pynn_optimizer_needs(const pynn_optimizer *optimizer);
 PYNN_API void pynn_dropout_mask(uint64_t seed, uint64_t step, size_t layer, float rate, uint64_t first,
                                 size_t count, float *mask);
 
-/* The gradient of the mean loss over `count` rows of the data: forward, loss, backward. Dropout drops
- * nothing here.
+/* The gradient of the mean loss over `count` rows of the data: forward, loss, backward.
  *   rows        (count,) indices into the data; NULL means the first `count` rows
  *   count       1 to the workspace's max_batch
+ *   state       its seed and step say what dropout drops, as in pynn_train(); NULL: nothing is dropped
  *   parameters  (parameter_count,)
  *   gradients   (parameter_count,), overwritten
  *   sums        added to
@@ -429,8 +436,8 @@ PYNN_API void pynn_dropout_mask(uint64_t seed, uint64_t step, size_t layer, floa
  * before anything is written. Returns PYNN_NOT_FINITE if the loss or a feature is not finite: the gradients
  * are then as they were, but the rows are counted in *sums. */
 PYNN_API pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, const uint32_t *rows,
-                                   size_t count, const float *parameters, float *gradients,
-                                   pynn_sums *sums);
+                                   size_t count, const pynn_state *state, const float *parameters,
+                                   float *gradients, pynn_sums *sums);
 
 /* Run the steps first_step <= s < last_step of an epoch of `count` examples. Step s trains on the rows
  * order[s * batch_size] to order[min((s + 1) * batch_size, count) - 1]. So the last step of an epoch may
@@ -478,6 +485,32 @@ typedef enum pynn_output {
  * an output or a feature is not finite. Labels are not read. */
 PYNN_API pynn_status pynn_predict(pynn_workspace *workspace, const pynn_data *data, size_t first_row,
                                   size_t last_row, const float *parameters, pynn_output output, float *out);
+
+/* ---------------------------------------------------------------- the values of a step */
+
+/* The values of a layer, or of the loss, for each row of a batch. */
+typedef enum pynn_value {
+    PYNN_VALUE_INPUTS = 1,           /* X, (rows, I) */
+    PYNN_VALUE_OUTPUTS = 2,          /* Y, (rows, O) */
+    PYNN_VALUE_OUTPUT_GRADIENTS = 3, /* dY, (rows, O): gradient of the mean loss with respect to Y */
+    PYNN_VALUE_INPUT_GRADIENTS = 4,  /* dX, (rows, I): likewise, to X */
+    PYNN_VALUE_PROBABILITIES = 5,    /* (rows, C): those of the last layer's outputs */
+    PYNN_VALUE_LOSSES = 6,           /* (rows,): each times the example's weight */
+} pynn_value;
+
+/* The number of rows of the last batch that went through a workspace; 0 before the first. */
+PYNN_API size_t pynn_workspace_rows(const pynn_workspace *workspace);
+
+/* Copy values of the last batch out of a workspace made by pynn_workspace_create_keeping(). Calls that take
+ * many rows leave the values of the last rows that they took at a time.
+ *   layer  the number of the layer, from 0; probabilities and losses do not depend on it
+ *   out    overwritten
+ * Gradients and losses are there after pynn_gradient() and pynn_train(), if the loss was finite. Gradients
+ * with respect to the inputs of the first layer that has parameters, or of a layer below, are never
+ * computed: no parameter needs them. Returns PYNN_INVALID_ARGUMENT for a value that is not there, with out
+ * as it was. */
+PYNN_API pynn_status pynn_workspace_read(const pynn_workspace *workspace, size_t layer, pynn_value value,
+                                         float *out);
 
 /* ---------------------------------------------------------------- random numbers */
 

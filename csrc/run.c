@@ -45,7 +45,8 @@ static bool is_sparse(const pynn_workspace *workspace, const pynn_data *data, si
 /* ---------------------------------------------------------------- training */
 
 pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, const uint32_t *rows,
-                          size_t count, const float *parameters, float *gradients, pynn_sums *sums) {
+                          size_t count, const pynn_state *state, const float *parameters, float *gradients,
+                          pynn_sums *sums) {
     pynn_status status = check_data(workspace, data, parameters, true);
     if (status != PYNN_OK) return status;
     if (gradients == NULL || sums == NULL || count == 0) return PYNN_INVALID_ARGUMENT;
@@ -60,6 +61,7 @@ pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, cons
                         .parameters = parameters,
                         .purpose = PYNN_FOR_GRADIENT,
                         .sparse = is_sparse(workspace, data, count),
+                        .state = state,
                         .target = {.alpha = 1.0f, .beta = 0.0f, .parameters = gradients}};
     return pynn_run_batch(&batch, sums) ? PYNN_OK : PYNN_NOT_FINITE;
 }

@@ -23,8 +23,10 @@ static void *take(memory_layout *layout, size_t rows, size_t columns, size_t ite
 
 /* Whether layer l writes its outputs over its inputs: nobody else needs them. The first layer's inputs are
  * the batch. */
-static bool is_in_place(const pynn_network *network, size_t l) {
-    return l > 0 && network->layers[l].type->may_overwrite && !network->layers[l - 1].type->needs_outputs;
+static bool is_in_place(const pynn_workspace *workspace, size_t l) {
+    const pynn_network *network = workspace->network;
+    return !workspace->keeps && l > 0 && network->layers[l].type->may_overwrite &&
+           !network->layers[l - 1].type->needs_outputs;
 }
 
 /* A gathered batch is either floats or sparse rows: they share their place. */
@@ -51,7 +53,7 @@ static void lay_out_layer(pynn_workspace *workspace, memory_layout *layout, size
     const pynn_placed_layer *layer = &network->layers[l];
     pynn_layer_buffers *buffers = &workspace->layers[l];
     size_t batch = workspace->max_batch, scratch = layer->type->scratch;
-    if (is_in_place(network, l)) {
+    if (is_in_place(workspace, l)) {
         *buffers = (pynn_layer_buffers){buffers[-1].outputs, buffers[-1].deltas, NULL};
     } else {
         buffers->outputs = take(layout, batch, layer->outputs, sizeof(float));
@@ -73,8 +75,8 @@ static void lay_out(pynn_workspace *workspace, memory_layout *layout) {
     for (size_t l = 0; l < network->layer_count; l++) lay_out_layer(workspace, layout, l);
 }
 
-pynn_status pynn_workspace_create(const pynn_allocator *allocator, const pynn_network *network,
-                                  pynn_team *team, size_t max_batch, pynn_workspace **out) {
+static pynn_status create(const pynn_allocator *allocator, const pynn_network *network, pynn_team *team,
+                          size_t max_batch, bool keeps, pynn_workspace **out) {
     if (out == NULL) return PYNN_INVALID_ARGUMENT;
     *out = NULL;
     if (network == NULL || max_batch == 0) return PYNN_INVALID_ARGUMENT;
@@ -90,6 +92,7 @@ pynn_status pynn_workspace_create(const pynn_allocator *allocator, const pynn_ne
     workspace->network = network;
     workspace->team = team;
     workspace->max_batch = max_batch;
+    workspace->keeps = keeps;
 
     memory_layout layout = {NULL, 0, true};
     lay_out(workspace, &layout);
@@ -109,6 +112,16 @@ pynn_status pynn_workspace_create(const pynn_allocator *allocator, const pynn_ne
     lay_out(workspace, &layout);
     *out = workspace;
     return PYNN_OK;
+}
+
+pynn_status pynn_workspace_create(const pynn_allocator *allocator, const pynn_network *network,
+                                  pynn_team *team, size_t max_batch, pynn_workspace **out) {
+    return create(allocator, network, team, max_batch, false, out);
+}
+
+pynn_status pynn_workspace_create_keeping(const pynn_allocator *allocator, const pynn_network *network,
+                                          pynn_team *team, size_t max_batch, pynn_workspace **out) {
+    return create(allocator, network, team, max_batch, true, out);
 }
 
 void pynn_workspace_destroy(pynn_workspace *workspace) {

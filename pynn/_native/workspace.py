@@ -93,6 +93,7 @@ class Workspace:
         count: int,
         parameters: Floats,
         sums: Sums = NO_SUMS,
+        state: State | None = None,
     ) -> tuple[Floats, Sums]:
         """Calculate the gradient of the mean loss over `count` rows.
 
@@ -102,6 +103,7 @@ class Workspace:
             count: How many rows to take.
             parameters: Shape (parameter_count,).
             sums: Sums to add to.
+            state: Its seed and step say what dropout drops; None if it drops nothing.
 
         Returns:
             The gradient, shape (parameter_count,), and the new sums.
@@ -115,6 +117,7 @@ class Workspace:
                 data.handle,
                 ffi.NULL if rows is None else ffi.from_buffer("uint32_t[]", rows),
                 count,
+                ffi.NULL if state is None else state.handle,
                 floats(parameters, size),
                 floats(gradients, size, writable=True),
                 self._write_sums(sums),

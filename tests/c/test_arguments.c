@@ -50,8 +50,8 @@ static arguments valid(void) {
 }
 
 static pynn_status gradient(const arguments *a) {
-    return pynn_gradient(a->workspace, a->without_data ? NULL : &a->data, a->order, a->count, a->parameters,
-                         a->gradients, a->sums);
+    return pynn_gradient(a->workspace, a->without_data ? NULL : &a->data, a->order, a->count, NULL,
+                         a->parameters, a->gradients, a->sums);
 }
 
 static pynn_status train(arguments *a) {

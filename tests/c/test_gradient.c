@@ -102,7 +102,7 @@ static void check_path(size_t inputs, const pynn_layer *layers, size_t layer_cou
     CHECK(size <= MOST_PARAMETERS);
     pynn_random_uniform(6, 0, 0, size, -0.5f, 0.5f, parameters); /* so that biases are not zero either */
     pynn_sums sums = {0};
-    CHECK_EQ(pynn_gradient(workspace, &data, order, count, parameters, gradients, &sums), PYNN_OK);
+    CHECK_EQ(pynn_gradient(workspace, &data, order, count, NULL, parameters, gradients, &sums), PYNN_OK);
     for (size_t n = 0; n < count; n++) {
         for (size_t i = 0; i < inputs; i++) {
             state->y[0][i] = (double)features[order[n] * inputs + i];
@@ -185,7 +185,7 @@ static void check_bias(size_t width, size_t rows) {
     static uint32_t repeated[MOST_SUMMED];
     for (size_t n = 0; n < rows; n++) repeated[n] = order[n % ROWS];
     pynn_random_uniform(7, width, 0, pynn_network_parameter_count(network), -0.5f, 0.5f, parameters);
-    CHECK_EQ(pynn_gradient(workspace, &data, repeated, rows, parameters, gradients, &sums), PYNN_OK);
+    CHECK_EQ(pynn_gradient(workspace, &data, repeated, rows, NULL, parameters, gradients, &sums), PYNN_OK);
     const size_t bias = place_of_dense(network, 0).bias;
     bool holds = true;
     for (size_t o = 0; o < width && holds; o++) {

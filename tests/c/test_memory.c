@@ -268,7 +268,7 @@ static void test_steps_allocate_nothing(void) {
     CHECK_EQ(pynn_train(workspace, &data, NULL, data.rows, 16, 0, 3, &(pynn_optimizer)SGD(0.1f), NULL,
                         parameters, &sums),
              PYNN_OK);
-    CHECK_EQ(pynn_gradient(workspace, &data, NULL, 16, parameters, gradients, &sums), PYNN_OK);
+    CHECK_EQ(pynn_gradient(workspace, &data, NULL, 16, NULL, parameters, gradients, &sums), PYNN_OK);
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, 40, parameters, &sums), PYNN_OK);
     CHECK_EQ(pynn_predict(workspace, &data, 0, 40, parameters, PYNN_LOGITS, out), PYNN_OK);
     CHECK_EQ(book.requests, requests);

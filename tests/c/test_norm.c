@@ -135,7 +135,7 @@ static void test_in_a_network(size_t threads) {
     CHECK_EQ(network->stage_count, 4);
     CHECK_EQ(pynn_network_initialize(network, 3, p), PYNN_OK);
     pynn_sums before = {0}, after = {0};
-    CHECK_EQ(pynn_gradient(workspace, &data, NULL, ROWS, p, gradients, &before), PYNN_OK);
+    CHECK_EQ(pynn_gradient(workspace, &data, NULL, ROWS, NULL, p, gradients, &before), PYNN_OK);
     double square = 0.0;
     for (size_t i = 0; i < count; i++) square += (double)gradients[i] * (double)gradients[i];
     for (size_t i = 0; i < count; i++) p[i] -= 1e-3f * gradients[i];

@@ -29,11 +29,11 @@ static void test_gradient(const pynn_data *data) {
     float gradients[PARAMETERS + 1];
     for (size_t i = 0; i <= PARAMETERS; i++) gradients[i] = 42.0f;
     pynn_sums sums = {0};
-    CHECK_EQ(pynn_gradient(workspace, data, with, 2, start, gradients, &sums), PYNN_NOT_FINITE);
+    CHECK_EQ(pynn_gradient(workspace, data, with, 2, NULL, start, gradients, &sums), PYNN_NOT_FINITE);
     CHECK_EQ(sums.rows, 2);
     for (size_t i = 0; i <= PARAMETERS; i++) CHECK_NEAR(gradients[i], 42.0, 0.0);
     sums = (pynn_sums){0};
-    CHECK_EQ(pynn_gradient(workspace, data, without, 2, start, gradients, &sums), PYNN_OK);
+    CHECK_EQ(pynn_gradient(workspace, data, without, 2, NULL, start, gradients, &sums), PYNN_OK);
     CHECK(isfinite(sums.loss) && isfinite(gradients[0]));
 }
 
@@ -147,7 +147,7 @@ static void test_hidden_by_first_layer(float bad) {
     CHECK_EQ(state.step, 0);
     CHECK_EQ(state.updates, 0);
     sums = (pynn_sums){0};
-    CHECK_EQ(pynn_gradient(own, &data, NULL, ROWS, start, gradients, &sums), PYNN_NOT_FINITE);
+    CHECK_EQ(pynn_gradient(own, &data, NULL, ROWS, NULL, start, gradients, &sums), PYNN_NOT_FINITE);
     CHECK_EQ(pynn_evaluate(own, &data, 0, ROWS, start, &sums), PYNN_NOT_FINITE);
     destroy(own, network);
 }

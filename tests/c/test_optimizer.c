@@ -64,7 +64,7 @@ static void test_steps(pynn_optimizer optimizer, pynn_team *team) {
     for (size_t i = 0; i < PARAMETERS; i++) p[i] = (double)parameters[i];
     for (int step = 1; step <= 3; step++, optimizer.learning_rate /= 2.0) {
         pynn_sums sums = {0};
-        CHECK_EQ(pynn_gradient(workspace, &data, NULL, ROWS, parameters, gradients, &sums), PYNN_OK);
+        CHECK_EQ(pynn_gradient(workspace, &data, NULL, ROWS, NULL, parameters, gradients, &sums), PYNN_OK);
         expect_step(&optimizer, step);
         CHECK_EQ(
             pynn_train(workspace, &data, NULL, ROWS, ROWS, 0, 1, &optimizer, &state, parameters, &sums),

@@ -72,8 +72,9 @@ static void run(const setup *with, pynn_path path, outcome *out) {
     CHECK_EQ(pynn_network_initialize(network, 3, start), PYNN_OK);
     memcpy(out->trained, start, sizeof start);
     memset(out->gradients, 0xFF, sizeof out->gradients); /* NaN: overwritten */
-    CHECK_EQ(pynn_gradient(workspace, &data, order, batch, start, out->gradients, &out->gradient_sums),
-             PYNN_OK);
+    CHECK_EQ(
+        pynn_gradient(workspace, &data, order, batch, NULL, start, out->gradients, &out->gradient_sums),
+        PYNN_OK);
     CHECK_EQ(pynn_train(workspace, &data, order, data.rows, batch, 0, steps, &(pynn_optimizer)SGD(0.05f),
                         NULL, out->trained, &out->train_sums),
              PYNN_OK);

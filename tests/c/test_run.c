@@ -39,7 +39,7 @@ static void test_by_hand(pynn_path path) {
     }
     pynn_sums sums = {100.0, 10, 20}; /* added to */
 
-    CHECK_EQ(pynn_gradient(workspace, &data, NULL, 2, start, gradients, &sums), PYNN_OK);
+    CHECK_EQ(pynn_gradient(workspace, &data, NULL, 2, NULL, start, gradients, &sums), PYNN_OK);
     for (size_t i = 0; i < 6; i++) {
         CHECK_NEAR(gradients[i], hand_gradient[i], 1e-6);
     }
@@ -194,8 +194,8 @@ static void test_steps_are_gradients(pynn_path path) {
     CHECK_EQ(pynn_network_initialize(network, 3, expected.parameters), PYNN_OK);
     for (size_t first = 0; first < ROWS; first += 40) {
         const size_t count = first + 40 < ROWS ? 40 : ROWS - first;
-        CHECK_EQ(pynn_gradient(workspace, &how.data, order + first, count, expected.parameters, gradients,
-                               &expected.sums),
+        CHECK_EQ(pynn_gradient(workspace, &how.data, order + first, count, NULL, expected.parameters,
+                               gradients, &expected.sums),
                  PYNN_OK);
         for (size_t p = 0; p < PARAMETERS; p++) {
             expected.parameters[p] -= 0.5f * gradients[p];

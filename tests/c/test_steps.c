@@ -119,7 +119,8 @@ static void run(const setup *with, const handles *made, outcome *out) {
     CHECK_EQ(pynn_train(workspace, &data, order, data.rows, batch, 0, steps, &(pynn_optimizer)SGD(0.05f),
                         NULL, trained, &out->sums[0]),
              PYNN_OK);
-    CHECK_EQ(pynn_gradient(workspace, &data, NULL, batch, trained, out->gradients, &out->sums[1]), PYNN_OK);
+    CHECK_EQ(pynn_gradient(workspace, &data, NULL, batch, NULL, trained, out->gradients, &out->sums[1]),
+             PYNN_OK);
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, with->rows, trained, &out->sums[2]), PYNN_OK);
     CHECK_EQ(pynn_predict(workspace, &data, 0, with->rows, trained, PYNN_LOGITS, out->logits), PYNN_OK);
     CHECK_EQ(pynn_predict(workspace, &data, 0, 1, trained, PYNN_PROBABILITIES, out->probabilities),
