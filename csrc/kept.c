@@ -64,6 +64,10 @@ size_t pynn_workspace_rows(const pynn_workspace *workspace) {
     return workspace->rows;
 }
 
+int pynn_workspace_is_sparse(const pynn_workspace *workspace) {
+    return workspace->has_sparse;
+}
+
 pynn_status pynn_workspace_read(const pynn_workspace *workspace, size_t layer, pynn_value value,
                                 float *out) {
     if (workspace == NULL || out == NULL || !workspace->keeps) return PYNN_INVALID_ARGUMENT;

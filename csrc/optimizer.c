@@ -66,15 +66,18 @@ PYNN_KERNEL(void, update_sgd,
              const float *g, float *m, float *p),
             (count, rate, into, decay, clip, momentum, nesterov, g, m, p)) {
     if (m == NULL) {
+        /* p = p - r g   @sgd.plain */
         for (size_t i = 0; i < count; i++) p[i] -= rate * (clip * g[i] + decay * p[i]);
     } else if (nesterov) {
         for (size_t i = 0; i < count; i++) {
             float gradient = into * (clip * g[i] + decay * p[i]);
+            /* m = momentum m + g; p = p - r (g + momentum m)   @sgd.nesterov */
             m[i] = momentum * m[i] + gradient;
             p[i] -= rate * (gradient + momentum * m[i]);
         }
     } else {
         for (size_t i = 0; i < count; i++) {
+            /* m = momentum m + g; p = p - r m   @sgd.momentum */
             m[i] = momentum * m[i] + into * (clip * g[i] + decay * p[i]);
             p[i] -= rate * m[i];
         }
@@ -102,8 +105,11 @@ PYNN_KERNEL(void, update_adam,
     for (size_t i = 0; i < count; i++) {
         float kept = p[i] - f.shrink * p[i];
         float gradient = f.clip * g[i] + f.decay * p[i];
+        /* m = beta1 m + (1 - beta1) g   @adam.m */
         m[i] += f.change1 * (gradient - m[i]);
+        /* v = beta2 v + (1 - beta2) g^2   @adam.v */
         v[i] = f.beta2 * v[i] + f.change2 * gradient * gradient;
+        /* p = p - r (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)   @adam.p */
         p[i] = kept - f.rate * m[i] / (sqrtf(v[i]) / f.root2 + f.eps);
     }
 }

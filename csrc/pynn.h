@@ -501,6 +501,9 @@ typedef enum pynn_value {
 /* The number of rows of the last batch that went through a workspace; 0 before the first. */
 PYNN_API size_t pynn_workspace_rows(const pynn_workspace *workspace);
 
+/* Whether the first layer read the last batch as sparse rows (see pynn_path). */
+PYNN_API int pynn_workspace_is_sparse(const pynn_workspace *workspace);
+
 /* Copy values of the last batch out of a workspace made by pynn_workspace_create_keeping(). Calls that take
  * many rows leave the values of the last rows that they took at a time.
  *   layer  the number of the layer, from 0; probabilities and losses do not depend on it

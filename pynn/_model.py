@@ -27,6 +27,7 @@ from pynn._training.optimizers import Optimizer
 from pynn._training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
+    from pynn._explain.step import Step
     from pynn.formats.c import Footprint
 
 
@@ -209,6 +210,51 @@ class Model:
             size = checks.integer("batch_size", batch_size, least=1)
         used = fit_arguments.check_optimizer(optimizer)
         return trainer.partial_fit(self._engine, data, min(size, data.rows), used)
+
+    def explain(
+        self,
+        features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        *,
+        optimizer: Optimizer | None = None,
+        sample_weight: npt.NDArray[Any] | None = None,
+    ) -> Step:
+        """Explain one step of training on a batch of examples; the model does not change.
+
+        The step is the one that `fit` would do now on these examples as one batch, in this order:
+        the same numbers, bit for bit. `Step.apply` does it.
+
+        Args:
+            features: As for `fit`.
+            labels: As for `fit`.
+            optimizer: As for `fit`.
+            sample_weight: As for `fit`; the mean is over the weights of this call.
+
+        Returns:
+            The step: every value and gradient, and what becomes of the parameters. `print` shows
+            it.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type or dtype.
+            ArgumentError: An argument has the wrong value or shape, or a feature is not finite.
+            DivergenceError: The loss, or a parameter after the step, is not finite.
+            OutOfMemoryError: There is no memory for the values of a batch of this size.
+            ClosedError: The model is closed.
+
+        Examples:
+            >>> import numpy as np
+            >>> import pynn
+            >>> model = pynn.Builder().input(2).dense(1).mean_squared_error().build(seed=0)
+            >>> x, y = np.array([[1.0, 2.0]], np.float32), np.array([3.0], np.float32)
+            >>> step = model.explain(x, y, optimizer=pynn.SGD(learning_rate=0.1))
+            >>> step.forward["dense1"]
+            Values(dense1: X (1, 2), W (2, 1), b (1,), Y (1, 1))
+        """
+        from pynn._explain import capture, step  # here, because few programs explain
+
+        data = self._data(features, labels, sample_weight)
+        used = fit_arguments.check_optimizer(optimizer)
+        return step.Step(self._engine, capture.capture(self._engine, data, used))
 
     @classmethod
     def resume(cls, path: str | os.PathLike[str]) -> Model:

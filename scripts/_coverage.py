@@ -104,7 +104,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     },
     "csrc/workspace.c": {
         "take": {"pynn_multiply(rows, columns, &size)": TWO_INTS},
-        "pynn_workspace_create": {
+        "create": {
             "pynn_multiply(network->layer_count, sizeof(pynn_layer_buffers)": MORE_BEFORE,
             "pynn_add(nbytes, sizeof(pynn_workspace)": MORE_BEFORE,
         },

@@ -19,42 +19,46 @@
                  UNUSED const float *y, float *d),                                                         \
                 (layer, count, x, y, d))
 
-/* y = max(x, 0); NaN stays NaN */
+/* y = max(x, 0)   @relu.Y */
+/* NaN stays NaN. */
 VALUE(relu) {
     for (size_t i = 0; i < count; i++) y[i] = x[i] < 0.0f ? 0.0f : x[i];
 }
 
-/* f' = 1 where x > 0, else 0: at the kink x = 0 the left derivative, as everybody takes it. */
+/* dx = dy where x > 0, else 0   @relu.dX */
+/* At the kink x = 0 that is the left derivative, as everybody takes it. */
 SLOPE(relu) {
     for (size_t i = 0; i < count; i++) d[i] = y[i] > 0.0f ? d[i] : 0.0f;
 }
 
-/* y = 1 / (1 + exp(-x)) */
+/* y = 1 / (1 + exp(-x))   @sigmoid.Y */
 VALUE(sigmoid) {
     for (size_t i = 0; i < count; i++) y[i] = pynn_sigmoid(x[i]);
 }
 
-/* f' = y (1 - y) */
+/* dx = dy y (1 - y)   @sigmoid.dX */
 SLOPE(sigmoid) {
     for (size_t i = 0; i < count; i++) d[i] *= y[i] * (1.0f - y[i]);
 }
 
+/* y = tanh(x)   @tanh.Y */
 VALUE(tanh) {
     for (size_t i = 0; i < count; i++) y[i] = pynn_tanh(x[i]);
 }
 
-/* f' = 1 - y^2 */
+/* dx = dy (1 - y^2)   @tanh.dX */
 SLOPE(tanh) {
     for (size_t i = 0; i < count; i++) d[i] *= 1.0f - y[i] * y[i];
 }
 
-/* y = x where x > 0, else slope x */
+/* y = x where x > 0, else slope x   @leaky_relu.Y */
 VALUE(leaky_relu) {
     const float slope = layer->leaky_relu.slope;
     for (size_t i = 0; i < count; i++) y[i] = x[i] > 0.0f ? x[i] : slope * x[i];
 }
 
-/* f' = 1 where x > 0, else slope; y has the sign of x, or is 0 where that is not positive. */
+/* dx = dy where x > 0, else slope dy   @leaky_relu.dX */
+/* y has the sign of x, or is 0 where that is not positive. */
 SLOPE(leaky_relu) {
     const float slope = layer->leaky_relu.slope;
     for (size_t i = 0; i < count; i++) d[i] = y[i] > 0.0f ? d[i] : slope * d[i];
@@ -66,16 +70,18 @@ static pynn_status place_leaky_relu(const pynn_layer *layer, size_t inputs, pynn
                                             : PYNN_INVALID_ARGUMENT;
 }
 
-/* y = x Phi(x) */
+/* y = x Phi(x), Phi the normal distribution   @gelu.Y */
 VALUE(gelu) {
     for (size_t i = 0; i < count; i++) y[i] = pynn_gelu(x[i]);
 }
 
+/* dx = dy (Phi(x) + x phi(x)), phi the normal density   @gelu.dX */
 SLOPE(gelu) {
     for (size_t i = 0; i < count; i++) d[i] *= pynn_gelu_slope(x[i]);
 }
 
-/* y = x s(x), with the sigmoid s. Where s is 0 so is y: infinity times 0 would be no number. */
+/* y = x s(x), s the sigmoid   @silu.Y */
+/* Where s is 0 so is y: infinity times 0 would be no number. */
 VALUE(silu) {
     for (size_t i = 0; i < count; i++) {
         float reached = x[i] < -100.0f ? -100.0f : x[i];
@@ -83,7 +89,8 @@ VALUE(silu) {
     }
 }
 
-/* f' = s (1 + x (1 - s)), of a function that falls and rises. 1 - s is s(-x), which does not cancel. */
+/* dx = dy s (1 + x (1 - s)), s = s(x)   @silu.dX */
+/* The function falls and rises. 1 - s is s(-x), which does not cancel. */
 SLOPE(silu) {
     for (size_t i = 0; i < count; i++) {
         float reached = x[i] < -100.0f ? -100.0f : x[i] > 100.0f ? 100.0f : x[i];
@@ -93,7 +100,7 @@ SLOPE(silu) {
     }
 }
 
-/* y = x where x > 0, else alpha (exp(x) - 1) */
+/* y = x where x > 0, else alpha (exp(x) - 1)   @elu.Y */
 VALUE(elu) {
     const float alpha = layer->elu.alpha;
     for (size_t i = 0; i < count; i++) {
@@ -102,8 +109,8 @@ VALUE(elu) {
     }
 }
 
-/* f' = 1 where x > 0, else alpha exp(x) = y + alpha; y has the sign of x, or is 0 where that is not
- * positive. */
+/* dx = dy where x > 0, else dy alpha exp(x)   @elu.dX */
+/* alpha exp(x) = y + alpha there; y has the sign of x, or is 0 where that is not positive. */
 SLOPE(elu) {
     const float alpha = layer->elu.alpha;
     for (size_t i = 0; i < count; i++) d[i] = y[i] > 0.0f ? d[i] : (y[i] + alpha) * d[i];
@@ -115,13 +122,15 @@ static pynn_status place_elu(const pynn_layer *layer, size_t inputs, pynn_layer_
                                             : PYNN_INVALID_ARGUMENT;
 }
 
-/* y = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), where nothing overflows; NaN stays NaN */
+/* y = log(1 + exp(x))   @softplus.Y */
+/* = max(x, 0) + log(1 + exp(-|x|)), where nothing overflows; NaN stays NaN */
 VALUE(softplus) {
     for (size_t i = 0; i < count; i++)
         y[i] = (x[i] < 0.0f ? 0.0f : x[i]) + pynn_log1p(pynn_exp(-fabsf(x[i])));
 }
 
-/* f' = s(x) = 1 - exp(-y) */
+/* dx = dy s(x), s the sigmoid   @softplus.dX */
+/* s(x) = 1 - exp(-y) */
 SLOPE(softplus) {
     for (size_t i = 0; i < count; i++) d[i] *= -pynn_expm1(-y[i]);
 }

@@ -60,6 +60,7 @@ static void forward_sparse(const pynn_layer_call *call, pynn_tile tile, const fl
     const pynn_sparse_vector *vectors = call->sparse->rows + tile.row_begin * PYNN_MAX_COLUMN_BLOCKS;
     pynn_grid blocks = pynn_cut_columns(call->layer->inputs, outputs);
     for (size_t b = 0; b < pynn_grid_count(&blocks); b++)
+        /* Y = X W, without the zeros of X   @dense.sparseY */
         pynn_sparse_gemm(rows, vectors + b, PYNN_MAX_COLUMN_BLOCKS, columns, w, outputs, 1.0f,
                          b == 0 ? 0.0f : 1.0f, y, outputs);
 }
@@ -74,8 +75,9 @@ static void forward(const pynn_layer_call *call, pynn_tile tile) {
     if (call->sparse != NULL)
         forward_sparse(call, tile, weights, y);
     else
-        /* Y = X W */
+        /* Y = X W   @dense.Y */
         pynn_gemm(false, false, rows, columns, inputs, 1.0f, x, inputs, weights, outputs, 0.0f, y, outputs);
+    /* Y = Y + b, to each row   @dense.b */
     add_bias(rows, columns, outputs, bias, y);
 }
 
@@ -85,7 +87,7 @@ static void backward(const pynn_layer_call *call, pynn_tile tile) {
     const float *weights = call->parameters + tile.column_begin * outputs;
     const float *dy = call->dy + tile.row_begin * outputs;
     float *dx = call->dx + tile.row_begin * inputs + tile.column_begin;
-    /* dX = dY W^T */
+    /* dX = dY W^T   @dense.dX */
     pynn_gemm(false, true, rows, columns, outputs, 1.0f, dy, outputs, weights, outputs, 0.0f, dx, inputs);
 }
 
@@ -173,7 +175,8 @@ static void accumulate_sparse(const pynn_layer_call *call, size_t block, pynn_ti
         for (size_t o = 0; o < outputs; o += packing.most_columns) {
             size_t width = pynn_least(packing.most_columns, outputs - o);
             const float *dy = pynn_packed_block(sparse, &packing, n, o);
-            /* T_W = alpha * X^T dY + beta * T_W */
+            /* dW = X^T dY, without the zeros of X   @dense.sparsedW */
+            /* T = alpha dW + beta T; plain SGD: W = W - r dW   @sgd.sparse */
             pynn_sparse_gemm(end - begin, columns, 1, width, dy, width, target->alpha, beta, weights + o,
                              outputs);
         }
@@ -191,7 +194,8 @@ static void accumulate_tile(const pynn_layer_call *call, pynn_tile tile, const p
         const float *x = call->x + n * inputs + tile.row_begin;
         const float *dy = call->dy + n * outputs + tile.column_begin;
         float beta = n == 0 ? target->beta : 1.0f;
-        /* T_W = alpha * X^T dY + beta * T_W */
+        /* dW = X^T dY   @dense.dW */
+        /* T = alpha dW + beta T; plain SGD: W = W - r dW   @sgd.fused */
         pynn_gemm(true, false, rows, columns, slice, target->alpha, x, inputs, dy, outputs, beta, weights,
                   outputs);
     }
@@ -207,10 +211,11 @@ static void accumulate(const pynn_layer_call *call, size_t index, const pynn_tar
         accumulate_sparse(call, index, tile, target);
     else
         accumulate_tile(call, tile, target);
-    if (tile.row_begin == 0)
-        sum_columns(call->rows, tile.column_end - tile.column_begin, outputs, target->alpha,
-                    call->dy + tile.column_begin, target->beta,
-                    target->parameters + inputs * outputs + tile.column_begin);
+    if (tile.row_begin > 0) return;
+    /* db = sum of the rows of dY   @dense.db */
+    sum_columns(call->rows, tile.column_end - tile.column_begin, outputs, target->alpha,
+                call->dy + tile.column_begin, target->beta,
+                target->parameters + inputs * outputs + tile.column_begin);
 }
 
 const pynn_layer_type pynn_dense = {

@@ -81,6 +81,7 @@ static void drop(const pynn_layer_call *call, size_t first, size_t count) {
         } else {
             for (size_t k = 0; k < draws; k++) mask[k] = 1.0f;
         }
+        /* Y = M X, value by value   @dropout.Y */
         multiply(draws, call->x + first + i, mask, call->y + first + i);
     }
 }
@@ -95,7 +96,7 @@ static void forward(const pynn_layer_call *call, pynn_tile tile) {
     }
 }
 
-/* dX = M dY */
+/* dX = M dY, value by value   @dropout.dX */
 static void backward(const pynn_layer_call *call, pynn_tile tile) {
     pynn_stretches it = pynn_stretches_of(tile, call->layer->outputs);
     for (size_t s = 0, first = it.first; s < it.count; s++, first += it.apart)

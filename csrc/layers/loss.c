@@ -82,7 +82,8 @@ static double sum(size_t count, const float *values) {
     return total;
 }
 
-/* P = softmax(Z), row by row; both are (rows, classes). The divisions are not compiled for several
+/* P = softmax(Z) = exp(Z) / sum of exp(Z), row by row   @softmax_cross_entropy.P */
+/* Both are (rows, classes). The divisions are not compiled for several
  * instruction sets: a processor divides 16 floats at a time hardly faster than 4 floats four times. */
 static void softmax(size_t rows, size_t classes, const float *z, float *p) {
     exponentials(rows, classes, z, NULL, p);
@@ -96,7 +97,8 @@ PYNN_KERNEL(void, sigmoids, (size_t count, const float *z, float *p), (count, z,
     for (size_t i = 0; i < count; i++) p[i] = pynn_sigmoid(z[i]);
 }
 
-/* P = s(Z), where s is the sigmoid; both are (rows, outputs). */
+/* P = 1 / (1 + exp(-Z))   @binary_cross_entropy.P */
+/* Both are (rows, outputs). */
 static void sigmoid(size_t rows, size_t outputs, const float *z, float *p) {
     sigmoids(rows * outputs, z, p);
 }
@@ -153,6 +155,7 @@ static void cross_entropy_of_some(const pynn_loss_rows *it, size_t first, size_t
             float mean = (float)(sum(outputs, logits) / (double)outputs - (double)logits[largest[n]]);
             distance += smoothing * (mean - distance);
         }
+        /* loss = -log P[label]   @softmax_cross_entropy.loss */
         sums->loss += (double)(weight * (logf(total) - distance));
         sums->correct += largest[n] == label;
     }
@@ -160,6 +163,7 @@ static void cross_entropy_of_some(const pynn_loss_rows *it, size_t first, size_t
     for (size_t n = 0; n < rows; n++, dz += outputs) {
         float weight = weight_at(it->weights, first + n);
         if (smoothing > 0.0f) subtract(outputs, weight * it->scale * smoothing / (float)outputs, dz);
+        /* dZ = (P - one-hot label) / N   @softmax_cross_entropy.dZ */
         dz[labels[n]] -= weight * it->scale * (1.0f - smoothing);
     }
 }
@@ -194,7 +198,9 @@ static void mean_squared_error(const pynn_loss *loss, const pynn_loss_rows *it, 
         double squares = 0.0;
         for (size_t o = 0; o < outputs; o++) {
             float error = z[o] - targets[o];
+            /* loss = mean of (y - t)^2 over the outputs   @mean_squared_error.loss */
             squares += (double)error * (double)error;
+            /* dZ = 2 (y - t) / (outputs N)   @mean_squared_error.dZ */
             dz[o] = factor * error;
         }
         sums->loss += (double)weight * squares / (double)outputs;
@@ -220,6 +226,7 @@ static double binary_loss(size_t outputs, const float *z, const float *targets, 
     enum { FACTORS = 512 };
     double loss = 0.0, product = 1.0;
     for (size_t o = 0; o < outputs; o++) {
+        /* loss = -t log P - (1 - t) log(1 - P)   @binary_cross_entropy.loss */
         loss += (double)((z[o] > 0.0f ? z[o] : 0.0f) - z[o] * targets[o]);
         product *= 1.0 + (double)e[o];
         if (o % FACTORS == FACTORS - 1 || o + 1 == outputs) {
@@ -237,6 +244,7 @@ PYNN_KERNEL(size_t, binary_deltas,
             (count, z, targets, factor, d)) {
     size_t correct = 0;
     for (size_t i = 0; i < count; i++) {
+        /* dZ = (P - t) / (outputs N)   @binary_cross_entropy.dZ */
         d[i] = factor * ((z[i] > 0.0f ? 1.0f : d[i]) / (1.0f + d[i]) - targets[i]);
         correct += (z[i] > 0.0f) == (targets[i] > 0.5f);
     }

@@ -88,6 +88,7 @@ PYNN_KERNEL(void, normalize,
             (rows, width, eps, x, gain, bias, scales, y)) {
     for (size_t n = 0; n < rows; n++, x += width, y += width) {
         const row_scale at = scales[n] = scale_of(width, eps, x);
+        /* y = weight h + bias, h = (x - mean) / sqrt(variance + eps)   @layer_norm.Y */
         for (size_t i = 0; i < width; i++) y[i] = gain[i] * normal(x[i], at) + bias[i];
     }
 }
@@ -124,6 +125,7 @@ PYNN_KERNEL(void, normalize_backward,
             product += products[k];
         }
         float mean_of_d = (float)(sum / (double)width), mean_of_dh = (float)(product / (double)width);
+        /* dx = (d - mean(d) - h mean(d h)) / sqrt(variance + eps), d = weight dy   @layer_norm.dX */
         for (i = 0; i < width; i++) dx[i] = at.factor * (dx[i] - mean_of_d - normal(x[i], at) * mean_of_dh);
     }
 }
@@ -154,7 +156,9 @@ PYNN_KERNEL(void, sum_columns,
             const row_scale at = scales[n];
             const float *x_row = x + n * stride, *dy_row = dy + n * stride;
             for (size_t i = 0; i < columns; i++) {
+                /* dweight = sum of dy h over the rows   @layer_norm.dweight */
                 gain_sums[i] += dy_row[i] * normal(x_row[i], at);
+                /* dbias = sum of dy over the rows   @layer_norm.dbias */
                 bias_sums[i] += dy_row[i];
             }
         }

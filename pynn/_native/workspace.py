@@ -61,19 +61,19 @@ class Workspace:
     Args:
         network: The network; it is kept alive.
         max_batch: The largest batch, at least 1 row.
+        keeping: Whether to keep every value of a batch, for `read`.
 
     Raises:
         ArgumentError: The size in bytes does not fit size_t.
         OutOfMemoryError: There is no memory for it.
     """
 
-    def __init__(self, network: Network, max_batch: int) -> None:
+    def __init__(self, network: Network, max_batch: int, *, keeping: bool = False) -> None:
         self.network = network
         self.max_batch = max_batch
         size = library.allocator, network.handle, threads.team, max_batch
-        self.handle = create(
-            "pynn_workspace", lib.pynn_workspace_create, lib.pynn_workspace_destroy, *size
-        )
+        make = lib.pynn_workspace_create_keeping if keeping else lib.pynn_workspace_create
+        self.handle = create("pynn_workspace", make, lib.pynn_workspace_destroy, *size)
         self._sums = ffi.new("pynn_sums *")
         self._pointed_to: tuple[Floats | None, Any] = None, None
 
@@ -81,6 +81,28 @@ class Workspace:
     def nbytes(self) -> int:
         """The size of this memory, in bytes."""
         return int(lib.pynn_workspace_nbytes(self.handle))
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the first layer read the last batch as sparse rows."""
+        return bool(lib.pynn_workspace_is_sparse(self.handle))
+
+    def read(self, value: str, layer: int, *width: int) -> Floats:
+        """Copy values of the last batch; only a workspace that is `keeping` has them.
+
+        Args:
+            value: What to read: "inputs" stands for PYNN_VALUE_INPUTS, and so on.
+            layer: The layer's place in the chain, from 0.
+            width: The number of values for each row; nothing if there is one.
+
+        Returns:
+            Shape (rows, width) or (rows,).
+        """
+        kept = np.empty((int(lib.pynn_workspace_rows(self.handle)), *width), np.float32)
+        kind = getattr(lib, f"PYNN_VALUE_{value.upper()}")
+        pointer = floats(kept, kept.size, writable=True)
+        check(lib.pynn_workspace_read(self.handle, layer, kind, pointer))
+        return kept
 
     def close(self) -> None:
         """Free the memory at once. No call may be using it, in any thread."""

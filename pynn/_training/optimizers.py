@@ -24,6 +24,8 @@ class Optimizer(Arguments):
     """The name in files; "sgd" stands for PYNN_SGD in C."""
     _moments: ClassVar[tuple[str, ...]]
     """The arrays of pynn_state that the optimizer may keep between steps."""
+    _moment_names: ClassVar[tuple[str, ...]]
+    """What the formulas call these arrays."""
     _option_names: ClassVar[tuple[str, ...]]
     """The arguments that are options of this kind in pynn.h."""
     learning_rate: LearningRate
@@ -49,6 +51,14 @@ class Optimizer(Arguments):
             if max_norm is None
             else checks.real("max_gradient_norm", max_norm, above=0.0),
         )
+
+    def _marks(self, *, sparse: bool) -> tuple[str, ...]:
+        """The names of the equations of an update, in csrc/optimizer.c.
+
+        `sparse` is whether the first layer's inputs are sparse rows. Only plain SGD asks: it adds
+        the gradient to the parameters in the product that computes it.
+        """
+        return ("adam.m", "adam.v", "adam.p")
 
     def _rates(self, first: int, last: int) -> npt.NDArray[np.float64]:
         """Return the learning rates of steps first <= s < last, shape (last - first,)."""
@@ -105,6 +115,7 @@ class SGD(Optimizer):
 
     _kind: ClassVar[str] = "sgd"
     _moments: ClassVar[tuple[str, ...]] = MOMENTS[:1]
+    _moment_names: ClassVar[tuple[str, ...]] = ("momentum",)
     _option_names: ClassVar[tuple[str, ...]] = ("momentum", "nesterov")
     _optional: ClassVar[dict[str, Any]] = {
         "momentum": 0.0,
@@ -135,6 +146,13 @@ class SGD(Optimizer):
             learning_rate, weight_decay, max_gradient_norm, momentum=momentum, nesterov=nesterov
         )
 
+    def _marks(self, *, sparse: bool) -> tuple[str, ...]:
+        if self.momentum:
+            return ("sgd.nesterov" if self.nesterov else "sgd.momentum",)
+        if self.weight_decay or self.max_gradient_norm:
+            return ("sgd.plain",)
+        return ("sgd.sparse" if sparse else "sgd.fused",)
+
 
 class Adam(Optimizer):
     """Adam (Kingma and Ba 2015): steps of about the learning rate, whatever the gradient's size.
@@ -161,6 +179,7 @@ class Adam(Optimizer):
 
     _kind: ClassVar[str] = "adam"
     _moments: ClassVar[tuple[str, ...]] = MOMENTS
+    _moment_names: ClassVar[tuple[str, ...]] = ("m", "v")
     _option_names: ClassVar[tuple[str, ...]] = ("beta1", "beta2", "eps")
     _optional: ClassVar[dict[str, Any]] = {
         "beta1": 0.9,

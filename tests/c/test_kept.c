@@ -142,6 +142,7 @@ static void test_step(pynn_path path) {
     CHECK_EQ(memcmp(expected, dp, sizeof dp), 0);
     CHECK(sums[0].loss == sums[1].loss);
     CHECK_EQ(pynn_workspace_rows(keeping), ROWS);
+    CHECK_EQ(pynn_workspace_is_sparse(keeping), path == PYNN_PATH_SPARSE);
     check_chain(keeping);
     check_loss(keeping, sums[1].loss);
     size_t second = INPUTS * WIDTH + WIDTH + 2 * WIDTH, third = second + WIDTH * WIDTH + WIDTH;

@@ -13,11 +13,12 @@ from __future__ import annotations
 import importlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, NoReturn, Protocol
 
 from pynn._base import checks
 from pynn._base.arguments import Arguments
+from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError
 
 MAX_WIDTH = 2**31 - 1
@@ -73,6 +74,8 @@ class Layer(Arguments):
     capitals."""
     options: ClassVar[tuple[str, ...]] = ()
     """The names of the options, in the builder's method and in files."""
+    symbols: ClassVar[dict[str, str]] = {}
+    """What the equations call a parameter, where that is not its name."""
     is_product: ClassVar[bool] = False
     """Whether the layer is a matrix product with weights; a network needs at least one."""
     in_use: ClassVar[bool] = True
@@ -114,6 +117,33 @@ class Layer(Arguments):
     def multiply_adds(self, inputs: int) -> int:
         """The number of multiply-adds in the layer's matrix products, for one example."""
         return 0
+
+    # ------------------------------------------------------------ explain
+
+    def forward_marks(self, *, sparse: bool) -> tuple[str, ...]:
+        """The names of the equations of Y, in the order in which C computes them.
+
+        csrc/layers has the equations; `sparse` is whether the layer's inputs are sparse rows.
+        """
+        return (f"{self.kind}.Y",)
+
+    def gradient_marks(self, *, sparse: bool) -> dict[str, str]:
+        """The name of the equation of each array of the backward pass, by the array's symbol."""
+        return {"dX": f"{self.kind}.dX"}
+
+    def written_out(self, arrays: Mapping[str, Floats], output: int) -> str:
+        """The first example's value number `output` of Y, with all its numbers; "" if too long.
+
+        Args:
+            arrays: X, the parameters and Y, by their symbols.
+            output: The number of the output, from 0.
+        """
+        x, y = float(arrays["X"][0, output]), float(arrays["Y"][0, output])
+        return f"y{output} = f({x:.4g}) = {y:.4g}"
+
+    def remarks(self, arrays: Mapping[str, Floats]) -> list[str]:
+        """What there is to learn from X and Y of a step, in sentences; mostly nothing."""
+        return []
 
     # ------------------------------------------------------------ export
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pynn._base import checks
+from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError
 from pynn._network.layers import MAX_WIDTH, Layer, Parameter
 
@@ -19,6 +21,7 @@ class Dense(Layer):
 
     kind = "dense"
     options = ("outputs", "init")
+    symbols: ClassVar[dict[str, str]] = {"weight": "W", "bias": "b"}
     is_product = True
     in_place = False
     onnx_operator = "Gemm"
@@ -45,6 +48,21 @@ class Dense(Layer):
 
     def multiply_adds(self, inputs: int) -> int:
         return inputs * self.outputs
+
+    def forward_marks(self, *, sparse: bool) -> tuple[str, ...]:
+        return ("dense.sparseY" if sparse else "dense.Y", "dense.b")
+
+    def gradient_marks(self, *, sparse: bool) -> dict[str, str]:
+        weight = "dense.sparsedW" if sparse else "dense.dW"
+        return {"dW": weight, "db": "dense.db", "dX": "dense.dX"}
+
+    def written_out(self, arrays: Mapping[str, Floats], output: int) -> str:
+        x, weights = arrays["X"][0], arrays["W"][:, output]
+        if len(x) > 8:
+            return ""
+        products = [f"{a:.4g}*{w:.4g}" for a, w in zip(x, weights, strict=True)]
+        total = " + ".join([*products, f"{arrays['b'][output]:.4g}"])
+        return f"y{output} = {total} = {arrays['Y'][0, output]:.4g}"
 
     def c_function(self) -> str:
         return """\

@@ -43,6 +43,9 @@ class LayerNorm(Layer):
         scaled = graph.add("Mul", [normalized, weight], f"{name}.scaled")
         graph.add("Add", [scaled, bias], output)
 
+    def gradient_marks(self, *, sparse: bool) -> dict[str, str]:
+        return {name: f"layer_norm.{name}" for name in ("dweight", "dbias", "dX")}
+
     def c_function(self) -> str:
         return """\
 /* y = w (x - mean) / sqrt(variance + eps) + b, with the mean and the variance of x; x and y (count)

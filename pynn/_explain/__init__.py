@@ -1,0 +1,1 @@
+"""A step of training, explained: every value, every gradient, and the line of C that made it."""

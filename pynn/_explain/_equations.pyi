@@ -1,0 +1,1 @@
+EQUATIONS: dict[str, tuple[str, str, int]]

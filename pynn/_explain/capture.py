@@ -1,0 +1,157 @@
+"""Do a step on copies, and keep all of its values.
+
+The C library computes everything here: the gradient by `pynn_gradient` on a workspace that keeps
+the values of each layer, the update by `pynn_train` on copies of the parameters and moments. So the
+numbers are those of `fit`, bit for bit, and the model stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pynn._base.arrays import Floats
+from pynn._base.errors import OutOfMemoryError
+from pynn._explain.values import ParameterUpdate, Values, read_only
+from pynn._native.data import Data
+from pynn._native.library import NotFinite
+from pynn._native.state import State
+from pynn._native.workspace import Sums, Workspace
+from pynn._network.parameters import views
+from pynn._network.spec import PlacedLayer, Spec
+from pynn._training import faults
+from pynn._training.engine import Engine
+from pynn._training.optimizers import Optimizer
+
+
+class Captured(NamedTuple):
+    """The values of a step: what the C library has computed."""
+
+    spec: Spec
+    data: Data
+    optimizer: Optimizer
+    learning_rate: float
+    is_sparse: bool
+    """Whether the first layer read its inputs as sparse rows."""
+    sums: Sums
+    losses: Floats
+    """Of each example, shape (n,)."""
+    probabilities: Floats | None
+    forward: dict[str, Values]
+    backward: dict[str, Values]
+    parameters: Floats
+    """Before the step, as the flat array."""
+    gradients: Floats
+    after: Floats
+    """The parameters after the step."""
+    before: State
+    """The optimizer's state before the step."""
+    state: State
+    """And after it."""
+
+    def gradients_by_name(self) -> dict[str, Floats]:
+        """The gradient of each parameter, by the names of `Model.parameters`."""
+        return {view.name: view.of(self.gradients) for view in views(self.spec)}
+
+    def updates(self) -> dict[str, ParameterUpdate]:
+        """What the step does to each parameter, by name."""
+        arrays = {"before": self.parameters, "gradient": self.gradients, "after": self.after}
+        names = self.optimizer._moment_names
+        arrays |= dict(zip(names, self.state.moments, strict=False))
+        return {
+            view.name: ParameterUpdate(
+                {name: read_only(view.of(array)) for name, array in arrays.items()},
+                self.learning_rate,
+                self.state.updates,
+            )
+            for view in views(self.spec)
+        }
+
+
+def copy_of(state: State, seed: int) -> State:
+    """Copy the state of an optimizer."""
+    copied = State(seed)
+    copied.restore(**state.to_dict())
+    return copied
+
+
+def capture(engine: Engine, data: Data, optimizer: Optimizer) -> Captured:
+    """Do a step on copies, and keep its values; the model does not change.
+
+    Raises:
+        ArgumentError: A feature is not finite.
+        DivergenceError: A loss or a parameter is not finite.
+        OutOfMemoryError: There is no memory for the values.
+        ClosedError: The model is closed.
+    """
+
+    def copy() -> tuple[Floats, State]:
+        return engine.parameters.copy(), copy_of(engine.state, engine.seed)
+
+    network = engine.open().network
+    parameters, before = engine.at_one_moment(copy)
+    rows = data.rows
+    update = optimizer._update(before.step, before.step + 1)
+    after, state = parameters.copy(), copy_of(before, engine.seed)
+    try:
+        workspace = Workspace(network, rows, keeping=True)
+    except OutOfMemoryError:
+        raise OutOfMemoryError(f"out of memory for the values of a batch of {rows:,}") from None
+    try:
+        workspace.train(data, None, rows, 0, 1, update, state, after)
+        gradients, sums = workspace.gradient(data, None, rows, parameters, state=before)
+    except NotFinite:
+        what = "the loss of the step, or a parameter after it,"
+        raise faults.explain_use(what, data) from None
+    spec, has_probabilities = engine.spec, engine.spec.loss.has_probabilities
+    return Captured(
+        spec,
+        data,
+        optimizer,
+        float(update.learning_rates[0]),
+        workspace.is_sparse,
+        sums,
+        read_only(workspace.read("losses", 0)),
+        read_only(workspace.read("probabilities", 0, spec.outputs)) if has_probabilities else None,
+        {it.name: _forward(workspace, it, spec, parameters) for it in spec.placed_layers},
+        {it.name: _backward(workspace, it, spec, gradients) for it in spec.placed_layers},
+        read_only(parameters),
+        read_only(gradients),
+        read_only(after),
+        before,
+        state,
+    )
+
+
+def _parameters(placed: PlacedLayer, spec: Spec, array: Floats, prefix: str) -> dict[str, Floats]:
+    """The parts of a flat array that belong to a layer, by the symbols of its equations."""
+    found = {}
+    for view in views(spec):
+        if view.layer == placed.number - 1:
+            name = view.name.partition(".")[2]
+            symbol = prefix + placed.layer.symbols.get(name, name)
+            found[symbol] = read_only(view.of(array).copy())
+    return found
+
+
+def _forward(workspace: Workspace, placed: PlacedLayer, spec: Spec, parameters: Floats) -> Values:
+    """X, the parameters, and Y of a layer."""
+    place = placed.number - 1
+    arrays = {"X": read_only(workspace.read("inputs", place, placed.inputs))}
+    arrays |= _parameters(placed, spec, parameters, "")
+    arrays["Y"] = read_only(workspace.read("outputs", place, placed.outputs))
+    return Values(placed.name, arrays)
+
+
+def _backward(workspace: Workspace, placed: PlacedLayer, spec: Spec, gradients: Floats) -> Values:
+    """dY, the gradients of the parameters, and dX of a layer, as far as they are computed.
+
+    Gradients are computed down to the first layer that has parameters, whose dX nobody needs.
+    """
+    place, first = placed.number - 1, views(spec)[0].layer
+    arrays = {}
+    if place >= first:
+        arrays["dY"] = read_only(workspace.read("output_gradients", place, placed.outputs))
+    arrays |= _parameters(placed, spec, gradients, "d")
+    if place > first:
+        arrays["dX"] = read_only(workspace.read("input_gradients", place, placed.inputs))
+    return Values(placed.name, arrays)

@@ -1,0 +1,234 @@
+"""Explained steps: their numbers are those of fit, bit for bit, and satisfy the equations shown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from random_networks import random_inputs, random_network
+from random_training import OPTIMIZERS, X, Y, build
+
+import pynn
+from pynn._explain._equations import EQUATIONS
+from pynn._explain.equations import equation
+from pynn._native.workspace import Workspace
+from pynn._network.layers import Layer
+from pynn._network.losses import Loss
+
+SOURCES = Path(__file__).parents[1]
+
+
+def labels_for(model: pynn.Model, rows: int, rng: np.random.Generator) -> npt.NDArray[np.generic]:
+    """Labels or targets of the model's loss."""
+    if model._spec.loss.has_classes:
+        return rng.integers(0, model.outputs, rows)
+    return rng.uniform(0, 1, (rows, model.outputs)).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_gradients_are_those_of_c(seed: int) -> None:
+    """Another workspace of C, which works in place, computes the same gradient to the bit."""
+    model, rng = random_network(seed), np.random.default_rng(seed)
+    features, _ = random_inputs(model, 5)
+    labels = labels_for(model, 5, rng)
+    step = model.explain(features, labels)
+    engine = model._engine
+    data = model._data(features, labels, None)
+    workspace = Workspace(engine.open().network, 5)
+    flat, sums = workspace.gradient(data, None, 5, engine.parameters, state=engine.state)
+    assert flat.tobytes() == b"".join(step.gradients[name].tobytes() for name in model.parameters)
+    assert step.loss == sums.loss / 5
+    assert [(name, array.shape) for name, array in step.gradients.items()] == [
+        (name, array.shape) for name, array in model.parameters.items()
+    ]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_apply_does_the_step_of_fit(name: str) -> None:
+    """After several steps on each, parameters, moments and counts have the same bytes."""
+    optimizer, rows = OPTIMIZERS[name], len(X)
+    fitted, applied = build(), build()
+    for _ in range(3):
+        fitted.fit(X, Y, epochs=1, batch_size=rows, shuffle=False, optimizer=optimizer)
+        before = applied._engine.parameters.copy()
+        step = applied.explain(X, Y, optimizer=optimizer)
+        assert applied._engine.parameters.tobytes() == before.tobytes()  # explain changes nothing
+        step.apply()
+    assert applied._engine.parameters.tobytes() == fitted._engine.parameters.tobytes()
+    assert applied.steps_trained == fitted.steps_trained == 3
+    states = [model._engine.state.to_dict() for model in (applied, fitted)]
+    moments = [[moment.tobytes() for moment in state.pop("moments")] for state in states]
+    assert states[0] == states[1]
+    assert moments[0] == moments[1]
+    for key, update in step.updates.items():
+        assert update.after.tobytes() == applied.parameters[key].tobytes()
+
+
+def test_a_step_follows_the_equations() -> None:
+    """Each product of the two dense layers, and what lies between them, written out in NumPy."""
+    chain = pynn.Builder().input(6).dense(4).relu().dense(3).softmax_cross_entropy()
+    model = chain.build(seed=1)
+    step = model.explain(X[:9], Y[:9], optimizer=pynn.SGD(learning_rate=0.5))
+    first, second = step.forward["dense1"], step.forward["dense2"]
+    np.testing.assert_array_equal(first.X, X[:9])
+    np.testing.assert_allclose(first.Y, first.X @ first.W + first.b, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(second.X, np.maximum(first.Y, 0))
+    assert step.probabilities is not None
+    np.testing.assert_allclose(step.losses, -np.log(step.probabilities[range(9), Y[:9]]), rtol=1e-5)
+    np.testing.assert_allclose(step.loss, step.losses.mean(), rtol=1e-6)
+    d_first, d_second = step.backward["dense1"], step.backward["dense2"]
+    expected = (step.probabilities - np.eye(3)[Y[:9]]) / 9
+    np.testing.assert_allclose(d_second.dY, expected, atol=1e-7)
+    np.testing.assert_allclose(d_second.dW, second.X.T @ d_second.dY, atol=1e-6)
+    np.testing.assert_allclose(d_second.db, d_second.dY.sum(axis=0), atol=1e-7)
+    np.testing.assert_allclose(d_second.dX, d_second.dY @ second.W.T, atol=1e-6)
+    np.testing.assert_array_equal(d_first.dY, np.where(first.Y > 0, d_second.dX, 0))
+    assert "dX" not in d_first
+    update = step.updates["dense1.weight"]
+    np.testing.assert_array_equal(update.before, model.parameters["dense1.weight"])
+    np.testing.assert_allclose(update.after, update.before - 0.5 * d_first.dW, atol=1e-7)
+
+
+def test_moments_have_the_names_of_the_formulas() -> None:
+    """Momentum for SGD; m, v and t for Adam; plain SGD has none."""
+    model = build()
+    momentum = model.explain(X, Y, optimizer=pynn.SGD(momentum=0.9)).updates["dense1.bias"]
+    np.testing.assert_array_equal(momentum.momentum, momentum.gradient)  # the first step
+    adam = model.explain(X, Y, optimizer=pynn.Adam()).updates["dense1.bias"]
+    np.testing.assert_allclose(adam.m, 0.1 * adam.gradient, rtol=1e-6)
+    np.testing.assert_allclose(adam.v, 0.001 * adam.gradient**2, rtol=1e-4)
+    assert (adam.t, adam.learning_rate) == (1, 0.001)
+    plain = model.explain(X, Y).updates["dense1.bias"]
+    assert list(plain) == ["before", "gradient", "after"]
+    with pytest.raises(AttributeError, match="the update has no momentum; it has before, gradient"):
+        _ = plain.momentum
+
+
+def test_arrays_are_read_only() -> None:
+    """Nobody can take an explanation for a handle of the model."""
+    step = build().explain(X, Y, optimizer=pynn.Adam())
+    arrays = [*step.gradients.values(), step.losses, step.probabilities]
+    for group in (*step.forward.values(), *step.backward.values(), *step.updates.values()):
+        arrays += group.values()
+    assert len(arrays) > 20
+    assert not any(array is None or array.flags.writeable for array in arrays)
+
+
+def test_apply_refuses_a_model_that_has_changed() -> None:
+    """A step that was explained for other parameters, or another count of steps, is not done."""
+    model = build()
+    step = model.explain(X, Y)
+    step.apply()
+    with pytest.raises(pynn.PynnError, match="apply: the model has changed since"):
+        step.apply()
+    step = model.explain(X, Y)
+    model.parameters["dense1.bias"][0] += 1
+    with pytest.raises(pynn.PynnError, match="explain it again"):
+        step.apply()
+
+
+def test_what_is_not_finite_is_named() -> None:
+    """A feature that is infinite, and a step that makes the parameters so."""
+    model, features = build(), X.copy()
+    features[3, 2] = np.inf
+    with pytest.raises(pynn.ArgumentError, match=r"features\[3\] holds inf \(feature 2\)"):
+        model.explain(features, Y)
+    with pytest.raises(pynn.DivergenceError, match="the loss of the step, or a parameter after it"):
+        model.explain(X * 1e30, Y, optimizer=pynn.SGD(learning_rate=1e30))
+    model.close()
+    with pytest.raises(pynn.ClosedError):
+        model.explain(X, Y)
+
+
+# ---------------------------------------------------------------- the lines of C
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_a_line_of_c_has_its_equation(name: str) -> None:
+    """The named line has the mark, and the code that it stands for is below it."""
+    found = equation(name)
+    lines = (SOURCES / found.file).read_text("utf-8").splitlines()
+    assert lines[found.line - 1].strip() == f"/* {found.text}   @{name} */"
+    below = (line for line in lines[found.line :] if not re.fullmatch(r"\s*/?\*.*", line))
+    code = CODE.get(name) or CODE[name.partition(".")[2]]
+    assert code.format(kind=name.partition(".")[0]) in next(below)
+
+
+CODE = {
+    "dense.sparseY": "pynn_sparse_gemm(rows, vectors + b",
+    "dense.Y": "pynn_gemm(false, false, rows, columns, inputs",
+    "dense.b": "add_bias(",
+    "dense.dX": "pynn_gemm(false, true, rows, columns, outputs",
+    "dense.sparsedW": "pynn_sparse_gemm(end - begin, columns",
+    "dense.dW": "pynn_gemm(true, false, rows, columns, slice",
+    "dense.db": "sum_columns(",
+    "sgd.fused": "pynn_gemm(true, false, rows, columns, slice",
+    "sgd.sparse": "pynn_sparse_gemm(end - begin, columns",
+    "dropout.Y": "multiply(draws",
+    "dropout.dX": "static void backward(",
+    "layer_norm.Y": "y[i] = gain[i] * normal(x[i], at) + bias[i]",
+    "layer_norm.dX": "dx[i] = at.factor",
+    "layer_norm.dweight": "gain_sums[i] += dy_row[i] * normal",
+    "layer_norm.dbias": "bias_sums[i] += dy_row[i]",
+    "softmax_cross_entropy.P": "static void softmax(",
+    "softmax_cross_entropy.loss": "sums->loss += ",
+    "softmax_cross_entropy.dZ": "dz[labels[n]] -= ",
+    "mean_squared_error.loss": "squares += ",
+    "mean_squared_error.dZ": "dz[o] = factor * error",
+    "binary_cross_entropy.P": "static void sigmoid(",
+    "binary_cross_entropy.loss": "loss += ",
+    "binary_cross_entropy.dZ": "d[i] = factor * (",
+    "sgd.plain": "p[i] -= rate * (clip * g[i]",
+    "sgd.nesterov": "m[i] = momentum * m[i] + gradient",
+    "sgd.momentum": "m[i] = momentum * m[i] + into",
+    "adam.m": "m[i] += ",
+    "adam.v": "v[i] = ",
+    "adam.p": "p[i] = kept",
+    # The scalar functions, whose code is a loop under these names.
+    "Y": "VALUE({kind})",
+    "dX": "SLOPE({kind})",
+}
+"""The beginning of the code below each mark."""
+
+
+def test_every_kind_has_its_equations() -> None:
+    """What a layer, a loss or an optimizer names is marked, and every mark is named by one."""
+    named = set()
+    for layer in Layer.kinds.values():
+        example = layer.__new__(layer)
+        for sparse in (False, True):
+            named |= {*example.forward_marks(sparse=sparse)}
+            named |= {*example.gradient_marks(sparse=sparse).values()}
+    for kind, loss in Loss.kinds.items():
+        named |= {f"{kind}.loss", f"{kind}.dZ"}
+        named |= {f"{kind}.P"} if loss.has_probabilities else set()
+    for optimizer in [*OPTIMIZERS.values(), pynn.SGD(), pynn.SGD(weight_decay=0.1)]:
+        named |= {mark for sparse in (False, True) for mark in optimizer._marks(sparse=sparse)}
+    assert named == set(EQUATIONS)
+
+
+def test_print_shows_every_block() -> None:
+    """Equation, shape, numbers and the line of C, for each product, function and update."""
+    text = str(build().explain(X[:3], Y[:3], optimizer=pynn.Adam()))
+    for name in ("dense.Y", "dense.b", "dense.dW", "dense.db", "dense.dX", "adam.m", "adam.p"):
+        found = equation(name)
+        assert found.text in text
+        assert found.place in text
+    assert "dX is not computed" in text
+
+
+def test_sparse_rows_name_their_own_line() -> None:
+    """A batch that is mostly zeros goes through other lines of C than a dense one."""
+    chain = pynn.Builder().input(784).dense(64).relu().dense(10).softmax_cross_entropy()
+    model = chain.build(seed=0)
+    rng = np.random.default_rng(0)
+    images = np.where(rng.random((64, 784)) < 0.1, 200, 0).astype(np.uint8)
+    labels = rng.integers(0, 10, 64)
+    step = model.explain(images, labels)
+    assert equation("dense.sparseY").place in str(step)
+    np.testing.assert_array_equal(step.forward["dense1"].X, images.astype(np.float32) / 255)
+    dense = model.explain(np.full_like(images, 9), labels)
+    assert equation("dense.sparseY").place not in str(dense)
