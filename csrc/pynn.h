@@ -13,6 +13,7 @@
  *                 borrow a pynn_team of threads.
  *   5. train      pynn_train() runs many steps of gradient descent on borrowed data.
  *   6. use        pynn_evaluate(), pynn_predict().
+ *   7. look       pynn_workspace_create_keeping() and pynn_workspace_read() show every value of a step.
  *
  * The IDX parser (the format of MNIST's files) and the random numbers can be used without the rest.
  *
