@@ -10,6 +10,7 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.[ch]"
 
 MAY_INCLUDE = {
     "": ("pynn.h", "internal.h", "layers/", "base/"),
+    "plain": (),  # a program by itself
     "layers": ("pynn.h", "layers/", "base/"),
     "base": ("pynn.h", "base/"),
 }
