@@ -89,8 +89,8 @@ PYNN_API const char *pynn_status_message(pynn_status status);
 /* The version of the library, "1.2.3". The string is static. */
 PYNN_API const char *pynn_version(void);
 
-/* The BLAS that the library was compiled against: "accelerate", "openblas", "scipy-openblas" or
- * "reference". The string is static. */
+/* The BLAS that the library was compiled against: "accelerate", "openblas", "scipy-openblas", or a
+ * product of its own, "portable" or "reference". The string is static. */
 PYNN_API const char *pynn_blas_name(void);
 
 /* What that BLAS reports about itself and this machine: version, kernel, threading. May be empty. */

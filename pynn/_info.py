@@ -32,8 +32,8 @@ class BuildInfo(TypedDict):
     """The instruction set that pynn's own kernels use here: "x86-64-v4" (AVX-512), "x86-64-v3"
     (AVX2), "x86-64-v2" (SSE4.2), "x86-64", "aarch64" or "portable"."""
     blas: str
-    """The BLAS that pynn was built with: "accelerate", "openblas", "scipy-openblas" or
-    "reference"."""
+    """The BLAS that pynn was built with: "accelerate", "openblas", "scipy-openblas", or a product
+    of pynn's own, "portable" or "reference"."""
     blas_kernel: str
     """The processor whose kernels this BLAS runs, in its own words: "SkylakeX"; "" if it says
     none."""

@@ -15,9 +15,9 @@
 void pynn_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
                const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
 
-/* The same product by BLAS. gemm_cblas.c passes it on to cblas; gemm_reference.c computes it in plain C. A
- * build contains one of these two files, which also defines pynn_blas_name(), pynn_blas_config() and
- * pynn_blas_kernel(). */
+/* The same product by BLAS. gemm_cblas.c passes it on to cblas; gemm_portable.c computes it with vectors,
+ * gemm_reference.c in plain C. A build contains one of these three files, which also defines
+ * pynn_blas_name(), pynn_blas_config() and pynn_blas_kernel(). */
 void pynn_blas_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
                     const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
                     size_t ldc);
