@@ -220,6 +220,45 @@ def test_print_shows_every_block() -> None:
     assert "dX is not computed" in text
 
 
+def test_an_example_is_a_row_of_the_batch() -> None:
+    """Its values, its loss and its probabilities; what belongs to the batch is left out."""
+    step = build().explain(X[:5], Y[:5])
+    example = step.example(3)
+    for name, values in example.forward.items():
+        np.testing.assert_array_equal(values.X, step.forward[name].X[3:4])
+        np.testing.assert_array_equal(values.Y, step.forward[name].Y[3:4])
+    np.testing.assert_array_equal(example.forward["dense1"].W, step.forward["dense1"].W)
+    np.testing.assert_array_equal(example.backward["dense2"].dX, step.backward["dense2"].dX[3:4])
+    assert list(example.backward["dense2"]) == ["dY", "dX"]
+    assert example.loss == step.losses[3]
+    assert step.probabilities is not None
+    np.testing.assert_array_equal(example.probabilities, step.probabilities[3])
+    assert str(example).startswith("example 3 of 5\n\ndense1, forward")
+    assert equation("dense.dX").place in str(example)
+    assert equation("dense.dW").place not in str(example)
+    with pytest.raises(pynn.ArgumentError, match=r"example must be in \[0, 4\], got 5"):
+        step.example(5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bias", "remark"),
+    [
+        ("relu", -9, "2 of 3 units are 0 for every example here"),
+        ("sigmoid", 9, "2 of 3 units are saturated"),
+        ("tanh", -9, "2 of 3 units are saturated"),
+    ],
+)
+def test_units_that_do_not_learn_are_named(kind: str, bias: float, remark: str) -> None:
+    """A dead ReLU, a saturated sigmoid; and nothing where all units learn."""
+    chain = getattr(pynn.Builder().input(6).dense(3), kind)().dense(3)
+    model = chain.softmax_cross_entropy().build(seed=1)
+    model.parameters["dense1.weight"][...] = 0.1
+    model.parameters["dense1.bias"][...] = 0.5
+    assert "note:" not in str(model.explain(X[:8], Y[:8]))
+    model.parameters["dense1.bias"][1:] = bias
+    assert f"note: {remark}" in str(model.explain(X[:8], Y[:8]))
+
+
 def test_sparse_rows_name_their_own_line() -> None:
     """A batch that is mostly zeros goes through other lines of C than a dense one."""
     chain = pynn.Builder().input(784).dense(64).relu().dense(10).softmax_cross_entropy()

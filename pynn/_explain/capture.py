@@ -7,6 +7,7 @@ numbers are those of `fit`, bit for bit, and the model stays as it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from pynn._base.arrays import Floats
@@ -51,6 +52,33 @@ class Captured(NamedTuple):
     def gradients_by_name(self) -> dict[str, Floats]:
         """The gradient of each parameter, by the names of `Model.parameters`."""
         return {view.name: view.of(self.gradients) for view in views(self.spec)}
+
+    def example(self, index: int) -> Captured:
+        """The values of one example alone: each array of the batch has one row."""
+
+        def row(values: Mapping[str, Values], names: tuple[str, ...]) -> dict[str, Values]:
+            of_batch = ("X", "Y", "dX", "dY")
+            return {
+                layer: Values(
+                    layer,
+                    {
+                        name: array[index : index + 1] if name in of_batch else array
+                        for name, array in arrays.items()
+                        if name in of_batch or name in names
+                    },
+                )
+                for layer, arrays in values.items()
+            }
+
+        parameters = tuple(name for arrays in self.forward.values() for name in arrays)
+        chance = self.probabilities
+        return self._replace(
+            sums=Sums(float(self.losses[index]), 0, 1),
+            losses=self.losses[index : index + 1],
+            probabilities=None if chance is None else chance[index : index + 1],
+            forward=row(self.forward, parameters),
+            backward=row(self.backward, ()),  # the gradients of parameters belong to the batch
+        )
 
     def updates(self) -> dict[str, ParameterUpdate]:
         """What the step does to each parameter, by name."""

@@ -4,12 +4,42 @@ from __future__ import annotations
 
 import numpy as np
 
+from pynn._base import checks
 from pynn._base.arrays import Floats
 from pynn._base.errors import PynnError
 from pynn._explain import text
 from pynn._explain.capture import Captured, copy_of
 from pynn._explain.values import ParameterUpdate, Values
 from pynn._training.engine import Engine
+
+
+class Example:
+    """One example of a step, on its way through the layers and back. `print` shows it.
+
+    Attributes:
+        index: Its place in the batch, from 0.
+        forward: As for the step, with one row in `.X` and `.Y`.
+        backward: The gradients `.dY` and `.dX`, with one row. The gradients of the parameters are
+            sums over the batch, so they are not here.
+        loss: The loss of the example, times its weight.
+        probabilities: Shape (outputs,); None if the loss has none.
+    """
+
+    def __init__(self, captured: Captured, index: int) -> None:
+        self._captured = captured
+        alone = captured.example(index)
+        self.index = index
+        self.forward: dict[str, Values] = alone.forward
+        self.backward: dict[str, Values] = alone.backward
+        self.loss = float(alone.losses[0])
+        chance = alone.probabilities
+        self.probabilities: Floats | None = None if chance is None else chance[0]
+
+    def __str__(self) -> str:
+        return text.text_of_example(self._captured, self.index)
+
+    def __repr__(self) -> str:
+        return f"Example({self.index} of {self._captured.data.rows}; loss {self.loss:.6g})"
 
 
 class Step:
@@ -49,6 +79,19 @@ class Step:
     def __repr__(self) -> str:
         rows = self._captured.data.rows
         return f"Step({self._captured.spec}; {rows} examples, loss {self.loss:.6g})"
+
+    def example(self, index: int) -> Example:
+        """Follow one example of the batch.
+
+        Args:
+            index: Its place in the batch, from 0.
+
+        Raises:
+            ArgumentTypeError: The index is no integer.
+            ArgumentError: There is no such example.
+        """
+        most = self._captured.data.rows - 1
+        return Example(self._captured, checks.integer("example", index, least=0, most=most))
 
     def apply(self) -> None:
         """Do the step: give the model the parameters, moments and count of steps after it.

@@ -31,16 +31,22 @@ def shown(name: str, array: Floats) -> str:
     return f"    {name}  {shape}:\n" + "\n".join(f"        {line}" for line in text.splitlines())
 
 
-def title(what: str, mark: str) -> str:
-    """The first line of a block: what it is, its equation, and the line of C."""
+def computed(mark: str) -> str:
+    """The line of an equation: its text, and the line of C that computes it."""
     found = equation(mark)
-    left = f"{what}    {found.text}"
-    return f"{left:<72}  {found.place}"
+    return f"    {found.text:<66}  {found.place}"
 
 
 def text(step: Captured) -> str:
     """All blocks of a step."""
     return "\n\n".join([*_forward(step), *_loss(step), *_backward(step), *_updates(step)])
+
+
+def text_of_example(step: Captured, index: int) -> str:
+    """The blocks that follow one example through the layers and back."""
+    alone = step.example(index)
+    first = f"example {index} of {step.data.rows}"
+    return "\n\n".join([first, *_forward(alone), *_loss(alone), *_backward(alone)])
 
 
 def _is_sparse(step: Captured, placed: PlacedLayer) -> bool:
@@ -53,26 +59,23 @@ def _forward(step: Captured) -> list[str]:
     for placed in step.spec.placed_layers:
         values = step.forward[placed.name]
         marks = placed.layer.forward_marks(sparse=_is_sparse(step, placed))
-        lines = [title(f"{placed.name} forward", mark) for mark in marks]
+        lines = [f"{placed.name}, forward", *map(computed, marks)]
         lines += [shown(name, array) for name, array in values.items()]
         sentence = placed.layer.written_out(values, 0)
-        lines += [f"    {sentence}"] if sentence else []
+        lines += [f"    first example: {sentence}"] if sentence else []
         lines += [f"    note: {remark}" for remark in placed.layer.remarks(values)]
         blocks.append("\n".join(lines))
     return blocks
 
 
 def _loss(step: Captured) -> list[str]:
-    loss, names = step.spec.loss, ["loss", "dZ"]
-    lines = []
+    kind = step.spec.loss.kind
+    lines = [f"{kind}, of Z = {step.spec.placed_layers[-1].name}'s Y"]
     if step.probabilities is not None:
-        lines += [title(loss.kind, f"{loss.kind}.P"), shown("P", step.probabilities)]
-    lines.append(title(loss.kind, f"{loss.kind}.{names[0]}"))
-    lines.append(shown("losses", step.losses))
+        lines += [computed(f"{kind}.P"), shown("P", step.probabilities)]
+    lines += [computed(f"{kind}.loss"), shown("losses", step.losses)]
     lines.append(f"    mean of the losses: {step.sums.mean()[0]:.6g}")
-    last = step.spec.placed_layers[-1].name
-    lines.append(title(loss.kind, f"{loss.kind}.{names[1]}"))
-    lines.append(shown("dZ", step.backward[last]["dY"]))
+    lines.append(computed(f"{kind}.dZ") + "\n    dZ is the dY of the next block")
     return ["\n".join(lines)]
 
 
@@ -82,11 +85,11 @@ def _backward(step: Captured) -> list[str]:
         values = step.backward[placed.name]
         if not values:
             continue
-        lines = [f"{placed.name} backward", shown("dY", values["dY"])]
+        lines = [f"{placed.name}, backward", shown("dY", values["dY"])]
         marks = placed.layer.gradient_marks(sparse=_is_sparse(step, placed))
         for name, mark in marks.items():
             if name in values:
-                lines += [title(f"{placed.name} backward", mark), shown(name, values[name])]
+                lines += [computed(mark), shown(name, values[name])]
         if "dX" not in values:
             lines.append("    dX is not computed: no parameter needs it")
         blocks.append("\n".join(lines))
@@ -97,7 +100,7 @@ def _updates(step: Captured) -> list[str]:
     blocks = []
     marks = step.optimizer._marks(sparse=step.is_sparse)
     for name, update in step.updates().items():
-        lines = [title(f"{name} update", mark) for mark in marks]
+        lines = [f"{name}, update", *map(computed, marks)]
         counts = f", t = {update.t}" if "v" in update else ""  # t is in Adam's formulas only
         lines.append(f"    r = {update.learning_rate:.6g}{counts}")
         lines += [shown(key, array) for key, array in update.items()]

@@ -6,11 +6,23 @@ Exported C contains their functions in the order of the classes here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pynn._base import checks
+from pynn._base.arrays import Floats
 from pynn._network.layers import Layer, OnnxGraph
+
+
+def _saturated(slope: Floats) -> list[str]:
+    """What to say of units whose slope is nearly 0 for every example, if there are any."""
+    flat = int((slope.max(axis=0) < 0.01).sum())
+    if not flat:
+        return []
+    return [
+        f"{flat} of {slope.shape[1]} units are saturated: their slope is below 0.01 for every"
+        " example here, so hardly any gradient passes them"
+    ]
 
 
 class Relu(Layer):
@@ -19,6 +31,16 @@ class Relu(Layer):
     kind = "relu"
     onnx_operator = "Relu"
     torch_module = "ReLU"
+
+    def remarks(self, arrays: Mapping[str, Floats]) -> list[str]:
+        y = arrays["Y"]
+        dead = int((y.max(axis=0) == 0).sum())
+        if not dead:
+            return []
+        return [
+            f"{dead} of {y.shape[1]} units are 0 for every example here: no gradient passes them,"
+            " so this step does not change their weights"
+        ]
 
     def c_function(self) -> str:
         return """\
@@ -64,6 +86,10 @@ class Sigmoid(Layer):
     onnx_operator = "Sigmoid"
     torch_module = "Sigmoid"
 
+    def remarks(self, arrays: Mapping[str, Floats]) -> list[str]:
+        y = arrays["Y"]
+        return _saturated(y * (1 - y))
+
     def c_function(self) -> str:
         return """\
 /* y = 1 / (1 + exp(-x)); x and y (count) may be the same array. */
@@ -79,6 +105,10 @@ class Tanh(Layer):
     kind = "tanh"
     onnx_operator = "Tanh"
     torch_module = "Tanh"
+
+    def remarks(self, arrays: Mapping[str, Floats]) -> list[str]:
+        y = arrays["Y"]
+        return _saturated(1 - y * y)
 
     def c_function(self) -> str:
         return """\
