@@ -81,7 +81,23 @@ static void test_against_library(activation f, pynn_layer function) {
     pynn_network_destroy(network);
 }
 
+/* Logits may be too large for exp(), so the largest is subtracted. Of equal logits the first counts. */
+static void test_large_logits(void) {
+    const float Z[3 * OUTPUTS] = {1000, 1010, 0, -1000, -9, -9, 500, -9, 7, 7, 7, 7};
+    const int y[3] = {1, 0, 0};
+    float dZ[3 * OUTPUTS];
+    size_t right = 0;
+    /* By hand: log(1 + exp(-10)), 500 + 9, and log(4). */
+    CHECK_NEAR(cross_entropy(3, OUTPUTS, Z, y, dZ, &right), (4.53989e-5 + 509.0 + 1.38629436) / 3, 1e-4);
+    CHECK_EQ(right, 2);
+    CHECK_NEAR(dZ[0 * OUTPUTS + 1], -4.53979e-5 / 3, 1e-7);
+    CHECK_NEAR(dZ[1 * OUTPUTS + 0], -1.0 / 3, 1e-7);
+    CHECK_NEAR(dZ[1 * OUTPUTS + 2], 1.0 / 3, 1e-7);
+    CHECK_NEAR(dZ[2 * OUTPUTS + 3], 0.25 / 3, 1e-7);
+}
+
 int main(void) {
+    test_large_logits();
     test_against_library(RELU, (pynn_layer){.kind = PYNN_RELU});
     test_against_library(SIGMOID, (pynn_layer){.kind = PYNN_SIGMOID});
     return check_failures();
