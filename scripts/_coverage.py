@@ -203,7 +203,10 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     "pynn/_model.py": {
-        "": {"from pynn.formats.c import Footprint": FOR_TYPES},
+        "": {
+            "from pynn._explain.step import Step": FOR_TYPES,
+            "from pynn.formats.c import Footprint": FOR_TYPES,
+        },
     },
     "pynn/_training/engine.py": {
         "": {"from pynn._training.run import Run": FOR_TYPES},

@@ -12,6 +12,7 @@ from random_networks import random_inputs, random_network
 from random_training import OPTIMIZERS, X, Y, build
 
 import pynn
+from pynn._explain import capture
 from pynn._explain._equations import EQUATIONS
 from pynn._explain.equations import equation
 from pynn._native.workspace import Workspace
@@ -141,6 +142,38 @@ def test_what_is_not_finite_is_named() -> None:
     model.close()
     with pytest.raises(pynn.ClosedError):
         model.explain(X, Y)
+
+
+def test_a_batch_too_large_for_the_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The values of all layers take more memory than a step of training."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise pynn.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(capture, "Workspace", refuse)
+    with pytest.raises(pynn.OutOfMemoryError, match="out of memory for the values of a batch of 5"):
+        build().explain(X[:5], Y[:5])
+
+
+def test_layers_below_the_first_parameters_have_no_gradients() -> None:
+    """Nobody needs them, so C does not compute them; and no block shows them."""
+    model = pynn.Builder().input(6).tanh().dense(3).softmax_cross_entropy().build(seed=1)
+    step = model.explain(X[:4], Y[:4])
+    assert list(step.backward["tanh1"]) == []
+    assert list(step.backward["dense1"]) == ["dY", "dW", "db"]
+    assert "tanh1, forward" in str(step)
+    assert "tanh1, backward" not in str(step)
+
+
+def test_groups_of_arrays_offer_their_names() -> None:
+    """To an editor, and to nobody who asks for a method that they do not have."""
+    step = build().explain(X[:4], Y[:4], optimizer=pynn.Adam())
+    assert {"X", "W", "b", "Y"} <= set(dir(step.forward["dense1"]))
+    assert {"before", "after", "m", "v", "t"} <= set(dir(step.updates["dense1.weight"]))
+    assert not hasattr(step.forward["dense1"], "__array__")
+    assert not hasattr(step.updates["dense1.weight"], "_values_of_another")
+    with pytest.raises(AttributeError, match="dense1 has no Z; it has X, W, b, Y"):
+        _ = step.forward["dense1"].Z
 
 
 # ---------------------------------------------------------------- the lines of C

@@ -194,10 +194,30 @@ static void test_refused(void) {
     pynn_network_destroy(regression);
 }
 
+/* Losses without labels and weights: a dense layer with W = 0 and b = (1, 2), for one example with the
+ * targets 0 and 0, has the loss (1 + 4) / 2. */
+static void test_targets(void) {
+    const float x[2] = {3, 4}, targets[2] = {0, 0}, p[6] = {0, 0, 0, 0, 1, 2};
+    const pynn_data data = {x, PYNN_FEATURES_FLOAT32, 1, .path = PYNN_PATH_DENSE, .targets = targets};
+    const pynn_layer layer = XAVIER(2);
+    pynn_network *network = create_network(2, &layer, 1, MEAN_SQUARED_ERROR);
+    pynn_workspace *keeping = NULL;
+    float dp[6], loss = 0, dy[2];
+    pynn_sums sums = {0};
+    CHECK_EQ(pynn_workspace_create_keeping(NULL, network, NULL, 1, &keeping), PYNN_OK);
+    CHECK_EQ(pynn_gradient(keeping, &data, NULL, 1, NULL, p, dp, &sums), PYNN_OK);
+    CHECK(*read(keeping, 0, PYNN_VALUE_LOSSES, &loss) == 2.5f);
+    read(keeping, 0, PYNN_VALUE_OUTPUT_GRADIENTS, dy);
+    CHECK(dy[0] == 1.0f && dy[1] == 2.0f);
+    pynn_workspace_destroy(keeping);
+    pynn_network_destroy(network);
+}
+
 int main(void) {
     fill_features();
     test_step(PYNN_PATH_DENSE);
     test_step(PYNN_PATH_SPARSE);
     test_refused();
+    test_targets();
     return check_failures();
 }
