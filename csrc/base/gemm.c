@@ -35,10 +35,6 @@ typedef struct gemm_problem {
 #define NAME(x) x##_v3
 #include "base/gemm_kernel.h"
 
-/* The most products that one register sums up, one after another. With more rows of B than this, B would
- * not stay in a cache, and the sum of so many floats would have too large a rounding error. */
-enum { MOST_DEPTH = 1024 };
-
 /* The type of multiply_v4() and multiply_v3(). */
 typedef void multiply_function(const gemm_problem *p, const float *a, const float *b, float *c);
 
@@ -67,15 +63,15 @@ static multiply_function *choose(const gemm_problem *p) {
 
 /* Compute the product here, if choose() has a function for it; otherwise return false.
  *
- * A long product is computed in slices of MOST_DEPTH rows of B. Only the first slice may apply the caller's
- * beta: each later slice adds its products to what the slices before it have written to C, so its beta is
- * 1. */
+ * A long product is computed in slices of PYNN_MOST_SUMMED rows of B. Only the first slice may apply the
+ * caller's beta: each later slice adds its products to what the slices before it have written to C, so its
+ * beta is 1. */
 static bool multiply(gemm_problem p, const float *a, const float *b, float *c) {
     multiply_function *function = choose(&p);
     if (function == NULL) return false;
     size_t depth = p.depth;
     do {
-        p.depth = depth < MOST_DEPTH ? depth : MOST_DEPTH;
+        p.depth = depth < PYNN_MOST_SUMMED ? depth : PYNN_MOST_SUMMED;
         function(&p, a, b, c);
         a += p.depth * p.a_next;
         b += p.depth * p.ldb;

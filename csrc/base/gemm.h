@@ -5,6 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The most products that one register sums up, one after another. With more rows of B than this, B would
+ * not stay in a cache, and the sum of so many floats would have too large a rounding error. A longer sum is
+ * made in slices of this many products, each of which is added to C. */
+enum { PYNN_MOST_SUMMED = 1024 };
+
 /* C = alpha op(A) op(B) + beta C, row-major, with op(X) = X or its transpose.
  *   a  op(A) is (m, k): A is (m, k), or (k, m) to be transposed; its rows start lda floats apart
  *   b  op(B) is (k, n): B is (k, n), or (n, k) to be transposed; its rows start ldb floats apart

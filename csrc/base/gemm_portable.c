@@ -3,7 +3,8 @@
  *
  * Each element of C is a sum over k that is made in order: one register adds product after product. So the
  * bits depend neither on the width of the registers nor on how the work is cut, where a product and a sum
- * are not contracted into one instruction (-ffp-contract=off).
+ * are not contracted into one instruction (-ffp-contract=off). A long sum is made in slices, as in gemm.c,
+ * so that it makes no difference which of the two files computes a product.
  *
  * B is copied, MOST_DEPTH rows and one panel of columns at a time, so that its values lie in the order in
  * which they are read and stay in the innermost cache, while MOST_ROWS rows of A go past. The sums of these
@@ -107,25 +108,49 @@ static void finish(size_t columns, float alpha, const float *sums, float beta, f
         c[j] = beta == 0.0f ? alpha * sums[j] : alpha * sums[j] + beta * c[j];
 }
 
+/* C = alpha op(A) op(B) + beta C, with op(A) (rows, depth), op(B) (depth, columns), C (rows, columns). */
+typedef struct product {
+    size_t rows, columns, depth;
+    size_t a_below, a_next; /* see block */
+    size_t b_below, b_next; /* see pack() */
+    size_t ldc;
+    float alpha, beta;
+} product;
+
+/* The whole product, where each element is one sum of `depth` products. */
+static void multiply(const product *p, const float *a, const float *b, float *c) {
+    float packed[MOST_DEPTH * MOST_WIDTH], sums[MOST_ROWS * MOST_WIDTH];
+    block part = {.a_below = p->a_below, .a_next = p->a_next, .packed = packed};
+    for (size_t j = 0, columns; j < p->columns; j += columns) {
+        const loops chosen = choose(p->columns - j);
+        columns = pynn_least(chosen.width, p->columns - j);
+        for (size_t i = 0; i < p->rows; i += MOST_ROWS) {
+            part.rows = pynn_least(MOST_ROWS, p->rows - i);
+            memset(sums, 0, part.rows * MOST_WIDTH * sizeof(float));
+            for (size_t k = 0; k < p->depth; k += MOST_DEPTH) {
+                part.depth = pynn_least(MOST_DEPTH, p->depth - k);
+                pack(part.depth, columns, chosen.width, b + k * p->b_below + j * p->b_next, p->b_below,
+                     p->b_next, packed);
+                chosen.multiply(&part, a + i * p->a_below + k * p->a_next, sums);
+            }
+            for (size_t r = 0; r < part.rows; r++)
+                finish(columns, p->alpha, sums + r * MOST_WIDTH, p->beta, c + (i + r) * p->ldc + j);
+        }
+    }
+}
+
 void pynn_blas_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
                     const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
                     size_t ldc) {
-    size_t b_below = transpose_b ? 1 : ldb, b_next = transpose_b ? ldb : 1;
-    float packed[MOST_DEPTH * MOST_WIDTH], sums[MOST_ROWS * MOST_WIDTH];
-    block p = {.a_below = transpose_a ? 1 : lda, .a_next = transpose_a ? lda : 1, .packed = packed};
-    for (size_t j = 0, columns; j < n; j += columns) {
-        const loops chosen = choose(n - j);
-        columns = pynn_least(chosen.width, n - j);
-        for (size_t i = 0; i < m; i += MOST_ROWS) {
-            p.rows = pynn_least(MOST_ROWS, m - i);
-            memset(sums, 0, p.rows * MOST_WIDTH * sizeof(float));
-            for (size_t q = 0; q < k; q += MOST_DEPTH) {
-                p.depth = pynn_least(MOST_DEPTH, k - q);
-                pack(p.depth, columns, chosen.width, b + q * b_below + j * b_next, b_below, b_next, packed);
-                chosen.multiply(&p, a + i * p.a_below + q * p.a_next, sums);
-            }
-            for (size_t r = 0; r < p.rows; r++)
-                finish(columns, alpha, sums + r * MOST_WIDTH, beta, c + (i + r) * ldc + j);
-        }
-    }
+    product p = {.rows = m, .columns = n, .ldc = ldc, .alpha = alpha, .beta = beta};
+    p.a_below = transpose_a ? 1 : lda, p.a_next = transpose_a ? lda : 1;
+    p.b_below = transpose_b ? 1 : ldb, p.b_next = transpose_b ? ldb : 1;
+    do {
+        p.depth = pynn_least(k, PYNN_MOST_SUMMED);
+        multiply(&p, a, b, c);
+        a += p.depth * p.a_next;
+        b += p.depth * p.b_below;
+        k -= p.depth;
+        p.beta = 1.0f; /* the next slice adds to C */
+    } while (k > 0);
 }

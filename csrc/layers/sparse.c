@@ -85,9 +85,11 @@ pynn_grid pynn_cut_columns(size_t columns, size_t outputs) {
 /* Floats in a block of the packed dY: 32 kB, what the innermost cache of most processors holds. */
 enum { BLOCK_FLOATS = 8192 };
 
-/* The most columns in a block: as many as 8 registers of sums hold, or 12 of the narrowest registers. */
+/* The most columns in a block: as many as 8 registers of sums hold, or 12 of the narrowest registers.
+ * They say how many rows a block has, and so where a sum is cut: a build that gives the same bits on all
+ * processors (-Dsame_bits) takes one number for all. */
 static size_t most_block_columns(void) {
-#if defined(PYNN_HAVE_LEVELS)
+#if defined(PYNN_HAVE_LEVELS) && !defined(PYNN_SAME_BITS)
     switch (pynn_level_in_use()) {
     case PYNN_LEVEL_X86_V4: return 128;
     case PYNN_LEVEL_X86_V3: return 64;
@@ -150,9 +152,10 @@ typedef struct sparse_costs {
 /* The costs for the level in use. They are fitted to the time of a training step, by both paths, for 13
  * densities, widths 32 to 2048 and batches 16 to 4096 at each level: on one thread, and for AVX2 and
  * AVX-512 on two as well, on AMD's Zen 4. benchmarks/run.py --first-layer measures how good the choices
- * are. Not measured on ARM. */
+ * are. Not measured on ARM. The two paths add up in different orders, so with -Dsame_bits the choice is the
+ * same at all levels. */
 static sparse_costs costs_in_use(void) {
-#if defined(PYNN_HAVE_LEVELS)
+#if defined(PYNN_HAVE_LEVELS) && !defined(PYNN_SAME_BITS)
     switch (pynn_level_in_use()) {
     case PYNN_LEVEL_X86_V4: return (sparse_costs){13.5, 97.0, 1.72, 162.0, 0.05, 1.5};
     case PYNN_LEVEL_X86_V3: return (sparse_costs){20.0, 22.0, 2.04, 143.0, 0.05, 1.9};
