@@ -82,6 +82,15 @@ static loops choose(size_t columns) {
     return (loops){multiply_4, 8};
 }
 
+/* Copy floats in pieces of constant size, which compilers make a few instructions of. Calls of memcpy()
+ * took a tenth to a fifth of the time of products with ten columns. */
+static inline void copy_row(size_t count, const float *from, float *to) {
+    for (; count >= 8; count -= 8, from += 8, to += 8) memcpy(to, from, 8 * sizeof(float));
+    if (count & 4) memcpy(to, from, 4 * sizeof(float)), from += 4, to += 4;
+    if (count & 2) memcpy(to, from, 2 * sizeof(float)), from += 2, to += 2;
+    if (count & 1) *to = *from;
+}
+
 /* Copy `depth` rows and `columns` columns of op(B) to rows of `width` floats; what is missing is zero.
  *   b_below  floats from an element of op(B) to the one below it
  *   b_next   floats from an element of op(B) to the next one in its row */
@@ -89,8 +98,7 @@ static void pack(size_t depth, size_t columns, size_t width, const float *b, siz
                  float *packed) {
     if (columns < width) memset(packed, 0, depth * width * sizeof(float));
     if (b_next == 1) {
-        for (size_t k = 0; k < depth; k++)
-            memcpy(packed + k * width, b + k * b_below, columns * sizeof(float));
+        for (size_t k = 0; k < depth; k++) copy_row(columns, b + k * b_below, packed + k * width);
     } else {
         /* Eight rows at a time: what is read lies together, and what is written stays in the cache. */
         for (size_t first = 0; first < depth; first += 8) {
