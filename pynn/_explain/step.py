@@ -7,8 +7,9 @@ import numpy as np
 from pynn._base import checks
 from pynn._base.arrays import Floats
 from pynn._base.errors import PynnError
-from pynn._explain import text
+from pynn._explain.blocks import blocks
 from pynn._explain.capture import Captured, copy_of
+from pynn._explain.text import text
 from pynn._explain.values import ParameterUpdate, Values
 from pynn._training.engine import Engine
 
@@ -36,7 +37,8 @@ class Example:
         self.probabilities: Floats | None = None if chance is None else chance[0]
 
     def __str__(self) -> str:
-        return text.text_of_example(self._captured, self.index)
+        heading = f"example {self.index} of {self._captured.data.rows}"
+        return text(heading, blocks(self._captured, self.index))
 
     def __repr__(self) -> str:
         return f"Example({self.index} of {self._captured.data.rows}; loss {self.loss:.6g})"
@@ -74,7 +76,8 @@ class Step:
         self.updates: dict[str, ParameterUpdate] = captured.updates()
 
     def __str__(self) -> str:
-        return text.text(self._captured)
+        said = "values written out below, such as y0, are those of example 0"
+        return text(f"{self!r}; {said}", blocks(self._captured))
 
     def __repr__(self) -> str:
         rows = self._captured.data.rows

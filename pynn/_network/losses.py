@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,26 @@ from pynn._base import arrays, checks
 from pynn._base.arguments import Arguments
 from pynn._base.arrays import Floats, Targets
 from pynn._base.errors import ArgumentError
+from pynn._base.formulas import MOST_TERMS, factor, number
 from pynn._network.layers import OnnxGraph
+
+
+class LossRow(NamedTuple):
+    """The numbers of one example at the loss, in a batch of `rows`."""
+
+    outputs: Floats
+    probabilities: Floats | None
+    target: Any
+    """The label, or the targets, shape (outputs,)."""
+    weight: float
+    loss: float
+    gradients: Floats
+    """Those of the mean loss with respect to the outputs: dZ."""
+    rows: int
+
+    def times_weight(self, text: str) -> str:
+        """The formula, multiplied by the weight of the example if that is not 1."""
+        return text if self.weight == 1.0 else f"{number(self.weight)}*({text})"
 
 
 class Loss(Arguments):
@@ -102,6 +121,20 @@ class Loss(Arguments):
         """What `Model.predict` returns where the network's outputs are these, (n, outputs)."""
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
+    # ------------------------------------------------------------ explain
+
+    def probability_written_out(self, row: LossRow, output: int) -> str:
+        """How a probability of an example is calculated, with all its numbers; "" if too long."""
+        return ""
+
+    def loss_written_out(self, row: LossRow) -> str:
+        """How the loss of an example is calculated, with all its numbers; "" if too long."""
+        return ""
+
+    def gradient_written_out(self, row: LossRow, output: int) -> str:
+        """How one value of dZ is calculated, with all its numbers."""
+        return ""
+
     # ------------------------------------------------------------ export
 
     def add_probabilities_to_onnx(self, graph: OnnxGraph, x: str, output: str) -> None:
@@ -154,6 +187,33 @@ class SoftmaxCrossEntropy(Loss):
         classes: npt.NDArray[np.intp] = outputs.argmax(axis=1)
         return classes
 
+    def probability_written_out(self, row: LossRow, output: int) -> str:
+        z = row.outputs
+        if len(z) > MOST_TERMS or row.probabilities is None:
+            return ""
+        terms = " + ".join(f"exp({number(value)})" for value in z)
+        p = number(row.probabilities[output])
+        return f"p{output} = exp({number(z[output])}) / ({terms}) = {p}"
+
+    def loss_written_out(self, row: LossRow) -> str:
+        assert row.probabilities is not None
+        p, s = row.probabilities, self.label_smoothing
+        if p.min() == 0.0:  # it is too small for a float, and C does not take its logarithm
+            return ""
+        text = f"-log({number(p[row.target])})"
+        if s:
+            mean = factor(np.log(p).mean())
+            text = f"{number(1.0 - s)}*(-log({number(p[row.target])})) - {number(s)}*{mean}"
+        return f"loss = {row.times_weight(text)} = {number(row.loss)}"
+
+    def gradient_written_out(self, row: LossRow, output: int) -> str:
+        assert row.probabilities is not None
+        s = self.label_smoothing
+        share = (1.0 - s) * (output == row.target) + s / len(row.outputs)
+        text = row.times_weight(f"{number(row.probabilities[output])} - {number(share)}")
+        brackets = f"({text})" if row.weight == 1.0 else text
+        return f"dz{output} = {brackets} / {row.rows} = {number(row.gradients[output])}"
+
     def add_probabilities_to_onnx(self, graph: OnnxGraph, x: str, output: str) -> None:
         graph.add("Softmax", [x], output, axis=1)
 
@@ -198,6 +258,20 @@ class MeanSquaredError(Loss):
     kind = "mean_squared_error"
     torch_module = "MSELoss"
 
+    def loss_written_out(self, row: LossRow) -> str:
+        if len(row.outputs) > MOST_TERMS:
+            return ""
+        pairs = zip(row.outputs, row.target, strict=True)
+        squares = " + ".join(f"({number(y)} - {factor(t)})^2" for y, t in pairs)
+        text = row.times_weight(f"({squares}) / {len(row.outputs)}")
+        return f"loss = {text} = {number(row.loss)}"
+
+    def gradient_written_out(self, row: LossRow, output: int) -> str:
+        y, t = number(row.outputs[output]), factor(row.target[output])
+        text = row.times_weight(f"2*({y} - {t})")
+        value = number(row.gradients[output])
+        return f"dz{output} = {text} / ({len(row.outputs)}*{row.rows}) = {value}"
+
 
 class BinaryCrossEntropy(Loss):
     """-t log s(z) - (1 - t) log(1 - s(z)), averaged over outputs and a batch.
@@ -219,6 +293,27 @@ class BinaryCrossEntropy(Loss):
     def predictions(self, outputs: Floats) -> npt.NDArray[Any]:
         return super().predictions(outputs) > 0.0
 
+    def probability_written_out(self, row: LossRow, output: int) -> str:
+        assert row.probabilities is not None
+        p = number(row.probabilities[output])
+        return f"p{output} = 1 / (1 + exp({number(-row.outputs[output])})) = {p}"
+
+    def loss_written_out(self, row: LossRow) -> str:
+        p, count = row.probabilities, len(row.outputs)
+        assert p is not None
+        if count > MOST_TERMS or p.min() == 0.0 or p.max() == 1.0:
+            return ""
+        terms = " + ".join(map(_binary_term, p, row.target))
+        text = row.times_weight(f"({terms}) / {count}" if count > 1 else terms)
+        return f"loss = {text} = {number(row.loss)}"
+
+    def gradient_written_out(self, row: LossRow, output: int) -> str:
+        assert row.probabilities is not None
+        p, t = number(row.probabilities[output]), number(row.target[output])
+        text = row.times_weight(f"({p} - {t})")
+        value = number(row.gradients[output])
+        return f"dz{output} = {text} / ({len(row.outputs)}*{row.rows}) = {value}"
+
     def add_probabilities_to_onnx(self, graph: OnnxGraph, x: str, output: str) -> None:
         graph.add("Sigmoid", [x], output)
 
@@ -238,3 +333,9 @@ void NAME_probabilities(float *output) {
     for (int o = 0; o < OUTPUTS_NAME; o++) output[o] = 1.0f / (1.0f + expf(-output[o]));
 }
 """
+
+
+def _binary_term(p: float, t: float) -> str:
+    """The binary cross-entropy of one output; a part that is 0 times a logarithm is left out."""
+    parts = [(t, f"(-log({number(p)}))"), (1.0 - t, f"(-log(1 - {number(p)}))")]
+    return " + ".join(log if k == 1.0 else f"{number(k)}*{log}" for k, log in parts if k)

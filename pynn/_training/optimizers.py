@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,27 @@ import numpy.typing as npt
 from pynn._base import checks
 from pynn._base.arguments import Arguments
 from pynn._base.errors import ArgumentError, ArgumentTypeError
+from pynn._base.formulas import factor, number
 from pynn._native.state import MOMENTS, Update
 from pynn._training import schedules
 
 LearningRate = float | Callable[[int], float]
+
+
+class OneUpdate(NamedTuple):
+    """The numbers of one parameter in a step."""
+
+    before: float
+    gradient: float
+    after: float
+    moments_before: tuple[float, ...]
+    moments_after: tuple[float, ...]
+    rate: float
+    t: int
+    decays: bool
+    """Whether weight decay makes the parameter smaller."""
+    clip: float
+    """What the whole gradient is multiplied by, so that it is not too long."""
 
 
 class Optimizer(Arguments):
@@ -59,6 +76,33 @@ class Optimizer(Arguments):
         the gradient to the parameters in the product that computes it.
         """
         return ("adam.m", "adam.v", "adam.p")
+
+    def _written_out(self, it: OneUpdate) -> list[str]:
+        """How an update is calculated, with all its numbers: g, the moments, and p."""
+        return []
+
+    def _clip(self, norm: float) -> float:
+        """What a gradient of this norm is multiplied by."""
+        most = self.max_gradient_norm
+        return min(1.0, most / (norm + 1e-6)) if most else 1.0
+
+    def _remarks(self, norm: float) -> list[str]:
+        """What a step teaches whose gradient has this norm, in sentences; mostly nothing."""
+        clip, most = self._clip(norm), self.max_gradient_norm
+        if most is None or clip == 1.0:
+            return []
+        why = f"its norm {number(norm)} is above max_gradient_norm={number(most)}"
+        return [f"the whole gradient is multiplied by {number(clip)}: {why}"]
+
+    def _gradient_written_out(self, it: OneUpdate, decay: float) -> tuple[list[str], str]:
+        """The line of g if it is more than the gradient, and g as a factor of other formulas."""
+        decay = decay if it.decays else 0.0
+        if it.clip == 1.0 and decay == 0.0:
+            return [], factor(it.gradient)
+        g = it.clip * it.gradient + decay * it.before
+        text = factor(it.gradient) if it.clip == 1.0 else f"{it.clip:.4g}*{factor(it.gradient)}"
+        text += f" + {number(decay)}*{factor(it.before)}" if decay else ""
+        return [f"g = {text} = {number(g)}"], factor(g)
 
     def _rates(self, first: int, last: int) -> npt.NDArray[np.float64]:
         """Return the learning rates of steps first <= s < last, shape (last - first,)."""
@@ -153,6 +197,21 @@ class SGD(Optimizer):
             return ("sgd.plain",)
         return ("sgd.sparse" if sparse else "sgd.fused",)
 
+    def _written_out(self, it: OneUpdate) -> list[str]:
+        lines, g = self._gradient_written_out(it, self.weight_decay)
+        p, r, after = number(it.before), number(it.rate), number(it.after)
+        if not self.momentum:
+            return [*lines, f"p = {p} - {r}*{g} = {after}"]
+        factor_of_m, m = number(self.momentum), factor(it.moments_after[0])
+        lines.append(f"m = {factor_of_m}*{factor(it.moments_before[0])} + {g} = {m.strip('()')}")
+        change = f"({g} + {factor_of_m}*{m})" if self.nesterov else m
+        return [*lines, f"p = {p} - {r}*{change} = {after}"]
+
+    def _remarks(self, norm: float) -> list[str]:
+        if self.momentum or self.weight_decay or self.max_gradient_norm:
+            return super()._remarks(norm)
+        return ["the gradient is never stored: the product that computes it adds it to W (fused)"]
+
 
 class Adam(Optimizer):
     """Adam (Kingma and Ba 2015): steps of about the learning rate, whatever the gradient's size.
@@ -211,6 +270,26 @@ class Adam(Optimizer):
             eps=checks.real("eps", eps, least=checks.LEAST_NORMAL),
         )
 
+    def _decay_within(self) -> float:
+        """The weight decay that is a part of the gradient."""
+        return self.weight_decay
+
+    def _written_out(self, it: OneUpdate) -> list[str]:
+        lines, g = self._gradient_written_out(it, self._decay_within())
+        (old_m, old_v), (m, v) = it.moments_before, it.moments_after
+        one, two, r = f"{self.beta1:g}", f"{self.beta2:g}", number(it.rate)
+        apart = self.weight_decay - self._decay_within() if it.decays else 0.0
+        p = number(it.before)
+        p += f" - {r}*{number(apart)}*{factor(it.before)}" if apart else ""
+        mean = f"({number(m)} / (1 - {one}^{it.t}))"
+        root = f"(sqrt({number(v)} / (1 - {two}^{it.t})) + {number(self.eps)})"
+        return [
+            *lines,
+            f"m = {one}*{factor(old_m)} + {number(1.0 - self.beta1)}*{g} = {number(m)}",
+            f"v = {two}*{number(old_v)} + {number(1.0 - self.beta2)}*{g}^2 = {number(v)}",
+            f"p = {p} - {r}*{mean} / {root} = {number(it.after)}",
+        ]
+
 
 class AdamW(Adam):
     """Adam with weight decay apart from the gradient (Loshchilov and Hutter 2019).
@@ -255,6 +334,9 @@ class AdamW(Adam):
             weight_decay=weight_decay,
             max_gradient_norm=max_gradient_norm,
         )
+
+    def _decay_within(self) -> float:
+        return 0.0
 
 
 _KINDS: dict[str, type[SGD | Adam]] = {kind._kind: kind for kind in (SGD, Adam, AdamW)}

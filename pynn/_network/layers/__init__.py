@@ -16,13 +16,19 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, NoReturn, Protocol
 
+import numpy as np
+
 from pynn._base import checks
 from pynn._base.arguments import Arguments
 from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError
+from pynn._base.formulas import factor, number
 
 MAX_WIDTH = 2**31 - 1
 """The largest number of inputs or outputs of a layer: BLAS counts in int."""
+
+VANISHING = 0.1
+"""A gradient vanishes in a layer that gives on less than this share of its norm."""
 
 
 class Parameter(NamedTuple):
@@ -78,6 +84,8 @@ class Layer(Arguments):
     """What the equations call a parameter, where that is not its name."""
     is_product: ClassVar[bool] = False
     """Whether the layer is a matrix product with weights; a network needs at least one."""
+    is_scalar: ClassVar[bool] = False
+    """Whether each value of Y depends on one value of X only."""
     in_use: ClassVar[bool] = True
     """Whether the layer does anything in prediction; if not, it works in training only."""
     in_place: ClassVar[bool] = True
@@ -131,19 +139,60 @@ class Layer(Arguments):
         """The name of the equation of each array of the backward pass, by the array's symbol."""
         return {"dX": f"{self.kind}.dX"}
 
-    def written_out(self, arrays: Mapping[str, Floats], output: int) -> str:
-        """The first example's value number `output` of Y, with all its numbers; "" if too long.
+    def formula(self, x: float) -> str:
+        """How a scalar function's value at x is calculated, with numbers; "" for other kinds."""
+        return ""
+
+    def derivative(self, x: float, y: float) -> str:
+        """What dy is multiplied by to give dx, with numbers; "" if that cannot be said."""
+        return ""
+
+    def written_out(self, arrays: Mapping[str, Floats], row: int, output: int) -> str:
+        """How one value of Y is calculated, with all its numbers; "" if that is too long.
 
         Args:
             arrays: X, the parameters and Y, by their symbols.
+            row: The number of the example, from 0.
             output: The number of the output, from 0.
         """
-        x, y = float(arrays["X"][0, output]), float(arrays["Y"][0, output])
-        return f"y{output} = f({x:.4g}) = {y:.4g}"
+        y = arrays["Y"][row, output]
+        formula = self.formula(float(arrays["X"][row, output])) if self.is_scalar else ""
+        return f"y{output} = {formula} = {number(y)}" if formula else ""
 
-    def remarks(self, arrays: Mapping[str, Floats]) -> list[str]:
-        """What there is to learn from X and Y of a step, in sentences; mostly nothing."""
+    def gradient_written_out(
+        self,
+        name: str,
+        at: tuple[int, ...],
+        forward: Mapping[str, Floats],
+        backward: Mapping[str, Floats],
+    ) -> str:
+        """How one value of a gradient is calculated, with all its numbers; "" if too long.
+
+        Args:
+            name: The symbol of the array of gradients.
+            at: The indices of the value in it; of "dX" the example and the input.
+            forward: X, the parameters and Y, by their symbols.
+            backward: The gradients with respect to these.
+        """
+        if not self.is_scalar:
+            return ""
+        slope = self.derivative(float(forward["X"][at]), float(forward["Y"][at]))
+        dy, dx = backward["dY"][at], backward["dX"][at]
+        return f"dx{at[1]} = {factor(dy)}*{slope} = {number(dx)}" if slope else ""
+
+    def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
+        """What X and Y of a step teach, in sentences; mostly nothing."""
         return []
+
+    def gradient_remarks(self, backward: Mapping[str, Floats]) -> list[str]:
+        """What the gradients of a step teach, in sentences: that they vanish in this layer."""
+        if "dX" not in backward:
+            return []
+        above, below = (float(np.linalg.norm(backward[name])) for name in ("dY", "dX"))
+        if below >= VANISHING * above:
+            return []
+        why = f"the norm of dX is {number(below)}, and that of dY {number(above)}"
+        return [f"the gradient vanishes here: {why}"]
 
     # ------------------------------------------------------------ export
 

@@ -11,35 +11,48 @@ from typing import Any
 
 from pynn._base import checks
 from pynn._base.arrays import Floats
+from pynn._base.formulas import factor, number
 from pynn._network.layers import Layer, OnnxGraph
 
 
-def _saturated(slope: Floats) -> list[str]:
+def saturated(slope: Floats) -> list[str]:
     """What to say of units whose slope is nearly 0 for every example, if there are any."""
     flat = int((slope.max(axis=0) < 0.01).sum())
     if not flat:
         return []
     return [
-        f"{flat} of {slope.shape[1]} units are saturated: their slope is below 0.01 for every"
+        f"{flat:,} of {slope.shape[1]:,} units are saturated: their slope is below 0.01 for every"
         " example here, so hardly any gradient passes them"
     ]
+
+
+def sigmoid(x: float) -> float:
+    """1 / (1 + exp(-x)), where nothing overflows."""
+    return 0.5 * (1.0 + math.tanh(0.5 * x))
 
 
 class Relu(Layer):
     """y = max(x, 0)."""
 
     kind = "relu"
+    is_scalar = True
     onnx_operator = "Relu"
     torch_module = "ReLU"
 
-    def remarks(self, arrays: Mapping[str, Floats]) -> list[str]:
+    def formula(self, x: float) -> str:
+        return f"max({number(x)}, 0)"
+
+    def derivative(self, x: float, y: float) -> str:
+        return "1" if x > 0.0 else "0"
+
+    def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
         y = arrays["Y"]
-        dead = int((y.max(axis=0) == 0).sum())
+        dead = int((y.max(axis=0) <= 0.0).sum())
         if not dead:
             return []
         return [
-            f"{dead} of {y.shape[1]} units are 0 for every example here: no gradient passes them,"
-            " so this step does not change their weights"
+            f"{dead:,} of {y.shape[1]:,} units are 0 for every example here (dead ReLU): no"
+            " gradient passes them, so this step does not change their weights"
         ]
 
     def c_function(self) -> str:
@@ -55,6 +68,7 @@ class LeakyRelu(Layer):
     """y = x where x > 0, else slope * x (Maas et al. 2013)."""
 
     kind = "leaky_relu"
+    is_scalar = True
     options = ("slope",)
     onnx_operator = "LeakyRelu"
     torch_module = "LeakyReLU"
@@ -63,6 +77,12 @@ class LeakyRelu(Layer):
 
     def __init__(self, slope: float = 0.01) -> None:
         super().__init__(slope=checks.real("leaky_relu slope", slope, least=0.0))
+
+    def formula(self, x: float) -> str:
+        return f"{number(self.slope)}*{factor(x)}" if x <= 0.0 else number(x)
+
+    def derivative(self, x: float, y: float) -> str:
+        return "1" if x > 0.0 else number(self.slope)
 
     def onnx_attributes(self) -> dict[str, Any]:
         return {"alpha": self.slope}
@@ -83,12 +103,19 @@ class Sigmoid(Layer):
     """y = 1 / (1 + exp(-x))."""
 
     kind = "sigmoid"
+    is_scalar = True
     onnx_operator = "Sigmoid"
     torch_module = "Sigmoid"
 
-    def remarks(self, arrays: Mapping[str, Floats]) -> list[str]:
+    def formula(self, x: float) -> str:
+        return f"1 / (1 + exp({number(-x)}))"
+
+    def derivative(self, x: float, y: float) -> str:
+        return f"{number(y)}*(1 - {number(y)})"
+
+    def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
         y = arrays["Y"]
-        return _saturated(y * (1 - y))
+        return saturated(y * (1 - y))
 
     def c_function(self) -> str:
         return """\
@@ -103,12 +130,19 @@ class Tanh(Layer):
     """y = tanh(x), the hyperbolic tangent."""
 
     kind = "tanh"
+    is_scalar = True
     onnx_operator = "Tanh"
     torch_module = "Tanh"
 
-    def remarks(self, arrays: Mapping[str, Floats]) -> list[str]:
+    def formula(self, x: float) -> str:
+        return f"tanh({number(x)})"
+
+    def derivative(self, x: float, y: float) -> str:
+        return f"(1 - {factor(y)}^2)"
+
+    def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
         y = arrays["Y"]
-        return _saturated(1 - y * y)
+        return saturated(1 - y * y)
 
     def c_function(self) -> str:
         return """\
@@ -123,7 +157,14 @@ class Gelu(Layer):
     """y = x Phi(x), Phi being the normal distribution function (Hendrycks and Gimpel 2016)."""
 
     kind = "gelu"
+    is_scalar = True
     torch_module = "GELU"
+
+    def formula(self, x: float) -> str:
+        return f"{factor(x)}*Phi({number(x)})"
+
+    def derivative(self, x: float, y: float) -> str:
+        return f"(Phi({number(x)}) + {factor(x)}*phi({number(x)}))"
 
     def add_to_onnx(
         self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
@@ -152,7 +193,15 @@ class Silu(Layer):
     """y = x / (1 + exp(-x)), x times its sigmoid (Elfwing et al. 2018); also called swish."""
 
     kind = "silu"
+    is_scalar = True
     torch_module = "SiLU"
+
+    def formula(self, x: float) -> str:
+        return f"{number(x)} / (1 + exp({number(-x)}))"
+
+    def derivative(self, x: float, y: float) -> str:
+        s = number(sigmoid(x))
+        return f"{s}*(1 + {factor(x)}*(1 - {s}))"
 
     def add_to_onnx(
         self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
@@ -173,6 +222,7 @@ class Elu(Layer):
     """y = x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016)."""
 
     kind = "elu"
+    is_scalar = True
     options = ("alpha",)
     onnx_operator = "Elu"
     torch_module = "ELU"
@@ -181,6 +231,12 @@ class Elu(Layer):
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__(alpha=checks.real("elu alpha", alpha, least=0.0))
+
+    def formula(self, x: float) -> str:
+        return number(x) if x > 0.0 else f"{number(self.alpha)}*(exp({number(x)}) - 1)"
+
+    def derivative(self, x: float, y: float) -> str:
+        return "1" if x > 0.0 else f"{number(self.alpha)}*exp({number(x)})"
 
     def onnx_attributes(self) -> dict[str, Any]:
         return {"alpha": self.alpha}
@@ -204,8 +260,15 @@ class Softplus(Layer):
     """y = log(1 + exp(x)), a smooth max(x, 0) (Dugas et al. 2001)."""
 
     kind = "softplus"
+    is_scalar = True
     onnx_operator = "Softplus"
     torch_module = "Softplus"
+
+    def formula(self, x: float) -> str:
+        return f"log(1 + exp({number(x)}))"
+
+    def derivative(self, x: float, y: float) -> str:
+        return f"1 / (1 + exp({number(-x)}))"
 
     def c_function(self) -> str:
         return """\

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from pynn._base import checks
 from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError
+from pynn._base.formulas import MOST_TERMS, factor, number, total, total_of_products
 from pynn._network.layers import MAX_WIDTH, Layer, Parameter
 
 Init = Literal["he", "xavier"]
@@ -56,13 +57,38 @@ class Dense(Layer):
         weight = "dense.sparsedW" if sparse else "dense.dW"
         return {"dW": weight, "db": "dense.db", "dX": "dense.dX"}
 
-    def written_out(self, arrays: Mapping[str, Floats], output: int) -> str:
-        x, weights = arrays["X"][0], arrays["W"][:, output]
-        if len(x) > 8:
+    def written_out(self, arrays: Mapping[str, Floats], row: int, output: int) -> str:
+        x, weights = arrays["X"][row], arrays["W"][:, output]
+        if len(x) > MOST_TERMS:
             return ""
-        products = [f"{a:.4g}*{w:.4g}" for a, w in zip(x, weights, strict=True)]
-        total = " + ".join([*products, f"{arrays['b'][output]:.4g}"])
-        return f"y{output} = {total} = {arrays['Y'][0, output]:.4g}"
+        products, bias = total_of_products(x, weights), factor(arrays["b"][output])
+        return f"y{output} = {products} + {bias} = {number(arrays['Y'][row, output])}"
+
+    def gradient_written_out(
+        self,
+        name: str,
+        at: tuple[int, ...],
+        forward: Mapping[str, Floats],
+        backward: Mapping[str, Floats],
+    ) -> str:
+        x, dy, value = forward["X"], backward["dY"], number(backward[name][at])
+        if name == "dX":
+            row, it = at
+            if self.outputs > MOST_TERMS:
+                return ""
+            return f"dx{it} = {total_of_products(dy[row], forward['W'][it])} = {value}"
+        if len(x) > MOST_TERMS:
+            return ""
+        if name == "db":
+            return f"db[{at[0]}] = {total(dy[:, at[0]])} = {value}"
+        it, output = at
+        return f"dW[{it},{output}] = {total_of_products(x[:, it], dy[:, output])} = {value}"
+
+    def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
+        zeros = float((arrays["X"] == 0.0).mean())
+        if sparse:
+            return [f"{zeros:.0%} of X is 0: C multiplies the other values only (sparse rows)"]
+        return [f"{zeros:.0%} of X is 0"] if zeros >= 0.5 else []
 
     def c_function(self) -> str:
         return """\

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pynn._base import checks
+from pynn._base.arrays import Floats
+from pynn._base.formulas import number
 from pynn._network.layers import Layer
 
 
@@ -14,6 +18,7 @@ class Dropout(Layer):
 
     kind = "dropout"
     options = ("rate",)
+    is_scalar = True
     in_use = False
     torch_module = "Dropout"
 
@@ -22,3 +27,21 @@ class Dropout(Layer):
     def __init__(self, rate: float) -> None:
         below = checks.BELOW_ONE
         super().__init__(rate=checks.real("dropout rate", rate, least=0.0, below=below))
+
+    def written_out(self, arrays: Mapping[str, Floats], row: int, output: int) -> str:
+        x, y = float(arrays["X"][row, output]), float(arrays["Y"][row, output])
+        m = self.derivative(x, y)
+        return f"y{output} = {m}*{number(x)} = {number(y)}" if m else ""
+
+    def derivative(self, x: float, y: float) -> str:
+        if x == 0.0:
+            return ""  # y is 0 whatever m is
+        return number(1.0 / (1.0 - self.rate)) if y != 0.0 else "0"
+
+    def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
+        there = arrays["X"] != 0.0
+        dropped = int((there & (arrays["Y"] == 0.0)).sum())
+        others = f"the others are multiplied by 1 / (1 - {number(self.rate)})"
+        return [
+            f"{dropped:,} of the {int(there.sum()):,} values that are not 0 are dropped; {others}"
+        ]

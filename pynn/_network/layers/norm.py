@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from pynn._base import checks
+from pynn._base.arrays import Floats
+from pynn._base.formulas import MOST_TERMS, factor, number, total, total_of_products
 from pynn._network.layers import Layer, OnnxGraph, Parameter
 
 
@@ -45,6 +50,38 @@ class LayerNorm(Layer):
 
     def gradient_marks(self, *, sparse: bool) -> dict[str, str]:
         return {name: f"layer_norm.{name}" for name in ("dweight", "dbias", "dX")}
+
+    def written_out(self, arrays: Mapping[str, Floats], row: int, output: int) -> str:
+        x = arrays["X"][row].astype(np.float64)
+        weight, bias = factor(arrays["weight"][output]), factor(arrays["bias"][output])
+        h = f"({number(x[output])} - {factor(x.mean())}) / {self._deviation(x)}"
+        return f"y{output} = {weight}*{h} + {bias} = {number(arrays['Y'][row, output])}"
+
+    def gradient_written_out(
+        self,
+        name: str,
+        at: tuple[int, ...],
+        forward: Mapping[str, Floats],
+        backward: Mapping[str, Floats],
+    ) -> str:
+        x, dy = forward["X"].astype(np.float64), backward["dY"].astype(np.float64)
+        centered = x - x.mean(axis=1, keepdims=True)
+        h = centered / np.sqrt(x.var(axis=1, keepdims=True) + self.eps)
+        value = number(backward[name][at])
+        if name == "dX":
+            row, it = at
+            d = forward["weight"] * dy[row]
+            means = f"{factor(d.mean())} - {factor(h[at])}*{factor((d * h[row]).mean())}"
+            return f"dx{it} = ({number(d[it])} - {means}) / {self._deviation(x[row])} = {value}"
+        if len(x) > MOST_TERMS:
+            return ""
+        it = at[0]
+        terms = total(dy[:, it]) if name == "dbias" else total_of_products(dy[:, it], h[:, it])
+        return f"{name}[{it}] = {terms} = {value}"
+
+    def _deviation(self, x: npt.NDArray[np.float64]) -> str:
+        """The divisor for an example with values x."""
+        return f"sqrt({number(x.var())} + {number(self.eps)})"
 
     def c_function(self) -> str:
         return """\

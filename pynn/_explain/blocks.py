@@ -1,0 +1,266 @@
+"""What there is to show of a step, in order: equations, arrays, sentences and notes, in blocks.
+
+text.py prints them, and html.py makes a page of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pynn._base.arrays import Floats, Targets
+from pynn._base.formulas import number
+from pynn._explain.capture import Captured
+from pynn._explain.equations import Equation, equation
+from pynn._explain.values import ParameterUpdate
+from pynn._network.losses import LossRow
+from pynn._network.parameters import ParameterView, views
+from pynn._network.spec import PlacedLayer
+from pynn._training.optimizers import OneUpdate
+
+FEW = 8
+"""The labels or targets of a batch of at most so many examples are shown."""
+LEAST_PICTURE = 8
+"""The inputs of the first layer may be pictures if they are the pixels of a square of this side."""
+
+
+class Array(NamedTuple):
+    """An array to show, by its symbol."""
+
+    name: str
+    values: npt.NDArray[Any]
+    same_as: str = ""
+    """Where the same numbers are shown before, such as "Y of dense1"; then a reader needs no more
+    than this."""
+    pictures: int | None = None
+    """The axis along which the values may be pixels of pictures."""
+
+
+class Sentence(NamedTuple):
+    """A formula with its numbers."""
+
+    text: str
+
+
+class Note(NamedTuple):
+    """A remark on what there is to learn."""
+
+    text: str
+
+
+Item = Equation | Array | Sentence | Note
+
+
+class Block(NamedTuple):
+    """What belongs to one layer, loss or parameter in one part of the step."""
+
+    part: str
+    """ "forward", "loss", "backward" or "update"."""
+    title: str
+    items: list[Item]
+
+
+def blocks(step: Captured, row: int | None = None) -> list[Block]:
+    """All blocks of a step; with `row` those of one example, without gradients of parameters."""
+    show = _Blocks(step, row)
+    found = [*map(show.forward, step.spec.placed_layers), show.loss()]
+    found += filter(None, map(show.backward, reversed(step.spec.placed_layers)))
+    return found if row is not None else [*found, *show.updates()]
+
+
+def find_largest(array: Floats) -> tuple[int, ...]:
+    """The indices of the value that is farthest from 0."""
+    return tuple(int(index) for index in np.unravel_index(abs(array).argmax(), array.shape))
+
+
+class _Blocks:
+    """The blocks of a step."""
+
+    def __init__(self, step: Captured, row: int | None) -> None:
+        self._step = step
+        self._row = row
+        self._written = row or 0  # the example whose numbers are written out
+        side = math.isqrt(step.spec.inputs)
+        self._has_pictures = side >= LEAST_PICTURE and side * side == step.spec.inputs
+
+    def _is_sparse(self, placed: PlacedLayer) -> bool:
+        """Whether the inputs of a layer were sparse rows."""
+        return self._step.is_sparse and placed.number == 1
+
+    def _array(
+        self, name: str, values: npt.NDArray[Any], same_as: str = "", pictures: int | None = None
+    ) -> Array:
+        """An array to show; of one that has a row for each example, the chosen row."""
+        is_batch = name in ("X", "Y", "dX", "dY", "P", "dZ", "losses", "label", "t")
+        if is_batch and self._row is not None:
+            values = values[self._row]
+            pictures = None if pictures is None else 0
+        return Array(name, values, same_as, pictures)
+
+    # ------------------------------------------------------------ forward
+
+    def forward(self, placed: PlacedLayer) -> Block:
+        """X, the parameters, and Y of a layer."""
+        values = self._step.forward[placed.name]
+        sparse = self._is_sparse(placed)
+        items: list[Item] = [*map(equation, placed.layer.forward_marks(sparse=sparse))]
+        before = f"Y of {self._step.spec.placed_layers[placed.number - 2].name}"
+        for name, array in values.items():
+            same_as = before if name == "X" and placed.number > 1 else ""
+            items.append(self._array(name, array, same_as, self._axis(placed, name)))
+        items += _sentences([placed.layer.written_out(values, self._written, 0)])
+        if self._row is None:
+            items += map(Note, placed.layer.remarks(values, sparse=sparse))
+        return Block("forward", placed.name, items)
+
+    def _axis(self, placed: PlacedLayer, name: str) -> int | None:
+        """The axis of an array that goes over the network's inputs, if they may be pixels."""
+        if placed.number > 1 or not self._has_pictures:
+            return None
+        return {"X": 1, "W": 0, "dW": 0}.get(name)
+
+    # ------------------------------------------------------------ loss
+
+    def loss(self) -> Block:
+        """The probabilities, the losses, and their gradient with respect to the last outputs."""
+        step, loss, row = self._step, self._step.spec.loss, self._loss_row()
+        items: list[Item] = []
+        if step.probabilities is not None:
+            items.append(equation(f"{loss.kind}.P"))
+            items.append(self._array("P", step.probabilities))
+            items += _sentences([loss.probability_written_out(row, 0)])
+        items.append(equation(f"{loss.kind}.loss"))
+        if self._row is not None or step.data.rows <= FEW:
+            items.append(self._array("label" if loss.has_classes else "t", _targets(step)))
+        items.append(self._array("losses", step.losses))
+        if self._row is None:
+            items.append(Sentence(f"mean of the losses = {step.sums.mean()[0]:.6g}"))
+        items += _sentences([loss.loss_written_out(row)])
+        items.append(equation(f"{loss.kind}.dZ"))
+        items.append(self._array("dZ", self._last_gradients()))
+        items += _sentences([loss.gradient_written_out(row, find_largest(row.gradients)[0])])
+        return Block("loss", loss.kind, items)
+
+    def _last_gradients(self) -> Floats:
+        return self._step.backward[self._step.spec.placed_layers[-1].name]["dY"]
+
+    def _loss_row(self) -> LossRow:
+        step, row = self._step, self._written
+        weights, targets = step.data.weights, _targets(step)
+        return LossRow(
+            step.forward[step.spec.placed_layers[-1].name]["Y"][row],
+            None if step.probabilities is None else step.probabilities[row],
+            targets[row],
+            1.0 if weights is None else float(weights[row]),
+            float(step.losses[row]),
+            self._last_gradients()[row],
+            step.data.rows,
+        )
+
+    # ------------------------------------------------------------ backward
+
+    def backward(self, placed: PlacedLayer) -> Block | None:
+        """dY, the gradients of the parameters, and dX of a layer; None if it has no gradients."""
+        step, values = self._step, self._step.backward[placed.name]
+        if not values:
+            return None
+        chain = step.spec.placed_layers
+        is_last = placed.number == len(chain)
+        above = "dZ of the loss" if is_last else f"dX of {chain[placed.number].name}"
+        items: list[Item] = [self._array("dY", values["dY"], above)]
+        for name, mark in placed.layer.gradient_marks(sparse=self._is_sparse(placed)).items():
+            if name not in values or (self._row is not None and name != "dX"):
+                continue
+            items += [equation(mark), self._array(name, values[name], "", self._axis(placed, name))]
+            items += _sentences([self._gradient(placed, name)])
+        if "dX" not in values:
+            items.append(Sentence("dX is not computed: no parameter needs it"))
+        elif self._row is None:
+            items += map(Note, placed.layer.gradient_remarks(values))
+        return Block("backward", placed.name, items)
+
+    def _gradient(self, placed: PlacedLayer, name: str) -> str:
+        """The largest value of an array of gradients, written out; of dX in the chosen example."""
+        forward, backward = self._step.forward[placed.name], self._step.backward[placed.name]
+        at = find_largest(backward[name])
+        if name == "dX":
+            at = self._written, *find_largest(backward[name][self._written])
+        return placed.layer.gradient_written_out(name, at, forward, backward)
+
+    # ------------------------------------------------------------ update
+
+    def updates(self) -> list[Block]:
+        """The rule of the update, and what it does to each parameter."""
+        step = self._step
+        optimizer, norm = step.optimizer, _norm(step.gradients)
+        counts = f", t = {step.state.updates}" if step.state.updates else ""
+        items: list[Item] = [*map(equation, optimizer._marks(sparse=step.is_sparse))]
+        items.append(Sentence(f"r = {step.learning_rate:.6g}{counts}"))
+        items += map(Note, optimizer._remarks(norm))
+        clip, updates = optimizer._clip(norm), step.updates()
+        own = [self._update(view, updates[view.name], clip) for view in views(step.spec)]
+        return [Block("update", repr(optimizer), items), *own]
+
+    def _update(self, view: ParameterView, update: ParameterUpdate, clip: float) -> Block:
+        """One parameter before and after the step, with the gradient and the moments."""
+        placed = self._step.spec.placed_layers[view.layer]
+        own = view.name.partition(".")[2]
+        symbol = placed.layer.symbols.get(own, own)
+        same = {"before": f"{symbol} of {placed.name}", "gradient": f"d{symbol} of {placed.name}"}
+        axis = self._axis(placed, symbol)
+        items: list[Item] = [
+            Array(name, array, same.get(name, ""), axis) for name, array in update.items()
+        ]
+        at = find_largest(update.gradient)
+        lines = self._step.optimizer._written_out(self._one(view, update, at, clip))
+        where = f"{view.name}[{','.join(map(str, at))}]"
+        items += [Sentence(f"of {where}:"), *map(Sentence, lines)]
+        return Block("update", view.name, items)
+
+    def _one(
+        self, view: ParameterView, update: ParameterUpdate, at: tuple[int, ...], clip: float
+    ) -> OneUpdate:
+        step = self._step
+        count = len(step.state.moments)
+        same = step.before.kind == step.state.kind
+        old = [float(view.of(array)[at]) for array in step.before.moments] if same else []
+        return OneUpdate(
+            float(update.before[at]),
+            float(update.gradient[at]),
+            float(update.after[at]),
+            tuple([*old, *[0.0] * count][:count]),
+            tuple(float(view.of(array)[at]) for array in step.state.moments),
+            update.learning_rate,
+            update.t,
+            view.decays,
+            clip,
+        )
+
+
+def _targets(step: Captured) -> Targets:
+    """The labels or targets of the batch."""
+    assert step.data.targets is not None
+    return step.data.targets
+
+
+def _norm(array: Floats) -> float:
+    return float(np.linalg.norm(array.astype(np.float64)))
+
+
+def _sentences(texts: Iterable[str]) -> list[Item]:
+    return [Sentence(text) for text in texts if text]
+
+
+def summary(values: npt.NDArray[Any]) -> str:
+    """The least, mean and largest value of an array."""
+    mean = float(values.mean(dtype=np.float64))
+    return f"least {number(values.min())}, mean {number(mean)}, largest {number(values.max())}"
+
+
+def shape_of(values: npt.NDArray[Any]) -> str:
+    """The shape in words: "3 x 2"."""
+    return " x ".join(map(str, values.shape))
