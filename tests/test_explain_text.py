@@ -126,6 +126,16 @@ def chain(*, inputs: int = 6) -> Any:
     return pynn.Builder().input(inputs).dense(4)
 
 
+def test_a_dead_relu_is_noted() -> None:
+    """Units count that no example of the batch makes greater than 0, not those that some do not."""
+    model = chain().relu().dense(3).softmax_cross_entropy().build(seed=0)
+    step = model.explain(X[:20], Y[:20])
+    assert (step.forward["relu1"].Y == 0).any(axis=0).all()
+    assert "dead" not in str(step)
+    model.parameters["dense1.bias"][1:3] = -100
+    assert "note: 2 of 4 units are 0 for every example here" in str(model.explain(X[:20], Y[:20]))
+
+
 @pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
 def test_a_vanishing_gradient_is_noted(kind: str) -> None:
     """At the flat ends of a function little of the gradient passes."""

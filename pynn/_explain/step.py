@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from pynn._base import checks
 from pynn._base.arrays import Floats
+from pynn._base.atomic import write_atomically
 from pynn._base.errors import PynnError
+from pynn._explain import html
 from pynn._explain.blocks import blocks
 from pynn._explain.capture import Captured, copy_of
 from pynn._explain.text import text
@@ -76,8 +80,31 @@ class Step:
         self.updates: dict[str, ParameterUpdate] = captured.updates()
 
     def __str__(self) -> str:
-        said = "values written out below, such as y0, are those of example 0"
-        return text(f"{self!r}; {said}", blocks(self._captured))
+        return text(self._heading(), blocks(self._captured))
+
+    def _heading(self) -> str:
+        return f"{self!r}; values written out below, such as y0, are those of example 0"
+
+    def _repr_html_(self) -> str:
+        """Show the step in a notebook."""
+        return html.fragment(self._heading(), blocks(self._captured))
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the step as a page with the arrays as heat maps, whole or not at all.
+
+        The page needs no other file and no script. Blocks fold. Arrays with more than 12 rows or
+        columns are pictures; if the network's inputs may be the pixels of a square, so are those
+        and the first layer's weights, of which the first 64 are shown.
+
+        Args:
+            path: The file, which is replaced if there is one.
+
+        Raises:
+            ArgumentTypeError: `path` is not a path.
+            OSError: The file cannot be written.
+        """
+        contents = html.page(self._heading(), blocks(self._captured))
+        write_atomically(checks.path("path", path), contents.encode())
 
     def __repr__(self) -> str:
         rows = self._captured.data.rows
