@@ -11,10 +11,9 @@ from typing import NamedTuple
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # python -P and -I leave it out
 
 try:
-    from _digit import Digit, read
-    from _ink import PictureError
-
     import pynn
+    from pynn._pictures.digit import Digit, read
+    from pynn._pictures.ink import PictureError
 except ModuleNotFoundError as error:
     if error.name not in ("PIL", "numpy", "pynn"):
         raise

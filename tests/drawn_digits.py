@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import _digit
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 import pynn
+import pynn._pictures.digit as _digit
 
 ROOT = Path(__file__).parent.parent
 

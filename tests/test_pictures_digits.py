@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-import _digit
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -26,6 +25,8 @@ from drawn_digits import (
     written,
 )
 from PIL import Image, ImageDraw
+
+import pynn._pictures.digit as _digit
 
 mnist = pytest.fixture(scope="module")(mnist_test_images)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import _digit
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -20,6 +19,8 @@ from drawn_digits import (
     written,
 )
 from PIL import Image
+
+import pynn._pictures.digit as _digit
 
 mnist = pytest.fixture(scope="module")(mnist_test_images)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import _digit
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -22,6 +21,8 @@ from drawn_digits import (
     written,
 )
 from PIL import Image
+
+import pynn._pictures.digit as _digit
 
 mnist = pytest.fixture(scope="module")(mnist_test_images)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import _parts
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+import pynn._pictures.parts as _parts
 
 
 def flooded(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

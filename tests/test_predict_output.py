@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import _digit
 import numpy as np
 import predict
 import pytest
 from PIL import Image
 from predicted import DIGITS, ROOT, mnist_parts, picture_of_a_seven, small_model, small_model_path
+
+import pynn._pictures.digit as _digit
 
 mnist = pytest.fixture(scope="module")(mnist_parts)
 model_path = pytest.fixture(scope="module")(small_model_path)

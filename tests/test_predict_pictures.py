@@ -1,10 +1,11 @@
 """scripts/predict.py: whatever the picture, its digit becomes one like MNIST's."""
 
-import _digit
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from predicted import DIGITS, mnist_parts, picture_of_a_seven, small_model, small_model_path
+
+import pynn._pictures.digit as _digit
 
 mnist = pytest.fixture(scope="module")(mnist_parts)
 model_path = pytest.fixture(scope="module")(small_model_path)

@@ -3,7 +3,6 @@
 import mmap
 import os
 
-import _digit
 import numpy as np
 import predict
 import pytest
@@ -11,6 +10,7 @@ from PIL import Image
 from predicted import DIGITS, mnist_parts, picture_of_a_seven, small_model_path
 
 import pynn
+import pynn._pictures.digit as _digit
 
 mnist = pytest.fixture(scope="module")(mnist_parts)
 model_path = pytest.fixture(scope="module")(small_model_path)

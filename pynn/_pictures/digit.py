@@ -4,8 +4,8 @@ MNIST's digits are white on black, scaled into 20 x 20 with their proportions ke
 28 x 28 with the centre of mass in the middle. `read` does the same to any picture in four steps:
 
     _pixels    decode; transparent becomes background
-    find_ink   how far each pixel is from the paper, whichever of the two is darker (_ink.py)
-    separate   cut out the digit, without specks, or each of several (_parts.py)
+    find_ink   how far each pixel is from the paper, whichever of the two is darker (ink.py)
+    separate   cut out the digit, without specks, or each of several (parts.py)
     normalize  thicken hairlines, scale, centre
 
 Ink is a distance from the paper, so dark on light, light on dark and one colour on another are one
@@ -20,9 +20,10 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from _ink import Floats, PictureError, find_ink, quantile
-from _parts import separate
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+
+from pynn._pictures.ink import Floats, PictureError, find_ink, quantile
+from pynn._pictures.parts import separate
 
 SIZE = 28  # MNIST's images
 BOX = 20  # the box in them that holds the digit

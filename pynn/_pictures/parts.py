@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from _ink import Floats
+
+from pynn._pictures.ink import Floats
 
 SOLID = 0.25  # the least ink that counts as solid; fainter ink is an edge
 SPECK = 0.03  # of the heaviest part's ink; a part with less is erased as a speck
