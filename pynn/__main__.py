@@ -1,4 +1,4 @@
-"""The command line, `python -m pynn`: describe files, export models, show what is installed."""
+"""The command line, `python -m pynn`: describe files, explain steps, export models, and so on."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 import pynn
-from pynn import _info, _inspect
+from pynn import _explain_image, _info, _inspect
 from pynn._base import checks
 
 DESCRIPTION = """\
-Look at the files of pynn, export models to other formats, say what runs here.
+Look at the files of pynn, explain a step of training, export models to other
+formats, say what runs here.
 """
 
 EPILOG = """\
 examples:
   python -m pynn inspect digits.safetensors
   python -m pynn inspect train-images-idx3-ubyte.gz
+  python -m pynn explain digits.safetensors --image seven.png --html step.html
   python -m pynn export onnx digits.safetensors digits.onnx
   python -m pynn export c --help
   python -m pynn info
@@ -37,6 +39,15 @@ shows in its content, not its name.
 Of a model it prints the chain, the number of parameters, the seed and the
 epochs, of a checkpoint also where its run stands; of each tensor the type,
 the shape, and the least, mean and greatest of its finite numbers.
+"""
+
+EXPLAIN = """\
+Show what a step of training on a picture of a digit would do to a model: the
+values of each layer, the gradients, the new parameters, each with its equation
+and the line of C that computes it. The model does not change.
+
+The picture may be of any size, with one digit in it, dark on light or light on
+dark. It becomes 28 x 28 as MNIST's digits are. The model takes 784 values.
 """
 
 EXPORT = """\
@@ -64,6 +75,19 @@ class Format(NamedTuple):
     options: Mapping[str, dict[str, Any]] = {}
     """For each flag the arguments of argparse's add_argument; "dest" is an argument of save()."""
 
+
+# For each flag of explain the arguments of argparse's add_argument.
+EXPLAIN_OPTIONS: Mapping[str, dict[str, Any]] = {
+    "--image": {"metavar": "FILE", "required": True, "help": "the picture"},
+    "--label": {
+        "type": int,
+        "metavar": "N",
+        "help": "the digit (default: what the model predicts)",
+    },
+    "--learning-rate": {"type": float, "metavar": "R", "help": "of plain SGD (default: 0.05)"},
+    "--raw": {"action": "store_true", "help": "use the picture as it is: 28 x 28, white on black"},
+    "--html": {"metavar": "FILE", "help": "write a page with heat maps, and print its size only"},
+}
 
 # The modules of pynn.formats, each of which has save(model, path, ...).
 FORMATS = {
@@ -170,39 +194,50 @@ def _give_up(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def _layout(prog: str) -> argparse.HelpFormatter:
+    """Format help texts as they are written here."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=78)
+
+
+def _add_command(
+    to: argparse._SubParsersAction[_Parser], name: str, help: str, text: str
+) -> _Parser:
+    """Add a command; `help` is its line in the list of commands, `text` its own help."""
+    return to.add_parser(
+        name, help=help, description=text, formatter_class=_layout, allow_abbrev=False
+    )
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-
-    def layout(prog: str) -> argparse.HelpFormatter:
-        return argparse.RawDescriptionHelpFormatter(prog, width=78)
-
     parser = _Parser(
         prog="python -m pynn",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=layout,
+        formatter_class=_layout,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"pynn {pynn.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(to: argparse._SubParsersAction[_Parser], name: str, help: str, text: str) -> _Parser:
-        return to.add_parser(
-            name, help=help, description=text, formatter_class=layout, allow_abbrev=False
-        )
-
-    command = add(commands, "inspect", "say what a file holds", INSPECT)
+    command = _add_command(commands, "inspect", "say what a file holds", INSPECT)
     command.add_argument("file", metavar="FILE")
     command.set_defaults(work=lambda options: _inspect.inspect(options.file))
 
-    command = add(commands, "info", "say what runs here", INFO)
+    command = _add_command(commands, "explain", "show a step of training on a picture", EXPLAIN)
+    command.add_argument("model", metavar="MODEL", help="a file of pynn or of the Rust library")
+    for flag, settings in EXPLAIN_OPTIONS.items():
+        command.add_argument(flag, **settings)
+    command.set_defaults(work=explain)
+
+    command = _add_command(commands, "info", "say what runs here", INFO)
     command.add_argument("--json", action="store_true", help="print JSON, for programs")
     command.set_defaults(work=info)
 
-    command = add(commands, "export", "write a model in another format", EXPORT)
+    command = _add_command(commands, "export", "write a model in another format", EXPORT)
     formats = command.add_subparsers(metavar="FORMAT", required=True)
     for name, form in FORMATS.items():
-        one = add(formats, name, form.help, f"Write a model as {form.help}.\n")
+        one = _add_command(formats, name, form.help, f"Write a model as {form.help}.\n")
         one.add_argument("model", metavar="MODEL", help="a file of pynn or of the Rust library")
         one.add_argument("output", metavar="OUTPUT", help="the file to write")
         for flag, settings in form.options.items():
@@ -216,11 +251,18 @@ def info(options: argparse.Namespace) -> str:
     return json.dumps(_info.collect(), indent=2) if options.json else _info.describe()
 
 
+def explain(options: argparse.Namespace) -> str:
+    """Explain a step of training on a picture."""
+    names = ("label", "learning_rate", "raw", "html")
+    keywords = {name: getattr(options, name) for name in names}
+    return _explain_image.explain(options.model, options.image, **keywords)
+
+
 def export(options: argparse.Namespace) -> str:
     """Read a model and write it in another format; return a report to print."""
     names = [settings["dest"] for settings in FORMATS[options.format].options.values()]
     keywords = {name: getattr(options, name) for name in names}
-    if _is_same_file(options.model, options.output):
+    if _inspect.is_same_file(options.model, options.output):
         raise pynn.ArgumentError(
             f"{options.output}: is the file of the model, which would be lost; give another name"
         )
@@ -229,11 +271,6 @@ def export(options: argparse.Namespace) -> str:
     output = checks.printable(options.output, LONGEST)
     wrote = f"wrote {output}, {os.path.getsize(options.output):,} bytes"
     return wrote if report is None else f"{wrote}\n{report}"
-
-
-def _is_same_file(one: str, other: str) -> bool:
-    """Tell whether two paths lead to the same existing file."""
-    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def reason(error: BaseException) -> str:

@@ -69,6 +69,11 @@ def read_model(path: str) -> Model:
         )
 
 
+def is_same_file(one: str, other: str) -> bool:
+    """Tell whether two paths lead to the same existing file."""
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
+
+
 def _start_of(path: str) -> bytes:
     """Read the first bytes of a file, which tell its format."""
     with reading.opened(path) as file:

@@ -72,7 +72,8 @@ TESTS_OF_C = (
 )  # fmt: skip
 
 COMMAND_LINE = (
-    "command_line", "command_line_export", "command_line_info", "command_line_inspect",
+    "command_line", "command_line_explain", "command_line_export", "command_line_info",
+    "command_line_inspect",
 )  # fmt: skip
 
 # Tests that run pynn in processes of their own, where nothing is recorded; they come last.

@@ -54,7 +54,8 @@ def test_wrong_calls(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["inspect"], ["info"], ["export"], *(["export", form] for form in FORMATS)]
+    "arguments",
+    [[], ["inspect"], ["explain"], ["info"], ["export"], *(["export", form] for form in FORMATS)],
 )
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Fits 80 columns, and says what the command is for."""

@@ -108,7 +108,8 @@ class Step:
 
     def __repr__(self) -> str:
         rows = self._captured.data.rows
-        return f"Step({self._captured.spec}; {rows} examples, loss {self.loss:.6g})"
+        examples = "1 example" if rows == 1 else f"{rows:,} examples"
+        return f"Step({self._captured.spec}; {examples}, loss {self.loss:.6g})"
 
     def example(self, index: int) -> Example:
         """Follow one example of the batch.

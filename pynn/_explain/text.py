@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pynn._explain.blocks import Array, Block, Item, Note, Sentence, shape_of, summary
 from pynn._explain.equations import Equation
 
-MOST_NUMBERS = 8
+MOST_NUMBERS = 10
 """Arrays of at most so many rows and columns are printed in full."""
 WIDTH = 100
 

@@ -1,0 +1,104 @@
+"""Explaining a step of training on a picture of a digit, for `python -m pynn explain`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pynn import _inspect
+from pynn._base import checks, reading
+from pynn._base.errors import ArgumentError, FileFormatError
+from pynn._training.optimizers import SGD
+
+if TYPE_CHECKING:
+    from pynn._model import Model
+    from pynn._pictures.digit import Reading
+
+PIXELS = 28 * 28
+
+
+def explain(
+    path: str,
+    image: str,
+    *,
+    label: int | None = None,
+    learning_rate: float | None = None,
+    raw: bool = False,
+    html: str | None = None,
+) -> str:
+    """Explain the step of plain SGD that a picture makes; no file changes but `html`.
+
+    Args:
+        path: The file of a model that takes 784 values, and has classes.
+        image: A picture with a digit, in a format that Pillow reads.
+        label: The digit; None for what the model takes it for.
+        learning_rate: That of the step; None for SGD's own.
+        raw: Whether the picture is 28 x 28, white on black, and is to be used as it is.
+        html: The file for the page; None to return the step as text.
+
+    Returns:
+        What to print.
+
+    Raises:
+        OSError: A file cannot be read or written.
+        FileFormatError: A file is damaged, or is no model or no picture of a digit.
+        ArgumentError: The model takes no pictures, or an argument is out of range.
+        ImportError: Pillow is not installed.
+    """
+    for other in (path, image):
+        if html is not None and _inspect.is_same_file(html, other):
+            raise ArgumentError(
+                f"{html}: is a file to read, which would be lost; give another name"
+            )
+    with _inspect.read_model(path) as model:
+        _check(model, path)
+        found = read(image, raw=raw)
+        digit = found.digits[0].reshape(1, -1)
+        optimizer = SGD() if learning_rate is None else SGD(learning_rate=learning_rate)
+        notes = [f"{reading.shown(image)}: {warning}" for warning in found.warnings]
+        if label is None:
+            label = int(model.predict(digit)[0])
+            notes.append(f"label {label}, which the model predicts; --label N gives another")
+        label = checks.integer("--label", label, least=0, most=model.outputs - 1)
+        step = model.explain(digit, np.array([label]), optimizer=optimizer)
+        if html is None:
+            return "\n".join([*notes, "", str(step)]) if notes else str(step)
+        step.to_html(html)
+    return "\n".join([*notes, f"wrote {reading.shown(html)}, {os.path.getsize(html):,} bytes"])
+
+
+def _check(model: Model, path: str) -> None:
+    """Raise an ArgumentError if the model cannot be shown a digit and told its label."""
+    if model.inputs != PIXELS:
+        raise ArgumentError(
+            f"{reading.shown(path)}: takes {model.inputs:,} values, and a picture of a digit has"
+            f" {PIXELS}; in Python model.explain takes any"
+        )
+    loss = model._spec.loss
+    if not loss.has_classes:
+        raise ArgumentError(
+            f"{reading.shown(path)}: its {loss.kind} takes targets, and a picture has a label;"
+            " in Python model.explain takes both"
+        )
+
+
+def read(path: str, *, raw: bool) -> Reading:
+    """Read the digits in a picture, as MNIST would have made them."""
+    try:
+        from pynn._pictures import digit, ink
+    except ModuleNotFoundError as error:
+        if error.name != "PIL":
+            raise
+        raise ImportError(
+            "pictures need Pillow, which is not installed: pip install 'pynn-blas[scripts]'"
+        ) from None
+    try:
+        return digit.read(path, raw=raw)
+    except ink.PictureError as error:
+        raise FileFormatError(f"{reading.shown(path)}: {error}") from None
+    except OSError as error:  # Pillow's own have no file's name
+        if error.filename is None:
+            raise FileFormatError(f"{reading.shown(path)}: damaged image: {error}") from None
+        raise
