@@ -17,7 +17,7 @@ MODULES = sorted(
     ".".join(source.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
     for source in PACKAGE.rglob("*.py")
 )
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(?:python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Before a block that is not to be run, such as one that takes long; a comment, so it is not shown.
 SKIPPED = re.compile(r"^<!-- not run: .+ -->\n+```python\n.*?^```$", re.MULTILINE | re.DOTALL)
@@ -120,13 +120,13 @@ def test_failing_block_is_found(tmp_path: Path) -> None:
         run_page(page)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_page(page: Path) -> None:
     """The Python blocks of a page are right."""
     assert run_page(page) == ""
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_files_of_tests_are_there(page: Path) -> None:
     """Each file of tests that a page names, by a pattern perhaps, exists."""
     names = set(re.findall(r"\btest_[\w*]+\.(?:py|c)\b", page.read_text(encoding="utf-8")))
