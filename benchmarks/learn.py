@@ -3,6 +3,7 @@
 
     python benchmarks/learn.py            # two minutes; prints the tables
     python benchmarks/learn.py --write    # writes them into the chapter, too
+    python benchmarks/learn.py --only threads --write    # one table
     python benchmarks/learn.py --quick    # only to see that it works
 
 Ways to do the same work take turns, so that each has its share of what else the machine does. A
@@ -131,6 +132,57 @@ class Trainer:
 SGD = pynn.SGD(learning_rate=1e-3)
 
 
+def parts_in_numpy(rng: np.random.Generator) -> dict[str, Work]:
+    """The parts of a step of 784-256-64-10 with a batch of 128."""
+    x, y1, y2, y3 = (rng.random((128, w), np.float32) for w in (common.INPUTS, 256, 64, 10))
+    w1, w2, w3 = (
+        rng.random(shape, np.float32) for shape in ((common.INPUTS, 256), (256, 64), (64, 10))
+    )
+    made = [np.empty_like(array) for array in (x, y1, y2, y3, w1, w2, w3)]
+    _, dy1, dy2, dy3, *gradients = made  # NumPy writes into them: new memory would cost time
+
+    def others() -> None:
+        for into, out, w, dw, dinto, dout in (
+            (y1, y2, w2, gradients[1], dy1, dy2),
+            (y2, y3, w3, gradients[2], dy2, dy3),
+        ):
+            np.dot(into, w, out=dout)
+            np.dot(into.T, out, out=dw)
+            np.dot(out, w.T, out=dinto)
+
+    def functions() -> None:
+        for y, dy in ((y1, dy1), (y2, dy2)):
+            np.maximum(y, 0, out=dy)
+            np.multiply(y, y > 0, out=dy)
+        e = np.exp(y3 - y3.max(axis=1, keepdims=True))
+        np.log(e / e.sum(axis=1, keepdims=True))
+
+    def update() -> None:
+        for w, dw in zip((w1, w2, w3), gradients, strict=True):
+            np.multiply(w, np.float32(1e-9), out=dw)
+            np.subtract(w, dw, out=w)
+
+    return {
+        "first layer, forward: X W": lambda: np.dot(x, w1, out=dy1),
+        "first layer, backward: X^T dY": lambda: np.dot(x.T, y1, out=gradients[0]),
+        "the other two layers: six products": others,
+        "ReLU there and back, softmax, loss": functions,
+        "update: W - r dW": update,
+    }
+
+
+def part_of_a_step(rng: np.random.Generator) -> Part:
+    """32 steps of 784-256-64-10 with batches of 128: the parts in NumPy, then the whole in pynn."""
+    pynn.set_num_threads(1)
+    ways: dict[str, Work] = {
+        name: lambda work=work: [work() for _ in range(32)]
+        for name, work in parts_in_numpy(rng).items()
+    }
+    trainer = Trainer(*common.load("dense", 4096), widths=(256, 64), batch=128)
+    ways["the whole in pynn, no pixel 0"] = lambda: trainer.epoch(SGD)
+    return Part("ms", ways)
+
+
 def part_of_sparse_rows(rng: np.random.Generator) -> Part:
     """Both paths through the first layer, on MNIST and on data without zeros; 32 steps."""
     pynn.set_num_threads(1)
@@ -207,6 +259,7 @@ def part_of_threads(rng: np.random.Generator) -> Part:
 
 PARTS: dict[str, Callable[[np.random.Generator], Part]] = {
     "products": part_of_products,
+    "a step": part_of_a_step,
     "sparse rows": part_of_sparse_rows,
     "updates": part_of_updates,
     "tiles": part_of_tiles,
@@ -246,11 +299,13 @@ def main() -> int:
     )
     parser.add_argument("--write", action="store_true", help="write the tables into the chapter")
     parser.add_argument("--quick", action="store_true", help="one round, only to see that it works")
+    parser.add_argument("--only", choices=PARTS, help="measure one table only")
     arguments = parser.parse_args()
     page = PAGE.read_text("utf-8")
     level = pynn.build_info()["instruction_set"]
     machine = f"Measured on {processor()}, {level}, {os.cpu_count()} cores, {ROUNDS} rounds."
-    for name, make in PARTS.items():
+    for name in [arguments.only] if arguments.only else PARTS:
+        make = PARTS[name]
         text = measured(make(np.random.default_rng(0)), 1 if arguments.quick else ROUNDS)
         print(f"{name}\n{text}\n", flush=True)
         page = between(page, name, f"{text}\n\n{machine}")

@@ -72,6 +72,21 @@ def test_chapters_lead_on() -> None:
         assert f"]({after}" in text_of(chapter).splitlines()[-1]
 
 
+def test_factors_are_those_of_the_measurements() -> None:
+    """The table of reasons divides medians of the tables above it; the shares add such medians."""
+    text = text_of(learn.PAGE)
+    measured = dict(MEASURED.findall(text))
+    rows = re.findall(r"\| ([\d.]+) to ([\d.]+) \S+ \| ([\d.]+) \|", measured.pop("factors"))
+    medians = {name: re.findall(r" ([\d.]+) \(", table) for name, table in measured.items()}
+    assert len(rows) == 8
+    for before, after, factor in rows:
+        assert any({before, after} <= set(found) for found in medians.values())
+        ratio = max(float(before) / float(after), float(after) / float(before))
+        assert round(ratio, 1) == float(factor)
+    (parts,) = re.findall(r"parts = \[(.*)\]", text)
+    assert parts.split(", ") == medians["a step"][:5]
+
+
 @pytest.mark.parametrize("page", sorted(COURSE.glob("*.md")), ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     """Each file that is linked, and each picture, exists; so does the heading behind a #."""
