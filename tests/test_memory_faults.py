@@ -110,6 +110,14 @@ def fitted(model: pynn.Model, **options: Any) -> bytes:
     return flat(model)
 
 
+def explained(model: pynn.Model) -> bytes:
+    """The values and gradients of a step, and the parameters after it was applied."""
+    step = model.explain(X[:40], Y[:40], optimizer=pynn.Adam())
+    values = [array for block in step.forward.values() for array in block.values()]
+    step.apply()
+    return b"".join(a.tobytes() for a in (*values, *step.gradients.values())) + flat(model)
+
+
 USES: dict[str, Callable[[pynn.Model, Path], bytes]] = {
     "build": lambda model, path: flat(new_model()),
     "fit": lambda model, path: fitted(model),
@@ -120,6 +128,7 @@ USES: dict[str, Callable[[pynn.Model, Path], bytes]] = {
     "load": lambda model, path: flat(pynn.load(path)),
     "resume": lambda model, path: flat(pynn.Model.resume(path)),
     "resume and fit": lambda model, path: fitted(pynn.Model.resume(path)),
+    "explain and apply": lambda model, path: explained(model),
     "deepcopy": lambda model, path: flat(copy.deepcopy(model)),
     "pickle": lambda model, path: flat(pickle.loads(pickle.dumps(model))),
 }
