@@ -57,7 +57,7 @@ def explain(
         found = read(image, raw=raw)
         digit = found.digits[0].reshape(1, -1)
         optimizer = SGD() if learning_rate is None else SGD(learning_rate=learning_rate)
-        notes = [f"{reading.shown(image)}: {warning}" for warning in found.warnings]
+        notes = _notes(reading.shown(image), found)
         if label is None:
             label = int(model.predict(digit)[0])
             notes.append(f"label {label}, which the model predicts; --label N gives another")
@@ -67,6 +67,15 @@ def explain(
             return "\n".join([*notes, "", str(step)]) if notes else str(step)
         step.to_html(html)
     return "\n".join([*notes, f"wrote {reading.shown(html)}, {os.path.getsize(html):,} bytes"])
+
+
+def _notes(image: str, found: Reading) -> list[str]:
+    """The warnings of a picture; of several digits it is said which one is explained."""
+    count = len(found.digits)
+    warnings = [it for it in found.warnings if count == 1 or "side by side" not in it]
+    if count > 1:
+        warnings.append(f"{count} digits side by side: the first from the left is explained")
+    return [f"{image}: {warning}" for warning in warnings]
 
 
 def _check(model: Model, path: str) -> None:

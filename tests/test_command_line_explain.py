@@ -70,15 +70,25 @@ def test_a_raw_picture(model: pynn.Model, capsys: pytest.CaptureFixture[str]) ->
     assert "--raw takes 28 x 28" in complaint(capsys, *call, SEVEN)
 
 
+def test_of_several_digits_the_first_is_explained(
+    model: pynn.Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line above the step says which one, and does not say that each is classified."""
+    with Image.open(SEVEN) as image:
+        seven = np.asarray(image.convert("L"))
+    Image.fromarray(np.concatenate([seven, seven], axis=1)).save("two.png")
+    lines = out(capsys, "explain", "digits.safetensors", "--image", "two.png", "--label", "7")
+    assert lines[0] == "two.png: 2 digits side by side: the first from the left is explained"
+
+
 def test_a_doubtful_picture_has_its_warning(
     model: pynn.Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What predict.py would warn of stands above the step."""
     with Image.open(SEVEN) as image:
-        seven = np.asarray(image.convert("L"))
-    Image.fromarray(np.concatenate([seven, seven], axis=1)).save("two.png")
-    lines = out(capsys, "explain", "digits.safetensors", "--image", "two.png", "--label", "7")
-    assert lines[0].startswith("two.png: ")
+        Image.fromarray(np.asarray(image.convert("L"))[:, : image.width // 2]).save("cut.png")
+    lines = out(capsys, "explain", "digits.safetensors", "--image", "cut.png", "--label", "7")
+    assert lines[0].startswith("cut.png: ink touches the border of the picture")
 
 
 @pytest.mark.parametrize(
