@@ -110,6 +110,7 @@ PYNN_KERNEL(void, update_adam,
         /* v = beta2 v + (1 - beta2) g^2   @adam.v */
         v[i] = f.beta2 * v[i] + f.change2 * gradient * gradient;
         /* p = p - r (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)   @adam.p */
+        /* p = p - r d p - r (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)   @adamw.p */
         p[i] = kept - f.rate * m[i] / (sqrtf(v[i]) / f.root2 + f.eps);
     }
 }

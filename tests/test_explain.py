@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,8 @@ from random_training import OPTIMIZERS, X, Y, build
 import pynn
 from pynn._explain import capture
 from pynn._explain._equations import EQUATIONS
-from pynn._explain.equations import equation
+from pynn._explain.blocks import blocks
+from pynn._explain.equations import Equation, equation
 from pynn._native.workspace import Workspace
 from pynn._network.layers import Layer
 from pynn._network.losses import Loss
@@ -198,17 +200,22 @@ CODE = {
     "dense.sparsedW": "pynn_sparse_gemm(end - begin, columns",
     "dense.dW": "pynn_gemm(true, false, rows, columns, slice",
     "dense.db": "sum_columns(",
-    "sgd.fused": "pynn_gemm(true, false, rows, columns, slice",
-    "sgd.sparse": "pynn_sparse_gemm(end - begin, columns",
+    "dense.fusedW": "pynn_gemm(true, false, rows, columns, slice",
+    "dense.fusedsparseW": "pynn_sparse_gemm(end - begin, columns",
+    "dense.fusedb": "sum_columns(",
     "dropout.Y": "multiply(draws",
     "dropout.dX": "static void backward(",
     "layer_norm.Y": "y[i] = gain[i] * normal(x[i], at) + bias[i]",
     "layer_norm.dX": "dx[i] = at.factor",
     "layer_norm.dweight": "gain_sums[i] += dy_row[i] * normal",
     "layer_norm.dbias": "bias_sums[i] += dy_row[i]",
+    "layer_norm.fusedweight": "gain[i] = alpha * (float)gain_totals[i]",
+    "layer_norm.fusedbias": "bias[i] = alpha * (float)bias_totals[i]",
     "softmax_cross_entropy.P": "static void softmax(",
     "softmax_cross_entropy.loss": "sums->loss += ",
+    "softmax_cross_entropy.smoothedloss": "sums->loss += ",
     "softmax_cross_entropy.dZ": "dz[labels[n]] -= ",
+    "softmax_cross_entropy.smootheddZ": "dz[labels[n]] -= ",
     "mean_squared_error.loss": "squares += ",
     "mean_squared_error.dZ": "dz[o] = factor * error",
     "binary_cross_entropy.P": "static void sigmoid(",
@@ -220,6 +227,7 @@ CODE = {
     "adam.m": "m[i] += ",
     "adam.v": "v[i] = ",
     "adam.p": "p[i] = kept",
+    "adamw.p": "p[i] = kept",
     # The scalar functions, whose code is a loop under these names.
     "Y": "VALUE({kind})",
     "dX": "SLOPE({kind})",
@@ -235,11 +243,13 @@ def test_every_kind_has_its_equations() -> None:
         for sparse in (False, True):
             named |= {*example.forward_marks(sparse=sparse)}
             named |= {*example.gradient_marks(sparse=sparse).values()}
-    for kind, loss in Loss.kinds.items():
-        named |= {f"{kind}.loss", f"{kind}.dZ"}
-        named |= {f"{kind}.P"} if loss.has_probabilities else set()
+            named |= {*example.fused_marks(sparse=sparse).values()}
+    smoothed = Loss.kinds["softmax_cross_entropy"](label_smoothing=0.1)
+    for loss in [*(kind() for kind in Loss.kinds.values()), smoothed]:
+        named |= {loss.loss_mark(), loss.gradient_mark()}
+        named |= {f"{loss.kind}.P"} if loss.has_probabilities else set()
     for optimizer in [*OPTIMIZERS.values(), pynn.SGD(), pynn.SGD(weight_decay=0.1)]:
-        named |= {mark for sparse in (False, True) for mark in optimizer._marks(sparse=sparse)}
+        named |= {*optimizer._marks()}
     assert named == set(EQUATIONS)
 
 
@@ -276,9 +286,9 @@ def test_an_example_is_a_row_of_the_batch() -> None:
 @pytest.mark.parametrize(
     ("kind", "bias", "remark"),
     [
-        ("relu", -9, "2 of 3 units are 0 for every example here"),
-        ("sigmoid", 9, "2 of 3 units are saturated"),
-        ("tanh", -9, "2 of 3 units are saturated"),
+        ("relu", -9, "2 of 3 units are 0 (dead ReLU) for all 16 examples: no gradient passes them"),
+        ("sigmoid", 9, "2 of 3 units are saturated: their slope is below 0.01 for all 16"),
+        ("tanh", -9, "2 of 3 units are saturated: their slope is below 0.01 for all 16"),
     ],
 )
 def test_units_that_do_not_learn_are_named(kind: str, bias: float, remark: str) -> None:
@@ -287,9 +297,110 @@ def test_units_that_do_not_learn_are_named(kind: str, bias: float, remark: str) 
     model = chain.softmax_cross_entropy().build(seed=1)
     model.parameters["dense1.weight"][...] = 0.1
     model.parameters["dense1.bias"][...] = 0.5
-    assert "of 3 units" not in str(model.explain(X[:8], Y[:8]))
+    assert "of 3 units" not in str(model.explain(X[:16], Y[:16]))
     model.parameters["dense1.bias"][1:] = bias
-    assert f"note: {remark}" in str(model.explain(X[:8], Y[:8]))
+    assert f"note: {remark}" in " ".join(str(model.explain(X[:16], Y[:16])).split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "bias", "remark"),
+    [
+        ("relu", -9, "3 of 3 units are off (0) for this example"),
+        ("sigmoid", 9, "3 of 3 units are at a flat end of the function: their slope is"),
+        ("tanh", -9, "3 of 3 units are at a flat end of the function: their slope is"),
+    ],
+)
+def test_units_that_are_off_for_one_example_are_not_called_dead(
+    kind: str, bias: float, remark: str
+) -> None:
+    """One picture cannot tell a dead unit; and inputs are no units."""
+    chain: Any = pynn.Builder().input(6)
+    model = getattr(chain.dense(3), kind)().dense(3).softmax_cross_entropy().build(seed=1)
+    model.parameters["dense1.bias"][...] = bias
+    text = " ".join(str(model.explain(X[:1], Y[:1])).split())
+    assert f"note: {remark}" in text
+    assert "dead" not in text and "saturated" not in text
+    model = getattr(chain, kind)().dense(3).softmax_cross_entropy().build(seed=1)
+    assert "units" not in str(model.explain(X[:20] + 100 * np.sign(bias), Y[:20]))
+
+
+def test_plain_sgd_names_the_line_of_each_parameter() -> None:
+    """What computes a gradient does the step: products, sparse or not, biases, layer norm."""
+    chain = pynn.Builder().input(784).dense(64).relu().layer_norm().dense(10)
+    model = chain.softmax_cross_entropy().build(seed=0)
+    rng = np.random.default_rng(0)
+    images = np.where(rng.random((64, 784)) < 0.1, 200, 0).astype(np.uint8)
+    step = model.explain(images, rng.integers(0, 10, 64))
+    found = {
+        block.title: [item for item in block.items if isinstance(item, Equation)]
+        for block in blocks(step._captured)
+        if block.part == "update"
+    }
+    assert found == {
+        "SGD(learning_rate=0.05)": [],
+        "dense1.weight": [equation("dense.fusedsparseW")],
+        "dense1.bias": [equation("dense.fusedb")],
+        "layer_norm1.weight": [equation("layer_norm.fusedweight")],
+        "layer_norm1.bias": [equation("layer_norm.fusedbias")],
+        "dense2.weight": [equation("dense.fusedW")],
+        "dense2.bias": [equation("dense.fusedb")],
+    }
+    assert not [text for text, *_ in EQUATIONS.values() if "beta T" in text]
+
+
+@pytest.mark.parametrize(
+    ("loss", "smoothing", "shown"),
+    [
+        ("softmax_cross_entropy", {}, ["loss = -log P[label]", "dZ = (P - one-hot label) / N"]),
+        (
+            "softmax_cross_entropy",
+            {"label_smoothing": 0.1},
+            [
+                "loss = -(1 - s) log P[label] - s mean(log P)",
+                "s = 0.1 (label_smoothing)",
+                "dZ = (P - (1 - s) one-hot label - s / classes) / N",
+            ],
+        ),
+        (
+            "binary_cross_entropy",
+            {},
+            ["loss = mean of -t log P - (1 - t) log(1 - P) over the outputs"],
+        ),
+    ],
+)
+def test_losses_show_the_equation_that_was_computed(
+    loss: str, smoothing: dict[str, float], shown: list[str]
+) -> None:
+    """With label smoothing it is another one, and a mean is said to be a mean."""
+    chain: Any = pynn.Builder().input(6).dense(3)
+    model = getattr(chain, loss)(**smoothing).build(seed=1)
+    labels = labels_for(model, 5, np.random.default_rng(0))
+    text = str(model.explain(X[:5], labels))
+    assert [line in text for line in shown] == [True] * len(shown)
+    assert ("(P - one-hot" in text) == (loss == "softmax_cross_entropy" and not smoothing)
+    assert "examples, divided by their mean" not in text
+
+
+def test_weights_of_examples_are_shown() -> None:
+    """They are divided by their mean, and multiply each loss."""
+    model = build()
+    step = model.explain(X[:3], Y[:3], sample_weight=np.array([1.0, 2.0, 0.5]))
+    text = str(step)
+    assert "w (weights of the examples, divided by their mean)  3:  [0.8571 1.7143 0.4286]" in text
+    assert "each loss and its dZ are multiplied by the example's w" in text
+    assert "w (weights of the examples, divided by their mean):  1.7143" in str(step.example(1))
+
+
+def test_adamw_shows_its_own_equation() -> None:
+    """Its weight decay is apart from the gradient."""
+    model = build()
+    text = " ".join(
+        str(model.explain(X[:3], Y[:3], optimizer=pynn.AdamW(weight_decay=0.1))).split()
+    )
+    assert "p = p - r d p - r (m / (1 - beta1^t))" in text
+    assert "d = 0.1 (weight_decay; 0 for biases)" in text
+    text = str(model.explain(X[:3], Y[:3], optimizer=pynn.AdamW(weight_decay=0)))
+    assert "p = p - r (m / (1 - beta1^t))" in text
 
 
 def test_sparse_rows_name_their_own_line() -> None:

@@ -156,6 +156,9 @@ static pynn_grid cut(const pynn_layer_call *call) {
 
 /* T_W = alpha * X^T dY + beta * T_W for the rows of W that belong to a column block of a sparse X.
  *
+ * In plain SGD T is W itself, alpha is -r, where r is the learning rate, and beta is 1: the product is the
+ * step. Otherwise T is an array for the gradient. So a product has two marks below.
+ *
  * The batch is taken in slices of packing.most_rows rows. Each slice of X is transposed, and multiplied by
  * the blocks of the packed dY. The first slice applies the caller's beta; each later one adds to what the
  * slices before it have written, so its beta is 1. */
@@ -176,7 +179,7 @@ static void accumulate_sparse(const pynn_layer_call *call, size_t block, pynn_ti
             size_t width = pynn_least(packing.most_columns, outputs - o);
             const float *dy = pynn_packed_block(sparse, &packing, n, o);
             /* dW = X^T dY, without the zeros of X   @dense.sparsedW */
-            /* T = alpha dW + beta T; plain SGD: W = W - r dW   @sgd.sparse */
+            /* W = W - r dW   @dense.fusedsparseW */
             pynn_sparse_gemm(end - begin, columns, 1, width, dy, width, target->alpha, beta, weights + o,
                              outputs);
         }
@@ -195,7 +198,7 @@ static void accumulate_tile(const pynn_layer_call *call, pynn_tile tile, const p
         const float *dy = call->dy + n * outputs + tile.column_begin;
         float beta = n == 0 ? target->beta : 1.0f;
         /* dW = X^T dY   @dense.dW */
-        /* T = alpha dW + beta T; plain SGD: W = W - r dW   @sgd.fused */
+        /* W = W - r dW   @dense.fusedW */
         pynn_gemm(true, false, rows, columns, slice, target->alpha, x, inputs, dy, outputs, beta, weights,
                   outputs);
     }
@@ -213,6 +216,7 @@ static void accumulate(const pynn_layer_call *call, size_t index, const pynn_tar
         accumulate_tile(call, tile, target);
     if (tile.row_begin > 0) return;
     /* db = sum of the rows of dY   @dense.db */
+    /* b = b - r db   @dense.fusedb */
     sum_columns(call->rows, tile.column_end - tile.column_begin, outputs, target->alpha,
                 call->dy + tile.column_begin, target->beta,
                 target->parameters + inputs * outputs + tile.column_begin);

@@ -156,6 +156,7 @@ static void cross_entropy_of_some(const pynn_loss_rows *it, size_t first, size_t
             distance += smoothing * (mean - distance);
         }
         /* loss = -log P[label]   @softmax_cross_entropy.loss */
+        /* loss = -(1 - s) log P[label] - s mean(log P)   @softmax_cross_entropy.smoothedloss */
         sums->loss += (double)(weight * (logf(total) - distance));
         sums->correct += largest[n] == label;
     }
@@ -164,6 +165,7 @@ static void cross_entropy_of_some(const pynn_loss_rows *it, size_t first, size_t
         float weight = weight_at(it->weights, first + n);
         if (smoothing > 0.0f) subtract(outputs, weight * it->scale * smoothing / (float)outputs, dz);
         /* dZ = (P - one-hot label) / N   @softmax_cross_entropy.dZ */
+        /* dZ = (P - (1 - s) one-hot label - s / classes) / N   @softmax_cross_entropy.smootheddZ */
         dz[labels[n]] -= weight * it->scale * (1.0f - smoothing);
     }
 }
@@ -226,7 +228,7 @@ static double binary_loss(size_t outputs, const float *z, const float *targets, 
     enum { FACTORS = 512 };
     double loss = 0.0, product = 1.0;
     for (size_t o = 0; o < outputs; o++) {
-        /* loss = -t log P - (1 - t) log(1 - P)   @binary_cross_entropy.loss */
+        /* loss = mean of -t log P - (1 - t) log(1 - P) over the outputs   @binary_cross_entropy.loss */
         loss += (double)((z[o] > 0.0f ? z[o] : 0.0f) - z[o] * targets[o]);
         product *= 1.0 + (double)e[o];
         if (o % FACTORS == FACTORS - 1 || o + 1 == outputs) {

@@ -170,7 +170,9 @@ PYNN_KERNEL(void, sum_columns,
     for (size_t i = 0; i < columns; i++) {
         float old_gain = beta == 0.0f ? 0.0f : beta * gain[i];
         float old_bias = beta == 0.0f ? 0.0f : beta * bias[i];
+        /* weight = weight - r dweight   @layer_norm.fusedweight */
         gain[i] = alpha * (float)gain_totals[i] + old_gain;
+        /* bias = bias - r dbias   @layer_norm.fusedbias */
         bias[i] = alpha * (float)bias_totals[i] + old_bias;
     }
 }

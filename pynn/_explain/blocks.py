@@ -6,16 +6,17 @@ text.py prints them, and html.py makes a page of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pynn._base.arrays import Floats, Targets
-from pynn._base.formulas import number
 from pynn._explain.capture import Captured
-from pynn._explain.equations import Equation, equation
+from pynn._explain.digits import enough_digits
+from pynn._explain.equations import equation
+from pynn._explain.items import Array, Block, Item, Note, Sentence
 from pynn._explain.values import ParameterUpdate
 from pynn._network.losses import LossRow
 from pynn._network.parameters import ParameterView, views
@@ -26,42 +27,6 @@ FEW = 8
 """The labels or targets of a batch of at most so many examples are shown."""
 LEAST_PICTURE = 8
 """The inputs of the first layer may be pictures if they are the pixels of a square of this side."""
-
-
-class Array(NamedTuple):
-    """An array to show, by its symbol."""
-
-    name: str
-    values: npt.NDArray[Any]
-    same_as: str = ""
-    """Where the same numbers are shown before, such as "Y of dense1"; then a reader needs no more
-    than this."""
-    pictures: int | None = None
-    """The axis along which the values may be pixels of pictures."""
-
-
-class Sentence(NamedTuple):
-    """A formula with its numbers."""
-
-    text: str
-
-
-class Note(NamedTuple):
-    """A remark on what there is to learn."""
-
-    text: str
-
-
-Item = Equation | Array | Sentence | Note
-
-
-class Block(NamedTuple):
-    """What belongs to one layer, loss or parameter in one part of the step."""
-
-    part: str
-    """ "forward", "loss", "backward" or "update"."""
-    title: str
-    items: list[Item]
 
 
 def blocks(step: Captured, row: int | None = None) -> list[Block]:
@@ -95,7 +60,7 @@ class _Blocks:
         self, name: str, values: npt.NDArray[Any], same_as: str = "", pictures: int | None = None
     ) -> Array:
         """An array to show; of one that has a row for each example, the chosen row."""
-        is_batch = name in ("X", "Y", "dX", "dY", "P", "dZ", "losses", "label", "t")
+        is_batch = name in ("X", "Y", "dX", "dY", "P", "dZ", "losses", "label", "t", "w")
         if is_batch and self._row is not None:
             values = values[self._row]
             pictures = None if pictures is None else 0
@@ -112,9 +77,12 @@ class _Blocks:
         for name, array in values.items():
             same_as = before if name == "X" and placed.number > 1 else ""
             items.append(self._array(name, array, same_as, self._axis(placed, name)))
-        items += _sentences([placed.layer.written_out(values, self._written, 0)])
+        output = find_largest(values["Y"][self._written])[0]
+        items += _formula(lambda: placed.layer.written_out(values, self._written, output))
         if self._row is None:
             items += map(Note, placed.layer.remarks(values, sparse=sparse))
+            if any(it.layer.is_product for it in self._step.spec.placed_layers[: placed.number]):
+                items += map(Note, placed.layer.unit_remarks(values["Y"]))
         return Block("forward", placed.name, items)
 
     def _axis(self, placed: PlacedLayer, name: str) -> int | None:
@@ -132,17 +100,22 @@ class _Blocks:
         if step.probabilities is not None:
             items.append(equation(f"{loss.kind}.P"))
             items.append(self._array("P", step.probabilities))
-            items += _sentences([loss.probability_written_out(row, 0)])
-        items.append(equation(f"{loss.kind}.loss"))
+            output = find_largest(step.probabilities[self._written])[0]
+            items += _formula(lambda: loss.probability_written_out(row, output))
+        items += [equation(loss.loss_mark()), *map(Sentence, filter(None, [loss.letters()]))]
         if self._row is not None or step.data.rows <= FEW:
             items.append(self._array("label" if loss.has_classes else "t", _targets(step)))
+        if step.data.weights is not None:
+            items.append(self._array("w", step.data.weights))
+            items.append(Sentence("each loss and its dZ are multiplied by the example's w"))
         items.append(self._array("losses", step.losses))
         if self._row is None:
             items.append(Sentence(f"mean of the losses = {step.sums.mean()[0]:.6g}"))
-        items += _sentences([loss.loss_written_out(row)])
-        items.append(equation(f"{loss.kind}.dZ"))
+        items += _formula(lambda: loss.loss_written_out(row))
+        items.append(equation(loss.gradient_mark()))
         items.append(self._array("dZ", self._last_gradients()))
-        items += _sentences([loss.gradient_written_out(row, find_largest(row.gradients)[0])])
+        at = find_largest(row.gradients)[0]
+        items += _formula(lambda: loss.gradient_written_out(row, at))
         return Block("loss", loss.kind, items)
 
     def _last_gradients(self) -> Floats:
@@ -176,20 +149,20 @@ class _Blocks:
             if name not in values or (self._row is not None and name != "dX"):
                 continue
             items += [equation(mark), self._array(name, values[name], "", self._axis(placed, name))]
-            items += _sentences([self._gradient(placed, name)])
+            items += self._gradient(placed, name)
         if "dX" not in values:
             items.append(Sentence("dX is not computed: no parameter needs it"))
         elif self._row is None:
             items += map(Note, placed.layer.gradient_remarks(values))
         return Block("backward", placed.name, items)
 
-    def _gradient(self, placed: PlacedLayer, name: str) -> str:
+    def _gradient(self, placed: PlacedLayer, name: str) -> list[Item]:
         """The largest value of an array of gradients, written out; of dX in the chosen example."""
         forward, backward = self._step.forward[placed.name], self._step.backward[placed.name]
         at = find_largest(backward[name])
         if name == "dX":
             at = self._written, *find_largest(backward[name][self._written])
-        return placed.layer.gradient_written_out(name, at, forward, backward)
+        return _formula(lambda: placed.layer.gradient_written_out(name, at, forward, backward))
 
     # ------------------------------------------------------------ update
 
@@ -197,9 +170,10 @@ class _Blocks:
         """The rule of the update, and what it does to each parameter."""
         step = self._step
         optimizer, norm = step.optimizer, _norm(step.gradients)
-        counts = f", t = {step.state.updates}" if step.state.updates else ""
-        items: list[Item] = [*map(equation, optimizer._marks(sparse=step.is_sparse))]
-        items.append(Sentence(f"r = {step.learning_rate:.6g}{counts}"))
+        items: list[Item] = [*map(equation, optimizer._marks())]
+        letters = [f"r = {step.learning_rate:.6g} (learning rate)", *optimizer._letters()]
+        letters += [f"t = {step.state.updates} (number of the update)"] * bool(step.state.updates)
+        items.append(Sentence(", ".join(letters)))
         items += map(Note, optimizer._remarks(norm))
         clip, updates = optimizer._clip(norm), step.updates()
         own = [self._update(view, updates[view.name], clip) for view in views(step.spec)]
@@ -212,13 +186,16 @@ class _Blocks:
         symbol = placed.layer.symbols.get(own, own)
         same = {"before": f"{symbol} of {placed.name}", "gradient": f"d{symbol} of {placed.name}"}
         axis = self._axis(placed, symbol)
-        items: list[Item] = [
-            Array(name, array, same.get(name, ""), axis) for name, array in update.items()
-        ]
+        items: list[Item] = []
+        if self._step.optimizer._is_fused:
+            marks = placed.layer.fused_marks(sparse=self._is_sparse(placed))
+            items.append(equation(marks[own]))
+        items += [Array(name, array, same.get(name, ""), axis) for name, array in update.items()]
         at = find_largest(update.gradient)
-        lines = self._step.optimizer._written_out(self._one(view, update, at, clip))
+        one = self._one(view, update, at, clip)
+        lines = enough_digits(lambda: self._step.optimizer._written_out(one))
         where = f"{view.name}[{','.join(map(str, at))}]"
-        items += [Sentence(f"of {where}:"), *map(Sentence, lines)]
+        items += [Sentence(f"p = {where}:"), *map(Sentence, lines)]
         return Block("update", view.name, items)
 
     def _one(
@@ -251,16 +228,10 @@ def _norm(array: Floats) -> float:
     return float(np.linalg.norm(array.astype(np.float64)))
 
 
-def _sentences(texts: Iterable[str]) -> list[Item]:
-    return [Sentence(text) for text in texts if text]
-
-
-def summary(values: npt.NDArray[Any]) -> str:
-    """The least, mean and largest value of an array."""
-    mean = float(values.mean(dtype=np.float64))
-    return f"least {number(values.min())}, mean {number(mean)}, largest {number(values.max())}"
-
-
-def shape_of(values: npt.NDArray[Any]) -> str:
-    """The shape in words: "3 x 2"."""
-    return " x ".join(map(str, values.shape))
+def _formula(write: Callable[[], str]) -> list[Item]:
+    """The sentence "name = formula = result"; nothing if the formula is the result alone."""
+    (text,) = enough_digits(lambda: [write()])
+    if not text:
+        return []
+    _, formula, result = text.split(" = ")
+    return [Sentence(text)] if formula != result else []

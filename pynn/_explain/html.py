@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn._explain.blocks import Array, Block, Item, Note, Sentence, shape_of, summary
 from pynn._explain.equations import Equation
 from pynn._explain.heat_map import HeatMap, heat_map, largest, pictures
+from pynn._explain.items import Array, Block, Item, Note, Sentence, shape_of, summary
 
 MOST_CELLS = 12
 """An array of at most so many rows and columns is a table of its numbers."""
@@ -114,7 +114,8 @@ def _item(item: Item) -> str:
 def _array(item: Array) -> str:
     """A table of a small array, a picture of a large one, and what it is."""
     shape = shape_of(item.values)
-    name = f"<b>{escape(item.name)}</b> {shape}".rstrip()
+    meaning = f" ({escape(item.meaning)})" if item.meaning else ""
+    name = f"<b>{escape(item.name)}</b>{meaning} {shape}".rstrip()
     if item.same_as:
         return f'<p class="key">{name} = {escape(item.same_as)}</p>'
     remarks = []

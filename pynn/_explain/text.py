@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn._explain.blocks import Array, Block, Item, Note, Sentence, shape_of, summary
 from pynn._explain.equations import Equation
+from pynn._explain.items import Array, Block, Item, Note, Sentence, shape_of, summary
 
 MOST_NUMBERS = 10
 """Arrays of at most so many rows and columns are printed in full."""
@@ -50,7 +50,8 @@ def _equation(item: Equation) -> str:
 
 def _array(item: Array) -> str:
     """An array: its name and shape, and its numbers, on the same line if they are one row."""
-    head = f"    {item.name}  {shape_of(item.values)}".rstrip()
+    meaning = f" ({item.meaning})" if item.meaning else ""
+    head = f"    {item.name}{meaning}  {shape_of(item.values)}".rstrip()
     if item.same_as:
         return f"{head}  = {item.same_as}"
     lines = _numbers(item.values).splitlines()

@@ -12,8 +12,11 @@ from pynn._base import arrays, checks
 from pynn._base.arguments import Arguments
 from pynn._base.arrays import Floats, Targets
 from pynn._base.errors import ArgumentError
-from pynn._base.formulas import MOST_TERMS, factor, number
+from pynn._base.formulas import factor, number, sum_of
 from pynn._network.layers import OnnxGraph
+
+LARGEST_EXPONENT = 80.0
+"""Of larger logits the largest is subtracted, as in C, because their exp() might overflow."""
 
 
 class LossRow(NamedTuple):
@@ -123,6 +126,18 @@ class Loss(Arguments):
 
     # ------------------------------------------------------------ explain
 
+    def loss_mark(self) -> str:
+        """The name of the equation of the loss, in csrc/layers/loss.c."""
+        return f"{self.kind}.loss"
+
+    def gradient_mark(self) -> str:
+        """The name of the equation of dZ."""
+        return f"{self.kind}.dZ"
+
+    def letters(self) -> str:
+        """What the letters of the equations are, where an option has a letter; "" otherwise."""
+        return ""
+
     def probability_written_out(self, row: LossRow, output: int) -> str:
         """How a probability of an example is calculated, with all its numbers; "" if too long."""
         return ""
@@ -187,17 +202,29 @@ class SoftmaxCrossEntropy(Loss):
         classes: npt.NDArray[np.intp] = outputs.argmax(axis=1)
         return classes
 
+    def loss_mark(self) -> str:
+        return f"{self.kind}.smoothedloss" if self.label_smoothing else super().loss_mark()
+
+    def gradient_mark(self) -> str:
+        return f"{self.kind}.smootheddZ" if self.label_smoothing else super().gradient_mark()
+
+    def letters(self) -> str:
+        s = self.label_smoothing
+        return f"s = {s!r} (label_smoothing)" if s else ""
+
     def probability_written_out(self, row: LossRow, output: int) -> str:
-        z = row.outputs
-        if len(z) > MOST_TERMS or row.probabilities is None:
-            return ""
-        terms = " + ".join(f"exp({number(value)})" for value in z)
-        p = number(row.probabilities[output])
-        return f"p{output} = exp({number(z[output])}) / ({terms}) = {p}"
+        assert row.probabilities is not None
+        z, largest = row.outputs.astype(np.float64), float(row.outputs.max())
+        less = f" - {factor(largest)}" if abs(z).max() > LARGEST_EXPONENT else ""
+        shift = largest if less else 0.0
+        terms = [f"exp({number(value)}{less})" for value in z]
+        total = sum_of(terms, np.exp(z - shift).tolist())
+        return f"p{output} = {terms[output]} / ({total}) = {number(row.probabilities[output])}"
 
     def loss_written_out(self, row: LossRow) -> str:
-        assert row.probabilities is not None
-        p, s = row.probabilities, self.label_smoothing
+        z, s = row.outputs.astype(np.float64), self.label_smoothing
+        p = np.exp(z - z.max())  # in float64: near 1, a float has too few digits for the logarithm
+        p /= p.sum()
         if p.min() == 0.0:  # it is too small for a float, and C does not take its logarithm
             return ""
         text = f"-log({number(p[row.target])})"
@@ -259,10 +286,9 @@ class MeanSquaredError(Loss):
     torch_module = "MSELoss"
 
     def loss_written_out(self, row: LossRow) -> str:
-        if len(row.outputs) > MOST_TERMS:
-            return ""
-        pairs = zip(row.outputs, row.target, strict=True)
-        squares = " + ".join(f"({number(y)} - {factor(t)})^2" for y, t in pairs)
+        pairs = [(float(y), float(t)) for y, t in zip(row.outputs, row.target, strict=True)]
+        terms = [f"({number(y)} - {factor(t)})^2" for y, t in pairs]
+        squares = sum_of(terms, [(y - t) ** 2 for y, t in pairs])
         text = row.times_weight(f"({squares}) / {len(row.outputs)}")
         return f"loss = {text} = {number(row.loss)}"
 
@@ -299,11 +325,12 @@ class BinaryCrossEntropy(Loss):
         return f"p{output} = 1 / (1 + exp({number(-row.outputs[output])})) = {p}"
 
     def loss_written_out(self, row: LossRow) -> str:
-        p, count = row.probabilities, len(row.outputs)
-        assert p is not None
-        if count > MOST_TERMS or p.min() == 0.0 or p.max() == 1.0:
+        count, z = len(row.outputs), row.outputs.astype(np.float64)
+        if abs(z).max() > 36.0:  # there 1 - p is rounded to 0, and C does not take its logarithm
             return ""
-        terms = " + ".join(map(_binary_term, p, row.target))
+        p, t = 1.0 / (1.0 + np.exp(-z)), row.target
+        values = -t * np.log(p) - (1.0 - t) * np.log1p(-p)
+        terms = sum_of([*map(_binary_term, p, t)], values.tolist())
         text = row.times_weight(f"({terms}) / {count}" if count > 1 else terms)
         return f"loss = {text} = {number(row.loss)}"
 

@@ -45,6 +45,8 @@ class Optimizer(Arguments):
     """What the formulas call these arrays."""
     _option_names: ClassVar[tuple[str, ...]]
     """The arguments that are options of this kind in pynn.h."""
+    _letter_names: ClassVar[tuple[str, ...]]
+    """The arguments that are in the equations."""
     learning_rate: LearningRate
     """A number, or a function of the step, such as the schedules of `pynn.schedules`."""
     weight_decay: float
@@ -69,13 +71,21 @@ class Optimizer(Arguments):
             else checks.real("max_gradient_norm", max_norm, above=0.0),
         )
 
-    def _marks(self, *, sparse: bool) -> tuple[str, ...]:
-        """The names of the equations of an update, in csrc/optimizer.c.
-
-        `sparse` is whether the first layer's inputs are sparse rows. Only plain SGD asks: it adds
-        the gradient to the parameters in the product that computes it.
-        """
+    def _marks(self) -> tuple[str, ...]:
+        """The names of the equations of an update, in csrc/optimizer.c; none if it is fused."""
         return ("adam.m", "adam.v", "adam.p")
+
+    @property
+    def _is_fused(self) -> bool:
+        """Whether a layer does the step where it computes the gradient, which is never stored."""
+        return False
+
+    def _letters(self) -> list[str]:
+        """What the letters of the equations are, beside the learning rate's r."""
+        names = [f"{name} = {vars(self)[name]!r}" for name in self._letter_names]
+        if not self.weight_decay:
+            return [*names, "g = the gradient"]
+        return [*names, f"g = the gradient + {self.weight_decay!r} weight (weight_decay)"]
 
     def _written_out(self, it: OneUpdate) -> list[str]:
         """How an update is calculated, with all its numbers: g, the moments, and p."""
@@ -161,6 +171,7 @@ class SGD(Optimizer):
     _moments: ClassVar[tuple[str, ...]] = MOMENTS[:1]
     _moment_names: ClassVar[tuple[str, ...]] = ("momentum",)
     _option_names: ClassVar[tuple[str, ...]] = ("momentum", "nesterov")
+    _letter_names: ClassVar[tuple[str, ...]] = ("momentum",)
     _optional: ClassVar[dict[str, Any]] = {
         "momentum": 0.0,
         "nesterov": False,
@@ -190,27 +201,35 @@ class SGD(Optimizer):
             learning_rate, weight_decay, max_gradient_norm, momentum=momentum, nesterov=nesterov
         )
 
-    def _marks(self, *, sparse: bool) -> tuple[str, ...]:
+    def _marks(self) -> tuple[str, ...]:
         if self.momentum:
             return ("sgd.nesterov" if self.nesterov else "sgd.momentum",)
-        if self.weight_decay or self.max_gradient_norm:
-            return ("sgd.plain",)
-        return ("sgd.sparse" if sparse else "sgd.fused",)
+        return () if self._is_fused else ("sgd.plain",)
+
+    @property
+    def _is_fused(self) -> bool:
+        return not (self.momentum or self.weight_decay or self.max_gradient_norm)
+
+    def _letters(self) -> list[str]:
+        if self._is_fused:
+            return []
+        return super()._letters() if self.momentum else super()._letters()[1:]
 
     def _written_out(self, it: OneUpdate) -> list[str]:
         lines, g = self._gradient_written_out(it, self.weight_decay)
         p, r, after = number(it.before), number(it.rate), number(it.after)
         if not self.momentum:
             return [*lines, f"p = {p} - {r}*{g} = {after}"]
-        factor_of_m, m = number(self.momentum), factor(it.moments_after[0])
-        lines.append(f"m = {factor_of_m}*{factor(it.moments_before[0])} + {g} = {m.strip('()')}")
+        factor_of_m, m = f"{self.momentum!r}", factor(it.moments_after[0])
+        old, new = factor(it.moments_before[0]), number(it.moments_after[0])
+        lines.append(f"m = {factor_of_m}*{old} + {g} = {new}")
         change = f"({g} + {factor_of_m}*{m})" if self.nesterov else m
         return [*lines, f"p = {p} - {r}*{change} = {after}"]
 
     def _remarks(self, norm: float) -> list[str]:
-        if self.momentum or self.weight_decay or self.max_gradient_norm:
+        if not self._is_fused:
             return super()._remarks(norm)
-        return ["the gradient is never stored: the product that computes it adds it to W (fused)"]
+        return ["no gradient is stored: the code that computes one does the step at once (fused)"]
 
 
 class Adam(Optimizer):
@@ -240,6 +259,7 @@ class Adam(Optimizer):
     _moments: ClassVar[tuple[str, ...]] = MOMENTS
     _moment_names: ClassVar[tuple[str, ...]] = ("m", "v")
     _option_names: ClassVar[tuple[str, ...]] = ("beta1", "beta2", "eps")
+    _letter_names: ClassVar[tuple[str, ...]] = _option_names
     _optional: ClassVar[dict[str, Any]] = {
         "beta1": 0.9,
         "beta2": 0.999,
@@ -277,7 +297,7 @@ class Adam(Optimizer):
     def _written_out(self, it: OneUpdate) -> list[str]:
         lines, g = self._gradient_written_out(it, self._decay_within())
         (old_m, old_v), (m, v) = it.moments_before, it.moments_after
-        one, two, r = f"{self.beta1:g}", f"{self.beta2:g}", number(it.rate)
+        one, two, r = f"{self.beta1!r}", f"{self.beta2!r}", number(it.rate)
         apart = self.weight_decay - self._decay_within() if it.decays else 0.0
         p = number(it.before)
         p += f" - {r}*{number(apart)}*{factor(it.before)}" if apart else ""
@@ -334,6 +354,14 @@ class AdamW(Adam):
             weight_decay=weight_decay,
             max_gradient_norm=max_gradient_norm,
         )
+
+    def _marks(self) -> tuple[str, ...]:
+        return ("adam.m", "adam.v", "adamw.p" if self.weight_decay else "adam.p")
+
+    def _letters(self) -> list[str]:
+        names = super()._letters()[:-1]
+        decay = [f"d = {self.weight_decay!r} (weight_decay; 0 for biases)"]
+        return [*names, *(decay if self.weight_decay else []), "g = the gradient"]
 
     def _decay_within(self) -> float:
         return 0.0

@@ -28,7 +28,7 @@ MAX_WIDTH = 2**31 - 1
 """The largest number of inputs or outputs of a layer: BLAS counts in int."""
 
 VANISHING = 0.1
-"""A gradient vanishes in a layer that gives on less than this share of its norm."""
+"""A gradient vanishes in a layer that passes on less than this share of its norm."""
 
 
 class Parameter(NamedTuple):
@@ -139,6 +139,13 @@ class Layer(Arguments):
         """The name of the equation of each array of the backward pass, by the array's symbol."""
         return {"dX": f"{self.kind}.dX"}
 
+    def fused_marks(self, *, sparse: bool) -> dict[str, str]:
+        """The name of the equation of each parameter's step, by the parameter's name.
+
+        It is for plain SGD, where what computes a gradient does the step, too.
+        """
+        return {}
+
     def formula(self, x: float) -> str:
         """How a scalar function's value at x is calculated, with numbers; "" for other kinds."""
         return ""
@@ -182,6 +189,10 @@ class Layer(Arguments):
 
     def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
         """What X and Y of a step teach, in sentences; mostly nothing."""
+        return []
+
+    def unit_remarks(self, y: Floats) -> list[str]:
+        """What the outputs of a step teach of the units of the product below; mostly nothing."""
         return []
 
     def gradient_remarks(self, backward: Mapping[str, Floats]) -> list[str]:

@@ -6,7 +6,7 @@ Exported C contains their functions in the order of the classes here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pynn._base import checks
@@ -14,15 +14,25 @@ from pynn._base.arrays import Floats
 from pynn._base.formulas import factor, number
 from pynn._network.layers import Layer, OnnxGraph
 
+MANY = 16
+"""A unit that is off for so many examples may be dead; for fewer it may just be off."""
+
+
+def every_example(count: int) -> str:
+    """All examples of a batch in words."""
+    return "this example" if count == 1 else f"all {count:,} examples"
+
 
 def saturated(slope: Floats) -> list[str]:
     """What to say of units whose slope is nearly 0 for every example, if there are any."""
-    flat = int((slope.max(axis=0) < 0.01).sum())
+    flat, rows = int((slope.max(axis=0) < 0.01).sum()), len(slope)
     if not flat:
         return []
+    units = f"{flat:,} of {slope.shape[1]:,} units are "
+    units += "saturated" if rows >= MANY else "at a flat end of the function"
     return [
-        f"{flat:,} of {slope.shape[1]:,} units are saturated: their slope is below 0.01 for every"
-        " example here, so hardly any gradient passes them"
+        f"{units}: their slope is below 0.01 for {every_example(rows)}, so hardly any gradient"
+        " passes them"
     ]
 
 
@@ -45,15 +55,13 @@ class Relu(Layer):
     def derivative(self, x: float, y: float) -> str:
         return "1" if x > 0.0 else "0"
 
-    def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
-        y = arrays["Y"]
+    def unit_remarks(self, y: Floats) -> list[str]:
         dead = int((y.max(axis=0) <= 0.0).sum())
         if not dead:
             return []
-        return [
-            f"{dead:,} of {y.shape[1]:,} units are 0 for every example here (dead ReLU): no"
-            " gradient passes them, so this step does not change their weights"
-        ]
+        what = "0 (dead ReLU)" if len(y) >= MANY else "off (0)"
+        units = f"{dead:,} of {y.shape[1]:,} units are {what} for {every_example(len(y))}"
+        return [f"{units}: no gradient passes them"]
 
     def c_function(self) -> str:
         return """\
@@ -113,8 +121,7 @@ class Sigmoid(Layer):
     def derivative(self, x: float, y: float) -> str:
         return f"{number(y)}*(1 - {number(y)})"
 
-    def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
-        y = arrays["Y"]
+    def unit_remarks(self, y: Floats) -> list[str]:
         return saturated(y * (1 - y))
 
     def c_function(self) -> str:
@@ -140,8 +147,7 @@ class Tanh(Layer):
     def derivative(self, x: float, y: float) -> str:
         return f"(1 - {factor(y)}^2)"
 
-    def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
-        y = arrays["Y"]
+    def unit_remarks(self, y: Floats) -> list[str]:
         return saturated(1 - y * y)
 
     def c_function(self) -> str:
@@ -265,6 +271,8 @@ class Softplus(Layer):
     torch_module = "Softplus"
 
     def formula(self, x: float) -> str:
+        if x > 80.0:  # exp(x) might overflow
+            return f"{number(x)} + log(1 + exp({number(-x)}))"
         return f"log(1 + exp({number(x)}))"
 
     def derivative(self, x: float, y: float) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pynn._base import checks
 from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError
-from pynn._base.formulas import MOST_TERMS, factor, number, total, total_of_products
+from pynn._base.formulas import factor, number, total, total_of_products
 from pynn._network.layers import MAX_WIDTH, Layer, Parameter
 
 Init = Literal["he", "xavier"]
@@ -57,10 +57,12 @@ class Dense(Layer):
         weight = "dense.sparsedW" if sparse else "dense.dW"
         return {"dW": weight, "db": "dense.db", "dX": "dense.dX"}
 
+    def fused_marks(self, *, sparse: bool) -> dict[str, str]:
+        weight = "dense.fusedsparseW" if sparse else "dense.fusedW"
+        return {"weight": weight, "bias": "dense.fusedb"}
+
     def written_out(self, arrays: Mapping[str, Floats], row: int, output: int) -> str:
         x, weights = arrays["X"][row], arrays["W"][:, output]
-        if len(x) > MOST_TERMS:
-            return ""
         products, bias = total_of_products(x, weights), factor(arrays["b"][output])
         return f"y{output} = {products} + {bias} = {number(arrays['Y'][row, output])}"
 
@@ -74,11 +76,7 @@ class Dense(Layer):
         x, dy, value = forward["X"], backward["dY"], number(backward[name][at])
         if name == "dX":
             row, it = at
-            if self.outputs > MOST_TERMS:
-                return ""
             return f"dx{it} = {total_of_products(dy[row], forward['W'][it])} = {value}"
-        if len(x) > MOST_TERMS:
-            return ""
         if name == "db":
             return f"db[{at[0]}] = {total(dy[:, at[0]])} = {value}"
         it, output = at

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pynn._base import checks
 from pynn._base.arrays import Floats
-from pynn._base.formulas import MOST_TERMS, factor, number, total, total_of_products
+from pynn._base.formulas import factor, number, total, total_of_products
 from pynn._network.layers import Layer, OnnxGraph, Parameter
 
 
@@ -51,6 +51,9 @@ class LayerNorm(Layer):
     def gradient_marks(self, *, sparse: bool) -> dict[str, str]:
         return {name: f"layer_norm.{name}" for name in ("dweight", "dbias", "dX")}
 
+    def fused_marks(self, *, sparse: bool) -> dict[str, str]:
+        return {name: f"layer_norm.fused{name}" for name in ("weight", "bias")}
+
     def written_out(self, arrays: Mapping[str, Floats], row: int, output: int) -> str:
         x = arrays["X"][row].astype(np.float64)
         weight, bias = factor(arrays["weight"][output]), factor(arrays["bias"][output])
@@ -73,8 +76,6 @@ class LayerNorm(Layer):
             d = forward["weight"] * dy[row]
             means = f"{factor(d.mean())} - {factor(h[at])}*{factor((d * h[row]).mean())}"
             return f"dx{it} = ({number(d[it])} - {means}) / {self._deviation(x[row])} = {value}"
-        if len(x) > MOST_TERMS:
-            return ""
         it = at[0]
         terms = total(dy[:, it]) if name == "dbias" else total_of_products(dy[:, it], h[:, it])
         return f"{name}[{it}] = {terms} = {value}"
