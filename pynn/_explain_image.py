@@ -47,6 +47,9 @@ def explain(
         ArgumentError: The model takes no pictures, or an argument is out of range.
         ImportError: Pillow is not installed.
     """
+    for name, given in (("MODEL", path), ("--image", image), ("--html", html)):
+        if given == "":
+            raise ArgumentError(f"{name} must be a path, got ''")
     for other in (path, image):
         if html is not None and _inspect.is_same_file(html, other):
             raise ArgumentError(

@@ -102,6 +102,9 @@ def test_a_doubtful_picture_has_its_warning(
         (["digits.safetensors", "--image", SEVEN, "--learning-rate", "0"], "learning_rate must be"),
         (["model.safetensors", "--image", SEVEN], "model.safetensors: takes 4 values, and a pict"),
         (["mse.safetensors", "--image", SEVEN], "mse.safetensors: its mean_squared_error takes"),
+        (["", "--image", SEVEN], "MODEL must be a path, got ''"),
+        (["digits.safetensors", "--image", ""], "--image must be a path, got ''"),
+        (["digits.safetensors", "--image", SEVEN, "--html", ""], "--html must be a path, got ''"),
         (["digits.safetensors", "--image", SEVEN, "--html", "a/b"], "a/b: No such file or direct"),
         (
             ["digits.safetensors", "--image", SEVEN, "--html", "digits.safetensors"],
