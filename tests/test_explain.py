@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -167,6 +169,16 @@ def test_layers_below_the_first_parameters_have_no_gradients() -> None:
     assert "tanh1, backward" not in str(step)
 
 
+@pytest.mark.parametrize("do", [pickle.dumps, copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("of_example", [False, True])
+def test_a_step_cannot_be_pickled(do: Any, of_example: bool) -> None:
+    """The error says so in our words, and what to do."""
+    step: Any = build().explain(X[:4], Y[:4])
+    shown = step.example(0) if of_example else step
+    with pytest.raises(pynn.ArgumentTypeError, match=r"belongs to its model.*keep its arrays"):
+        do(shown)
+
+
 def test_groups_of_arrays_offer_their_names() -> None:
     """To an editor, and to nobody who asks for a method that they do not have."""
     step = build().explain(X[:4], Y[:4], optimizer=pynn.Adam())
@@ -276,7 +288,7 @@ def test_an_example_is_a_row_of_the_batch() -> None:
     assert example.loss == step.losses[3]
     assert step.probabilities is not None
     np.testing.assert_array_equal(example.probabilities, step.probabilities[3])
-    assert str(example).startswith("example 3 of 5\n\ndense1, forward")
+    assert str(example).startswith("example 3 of 5; 6 -> dense(20, he) -> leaky")
     assert equation("dense.dX").place in str(example)
     assert equation("dense.dW").place not in str(example)
     with pytest.raises(pynn.ArgumentError, match=r"example must be in \[0, 4\], got 5"):

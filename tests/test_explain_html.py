@@ -110,7 +110,7 @@ def test_the_page_needs_nothing_else(name: str, tmp_path: Path) -> None:
     assert read.open == []
     assert {tag for tag, _ in read.tags} <= {
         *("html", "head", "body", "meta", "title", "style", "div", "h1", "h2", "p", "details"),
-        *("summary", "code", "figure", "figcaption", "img", "table", "tr", "td", "b"),
+        *("summary", "code", "figure", "figcaption", "img", "table", "tr", "td", "b", "span"),
     }
     addresses = [value for _, pairs in read.tags for key, value in pairs.items() if key == "src"]
     assert addresses and all(str(it).startswith("data:image/png;base64,") for it in addresses)
@@ -135,6 +135,37 @@ def test_every_number_of_a_small_step_is_there(seed: int, tmp_path: Path) -> Non
         for at, value in np.ndenumerate(array):
             if max(array.shape) <= 12:
                 assert f"{name}[{','.join(map(str, at))}] = {value}" in titles
+
+
+def test_labels_have_no_colours() -> None:
+    """They tell no magnitude; targets do."""
+    page = build().explain(X[:3], np.array([0, 2, 1]))._repr_html_()
+    assert '<td title="label[1] = 2">2</td>' in page
+    model = pynn.Builder().input(6).dense(1).mean_squared_error().build(seed=0)
+    page = model.explain(X[:3], X[:3, :1])._repr_html_()
+    assert re.search(r'<td class="[pn]" style="--a:\d+" title="t\[0,0\]', page)
+
+
+def test_pictures_scroll_where_they_are_too_wide() -> None:
+    """A browser that scales them down leaves out rows and columns of pixels."""
+    chain = pynn.Builder().input(784).dense(20).relu().dense(3).softmax_cross_entropy()
+    images = np.random.default_rng(0).integers(0, 256, (30, 784), np.uint8)
+    page = chain.build(seed=0).explain(images, np.arange(30) % 3)._repr_html_()
+    assert page.count("<img") == page.count('<div class="scroll"><img') > 5
+    assert re.search(r"\.pynn-step img\{[^}]*max-width:none", page)
+    assert "Each array has a scale of its own" in page
+
+
+def test_an_example_has_a_page(tmp_path: Path) -> None:
+    """The same as of the step, with its own numbers and heading."""
+    example = build().explain(X[:5], Y[:5]).example(3)
+    example.to_html(tmp_path / "example.html")
+    page = (tmp_path / "example.html").read_text("utf-8")
+    assert example._repr_html_() in page
+    text = " ".join(Reader(page).text.split())
+    assert "example 3 of 5; 6 -> dense(20, he) -> leaky_relu(0.1) -> dropout(0.2)" in text
+    assert f"loss {example.loss:.6g}" in text
+    assert "dW" not in text
 
 
 def test_the_page_of_a_digits_network_is_small(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from random_networks import random_inputs, random_network
 from random_training import X, Y, build
 
 import pynn
-from pynn._explain.blocks import Note, Sentence, blocks
+from pynn._explain.blocks import blocks
+from pynn._explain.items import Formula, Note
 from pynn._explain.step import Step
+from pynn._explain.text import _formula, _numbers
 from pynn._network.layers import Layer
 
 FUNCTIONS: dict[str, Any] = {
@@ -54,8 +56,7 @@ def check(sentence: str) -> None:
 def sentences(step: Step, row: int | None = None) -> list[str]:
     """All formulas with numbers of a step."""
     items = [item for block in blocks(step._captured, row) for item in block.items]
-    texts = [item.text for item in items if isinstance(item, Sentence)]
-    return [text for text in texts if text.count(" = ") == 2 and "(learning rate)" not in text]
+    return [item.text for item in items if isinstance(item, Formula)]
 
 
 def notes(step: Step) -> list[str]:
@@ -177,7 +178,7 @@ def test_every_kind_is_written_out(kind: str) -> None:
     for row in range(8):
         for block in blocks(step._captured, row):
             if block.title == name:
-                texts = [item.text for item in block.items if isinstance(item, Sentence)]
+                texts = [item.text for item in block.items if isinstance(item, Formula)]
                 seen |= {block.part for text in texts if " = " in text}
                 for text in texts:
                     check(text)
@@ -191,6 +192,86 @@ def test_lines_are_not_too_wide(seed: int) -> None:
     assert max(map(len, text.splitlines())) <= 100
     titles = [line for line in text.splitlines()[2:] if line and line[0] != " "]
     assert len(set(titles)) == len(titles)
+
+
+def test_small_numbers_have_a_power_in_common() -> None:
+    """Each row of ten columns is one line, without exponents; zero stays zero."""
+    model = pynn.Builder().input(10).dense(10).mean_squared_error().build(seed=0)
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(3, 10)).astype(np.float32)
+    step = model.explain(features, model.predict(features) + np.float32(1e-5))
+    lines = str(step).splitlines()
+    assert not [line for line in lines if re.search(r"\[.*\de[-+]\d.*\]$", line)]
+    at = lines.index("    dW  10 x 10, times 1e-6:")
+    rows = [[float(it) for it in re.findall(r"[-\d.]+", line)] for line in lines[at + 1 : at + 11]]
+    found = np.array(rows)
+    np.testing.assert_allclose(found * 1e-6, step.gradients["dense1.weight"], atol=6e-11)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.zeros((2, 2)), ("", ["[[0. 0.]", " [0. 0.]]"])),
+        (np.array([[1.5, -2.0]]), ("", ["[ 1.5 -2. ]"])),
+        (np.array([3e-7, 0.0]), (", times 1e-7", ["[3.0000 0.0000]"])),
+        (np.array([5.0, 1e-6]), ("", ["[5.0000 0.0000]"])),
+        (np.array([123456789.0, -5e9]), (", times 1e9", ["[ 0.1235 -5.0000]"])),
+        (np.float32(2e-6), (", times 1e-6", ["2.0000"])),
+        (np.array([7, 2]), ("", ["[7 2]"])),
+    ],
+)
+def test_numbers_are_short(values: Any, expected: tuple[str, list[str]]) -> None:
+    """A factor for all where they are small or large; a single row is a vector."""
+    assert _numbers(np.asarray(values)) == expected
+
+
+def test_numbers_do_not_depend_on_the_users_options() -> None:
+    """np.set_printoptions is for the user's own arrays."""
+    step = build().explain(X[:3], Y[:3])
+    expected = str(step)
+    with np.printoptions(
+        precision=1, threshold=2, suppress=True, sign="+", formatter={"float": lambda _: "Q"}
+    ):
+        assert str(step) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("y0 = " + " + ".join(["0.1234*0.5678"] * 8) + " = 0.1", 1),
+        (
+            "p = 1.5 - 0.001*(0.25 / (1 - 0.9^1)) / (sqrt(1e-07 / (1 - 0.999^1)) + 1e-08) = 1.2346",
+            0,
+        ),
+        ("p0 = exp(1) / (" + " + ".join(["exp(-12.345)"] * 8) + ") = 0.1", 1),
+    ],
+)
+def test_formulas_are_broken_before_operators(line: str, expected: int) -> None:
+    """Not within parentheses, unless a sum in them is wider than a line."""
+    lines = _formula(line).splitlines()
+    assert len(lines) == 1 + expected and max(map(len, lines)) <= 100
+    assert " ".join(it.strip() for it in lines) == line
+    assert all(it.strip()[0] in "+-/=" for it in lines[1:])
+
+
+def test_no_formula_is_its_result() -> None:
+    """A sum of one term, as in a batch of one example."""
+    step = build().explain(X[:1], Y[:1])
+    assert not re.search(r" = (\S+) = \1$", str(step), re.MULTILINE)
+
+
+def test_letters_are_explained() -> None:
+    """The learning rate, the options of the optimizer, targets, moments."""
+    model = pynn.Builder().input(6).dense(2).mean_squared_error().build(seed=0)
+    adam = " ".join(str(model.explain(X[:3], X[:3, :2], optimizer=pynn.Adam())).split())
+    assert "r = 0.001 (learning rate), t = 1 (number of the update), beta1 = 0.9, beta2" in adam
+    assert "eps = 1e-08, g = the gradient" in adam
+    assert "t (targets) 3 x 2" in adam
+    sgd = pynn.SGD(momentum=0.9, weight_decay=0.5)
+    text = " ".join(str(model.explain(X[:3], X[:3, :2], optimizer=sgd)).split())
+    assert "momentum = 0.9, g = the gradient + 0.5 weight (weight_decay)" in text
+    assert "momentum (m after the step) 2: [" in text
+    assert "number of the update" not in text
 
 
 def chain(*, inputs: int = 6) -> Any:

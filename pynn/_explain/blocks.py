@@ -16,7 +16,7 @@ from pynn._base.arrays import Floats, Targets
 from pynn._explain.capture import Captured
 from pynn._explain.digits import enough_digits
 from pynn._explain.equations import equation
-from pynn._explain.items import Array, Block, Item, Note, Sentence
+from pynn._explain.items import Array, Block, Formula, Item, Note, Sentence
 from pynn._explain.values import ParameterUpdate
 from pynn._network.losses import LossRow
 from pynn._network.parameters import ParameterView, views
@@ -171,8 +171,8 @@ class _Blocks:
         step = self._step
         optimizer, norm = step.optimizer, _norm(step.gradients)
         items: list[Item] = [*map(equation, optimizer._marks())]
-        letters = [f"r = {step.learning_rate:.6g} (learning rate)", *optimizer._letters()]
-        letters += [f"t = {step.state.updates} (number of the update)"] * bool(step.state.updates)
+        rate, letters = f"{step.learning_rate:.6g}", optimizer._letters(step.state.updates)
+        letters = [f"r = {rate} (learning rate)", *letters]
         items.append(Sentence(", ".join(letters)))
         items += map(Note, optimizer._remarks(norm))
         clip, updates = optimizer._clip(norm), step.updates()
@@ -195,7 +195,7 @@ class _Blocks:
         one = self._one(view, update, at, clip)
         lines = enough_digits(lambda: self._step.optimizer._written_out(one))
         where = f"{view.name}[{','.join(map(str, at))}]"
-        items += [Sentence(f"p = {where}:"), *map(Sentence, lines)]
+        items += [Sentence(f"p = {where}:"), *map(Formula, lines)]
         return Block("update", view.name, items)
 
     def _one(
@@ -234,4 +234,4 @@ def _formula(write: Callable[[], str]) -> list[Item]:
     if not text:
         return []
     _, formula, result = text.split(" = ")
-    return [Sentence(text)] if formula != result else []
+    return [Formula(text)] if formula != result else []

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pynn._explain.equations import Equation
 from pynn._explain.heat_map import HeatMap, heat_map, largest, pictures
-from pynn._explain.items import Array, Block, Item, Note, Sentence, shape_of, summary
+from pynn._explain.items import Array, Block, Formula, Item, Note, Sentence, shape_of, summary
 
 MOST_CELLS = 12
 """An array of at most so many rows and columns is a table of its numbers."""
@@ -52,11 +52,12 @@ max-width:100%}
 .pynn-step figcaption,.pynn-step .key{color:var(--pale);font-size:13px}
 .pynn-step figcaption b{color:var(--ink)}
 .pynn-step .scroll{overflow-x:auto;max-width:100%}
-.pynn-step img{display:block;max-width:100%;image-rendering:pixelated;
+.pynn-step img{display:block;max-width:none;image-rendering:pixelated;
 border:1px solid var(--line);background:var(--paper)}
 .pynn-step table{border-collapse:collapse;background:var(--paper);margin:0}
 .pynn-step td{border:1px solid var(--line);padding:.1rem .4rem;text-align:right;color:var(--ink);
 font:12px/1.5 ui-monospace,monospace;white-space:nowrap}
+@media(hover:none){.pynn-step .hover{display:none}}
 .pynn-step .p{background:rgb(239 68 68/calc(var(--a)*1%))}
 .pynn-step .n{background:rgb(59 130 246/calc(var(--a)*1%))}
 """
@@ -80,8 +81,10 @@ def fragment(heading: str, blocks: list[Block]) -> str:
         '<div class="pynn-step">',
         "<h1>A step of training</h1>",
         f"<p>{escape(heading)}</p>",
-        '<p class="key">Red is above 0, blue below; the deeper, the farther from 0. Point at a cell'
-        " to see its value. On the right of an equation is the line of C that computed it.</p>",
+        '<p class="key">Red is above 0, blue below; the deeper, the farther from 0. Each array has'
+        " a scale of its own, and the deepest colour is for all values beyond 99.5 % of its"
+        ' magnitudes. <span class="hover">Point at a cell of a table to see all digits. </span>'
+        "Beside or below an equation is the line of C that computed it.</p>",
     ]
     for part, group in groupby(blocks, lambda block: block.part):
         lines.append(f"<h2>{escape(PARTS[part])}</h2>")
@@ -105,7 +108,7 @@ def _item(item: Item) -> str:
             )
         case Array():
             return _array(item)
-        case Sentence():
+        case Formula() | Sentence():
             return f"<p><code>{escape(item.text)}</code></p>"
         case Note():
             return f'<p class="note">{escape(item.text)}</p>'
@@ -121,17 +124,22 @@ def _array(item: Array) -> str:
     remarks = []
     if item.pictures is not None:
         drawn = pictures(item.values, item.pictures)
-        shown = _image(item.name, drawn, scale=2)
+        shown = _scrolling(_image(item.name, drawn, scale=2))
         remarks = [drawn.remark, summary(item.values)]
     elif all(size <= MOST_CELLS for size in item.values.shape):
-        shown = f'<div class="scroll">{_table(item)}</div>'
+        shown = _scrolling(_table(item))
     else:
         drawn = heat_map(item.values)
         side = max(drawn.width, drawn.height)
-        shown = _image(item.name, drawn, scale=max(2, min(10, 480 // side)))
+        shown = _scrolling(_image(item.name, drawn, scale=max(2, min(10, 480 // side))))
         remarks = [drawn.remark, summary(item.values)]
     caption = "; ".join([name, *map(escape, filter(None, remarks))])
     return f"<figure><figcaption>{caption}</figcaption>{shown}</figure>"
+
+
+def _scrolling(shown: str) -> str:
+    """What may be wider than a phone: scaled down, a picture would lose rows of pixels."""
+    return f'<div class="scroll">{shown}</div>'
 
 
 def _image(name: str, drawn: HeatMap, scale: int) -> str:
@@ -149,7 +157,10 @@ def _table(item: Array) -> str:
     full = largest(matrix)
     rows = []
     for place, row in enumerate(matrix):
-        cells = [_cell(_name(item, place, column), value, full) for column, value in enumerate(row)]
+        cells = [
+            _cell(_name(item, place, column), value, full if item.is_magnitude else 0.0)
+            for column, value in enumerate(row)
+        ]
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return f"<table>{''.join(rows)}</table>"
 
@@ -161,6 +172,9 @@ def _name(item: Array, row: int, column: int) -> str:
 
 
 def _cell(name: str, value: npt.NDArray[Any], full: float) -> str:
+    """A cell; `full` is the magnitude that gets the full colour, 0 if there are no colours."""
+    if not full:
+        return f'<td title="{name} = {value}">{value}</td>'
     share = min(1.0, abs(float(value)) / full)
     kind = "p" if value > 0 else "n" if value < 0 else "z"
     text = f"{float(value):.3g}"

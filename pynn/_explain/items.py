@@ -42,8 +42,14 @@ MEANINGS = {
 }
 
 
+class Formula(NamedTuple):
+    """A formula with its numbers: "name = formula = result"."""
+
+    text: str
+
+
 class Sentence(NamedTuple):
-    """A formula with its numbers."""
+    """Words, such as what the letters of an equation are."""
 
     text: str
 
@@ -54,7 +60,7 @@ class Note(NamedTuple):
     text: str
 
 
-Item = Equation | Array | Sentence | Note
+Item = Equation | Array | Formula | Sentence | Note
 
 
 class Block(NamedTuple):

@@ -1,15 +1,16 @@
-"""The public class Step: what `Model.explain` returns."""
+"""The public class Step(_Shown): what `Model.explain` returns."""
 
 from __future__ import annotations
 
 import os
+from typing import NoReturn
 
 import numpy as np
 
 from pynn._base import checks
 from pynn._base.arrays import Floats
 from pynn._base.atomic import write_atomically
-from pynn._base.errors import PynnError
+from pynn._base.errors import ArgumentTypeError, PynnError
 from pynn._explain import html
 from pynn._explain.blocks import blocks
 from pynn._explain.capture import Captured, copy_of
@@ -18,7 +19,49 @@ from pynn._explain.values import ParameterUpdate, Values
 from pynn._training.engine import Engine
 
 
-class Example:
+class _Shown:
+    """A step or an example of it, to be shown as text and as a page."""
+
+    def __init__(self, captured: Captured, row: int | None) -> None:
+        self._captured = captured
+        self._row = row
+
+    def _heading(self) -> str:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return text(self._heading(), blocks(self._captured, self._row))
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        return html.fragment(self._heading(), blocks(self._captured, self._row))
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write a page with the arrays as heat maps, whole or not at all.
+
+        The page needs no other file and no script. Blocks fold. Arrays with more than 12 rows or
+        columns are pictures; if the network's inputs may be the pixels of a square, so are those
+        and the first layer's weights, of which the first 64 are shown.
+
+        Args:
+            path: The file, which is replaced if there is one.
+
+        Raises:
+            ArgumentTypeError: `path` is not a path.
+            OSError: The file cannot be written.
+        """
+        contents = html.page(self._heading(), blocks(self._captured, self._row))
+        write_atomically(checks.path("path", path), contents.encode())
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse pickle and copy."""
+        raise ArgumentTypeError(
+            f"{type(self).__name__}: a step belongs to its model, so it cannot be pickled or"
+            " copied; keep its arrays, or write it with to_html"
+        )
+
+
+class Example(_Shown):
     """One example of a step, on its way through the layers and back. `print` shows it.
 
     Attributes:
@@ -31,7 +74,7 @@ class Example:
     """
 
     def __init__(self, captured: Captured, index: int) -> None:
-        self._captured = captured
+        super().__init__(captured, index)
         alone = captured.example(index)
         self.index = index
         self.forward: dict[str, Values] = alone.forward
@@ -40,15 +83,15 @@ class Example:
         chance = alone.probabilities
         self.probabilities: Floats | None = None if chance is None else chance[0]
 
-    def __str__(self) -> str:
-        heading = f"example {self.index} of {self._captured.data.rows}"
-        return text(heading, blocks(self._captured, self.index))
+    def _heading(self) -> str:
+        step = self._captured
+        return f"example {self.index} of {step.data.rows}; {step.spec}; loss {self.loss:.6g}"
 
     def __repr__(self) -> str:
         return f"Example({self.index} of {self._captured.data.rows}; loss {self.loss:.6g})"
 
 
-class Step:
+class Step(_Shown):
     """One step of training: each value, each gradient, and what the step does to the parameters.
 
     `Model.explain` makes it, and `print` shows it. The numbers are those of the C library that
@@ -69,8 +112,8 @@ class Step:
     """
 
     def __init__(self, engine: Engine, captured: Captured) -> None:
+        super().__init__(captured, None)
         self._engine = engine
-        self._captured = captured
         self.forward: dict[str, Values] = captured.forward
         self.backward: dict[str, Values] = captured.backward
         self.loss: float = captured.sums.mean()[0]
@@ -79,32 +122,8 @@ class Step:
         self.gradients: dict[str, Floats] = captured.gradients_by_name()
         self.updates: dict[str, ParameterUpdate] = captured.updates()
 
-    def __str__(self) -> str:
-        return text(self._heading(), blocks(self._captured))
-
     def _heading(self) -> str:
         return f"{self!r}; values written out below, such as y0, are those of example 0"
-
-    def _repr_html_(self) -> str:
-        """Show the step in a notebook."""
-        return html.fragment(self._heading(), blocks(self._captured))
-
-    def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Write the step as a page with the arrays as heat maps, whole or not at all.
-
-        The page needs no other file and no script. Blocks fold. Arrays with more than 12 rows or
-        columns are pictures; if the network's inputs may be the pixels of a square, so are those
-        and the first layer's weights, of which the first 64 are shown.
-
-        Args:
-            path: The file, which is replaced if there is one.
-
-        Raises:
-            ArgumentTypeError: `path` is not a path.
-            OSError: The file cannot be written.
-        """
-        contents = html.page(self._heading(), blocks(self._captured))
-        write_atomically(checks.path("path", path), contents.encode())
 
     def __repr__(self) -> str:
         rows = self._captured.data.rows

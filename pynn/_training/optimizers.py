@@ -80,8 +80,8 @@ class Optimizer(Arguments):
         """Whether a layer does the step where it computes the gradient, which is never stored."""
         return False
 
-    def _letters(self) -> list[str]:
-        """What the letters of the equations are, beside the learning rate's r."""
+    def _letters(self, t: int) -> list[str]:
+        """What the letters of the equations are in update number t, beside the rate's r."""
         names = [f"{name} = {vars(self)[name]!r}" for name in self._letter_names]
         if not self.weight_decay:
             return [*names, "g = the gradient"]
@@ -210,10 +210,10 @@ class SGD(Optimizer):
     def _is_fused(self) -> bool:
         return not (self.momentum or self.weight_decay or self.max_gradient_norm)
 
-    def _letters(self) -> list[str]:
+    def _letters(self, t: int) -> list[str]:
         if self._is_fused:
             return []
-        return super()._letters() if self.momentum else super()._letters()[1:]
+        return super()._letters(t) if self.momentum else super()._letters(t)[1:]
 
     def _written_out(self, it: OneUpdate) -> list[str]:
         lines, g = self._gradient_written_out(it, self.weight_decay)
@@ -290,6 +290,9 @@ class Adam(Optimizer):
             eps=checks.real("eps", eps, least=checks.LEAST_NORMAL),
         )
 
+    def _letters(self, t: int) -> list[str]:
+        return [f"t = {t} (number of the update)", *super()._letters(t)]
+
     def _decay_within(self) -> float:
         """The weight decay that is a part of the gradient."""
         return self.weight_decay
@@ -358,8 +361,8 @@ class AdamW(Adam):
     def _marks(self) -> tuple[str, ...]:
         return ("adam.m", "adam.v", "adamw.p" if self.weight_decay else "adam.p")
 
-    def _letters(self) -> list[str]:
-        names = super()._letters()[:-1]
+    def _letters(self, t: int) -> list[str]:
+        names = super()._letters(t)[:-1]
         decay = [f"d = {self.weight_decay!r} (weight_decay; 0 for biases)"]
         return [*names, *(decay if self.weight_decay else []), "g = the gradient"]
 
