@@ -47,14 +47,7 @@ def explain(
         ArgumentError: The model takes no pictures, or an argument is out of range.
         ImportError: Pillow is not installed.
     """
-    for name, given in (("MODEL", path), ("--image", image), ("--html", html)):
-        if given == "":
-            raise ArgumentError(f"{name} must be a path, got ''")
-    for other in (path, image):
-        if html is not None and _inspect.is_same_file(html, other):
-            raise ArgumentError(
-                f"{html}: is a file to read, which would be lost; give another name"
-            )
+    _check_paths(path, image, html)
     with _inspect.read_model(path) as model:
         _check(model, path)
         found = read(image, raw=raw)
@@ -70,6 +63,18 @@ def explain(
             return "\n".join([*notes, "", str(step)]) if notes else str(step)
         step.to_html(html)
     return "\n".join([*notes, f"wrote {reading.shown(html)}, {os.path.getsize(html):,} bytes"])
+
+
+def _check_paths(path: str, image: str, html: str | None) -> None:
+    """Raise an ArgumentError for an empty path, or for a page in place of a file to read."""
+    for name, given in (("MODEL", path), ("--image", image), ("--html", html)):
+        if given == "":
+            raise ArgumentError(f"{name} must be a path, got ''")
+    for other in (path, image):
+        if html is not None and _inspect.is_same_file(html, other):
+            raise ArgumentError(
+                f"{html}: is a file to read, which would be lost; give another name"
+            )
 
 
 def _notes(image: str, found: Reading) -> list[str]:

@@ -7,7 +7,8 @@ numbers are those of `fit`, bit for bit, and the model stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pynn._base.arrays import Floats
@@ -15,6 +16,7 @@ from pynn._base.errors import OutOfMemoryError
 from pynn._explain.values import ParameterUpdate, Values, read_only
 from pynn._native.data import Data
 from pynn._native.library import NotFinite
+from pynn._native.network import Network
 from pynn._native.state import State
 from pynn._native.workspace import Sums, Workspace
 from pynn._network.parameters import views
@@ -37,8 +39,8 @@ class Captured(NamedTuple):
     losses: Floats
     """Of each example, shape (n,)."""
     probabilities: Floats | None
-    forward: dict[str, Values]
-    backward: dict[str, Values]
+    forward: Mapping[str, Values]
+    backward: Mapping[str, Values]
     parameters: Floats
     """Before the step, as the flat array."""
     gradients: Floats
@@ -49,17 +51,17 @@ class Captured(NamedTuple):
     state: State
     """And after it."""
 
-    def gradients_by_name(self) -> dict[str, Floats]:
+    def gradients_by_name(self) -> Mapping[str, Floats]:
         """The gradient of each parameter, by the names of `Model.parameters`."""
-        return {view.name: view.of(self.gradients) for view in views(self.spec)}
+        return MappingProxyType({it.name: it.of(self.gradients) for it in views(self.spec)})
 
     def example(self, index: int) -> Captured:
         """The values of one example alone: each array of the batch has one row."""
 
-        def row(values: Mapping[str, Values], names: tuple[str, ...]) -> dict[str, Values]:
+        def row(values: Mapping[str, Values], names: tuple[str, ...]) -> Mapping[str, Values]:
             of_batch = ("X", "Y", "dX", "dY")
-            return {
-                layer: Values(
+            return _by_name(
+                Values(
                     layer,
                     {
                         name: array[index : index + 1] if name in of_batch else array
@@ -68,31 +70,33 @@ class Captured(NamedTuple):
                     },
                 )
                 for layer, arrays in values.items()
-            }
+            )
 
         parameters = tuple(name for arrays in self.forward.values() for name in arrays)
-        chance = self.probabilities
+        every = self.probabilities
         return self._replace(
             sums=Sums(float(self.losses[index]), 0, 1),
             losses=self.losses[index : index + 1],
-            probabilities=None if chance is None else chance[index : index + 1],
+            probabilities=None if every is None else every[index : index + 1],
             forward=row(self.forward, parameters),
             backward=row(self.backward, ()),  # the gradients of parameters belong to the batch
         )
 
-    def updates(self) -> dict[str, ParameterUpdate]:
+    def updates(self) -> Mapping[str, ParameterUpdate]:
         """What the step does to each parameter, by name."""
         arrays = {"before": self.parameters, "gradient": self.gradients, "after": self.after}
         names = self.optimizer._moment_names
         arrays |= dict(zip(names, self.state.moments, strict=False))
-        return {
-            view.name: ParameterUpdate(
-                {name: read_only(view.of(array)) for name, array in arrays.items()},
-                self.learning_rate,
-                self.state.updates,
-            )
-            for view in views(self.spec)
-        }
+        return MappingProxyType(
+            {
+                view.name: ParameterUpdate(
+                    {name: read_only(view.of(array)) for name, array in arrays.items()},
+                    self.learning_rate,
+                    self.state.updates,
+                )
+                for view in views(self.spec)
+            }
+        )
 
 
 def copy_of(state: State, seed: int) -> State:
@@ -115,39 +119,52 @@ def capture(engine: Engine, data: Data, optimizer: Optimizer) -> Captured:
     def copy() -> tuple[Floats, State]:
         return engine.parameters.copy(), copy_of(engine.state, engine.seed)
 
-    network = engine.open().network
+    network, spec, rows = engine.open().network, engine.spec, data.rows
     parameters, before = engine.at_one_moment(copy)
-    rows = data.rows
     update = optimizer._update(before.step, before.step + 1)
     after, state = parameters.copy(), copy_of(before, engine.seed)
-    try:
-        workspace = Workspace(network, rows, keeping=True)
-    except OutOfMemoryError:
-        raise OutOfMemoryError(f"out of memory for the values of a batch of {rows:,}") from None
+    workspace = _workspace(network, rows)
     try:
         workspace.train(data, None, rows, 0, 1, update, state, after)
         gradients, sums = workspace.gradient(data, None, rows, parameters, state=before)
     except NotFinite:
         what = "the loss of the step, or a parameter after it,"
         raise faults.explain_use(what, data) from None
-    spec, has_probabilities = engine.spec, engine.spec.loss.has_probabilities
+    for moment in state.moments:
+        read_only(moment)
+    layers, has_probabilities = spec.placed_layers, spec.loss.has_probabilities
     return Captured(
-        spec,
-        data,
-        optimizer,
-        float(update.learning_rates[0]),
-        workspace.is_sparse,
-        sums,
-        read_only(workspace.read("losses", 0)),
-        read_only(workspace.read("probabilities", 0, spec.outputs)) if has_probabilities else None,
-        {it.name: _forward(workspace, it, spec, parameters) for it in spec.placed_layers},
-        {it.name: _backward(workspace, it, spec, gradients) for it in spec.placed_layers},
-        read_only(parameters),
-        read_only(gradients),
-        read_only(after),
-        before,
-        state,
+        spec=spec,
+        data=data,
+        optimizer=optimizer,
+        learning_rate=float(update.learning_rates[0]),
+        is_sparse=workspace.is_sparse,
+        sums=sums,
+        losses=read_only(workspace.read("losses", 0)),
+        probabilities=read_only(workspace.read("probabilities", 0, spec.outputs))
+        if has_probabilities
+        else None,
+        forward=_by_name(_forward(workspace, it, spec, parameters) for it in layers),
+        backward=_by_name(_backward(workspace, it, spec, gradients) for it in layers),
+        parameters=read_only(parameters),
+        gradients=read_only(gradients),
+        after=read_only(after),
+        before=before,
+        state=state,
     )
+
+
+def _workspace(network: Network, rows: int) -> Workspace:
+    """A workspace that keeps the values of a batch of so many rows."""
+    try:
+        return Workspace(network, rows, keeping=True)
+    except OutOfMemoryError:
+        raise OutOfMemoryError(f"out of memory for the values of a batch of {rows:,}") from None
+
+
+def _by_name(groups: Iterable[Values]) -> Mapping[str, Values]:
+    """The groups of arrays by the names of their layers."""
+    return MappingProxyType({group._layer: group for group in groups})
 
 
 def _parameters(placed: PlacedLayer, spec: Spec, array: Floats, prefix: str) -> dict[str, Floats]:

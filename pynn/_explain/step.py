@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import NoReturn
 
 import numpy as np
@@ -77,11 +78,11 @@ class Example(_Shown):
         super().__init__(captured, index)
         alone = captured.example(index)
         self.index = index
-        self.forward: dict[str, Values] = alone.forward
-        self.backward: dict[str, Values] = alone.backward
+        self.forward: Mapping[str, Values] = alone.forward
+        self.backward: Mapping[str, Values] = alone.backward
         self.loss = float(alone.losses[0])
-        chance = alone.probabilities
-        self.probabilities: Floats | None = None if chance is None else chance[0]
+        row = alone.probabilities
+        self.probabilities: Floats | None = None if row is None else row[0]
 
     def _heading(self) -> str:
         step = self._captured
@@ -114,13 +115,13 @@ class Step(_Shown):
     def __init__(self, engine: Engine, captured: Captured) -> None:
         super().__init__(captured, None)
         self._engine = engine
-        self.forward: dict[str, Values] = captured.forward
-        self.backward: dict[str, Values] = captured.backward
+        self.forward: Mapping[str, Values] = captured.forward
+        self.backward: Mapping[str, Values] = captured.backward
         self.loss: float = captured.sums.mean()[0]
         self.losses: Floats = captured.losses
         self.probabilities: Floats | None = captured.probabilities
-        self.gradients: dict[str, Floats] = captured.gradients_by_name()
-        self.updates: dict[str, ParameterUpdate] = captured.updates()
+        self.gradients: Mapping[str, Floats] = captured.gradients_by_name()
+        self.updates: Mapping[str, ParameterUpdate] = captured.updates()
 
     def _heading(self) -> str:
         return f"{self!r}; values written out below, such as y0, are those of example 0"

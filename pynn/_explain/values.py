@@ -8,9 +8,10 @@ from pynn._base.arrays import Floats
 
 
 def read_only(array: Floats) -> Floats:
-    """Return the array after making it read-only."""
+    """Make an array read-only, and return a view of it, which cannot be made writable again."""
     array.flags.writeable = False
-    return array
+    view: Floats = array.view()
+    return view
 
 
 class Values(Mapping[str, Floats]):
