@@ -2,12 +2,18 @@
  *
  * benchmarks/products.py compiles it with both, and runs it once for each instruction set. A line for each
  * product: its name, the speed of both in Gflop/s, and the quotient portable / BLAS. Both take turns; the
- * figures are medians of all rounds. */
+ * figures are medians of all rounds.
+ *
+ *     products LEVEL
+ *
+ * measures nothing where the level in use is another one, because the processor does not have this one. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/gemm.h"
+#include "pynn.h"
 
 /* The two implementations of pynn_blas_gemm(). */
 typedef void gemm_function(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
@@ -59,8 +65,12 @@ static void measure(const char *name, size_t inputs, size_t outputs, product p) 
            giga / median(blas), median(quotients));
 }
 
-int main(void) {
+int main(int argument_count, char **arguments) {
     static const size_t widths[] = {784, 256, 64, 10};
+    if (argument_count != 2 || strcmp(arguments[1], pynn_instruction_set()) != 0) {
+        printf("skipped: the instruction set here is %s\n", pynn_instruction_set());
+        return 0;
+    }
     for (size_t i = 0; i < MOST; i++) a[i] = b[i] = (float)(i % 17) - 8.0f;
     puts("product layer      portable    BLAS  quotient");
     for (size_t l = 0; l + 1 < sizeof widths / sizeof *widths; l++) {

@@ -1,7 +1,8 @@
 """Measure the portable product against OpenBLAS: python benchmarks/products.py
 
 products.c is compiled with both, and runs on one thread, once for each instruction set; OpenBLAS
-takes its kernels for the same one. Needs a C compiler and the package scipy_openblas32.
+takes its kernels for the same one. One that the processor does not have is skipped. Needs a C
+compiler and the package scipy_openblas32.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def main() -> None:
                 "OPENBLAS_CORETYPE": kernels,
                 "OPENBLAS_NUM_THREADS": "1",
             }
-            subprocess.run([program], env=os.environ | settings, check=True)
+            subprocess.run([program, level], env=os.environ | settings, check=True)
 
 
 def build(folder: Path) -> Path:

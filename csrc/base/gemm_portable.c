@@ -7,8 +7,9 @@
  * so that it makes no difference which of the two files computes a product.
  *
  * B is copied, MOST_DEPTH rows and one panel of columns at a time, so that its values lie in the order in
- * which they are read and stay in the innermost cache, while MOST_ROWS rows of A go past. The sums of these
- * rows are kept beside it, until all of k is done. */
+ * which they are read, while MOST_ROWS rows of A go past. The sums of these rows are kept beside it, until
+ * all of k is done. For the next MOST_ROWS rows the panel is copied again. With AVX-512 panel and sums take
+ * 48 kB, more than an innermost cache of 32 kB; half of MOST_DEPTH, which would fit, was not faster. */
 #include <string.h>
 
 #include "base/base.h"
@@ -27,7 +28,8 @@ const char *pynn_blas_kernel(void) {
     return "";
 }
 
-/* The packed B and the sums are 32 kB and 16 kB at most, on the stack. */
+/* The packed B takes 32 kB and the sums take 16 kB. Both are on the stack of each thread that computes: it
+ * must have room for 48 kB and the frames of the callers, as also the 128 kB of musl have. */
 enum { MOST_ROWS = 128, MOST_DEPTH = 256, MOST_WIDTH = 32 };
 
 /* What the innermost loops work on: op(A) (rows, depth), and a panel of op(B), packed. */
@@ -73,11 +75,12 @@ typedef struct loops {
 /* The loops for the level in use. Where few columns are left, the panel is narrower: columns that are not
  * there cost as much as others. */
 static loops choose(size_t columns) {
-    (void)columns;
 #if defined(PYNN_HAVE_LEVELS)
     pynn_level level = pynn_level_in_use();
     if (level == PYNN_LEVEL_X86_V4 && columns > 16) return (loops){multiply_16, 32};
     if (level >= PYNN_LEVEL_X86_V3) return (loops){multiply_8, 16};
+#else
+    (void)columns; /* there is one width only */
 #endif
     return (loops){multiply_4, 8};
 }
@@ -125,8 +128,8 @@ typedef struct product {
     float alpha, beta;
 } product;
 
-/* The whole product, where each element is one sum of `depth` products. */
-static void multiply(const product *p, const float *a, const float *b, float *c) {
+/* C = alpha op(A) op(B) + beta C, where each element is one sum of `depth` products. */
+static void product_of(const product *p, const float *a, const float *b, float *c) {
     float packed[MOST_DEPTH * MOST_WIDTH], sums[MOST_ROWS * MOST_WIDTH];
     block part = {.a_below = p->a_below, .a_next = p->a_next, .packed = packed};
     for (size_t j = 0, columns; j < p->columns; j += columns) {
@@ -139,6 +142,7 @@ static void multiply(const product *p, const float *a, const float *b, float *c)
                 part.depth = pynn_least(MOST_DEPTH, p->depth - k);
                 pack(part.depth, columns, chosen.width, b + k * p->b_below + j * p->b_next, p->b_below,
                      p->b_next, packed);
+                /* sums += A B, for a block of A and a packed block of B */
                 chosen.multiply(&part, a + i * p->a_below + k * p->a_next, sums);
             }
             for (size_t r = 0; r < part.rows; r++)
@@ -155,7 +159,7 @@ void pynn_blas_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size
     p.b_below = transpose_b ? 1 : ldb, p.b_next = transpose_b ? ldb : 1;
     do {
         p.depth = pynn_least(k, PYNN_MOST_SUMMED);
-        multiply(&p, a, b, c);
+        product_of(&p, a, b, c);
         a += p.depth * p.a_next;
         b += p.depth * p.b_below;
         k -= p.depth;
