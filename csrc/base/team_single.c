@@ -1,4 +1,7 @@
-/* team_single.c: a team of one thread, for systems without threads: the calling thread does all tasks. */
+/* team_single.c: a team of one thread, for systems without threads: the calling thread does all tasks.
+ *
+ * It takes the place of team.c in WebAssembly; no option of meson builds it. pynn_team_threads() returns
+ * the number that was asked for, so that a caller gets back what it has set, though one thread works. */
 #include "base/base.h"
 
 struct pynn_team {
