@@ -13,10 +13,14 @@ from random_networks import random_inputs, random_network
 from random_training import X, Y, build
 
 import pynn
+from pynn._base.formulas import number
 from pynn._explain.blocks import blocks
+from pynn._explain.digits import enough_digits
+from pynn._explain.digits import value_of as formula_value
+from pynn._explain.equations import Equation
 from pynn._explain.items import Formula, Note
 from pynn._explain.step import Step
-from pynn._explain.text import _formula, _numbers
+from pynn._explain.text import _equation, _formula, _numbers
 from pynn._network.layers import Layer
 
 FUNCTIONS: dict[str, Any] = {
@@ -83,6 +87,58 @@ def explained(seed: int) -> Step:
     model.explain(features, labels, optimizer=optimizer).apply()
     weights = rng.uniform(0.5, 2, 5) if seed % 2 else None
     return model.explain(features, labels, optimizer=optimizer, sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        # One that holds stays as it is, though another needs more digits.
+        (
+            [(0.25, 0.5), (0.99999389, 1)],
+            ["d = 0.25 - 0.5 = -0.25", "d = 0.9999939 - 1 = -6.11e-06"],
+        ),
+        ([(123456.7, 123455.2)], ["d = 123456.7 - 123455.2 = 1.5"]),
+        ([(1234.56, 0.123456)], ["d = 1235 - 0.1235 = 1234"]),
+        ([(3.14159265358, 3.14159265357)], ["d = 3.14159265358 - 3.14159265357 = 1e-11"]),
+    ],
+)
+def test_as_many_digits_as_it_takes(values: list[tuple[float, float]], expected: list[str]) -> None:
+    """Four mostly, more where numbers nearly cancel."""
+
+    def write() -> list[str]:
+        return [f"d = {number(a)} - {number(b)} = {number(a - b)}" for a, b in values]
+
+    assert enough_digits(write) == expected
+
+
+def test_what_no_number_of_digits_makes_hold() -> None:
+    """It has all digits of a float: the result is what the rounding of floats has left."""
+
+    def write() -> list[str]:
+        return [f"d = {number(1 / 3)} - {number(1 / 3)} = {number(1e-9)}"]
+
+    assert enough_digits(write) == ["d = 0.333333333 - 0.333333333 = 1e-09"]
+
+
+def test_a_long_equation_has_its_line_of_c_below() -> None:
+    """Nothing is wider than 100."""
+    shown = _equation(Equation("x" * 80, "csrc/optimizer.c", 1))
+    assert shown == "    " + "x" * 80 + "\n" + "csrc/optimizer.c:1".rjust(100)
+
+
+@pytest.mark.parametrize(
+    ("formula", "value"),
+    [
+        ("-2^2 + 3*(1 - 0.5)/2", -3.25),
+        ("max(-0.1, 0) + exp(0) + 4.5 (1,234 more)", 5.5),
+        ("1 / 0", math.inf),
+        ("exp(1e4)", math.inf),
+        ("log(0)", math.inf),
+    ],
+)
+def test_formulas_have_values(formula: str, value: float) -> None:
+    """As in mathematics; infinity where there is none."""
+    assert formula_value(formula) == value
 
 
 @pytest.mark.parametrize(
@@ -243,6 +299,7 @@ def test_numbers_do_not_depend_on_the_users_options() -> None:
             "p = 1.5 - 0.001*(0.25 / (1 - 0.9^1)) / (sqrt(1e-07 / (1 - 0.999^1)) + 1e-08) = 1.2346",
             0,
         ),
+        ("a = max(1, " + ", ".join(["1.25"] * 20) + ") = 1", 1),
         ("p0 = exp(1) / (" + " + ".join(["exp(-12.345)"] * 8) + ") = 0.1", 1),
     ],
 )
@@ -251,7 +308,7 @@ def test_formulas_are_broken_before_operators(line: str, expected: int) -> None:
     lines = _formula(line).splitlines()
     assert len(lines) == 1 + expected and max(map(len, lines)) <= 100
     assert " ".join(it.strip() for it in lines) == line
-    assert all(it.strip()[0] in "+-/=" for it in lines[1:])
+    assert "max" in line or all(it.strip()[0] in "+-/=" for it in lines[1:])
 
 
 def test_no_formula_is_its_result() -> None:

@@ -103,10 +103,8 @@ def _shortest(short: str, long: str, longest: str) -> str:
         full = parts[place]
         if full == few[place]:
             continue
-        for count in range(4, MOST_DIGITS):
+        for count in range(4, MOST_DIGITS + 1):  # the last is `full`, with which it holds
             parts[place] = f"{float(full):.{count}g}"
             if holds("".join(parts)):
                 break
-        else:
-            parts[place] = full
     return "".join(parts)

@@ -23,19 +23,17 @@ from pynn._training.engine import Engine
 class _Shown:
     """A step or an example of it, to be shown as text and as a page."""
 
-    def __init__(self, captured: Captured, row: int | None) -> None:
+    def __init__(self, captured: Captured, row: int | None, heading: str) -> None:
         self._captured = captured
         self._row = row
-
-    def _heading(self) -> str:
-        raise NotImplementedError
+        self._heading = heading
 
     def __str__(self) -> str:
-        return text(self._heading(), blocks(self._captured, self._row))
+        return text(self._heading, blocks(self._captured, self._row))
 
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
-        return html.fragment(self._heading(), blocks(self._captured, self._row))
+        return html.fragment(self._heading, blocks(self._captured, self._row))
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write a page with the arrays as heat maps, whole or not at all.
@@ -51,7 +49,7 @@ class _Shown:
             ArgumentTypeError: `path` is not a path.
             OSError: The file cannot be written.
         """
-        contents = html.page(self._heading(), blocks(self._captured, self._row))
+        contents = html.page(self._heading, blocks(self._captured, self._row))
         write_atomically(checks.path("path", path), contents.encode())
 
     def __reduce__(self) -> NoReturn:
@@ -75,18 +73,15 @@ class Example(_Shown):
     """
 
     def __init__(self, captured: Captured, index: int) -> None:
-        super().__init__(captured, index)
         alone = captured.example(index)
         self.index = index
         self.forward: Mapping[str, Values] = alone.forward
         self.backward: Mapping[str, Values] = alone.backward
         self.loss = float(alone.losses[0])
+        place = f"example {index} of {captured.data.rows}"
+        super().__init__(captured, index, f"{place}; {captured.spec}; loss {self.loss:.6g}")
         row = alone.probabilities
         self.probabilities: Floats | None = None if row is None else row[0]
-
-    def _heading(self) -> str:
-        step = self._captured
-        return f"example {self.index} of {step.data.rows}; {step.spec}; loss {self.loss:.6g}"
 
     def __repr__(self) -> str:
         return f"Example({self.index} of {self._captured.data.rows}; loss {self.loss:.6g})"
@@ -113,7 +108,6 @@ class Step(_Shown):
     """
 
     def __init__(self, engine: Engine, captured: Captured) -> None:
-        super().__init__(captured, None)
         self._engine = engine
         self.forward: Mapping[str, Values] = captured.forward
         self.backward: Mapping[str, Values] = captured.backward
@@ -122,14 +116,14 @@ class Step(_Shown):
         self.probabilities: Floats | None = captured.probabilities
         self.gradients: Mapping[str, Floats] = captured.gradients_by_name()
         self.updates: Mapping[str, ParameterUpdate] = captured.updates()
-
-    def _heading(self) -> str:
-        return f"{self!r}; values written out below, such as y0, are those of example 0"
+        rows = captured.data.rows
+        examples = "1 example" if rows == 1 else f"{rows:,} examples"
+        self._shown = f"Step({captured.spec}; {examples}, loss {self.loss:.6g})"
+        written = "values written out below, such as y0, are those of example 0"
+        super().__init__(captured, None, f"{self._shown}; {written}")
 
     def __repr__(self) -> str:
-        rows = self._captured.data.rows
-        examples = "1 example" if rows == 1 else f"{rows:,} examples"
-        return f"Step({self._captured.spec}; {examples}, loss {self.loss:.6g})"
+        return self._shown
 
     def example(self, index: int) -> Example:
         """Follow one example of the batch.
