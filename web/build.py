@@ -1,0 +1,94 @@
+"""Build the page: one file, build/page/index.html, that works from anywhere, also from file://.
+
+    python -m pip install ziglang==0.17.1
+    python web/build.py
+
+Zig's C compiler makes WebAssembly of the C library and of what stands beside this file. The script puts
+it, the model and the styles into the page, the binary parts compressed and as base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+WEB = Path(__file__).parent
+ROOT = WEB.parent
+CSRC = ROOT / "csrc"
+OUTPUT = ROOT / "build" / "page" / "index.html"
+
+OTHER_BUILDS = {"gemm_cblas.c", "gemm_portable.c", "team.c"}
+"""Files of csrc/base that the page has something else for."""
+
+FLAGS = (
+    "--target=wasm32-wasi -mexec-model=reactor -msimd128 -std=c11 -O3 -DNDEBUG"
+    " -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra -Werror -Wl,--strip-all"
+).split()
+
+
+def main() -> None:
+    """Build the page and say how large it is."""
+    page = (WEB / "index.html").read_text(encoding="utf-8")
+    parts = {
+        "core": compile_core(),
+        "digits": (WEB / "digits.safetensors").read_bytes(),
+        "marks": json.dumps(find_marks()).encode(),
+    }
+    for name, text in {
+        "style.css": f"<style>\n{(WEB / 'style.css').read_text(encoding='utf-8')}</style>",
+        "page.js": f"<script>\n{(WEB / 'page.js').read_text(encoding='utf-8')}</script>",
+        "embedded": "\n".join(embed(name, part) for name, part in parts.items()),
+    }.items():
+        page = page.replace(f"<!-- {name} -->", text)
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(page, encoding="utf-8")
+    small = len(gzip.compress(page.encode(), 9))
+    print(f"{OUTPUT}: {len(page):,} bytes, {small:,} compressed with gzip")
+
+
+def compile_core() -> bytes:
+    """Compile the library and the page's own C files to WebAssembly."""
+    sources = [path for path in sorted(CSRC.glob("*.c")) + sorted(CSRC.glob("layers/*.c"))]
+    sources += [path for path in sorted(CSRC.glob("base/*.c")) if path.name not in OTHER_BUILDS]
+    with tempfile.TemporaryDirectory() as folder:
+        core = Path(folder) / "page.wasm"
+        command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, f"-I{CSRC}", "-o", core]
+        command += [f'-DPYNN_VERSION="{version()}"', *sorted(WEB.glob("*.c")), *sources]
+        subprocess.run(list(map(str, command)), check=True)
+        return core.read_bytes()
+
+
+def version() -> str:
+    """Read the version where meson reads it."""
+    found = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text(encoding="utf-8"))
+    assert found is not None
+    return found[1]
+
+
+def find_marks() -> dict[str, dict[str, object]]:
+    """Find the equations in the C sources: comments that end in a name, such as `@dense.dX`."""
+    marks: dict[str, dict[str, object]] = {}
+    for path in sorted(CSRC.glob("**/*.c")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, start=1):
+            for equation, name in re.findall(r"/\*\s*(.*?)\s+@([\w.]+)\s*\*/", line):
+                code = line.split("/*")[0].strip() or lines[number].strip()
+                file = path.relative_to(ROOT).as_posix()
+                marks[name] = {"file": file, "line": number, "equation": equation, "code": code}
+    return marks
+
+
+def embed(name: str, part: bytes) -> str:
+    """Make a script element that a browser does not run, with data for page.js."""
+    text = base64.b64encode(gzip.compress(part, 9, mtime=0)).decode()
+    return f'<script type="application/gzip" id="{name}">{text}</script>'
+
+
+if __name__ == "__main__":
+    main()
