@@ -3,8 +3,8 @@
     python -m pip install ziglang==0.17.1
     python web/build.py
 
-Zig's C compiler makes WebAssembly of the C library and of what stands beside this file. The script puts
-it, the model and the styles into the page, the binary parts compressed and as base64.
+Zig's C compiler makes WebAssembly of the C library and of what stands beside this file. The script
+puts it, the model and the styles into the page, the binary parts compressed and as base64.
 """
 
 from __future__ import annotations
@@ -21,15 +21,30 @@ from pathlib import Path
 WEB = Path(__file__).parent
 ROOT = WEB.parent
 CSRC = ROOT / "csrc"
+sys.path.insert(0, str(CSRC))
+
+import equations  # noqa: E402 - it stands with the C sources
+
 OUTPUT = ROOT / "build" / "page" / "index.html"
 
 OTHER_BUILDS = {"gemm_cblas.c", "gemm_portable.c", "team.c"}
 """Files of csrc/base that the page has something else for."""
 
-FLAGS = (
-    "--target=wasm32-wasi -mexec-model=reactor -msimd128 -std=c11 -O3 -DNDEBUG"
-    " -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra -Werror -Wl,--strip-all"
-).split()
+FLAGS = [
+    "--target=wasm32-wasi",
+    "-mexec-model=reactor",
+    "-msimd128",
+    "-std=c11",
+    "-O3",
+    "-DNDEBUG",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wl,--strip-all",
+]
 
 
 def main() -> None:
@@ -72,15 +87,11 @@ def version() -> str:
 
 
 def find_marks() -> dict[str, dict[str, object]]:
-    """Find the equations in the C sources: comments that end in a name, such as `@dense.dX`."""
+    """Find the equations that the C sources are marked with, and the line below each."""
     marks: dict[str, dict[str, object]] = {}
-    for path in sorted(CSRC.glob("**/*.c")):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        for number, line in enumerate(lines, start=1):
-            for equation, name in re.findall(r"/\*\s*(.*?)\s+@([\w.]+)\s*\*/", line):
-                code = line.split("/*")[0].strip() or lines[number].strip()
-                file = path.relative_to(ROOT).as_posix()
-                marks[name] = {"file": file, "line": number, "equation": equation, "code": code}
+    for name, (equation, file, line) in equations.collect(ROOT, sorted(CSRC.rglob("*.c"))).items():
+        code = (ROOT / file).read_text(encoding="utf-8").splitlines()[line].strip()
+        marks[name] = {"file": file, "line": line, "equation": equation, "code": code}
     return marks
 
 

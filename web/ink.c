@@ -9,11 +9,11 @@
 #include <string.h>
 
 enum {
-    SOLID = 63,      /* fainter ink is an edge */
-    BOX = 20,        /* MNIST's digits fit into it */
-    WORKING = 200,   /* pixels of the longer side, at most */
-    MIN_STROKE = 2,  /* the least width of a stroke in the box */
-    MOST = 256,      /* pixels of a side in here: those of a drawing, with room for thicker strokes */
+    SOLID = 63,     /* fainter ink is an edge */
+    BOX = 20,       /* MNIST's digits fit into it */
+    WORKING = 200,  /* pixels of the longer side, at most */
+    MIN_STROKE = 2, /* the least width of a stroke in the box */
+    MOST = 256,     /* pixels of a side in here: those of a drawing, with room for thicker strokes */
 };
 
 static const float PEN = 9.0f; /* its radius, in pixels */
@@ -140,8 +140,8 @@ static bool inked(const picture *image, int x, int y) {
 }
 
 /* By how many pixels the ink must grow on each side, so that its strokes do not fade in the box. The width
- * of a stroke is twice its area divided by the length of its outline, which is about pi / 4 times the number
- * of steps between ink and paper along all rows and columns (Cauchy-Crofton). */
+ * of a stroke is twice its area divided by the length of its outline, which is about pi / 4 times the
+ * number of steps between ink and paper along all rows and columns (Cauchy-Crofton). */
 static int missing_width(const picture *image) {
     int area = 0, steps = 0;
     for (int y = 0; y <= image->height; y++) {

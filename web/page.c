@@ -3,8 +3,8 @@
  *
  * This is a program, not the library: the page has one drawing, one network and one run, which are the
  * static variables below. JavaScript calls the functions marked EXPORT by their names, with numbers, and
- * reads arrays from the memory of the module at the addresses that they return. Such an array is valid until
- * the next call of the same function.
+ * reads arrays from the memory of the module at the addresses that they return. Such an array is valid
+ * until the next call of the same function.
  *
  * The training is that of Model.fit: with the same seed and the same kernels it gives the same bytes. */
 #include <math.h>
@@ -217,8 +217,9 @@ EXPORT(page_arrays) const uint32_t *page_arrays(void) {
         pynn_network_view(network, index, &view);
         const size_t columns = view.ndim > 1 ? view.dims[1] : 0;
         const size_t items = view.dims[0] * (columns > 0 ? columns : 1);
-        const size_t numbers[6] = {view.layer,       view.name[0] == 'b', 4 * view.offset,
-                                   4 * (view.offset + items), view.dims[0],        columns};
+        const size_t numbers[6] = {view.layer,      view.name[0] == 'b',
+                                   4 * view.offset, 4 * (view.offset + items),
+                                   view.dims[0],    columns};
         for (size_t i = 0; i < 6; i++) arrays[index][i] = (uint32_t)numbers[i];
     }
     arrays[count][0] = UINT32_MAX;
@@ -284,6 +285,54 @@ EXPORT(page_take_idx) pynn_status page_take_idx(size_t set, const uint8_t *file,
     return status;
 }
 
+/* Read numbers between commas, a row in each line, until the text ends; count them and the rows. `out` may
+ * be NULL. Returns false for what is no number. */
+static int read_csv(const char *text, size_t *rows, size_t *count, float *out) {
+    *rows = *count = 0;
+    while (*text != '\0') {
+        char *end;
+        const float number = strtof(text, &end);
+        if (end == text || !isfinite(number)) return 0;
+        if (out != NULL) out[*count] = number;
+        (*count)++;
+        text = end + strspn(end, " \t\r");
+        const int line_ends = *text == '\n' || *text == '\0';
+        if (!line_ends && *text != ',') return 0;
+        *rows += (size_t)line_ends;
+        text += *text == ',' ? 1 : strspn(text, "\r\n");
+    }
+    return *rows > 0 && *count % *rows == 0 && *count / *rows > 1;
+}
+
+/* Take over a whole CSV file, with a byte of 0 at its end, as the examples of a set: in each line a label,
+ * and then the features. A first line without numbers is passed over. */
+EXPORT(page_take_csv) pynn_status page_take_csv(size_t set, const char *file) {
+    size_t rows, count;
+    const char first = file[strspn(file, " \t\"")];
+    if ((first < '0' || first > '9') && first != '-' && first != '.') {
+        file += strcspn(file, "\n");
+        file += strspn(file, "\r\n");
+    }
+    if (!read_csv(file, &rows, &count, NULL)) return PYNN_INVALID_ARGUMENT;
+    float *numbers = calloc(count, sizeof(float)), *features = calloc(count, sizeof(float));
+    int32_t *labels = calloc(rows, sizeof(int32_t));
+    if (numbers == NULL || features == NULL || labels == NULL) {
+        free(numbers), free(features), free(labels);
+        return PYNN_OUT_OF_MEMORY;
+    }
+    read_csv(file, &rows, &count, numbers);
+    const size_t columns = count / rows - 1;
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = numbers + r * (columns + 1);
+        labels[r] = row[0] >= 0.0f && row[0] < 1e6f ? (int32_t)row[0] : -1;
+        memcpy(features + r * columns, row + 1, columns * sizeof(float));
+    }
+    forget_run();
+    free(numbers), free(sets[set].features), free(sets[set].labels);
+    sets[set] = (examples){features, labels, PYNN_FEATURES_FLOAT32, rows, columns, rows};
+    return PYNN_OK;
+}
+
 /* What a set has: rows of features, their columns, labels. */
 EXPORT(page_rows) size_t page_rows(size_t set) {
     return sets[set].rows;
@@ -304,10 +353,8 @@ EXPORT(page_usable) int page_usable(size_t set) {
 }
 
 static pynn_data data_of(const examples *set) {
-    return (pynn_data){.features = set->features,
-                       .feature_type = set->type,
-                       .rows = set->rows,
-                       .labels = set->labels};
+    return (pynn_data){
+        .features = set->features, .feature_type = set->type, .rows = set->rows, .labels = set->labels};
 }
 
 /* ---------------------------------------------------------------- training */
@@ -379,8 +426,9 @@ EXPORT(page_train_step) pynn_status page_train_step(void) {
     return PYNN_OK;
 }
 
-/* Eight numbers that say where the run stands: epochs done, steps done in all, steps of the epoch done, steps
- * of an epoch, mean loss of the epoch, its accuracy, points of the curve, the share of the epoch done. */
+/* Eight numbers that say where the run stands: epochs done, steps done in all, steps of the epoch done,
+ * steps of an epoch, mean loss of the epoch, its accuracy, points of the curve, the share of the epoch
+ * done. */
 EXPORT(page_progress) const double *page_progress(void) {
     static double numbers[8];
     const double rows = sums.rows > 0 ? (double)sums.rows : 1.0;
@@ -402,8 +450,7 @@ EXPORT(page_accuracy) double page_accuracy(size_t set) {
     if (!page_usable(set)) return -1.0;
     pynn_status status = pynn_workspace_create(NULL, network, NULL, PYNN_ROWS_AT_A_TIME, &workspace);
     const pynn_data data = data_of(&sets[set]);
-    if (status == PYNN_OK)
-        status = pynn_evaluate(workspace, &data, 0, data.rows, parameters, &found);
+    if (status == PYNN_OK) status = pynn_evaluate(workspace, &data, 0, data.rows, parameters, &found);
     pynn_workspace_destroy(workspace);
     return status == PYNN_OK ? (double)found.correct / (double)found.rows : -1.0;
 }

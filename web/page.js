@@ -475,8 +475,12 @@ async function openData(files) {
   for (const file of files) {
     const set = /t10k|test/i.test(file.name) ? 1 : 0;
     const data = await contents(file);
-    const take = /\.csv(\.gz)?$/i.test(file.name) ? core.page_take_csv : core.page_take_idx;
-    check(file.name, lend(data, (address) => take(set, address, data.length)));
+    if (/\.csv(\.gz)?$/i.test(file.name)) {
+      const ended = new Uint8Array(await new Blob([data, "\0"]).arrayBuffer());
+      check(file.name, lend(ended, (address) => core.page_take_csv(set, address)));
+    } else {
+      check(file.name, lend(data, (address) => core.page_take_idx(set, address, data.length)));
+    }
   }
   const words = [0, 1].map((set) => {
     const name = set === 0 ? "to train on" : "to test with";

@@ -2,10 +2,11 @@
 
     python web/train_digits.py
 
-Drawn digits differ from MNIST's more than MNIST's test set differs from its training set. So each epoch
-trains on other distortions of the training images: turned, sheared, scaled, moved and thickened a little.
-The weights are rounded to multiples of 1 / 128 in the end, and those of pixels that no image uses are 0:
-then the file takes a fifth of its size in the page, where it lies compressed.
+Drawn digits differ from MNIST's more than MNIST's test set differs from its training set. So each
+epoch trains on other distortions of the training images: turned, sheared, scaled, moved and
+thickened a little. The weights are rounded to multiples of 1 / 128 in the end, and those of pixels
+that no image uses are 0: then the file takes a fifth of its size in the page, where it lies
+compressed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def main() -> None:
         images = distorted(train.images, generator).reshape(-1, 784)
         optimizer = pynn.AdamW(learning_rate=rate, weight_decay=0.01)
         model.fit(images, train.labels, epochs=1, batch_size=128, optimizer=optimizer)
-        print(f"epoch {epoch + 1}: {accuracy(model, test):.4f} of the test images right", flush=True)
+        print(
+            f"epoch {epoch + 1}: {accuracy(model, test):.4f} of the test images right", flush=True
+        )
     round_weights(model)
     model.save(ROOT / "web" / "digits.safetensors")
     print(f"rounded: {accuracy(model, test):.4f}")
