@@ -30,6 +30,9 @@ OUTPUT = ROOT / "build" / "page" / "index.html"
 OTHER_BUILDS = {"gemm_cblas.c", "gemm_reference.c", "team.c"}
 """Files of csrc/base that the page has another for: gemm_portable.c and team_single.c."""
 
+SCRIPTS = ("core", "network", "drawing", "layers", "training", "step", "files", "page")
+"""The scripts of the page, in their order."""
+
 FLAGS = [
     "--target=wasm32-wasi",
     "-mexec-model=reactor",
@@ -58,7 +61,7 @@ def main() -> None:
     }
     for name, text in {
         "style.css": f"<style>\n{(WEB / 'style.css').read_text(encoding='utf-8')}</style>",
-        "page.js": f"<script>\n{(WEB / 'page.js').read_text(encoding='utf-8')}</script>",
+        "scripts": f"<script>\n{''.join(map(read_script, SCRIPTS))}</script>",
         "embedded": "\n".join(embed(name, part) for name, part in parts.items()),
     }.items():
         page = page.replace(f"<!-- {name} -->", text)
@@ -66,6 +69,11 @@ def main() -> None:
     OUTPUT.write_text(page, encoding="utf-8")
     small = len(gzip.compress(page.encode(), 9))
     print(f"{OUTPUT}: {len(page):,} bytes, {small:,} compressed with gzip")
+
+
+def read_script(name: str) -> str:
+    """Read one of the page's scripts."""
+    return (WEB / f"{name}.js").read_text(encoding="utf-8")
 
 
 def compile_core() -> bytes:
@@ -91,7 +99,8 @@ def find_marks() -> dict[str, dict[str, object]]:
     """Find the equations that the C sources are marked with, and the line below each."""
     marks: dict[str, dict[str, object]] = {}
     for name, (equation, file, line) in equations.collect(ROOT, sorted(CSRC.rglob("*.c"))).items():
-        code = (ROOT / file).read_text(encoding="utf-8").splitlines()[line].strip()
+        below = (ROOT / file).read_text(encoding="utf-8").splitlines()[line:]
+        code = next(line.strip() for line in below if not line.strip().startswith("/*"))
         marks[name] = {"file": file, "line": line, "equation": equation, "code": code}
     return marks
 

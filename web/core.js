@@ -1,0 +1,106 @@
+// core.js: the way to the C code, and to the elements of the page.
+//
+// The numbers of the network are computed in C (page.h); these scripts show them, and count and measure for
+// the layout. build.py puts all scripts into the page, one after the other.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const decoder = new TextDecoder();
+let core; // the functions of the C files
+let marks = {}; // the equations in the C sources, and where they are
+
+// ---------------------------------------------------------------- the memory of the C code
+
+const bytes = (address, count) => new Uint8Array(core.memory.buffer, address, count);
+const floats = (address, count) => new Float32Array(core.memory.buffer, address, count);
+const doubles = (address, count) => new Float64Array(core.memory.buffer, address, count);
+
+/** The text at an address, which ends in a byte of 0. */
+function text(address) {
+  const all = new Uint8Array(core.memory.buffer, address);
+  return decoder.decode(all.subarray(0, all.indexOf(0)));
+}
+
+/** Call use(address) with a copy of an array of bytes in the memory of the C code. */
+function lend(array, use) {
+  const address = core.page_allocate(array.length);
+  if (address === 0) throw new Error("there is not enough memory for this file");
+  bytes(address, array.length).set(array);
+  try {
+    return use(address);
+  } finally {
+    core.page_release(address);
+  }
+}
+
+/** Throw an error for a status that is not 0, with the C code's own words. */
+function check(what, status) {
+  if (status !== 0) throw new Error(`${what}: ${text(core.page_message(status))}`);
+}
+
+/** Run a function; show its error, or that there is none any more. Returns whether it went well. */
+async function attempt(work) {
+  try {
+    $("error").textContent = "";
+    await work();
+    return true;
+  } catch (error) {
+    $("error").textContent = error.message;
+    return false;
+  }
+}
+
+// ---------------------------------------------------------------- elements
+
+/** Make an element with attributes and children. */
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/** Show a picture of the C code: four bytes for each pixel. */
+function show(canvas, address, width, height) {
+  if (address === 0) return;
+  canvas.width = width;
+  canvas.height = height;
+  const pixels = new ImageData(width, height);
+  pixels.data.set(new Uint8Array(core.memory.buffer, address, pixels.data.length));
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+}
+
+/** The equation of a mark, with the file and the line of C that computes it. */
+function markLine(name) {
+  const mark = marks[name];
+  if (!mark) return "";
+  return element("p", { class: "mark" }, element("b", {}, mark.equation),
+    element("span", {}, `${mark.file}, line ${mark.line}`), element("code", {}, mark.code));
+}
+
+// ---------------------------------------------------------------- numbers as text
+
+const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
+const many = (count) => count.toLocaleString("en");
+const minus = (digits) => digits.replaceAll("-", "−");
+
+/** A number with four digits. */
+const four = (x) => minus(String(Number(x.toPrecision(4))));
+
+/** A number as a factor or a term: a negative one in parentheses. */
+const part = (x) => (x < 0 ? `(${four(x)})` : four(x));
+
+/** A sum of products as the C code writes it (write_sum): its largest terms, the rest, and the bias. */
+function sumText(address, bias) {
+  const numbers = floats(address, 35);
+  const [rest, added, result] = numbers;
+  const sum = [];
+  for (let k = 3; k < numbers.length; k += 4) {
+    const [i, a, b] = numbers.subarray(k);
+    if (i >= 0) sum.push(`${part(a)}·${part(b)}`);
+  }
+  if (sum.length === 8) sum.push(`${part(rest)} (the other terms)`);
+  if (sum.length === 0) sum.push("0");
+  if (bias) sum.push(`${part(added)} (${bias})`);
+  return `${sum.join(" + ")} = ${four(result)}`;
+}

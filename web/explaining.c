@@ -1,0 +1,343 @@
+/* explaining.c: one step of training with all its values.
+ *
+ * page_explain_step() computes the gradient on a workspace that keeps the values of every layer, and then
+ * trains for one step as page_train_step() does: the gradient is the same, bit for bit. What the step was
+ * is kept here until the network or the data change. */
+#include "page.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What there is to see: the values of a pynn_value, or an array of a layer's parameters, numbered 10 times
+ * one of these plus 0 for the weight or 1 for the bias. */
+enum { BEFORE = 1, GRADIENT = 2, AFTER = 3, M_BEFORE = 4, M_AFTER = 5, V_BEFORE = 6, V_AFTER = 7, KINDS };
+
+static struct {
+    pynn_workspace *workspace;
+    size_t rows;
+    int32_t *labels;
+    float *flat[KINDS]; /* flat arrays of all parameters; NULL if the optimizer has none */
+    pynn_optimizer optimizer;
+    pynn_state state; /* before the step; its arrays are not used */
+    double loss;
+} kept;
+
+static float *values[2]; /* arrays of a layer: what is shown, and another that belongs to it */
+
+void forget_step(void) {
+    pynn_workspace_destroy(kept.workspace);
+    free(kept.labels), free(values[0]), free(values[1]);
+    for (size_t kind = 0; kind < KINDS; kind++) free(kept.flat[kind]);
+    memset(&kept, 0, sizeof kept);
+    values[0] = values[1] = NULL;
+}
+
+/* Copy a flat array of parameters. Returns false if there is no memory. */
+static int keep(int kind, const float *from) {
+    const size_t count = pynn_network_parameter_count(model.network);
+    if (from == NULL) return 1;
+    kept.flat[kind] = malloc(count * sizeof(float));
+    if (kept.flat[kind] != NULL) memcpy(kept.flat[kind], from, count * sizeof(float));
+    return kept.flat[kind] != NULL;
+}
+
+/* Compute the gradient of the next step, and keep its values. */
+static pynn_status keep_gradient(void) {
+    const pynn_data data = data_of(&sets[0]);
+    const size_t first = run.step * run.batch, left = data.rows - first;
+    const uint32_t *rows = run.order + first;
+    pynn_sums sums = {0};
+    kept.rows = left < run.batch ? left : run.batch;
+    kept.optimizer = run.optimizer, kept.state = run.state;
+    kept.labels = calloc(kept.rows, sizeof(int32_t));
+    pynn_status status =
+        pynn_workspace_create_keeping(NULL, model.network, NULL, kept.rows, &kept.workspace);
+    if (status != PYNN_OK) return status;
+    size_t widest = model.inputs;
+    for (size_t layer = 0; layer < model.layer_count; layer++)
+        widest = model.widths[layer] > widest ? model.widths[layer] : widest;
+    for (size_t i = 0; i < 2; i++) values[i] = calloc(kept.rows, widest * sizeof(float));
+    const int has_room = kept.labels != NULL && values[0] != NULL && values[1] != NULL;
+    if (!has_room || !keep(BEFORE, model.parameters) || !keep(GRADIENT, model.parameters) ||
+        !keep(M_BEFORE, run.state.first) || !keep(V_BEFORE, run.state.second))
+        return PYNN_OUT_OF_MEMORY;
+    for (size_t i = 0; i < kept.rows; i++) kept.labels[i] = data.labels[rows[i]];
+    status = pynn_gradient(kept.workspace, &data, rows, kept.rows, &run.state, model.parameters,
+                           kept.flat[GRADIENT], &sums);
+    kept.loss = sums.loss / (double)kept.rows;
+    return status;
+}
+
+/* Train for one step, and keep everything that it computes. */
+EXPORT(page_explain_step) pynn_status page_explain_step(void) {
+    if (run.workspace == NULL) return PYNN_INVALID_ARGUMENT;
+    forget_step();
+    begin_step();
+    pynn_status status = keep_gradient();
+    if (status == PYNN_OK) status = page_train_step();
+    if (status == PYNN_OK && (!keep(AFTER, model.parameters) || !keep(M_AFTER, run.state.first) ||
+                              !keep(V_AFTER, run.state.second)))
+        status = PYNN_OUT_OF_MEMORY;
+    if (status != PYNN_OK) forget_step();
+    return status;
+}
+
+/* Five numbers of the step: its rows, its mean loss, the learning rate, t of the update (0 for SGD), and
+ * whether the first layer read sparse rows. */
+EXPORT(page_step_facts) const double *page_step_facts(void) {
+    static double facts[5];
+    const int counts = kept.optimizer.kind != PYNN_SGD;
+    facts[0] = (double)kept.rows;
+    facts[1] = kept.loss;
+    facts[2] = kept.optimizer.learning_rate;
+    facts[3] = counts ? (double)kept.state.updates + 1.0 : 0.0;
+    facts[4] = kept.workspace != NULL && pynn_workspace_is_sparse(kept.workspace);
+    return facts;
+}
+
+/* ---------------------------------------------------------------- arrays */
+
+/* An array of the step. */
+typedef struct array {
+    const float *x;
+    size_t rows, columns;
+    int is_tiled; /* whether it is shown as pictures of 28 x 28 pixels */
+    int by_row;   /* whether a picture is a row, or else a column */
+} array;
+
+static size_t columns_of(size_t layer, int what) {
+    if (what == PYNN_VALUE_LOSSES) return 1;
+    if (what == PYNN_VALUE_PROBABILITIES) return model.widths[model.layer_count - 1];
+    const int is_input = what == PYNN_VALUE_INPUTS || what == PYNN_VALUE_INPUT_GRADIENTS;
+    return is_input ? width_before(layer) : model.widths[layer];
+}
+
+/* Find an array; its x is NULL if the step has none. Values of a batch go into `room`. */
+static array find(size_t layer, int what, float *room) {
+    array it = {0};
+    pynn_parameter_view view;
+    if (kept.workspace == NULL) return it;
+    if (what < 10) {
+        const pynn_value value = (pynn_value)what;
+        if (pynn_workspace_read(kept.workspace, layer, value, room) != PYNN_OK) return it;
+        it = (array){room, kept.rows, columns_of(layer, what), 0, 1};
+    } else if (find_view(layer, what % 10, &view) && kept.flat[what / 10] != NULL) {
+        const int is_matrix = view.ndim > 1;
+        it.x = kept.flat[what / 10] + view.offset;
+        it.rows = is_matrix ? view.dims[0] : 1, it.columns = view.dims[is_matrix];
+    }
+    const int has_pixels = what == PYNN_VALUE_INPUTS || (what >= 10 && it.rows == DIGIT_PIXELS);
+    it.is_tiled = layer == 0 && model.inputs == DIGIT_PIXELS && has_pixels;
+    return it;
+}
+
+static size_t tile_count(const array *it) {
+    return it->by_row ? it->rows : it->columns;
+}
+
+static size_t tiles_across(const array *it) {
+    size_t across = 1;
+    while (across * across < tile_count(it)) across++;
+    return across;
+}
+
+/* The pixels of the picture of an array, across and down. */
+static void measure(const array *it, size_t size[2]) {
+    size[0] = it->columns, size[1] = it->rows;
+    if (!it->is_tiled) return;
+    const size_t across = tiles_across(it), down = (tile_count(it) + across - 1) / across;
+    size[0] = across * (DIGIT_SIDE + 1) - 1, size[1] = down * (DIGIT_SIDE + 1) - 1;
+}
+
+/* The pixel of a value, from the pixel at the top left on. */
+static size_t pixel_of(const array *it, size_t index) {
+    if (!it->is_tiled) return index;
+    const size_t row = index / it->columns, column = index % it->columns;
+    const size_t tile = it->by_row ? row : column, place = it->by_row ? column : row;
+    const size_t across = tiles_across(it), width = across * (DIGIT_SIDE + 1) - 1;
+    const size_t top = tile / across * (DIGIT_SIDE + 1) + place / DIGIT_SIDE;
+    return top * width + tile % across * (DIGIT_SIDE + 1) + place % DIGIT_SIDE;
+}
+
+/* What to say of an array: its rows and columns, the pixels of its picture across and down, its least, mean
+ * and largest value, the number of the value of the largest size, and the share of zeros. NULL if the step
+ * has no such array. */
+EXPORT(page_step_array) const double *page_step_array(size_t layer, int what) {
+    static double facts[9];
+    const array it = find(layer, what, values[0]);
+    if (it.x == NULL) return NULL;
+    const size_t count = it.rows * it.columns;
+    double sum = 0.0, least = (double)it.x[0], largest = least;
+    size_t place = 0, zeros = 0, size[2];
+    for (size_t i = 0; i < count; i++) {
+        const double x = (double)it.x[i];
+        sum += x;
+        least = fmin(least, x), largest = fmax(largest, x);
+        zeros += x == 0.0;
+        if (fabsf(it.x[i]) > fabsf(it.x[place])) place = i;
+    }
+    measure(&it, size);
+    const double numbers[9] = {(double)it.rows,
+                               (double)it.columns,
+                               (double)size[0],
+                               (double)size[1],
+                               least,
+                               sum / (double)count,
+                               largest,
+                               (double)place,
+                               (double)zeros / (double)count};
+    memcpy(facts, numbers, sizeof facts);
+    return facts;
+}
+
+/* The values of an array, row by row. */
+EXPORT(page_step_values) const float *page_step_values(size_t layer, int what) {
+    return find(layer, what, values[0]).x;
+}
+
+EXPORT(page_step_labels) const int32_t *page_step_labels(void) {
+    return kept.labels;
+}
+
+/* Paint an array, and mark one of its values. */
+EXPORT(page_step_paint) const uint8_t *page_step_paint(size_t layer, int what, size_t marked) {
+    const array it = find(layer, what, values[0]);
+    const size_t count = it.rows * it.columns;
+    size_t size[2];
+    if (it.x == NULL) return NULL;
+    measure(&it, size);
+    uint8_t *colours = malloc(4 * count), *painted = room_for(size[0] * size[1]);
+    if (colours != NULL && painted != NULL) {
+        static const uint8_t gold[4] = {255, 176, 0, 255};
+        paint(it.x, count, colours);
+        for (size_t i = 0; i < count; i++) memcpy(painted + 4 * pixel_of(&it, i), colours + 4 * i, 4);
+        memcpy(painted + 4 * pixel_of(&it, marked), gold, sizeof gold);
+    }
+    free(colours);
+    return painted;
+}
+
+/* The number of the value that is painted at a pixel; -1 between pictures. */
+EXPORT(page_step_pick) int32_t page_step_pick(size_t layer, int what, size_t x, size_t y) {
+    const array it = find(layer, what, values[0]);
+    size_t size[2];
+    if (it.x == NULL) return -1;
+    measure(&it, size);
+    if (x >= size[0] || y >= size[1]) return -1;
+    if (!it.is_tiled) return (int32_t)(y * size[0] + x);
+    const size_t apart = DIGIT_SIDE + 1, tile = y / apart * tiles_across(&it) + x / apart;
+    if (x % apart == DIGIT_SIDE || y % apart == DIGIT_SIDE || tile >= tile_count(&it)) return -1;
+    const size_t place = y % apart * DIGIT_SIDE + x % apart;
+    return (int32_t)(it.by_row ? tile * it.columns + place : place * it.columns + tile);
+}
+
+/* The pixel where a value is painted, counted row by row. */
+EXPORT(page_step_pixel) size_t page_step_pixel(size_t layer, int what, size_t index) {
+    const array it = find(layer, what, values[0]);
+    return pixel_of(&it, index);
+}
+
+/* ---------------------------------------------------------------- one value, written out */
+
+/* The sum of products that gave a value of a dense layer, as write_sum() writes it; NULL for other values.
+ */
+EXPORT(page_step_sum) const float *page_step_sum(size_t layer, int what, size_t index) {
+    static float numbers[SUM_NUMBERS];
+    const size_t inputs = width_before(layer), outputs = model.widths[layer];
+    if (model.layers[layer].kind != PYNN_DENSE) return NULL;
+    const float result = find(layer, what, values[0]).x[index];
+    const array weight = find(layer, 10 * BEFORE, NULL), bias = find(layer, 10 * BEFORE + 1, NULL);
+    if (what == PYNN_VALUE_OUTPUTS) {
+        const array x = find(layer, PYNN_VALUE_INPUTS, values[1]);
+        const size_t n = index / outputs, o = index % outputs;
+        write_sum(x.x + n * inputs, 1, weight.x + o, outputs, inputs, bias.x[o], result, numbers);
+        return numbers;
+    }
+    const array dy = find(layer, PYNN_VALUE_OUTPUT_GRADIENTS, values[1]);
+    if (what == PYNN_VALUE_INPUT_GRADIENTS) {
+        const size_t n = index / inputs, i = index % inputs;
+        write_sum(dy.x + n * outputs, 1, weight.x + i * outputs, 1, outputs, 0.0f, result, numbers);
+    } else if (what == 10 * GRADIENT) {
+        const array x = find(layer, PYNN_VALUE_INPUTS, values[0]);
+        const size_t i = index / outputs, o = index % outputs;
+        write_sum(x.x + i, inputs, dy.x + o, outputs, kept.rows, 0.0f, result, numbers);
+    } else if (what == 10 * GRADIENT + 1) {
+        write_sum(dy.x + index, outputs, NULL, 0, kept.rows, 0.0f, result, numbers);
+    } else {
+        return NULL;
+    }
+    return numbers;
+}
+
+/* The mean and the variance of a row of a layer's inputs. */
+static void row_moments(size_t layer, size_t row, double *mean, double *variance) {
+    const array x = find(layer, PYNN_VALUE_INPUTS, values[1]);
+    const float *at = x.x + row * x.columns;
+    double sum = 0.0, squares = 0.0;
+    for (size_t i = 0; i < x.columns; i++) sum += (double)at[i];
+    *mean = sum / (double)x.columns;
+    for (size_t i = 0; i < x.columns; i++) {
+        const double away = (double)at[i] - *mean;
+        squares += away * away;
+    }
+    *variance = squares / (double)x.columns;
+}
+
+/* A value of a layer that goes from value to value, and the numbers that it comes from: x, y, dy, dx, the
+ * factor of dropout, and for layer norm the mean and the variance of the row, weight and bias. */
+EXPORT(page_step_point) const double *page_step_point(size_t layer, size_t index) {
+    static double numbers[9];
+    const size_t width = model.widths[layer], column = index % width;
+    for (int value = PYNN_VALUE_INPUTS; value <= PYNN_VALUE_INPUT_GRADIENTS; value++) {
+        static const size_t places[] = {0, 0, 1, 2, 3};
+        const array it = find(layer, value, values[0]);
+        numbers[places[value]] = it.x != NULL ? (double)it.x[index] : NAN;
+    }
+    if (model.layers[layer].kind == PYNN_DROPOUT) {
+        float factor;
+        pynn_dropout_mask(kept.state.seed, kept.state.step, layer, model.layers[layer].dropout.rate, index,
+                          1, &factor);
+        numbers[4] = (double)factor;
+    }
+    if (model.layers[layer].kind == PYNN_LAYER_NORM) {
+        row_moments(layer, index / width, &numbers[5], &numbers[6]);
+        numbers[7] = (double)find(layer, 10 * BEFORE, NULL).x[column];
+        numbers[8] = (double)find(layer, 10 * BEFORE + 1, NULL).x[column];
+    }
+    return numbers;
+}
+
+/* What the loss makes of one logit: z, exp(z - the largest z of the row), the sum of these over the row,
+ * the probability, whether the class is the label, the label, its probability, the loss, and dz. */
+EXPORT(page_step_loss) const double *page_step_loss(size_t index) {
+    static double numbers[9];
+    const size_t last = model.layer_count - 1, classes = model.widths[last];
+    const size_t row = index / classes, label = (size_t)kept.labels[row];
+    const float *z = find(last, PYNN_VALUE_OUTPUTS, values[0]).x + row * classes;
+    double largest = (double)z[0], sum = 0.0;
+    for (size_t c = 0; c < classes; c++) largest = fmax(largest, (double)z[c]);
+    for (size_t c = 0; c < classes; c++) sum += exp((double)z[c] - largest);
+    numbers[0] = (double)z[index % classes];
+    numbers[1] = exp(numbers[0] - largest);
+    numbers[2] = sum;
+    const float *p = find(last, PYNN_VALUE_PROBABILITIES, values[0]).x;
+    numbers[3] = (double)p[index];
+    numbers[4] = index % classes == label;
+    numbers[5] = (double)label;
+    numbers[6] = (double)p[row * classes + label];
+    numbers[7] = (double)find(last, PYNN_VALUE_LOSSES, values[0]).x[row];
+    numbers[8] = (double)find(last, PYNN_VALUE_OUTPUT_GRADIENTS, values[0]).x[index];
+    return numbers;
+}
+
+/* What the step did to one parameter of a layer's weight (part 0) or bias (1): before, gradient, after, m
+ * before and after, v before and after; NaN for what the optimizer does not have. */
+EXPORT(page_step_update) const double *page_step_update(size_t layer, int part, size_t index) {
+    static double numbers[KINDS - 1];
+    for (int kind = BEFORE; kind < KINDS; kind++) {
+        const array it = find(layer, 10 * kind + part, NULL);
+        numbers[kind - 1] = it.x != NULL ? (double)it.x[index] : NAN;
+    }
+    return numbers;
+}
