@@ -99,10 +99,26 @@ def find_marks() -> dict[str, dict[str, object]]:
     """Find the equations that the C sources are marked with, and the line below each."""
     marks: dict[str, dict[str, object]] = {}
     for name, (equation, file, line) in equations.collect(ROOT, sorted(CSRC.rglob("*.c"))).items():
-        below = (ROOT / file).read_text(encoding="utf-8").splitlines()[line:]
-        code = next(line.strip() for line in below if not line.strip().startswith("/*"))
-        marks[name] = {"file": file, "line": line, "equation": equation, "code": code}
+        code = (ROOT / file).read_text(encoding="utf-8").split("\n", line)[line]
+        marks[name] = {"file": file, "line": line, "equation": equation, "code": statement(code)}
     return marks
+
+
+HEADS = r"""
+      static\ [^{;]*\{                             # of a function
+    | [A-Z_]+\([^{;]*\)\ \{                      # of a kernel
+    | for\ \([^{\n]*\)\ \{                       # of a loop
+    | (?:const|float|pynn)\w*\ [^;(]+=\ [^;]*;   # a value that is used below
+"""
+
+
+def statement(code: str) -> str:
+    """Find the first statement of C code, behind comments, heads and values."""
+    code = re.sub(r"/\*.*?\*/", "", code, flags=re.DOTALL)
+    code = re.sub(rf"^(\s*({HEADS})\n)+", "", code, flags=re.VERBOSE)
+    found = re.match(r"\s*((?:for \([^\n]*?\)\s)?[^;{]*[;{])", code)
+    assert found is not None
+    return re.sub(r"\s+", " ", found[1])
 
 
 def embed(name: str, part: bytes) -> str:

@@ -52,6 +52,8 @@ async function attempt(work) {
 
 // ---------------------------------------------------------------- elements
 
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
 /** Make an element with attributes and children. */
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -87,17 +89,20 @@ const minus = (digits) => digits.replaceAll("-", "−");
 /** A number with four digits. */
 const four = (x) => minus(String(Number(x.toPrecision(4))));
 
+/** A number with seven digits, all that a float has. */
+const seven = (x) => minus(String(Number(x.toPrecision(7))));
+
 /** A number as a factor or a term: a negative one in parentheses. */
 const part = (x) => (x < 0 ? `(${four(x)})` : four(x));
 
 /** A sum of products as the C code writes it (write_sum): its largest terms, the rest, and the bias. */
-function sumText(address, bias) {
+function sumText(address, bias, ofProducts = true) {
   const numbers = floats(address, 35);
   const [rest, added, result] = numbers;
   const sum = [];
   for (let k = 3; k < numbers.length; k += 4) {
     const [i, a, b] = numbers.subarray(k);
-    if (i >= 0) sum.push(`${part(a)}·${part(b)}`);
+    if (i >= 0) sum.push(ofProducts ? `${part(a)}·${part(b)}` : part(a));
   }
   if (sum.length === 8) sum.push(`${part(rest)} (the other terms)`);
   if (sum.length === 0) sum.push("0");

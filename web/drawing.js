@@ -49,16 +49,15 @@ function listenToPen() {
 /** By keyboard: a pen that the arrow keys move, over a paper of 32 steps each way. */
 function listenToKeys() {
   const STEPS = 32;
-  const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const pen = { x: STEPS / 2, y: STEPS / 2, isDown: false };
   const inside = (place) => Math.min(Math.max(place, 0), STEPS);
 
   function press(key) {
     last = { x: pen.x, y: pen.y };
     if (key === " ") pen.isDown = !pen.isDown;
-    else if (moves[key]) {
-      pen.x = inside(pen.x + moves[key][0]);
-      pen.y = inside(pen.y + moves[key][1]);
+    else if (MOVES[key]) {
+      pen.x = inside(pen.x + MOVES[key][0]);
+      pen.y = inside(pen.y + MOVES[key][1]);
     } else clearPaper();
     side = STEPS;
     if (pen.isDown && key !== "Delete" && key !== "Backspace") drawTo(pen.x, pen.y);
@@ -72,7 +71,7 @@ function listenToKeys() {
   }
 
   paper.addEventListener("keydown", (event) => {
-    if (!moves[event.key] && ![" ", "Delete", "Backspace"].includes(event.key)) return;
+    if (!MOVES[event.key] && ![" ", "Delete", "Backspace"].includes(event.key)) return;
     event.preventDefault();
     press(event.key);
     showPen();
@@ -90,6 +89,8 @@ function buildExample() {
     ...usable.map((set) => element("option", { value: set }, set === 0 ? "training" : "test")),
   );
   $("example-state").textContent = "";
+  $("example-row").value = 1;
+  if (model.input !== 784 && usable.length > 0) showExample();
 }
 
 function showExample() {

@@ -245,8 +245,9 @@ EXPORT(page_step_pixel) size_t page_step_pixel(size_t layer, int what, size_t in
 EXPORT(page_step_sum) const float *page_step_sum(size_t layer, int what, size_t index) {
     static float numbers[SUM_NUMBERS];
     const size_t inputs = width_before(layer), outputs = model.widths[layer];
-    if (model.layers[layer].kind != PYNN_DENSE) return NULL;
-    const float result = find(layer, what, values[0]).x[index];
+    const array it = find(layer, what, values[0]);
+    if (model.layers[layer].kind != PYNN_DENSE || it.x == NULL) return NULL;
+    const float result = it.x[index];
     const array weight = find(layer, 10 * BEFORE, NULL), bias = find(layer, 10 * BEFORE + 1, NULL);
     if (what == PYNN_VALUE_OUTPUTS) {
         const array x = find(layer, PYNN_VALUE_INPUTS, values[1]);
@@ -309,9 +310,10 @@ EXPORT(page_step_point) const double *page_step_point(size_t layer, size_t index
 }
 
 /* What the loss makes of one logit: z, exp(z - the largest z of the row), the sum of these over the row,
- * the probability, whether the class is the label, the label, its probability, the loss, and dz. */
+ * the probability, whether the class is the label, the label, its probability, the loss, dz, and the mean
+ * of -log P over the row. */
 EXPORT(page_step_loss) const double *page_step_loss(size_t index) {
-    static double numbers[9];
+    static double numbers[10];
     const size_t last = model.layer_count - 1, classes = model.widths[last];
     const size_t row = index / classes, label = (size_t)kept.labels[row];
     const float *z = find(last, PYNN_VALUE_OUTPUTS, values[0]).x + row * classes;
@@ -326,15 +328,20 @@ EXPORT(page_step_loss) const double *page_step_loss(size_t index) {
     numbers[4] = index % classes == label;
     numbers[5] = (double)label;
     numbers[6] = (double)p[row * classes + label];
+    numbers[9] = 0.0;
+    for (size_t c = 0; c < classes; c++) numbers[9] -= log((double)p[row * classes + c]) / (double)classes;
     numbers[7] = (double)find(last, PYNN_VALUE_LOSSES, values[0]).x[row];
     numbers[8] = (double)find(last, PYNN_VALUE_OUTPUT_GRADIENTS, values[0]).x[index];
     return numbers;
 }
 
 /* What the step did to one parameter of a layer's weight (part 0) or bias (1): before, gradient, after, m
- * before and after, v before and after; NaN for what the optimizer does not have. */
+ * before and after, v before and after, whether weight decay applies to it; NaN for what the optimizer does
+ * not have. */
 EXPORT(page_step_update) const double *page_step_update(size_t layer, int part, size_t index) {
-    static double numbers[KINDS - 1];
+    static double numbers[KINDS];
+    pynn_parameter_view view;
+    numbers[KINDS - 1] = find_view(layer, part, &view) && view.decays;
     for (int kind = BEFORE; kind < KINDS; kind++) {
         const array it = find(layer, 10 * kind + part, NULL);
         numbers[kind - 1] = it.x != NULL ? (double)it.x[index] : NAN;

@@ -23,7 +23,7 @@ async function inflate(raw) {
 const PROBLEMS = {
   1: () => "there is not enough memory",
   2: () => "there are no examples in it",
-  3: (a, b) => `line ${many(a)}, column ${many(b)} is not a number; each line needs a label and then the features, as numbers`,
+  3: (a, b) => `line ${many(a)}, column ${many(b)} is not a finite number; each line needs a label and then the features, as numbers`,
   4: (a, b, c) => `line ${many(a)} has ${many(b)} columns, and the first line has ${many(c)}`,
   5: () => "each line has one number only; it needs a label and then the features, separated by commas",
   6: (a, b) => `the label of example ${many(a)} is ${b}; labels are whole numbers from 0 to 999, in the first column`,
@@ -56,8 +56,8 @@ async function openData(files) {
   pause();
   forgetRun();
   describeData();
-  buildExample();
   if (!isDrawn || model.input !== 784) clearPaper();
+  buildExample();
 }
 
 function describeData() {
@@ -90,11 +90,13 @@ function parseSafetensors(file) {
   const length = file.length < 8 ? 0n : view.getBigUint64(0, true);
   if (length < 2n || length > BigInt(file.length - 8)) throw new Error("it is not a safetensors file, or it is cut off");
   const end = 8 + Number(length);
+  let header;
   try {
-    return { header: JSON.parse(decoder.decode(file.subarray(8, end))), data: file.subarray(end) };
+    header = JSON.parse(decoder.decode(file.subarray(8, end)));
   } catch {
     throw new Error("it is not a safetensors file: its header is not JSON");
   }
+  return { header: header ?? {}, data: file.subarray(end) };
 }
 
 /** The description of the network in the metadata of a model file. */

@@ -1,8 +1,8 @@
-/* ink.c: a drawing, and what MNIST would have made of it: the steps of scripts/_digit.py, for ink alone.
+/* ink.c: a drawing, and what MNIST would have made of it: the steps of pynn/_pictures/digit.py, for ink alone.
  *
- * The numbers here are those of scripts/_digit.py and scripts/_parts.py, and its pictures are scaled as
+ * The numbers here are those of pynn/_pictures/digit.py and pynn/_pictures/parts.py, and its pictures are scaled as
  * Pillow scales: first along the rows, then along the columns, rounded to bytes after each. tests/page
- * compares the two. What scripts/_parts.py does more is for photos: on this paper there are no specks. */
+ * compares the two. What pynn/_pictures/parts.py does more is for photos: on this paper there are no specks. */
 #include "ink.h"
 
 #include <math.h>

@@ -88,6 +88,7 @@ function buildLayers() {
     return buttons;
   });
   $("layers").replaceChildren(...boxes);
+  choose(0, 0);
 }
 
 /** Arrow keys move between the units of a layer. */
@@ -126,7 +127,7 @@ function showUnit() {
   } else {
     const x = floats(core.page_layer_inputs(layer), core.page_width(layer))[unit];
     const y = floats(core.page_outputs(layer), core.page_width(layer))[unit];
-    $("unit-sum").textContent = `y${unit} = ${words(kind)}(${four(x)}) = ${four(y)}`;
+    $("unit-sum").textContent = `y${unit} = ${FORMULAS[kind] ? FORMULAS[kind](x, model.layers[layer]) : `${words(kind)}(${four(x)})`} = ${four(y)}`;
   }
   $("unit-mark").replaceChildren(markLine(`${kind}.Y`));
 }

@@ -37,6 +37,8 @@ function checkDescription(it) {
     throw new Error(`the model has ${it.layers.length} layers, and this page opens at most ${MOST_LAYERS - 1}`);
   }
   if (!LOSSES[it.loss]) throw new Error(`this page does not know the loss ${it.loss}`);
+  const smoothing = it.label_smoothing ?? 0;
+  if (!(smoothing >= 0 && smoothing < 1)) throw new Error(`its label smoothing is ${smoothing}, not from 0 to below 1`);
   it.layers.forEach((layer, index) => {
     const name = `layer ${index + 1}`;
     if (!KINDS[layer?.kind]) throw new Error(`${name} is of a kind that this page does not know: ${layer?.kind}`);
@@ -45,7 +47,11 @@ function checkDescription(it) {
       throw new Error(`${name} has ${layer.outputs} outputs, not 1 to ${many(MOST_UNITS)}`);
     }
     if (layer.kind === "dense" && !INITS[layer.init]) throw new Error(`${name} has an unknown init: ${layer.init}`);
-    if (option && !Number.isFinite(layer[option])) throw new Error(`${name} has no number as its ${option}`);
+    if (!option) return;
+    const isInRange = layer[option] >= 0 && (layer.kind !== "dropout" || layer[option] < 1);
+    if (!Number.isFinite(layer[option]) || !isInRange) {
+      throw new Error(`${name}, ${words(layer.kind)}, has a ${option} that is not possible: ${layer[option]}`);
+    }
   });
 }
 
@@ -68,6 +74,7 @@ function accept(description, from) {
   forgetRun();
   buildBars();
   buildLayers();
+  isDrawn &&= description.input === 784;
   buildExample();
   describe();
   $("draw-side").hidden = model.input !== 784;

@@ -17,7 +17,8 @@ function explainStep() {
   showProgress();
   if (atEndOfEpoch()) endEpoch();
   const [rows, loss, rate, t, isSparse] = doubles(core.page_step_facts(), 5);
-  facts = { rows, loss, rate, t, isSparse };
+  const optimizer = $("optimizer").value;
+  facts = { rows, loss, rate, t, isSparse, optimizer, momentum: optimizer === "sgd" ? Number($("momentum").value) : 0 };
   $("step-title").textContent = `Step ${many(model.steps_trained)}, explained`;
   const parts = [forwardBlocks(), [lossBlock()], backwardBlocks(), updateBlocks()];
   ["forward", "loss", "backward", "update"].forEach((name, k) => $(`step-${name}`).replaceChildren(...parts[k]));
@@ -81,7 +82,7 @@ function backwardBlocks() {
     if (!has(layer, DY)) return null;
     const above = layer === last ? "dZ of the loss" : `dX of ${names[layer + 1]}`;
     const own = symbols(kind).map((symbol, k) => figure(layer, GRADIENT + k, `d${symbol}`, "", kind === "dense"
-      ? (index) => `d${symbol}${at(layer, GRADIENT + k, index)} = ${sumText(core.page_step_sum(layer, GRADIENT + k, index))}`
+      ? (index) => `d${symbol}${at(layer, GRADIENT + k, index)} = ${sumText(core.page_step_sum(layer, GRADIENT + k, index), "", k === 0)}`
       : null));
     const write = (index) => `dX${at(layer, DX, index)} = ${gradientText(layer, index)}`;
     const equations = symbols(kind).map((symbol) =>
@@ -98,17 +99,16 @@ function backwardBlocks() {
 function updateBlocks() {
   const names = layerNames(model);
   const adam = ["adam.m", "adam.v", "adam.p"];
-  const momentum = Number($("momentum").value) > 0;
-  const sgd = (layer) => [momentum ? "sgd.momentum" : `sgd.${layer === 0 && facts.isSparse ? "sparse" : "fused"}`];
+  const sgd = (layer) => [facts.momentum > 0 ? "sgd.momentum" : `sgd.${sparse(layer) || "fused"}`];
   const count = facts.t > 0 ? `, t = ${facts.t}` : "";
   return model.layers.map(({ kind }, layer) => {
     if (!has(layer, BEFORE)) return null;
-    const rule = $("optimizer").value === "sgd" ? sgd(layer) : adam;
+    const rule = facts.optimizer === "sgd" ? sgd(layer) : adam;
     const figures = symbols(kind).flatMap((symbol, k) => [
       figure(layer, GRADIENT + k, `d${symbol}`, "gradient"),
       figure(layer, M_AFTER + k, `m of ${symbol}`), figure(layer, V_AFTER + k, `v of ${symbol}`),
       figure(layer, AFTER + k, `${symbol} after`, "the step", (index) =>
-        `${symbol}${at(layer, AFTER + k, index)}: ${updateText(layer, k, index)}`),
+        `${symbol}${at(layer, AFTER + k, index)}: ${updateText(layer, k, index)}`, GRADIENT + k),
     ]);
     return block(`update-${layer}`, names[layer], `r = ${facts.rate}${count}`, ...rule.map(markLine), row(...figures));
   }).filter(Boolean);
@@ -122,12 +122,34 @@ function at(layer, what, index) {
   return rows === 1 ? `[${index}]` : `[${Math.floor(index / columns)}, ${index % columns}]`;
 }
 
+// The scalar functions and their slopes, with numbers.
+const FORMULAS = {
+  relu: (x) => `max(${four(x)}, 0)`,
+  sigmoid: (x) => `1 / (1 + exp(−${part(x)}))`,
+  tanh: (x) => `tanh(${four(x)})`,
+  leaky_relu: (x, { slope }) => (x > 0 ? four(x) : `${slope}·${part(x)}`),
+  gelu: (x) => `${part(x)}·Φ(${four(x)})`,
+  silu: (x) => `${part(x)} / (1 + exp(−${part(x)}))`,
+  elu: (x, { alpha }) => (x > 0 ? four(x) : `${alpha}·(exp(${four(x)}) − 1)`),
+  softplus: (x) => `log(1 + exp(${four(x)}))`,
+};
+const SLOPES = {
+  relu: (x) => (x > 0 ? 1 : 0),
+  sigmoid: (x, y) => `${part(y)}·(1 − ${part(y)})`,
+  tanh: (x, y) => `(1 − ${part(y)}²)`,
+  leaky_relu: (x, y, { slope }) => (x > 0 ? 1 : slope),
+  gelu: (x) => `(Φ(${four(x)}) + ${part(x)}·φ(${four(x)}))`,
+  silu: (x) => `s·(1 + ${part(x)}·(1 − s)), s = sigmoid(${four(x)}),`,
+  elu: (x, y, { alpha }) => (x > 0 ? 1 : `${alpha}·exp(${four(x)})`),
+  softplus: (x) => `sigmoid(${four(x)})`,
+};
+
 function valueText(layer, index) {
   const { kind, rate, eps } = model.layers[layer];
   if (kind === "dense") return sumText(core.page_step_sum(layer, Y, index), "b");
   const [x, y, , , factor, mean, variance, weight, bias] = doubles(core.page_step_point(layer, index), 9);
   if (kind === "dropout") return `${part(factor)}·${part(x)} = ${four(y)}, with m = ${four(factor)} (rate ${rate})`;
-  if (kind !== "layer_norm") return `${words(kind)}(${four(x)}) = ${four(y)}`;
+  if (kind !== "layer_norm") return `${FORMULAS[kind](x, model.layers[layer])} = ${four(y)}`;
   const h = `(${four(x)} − ${part(mean)}) / √(${four(variance)} + ${eps})`;
   return `${part(weight)}·${h} + ${part(bias)} = ${four(y)}`;
 }
@@ -137,77 +159,83 @@ function gradientText(layer, index) {
   if (kind === "dense") return sumText(core.page_step_sum(layer, DX, index));
   const [x, y, dy, dx, factor] = doubles(core.page_step_point(layer, index), 9);
   if (kind === "dropout") return `${part(factor)}·${part(dy)} = ${four(dx)}`;
-  return `${four(dx)}, from dy = ${four(dy)}, x = ${four(x)}, y = ${four(y)}`;
+  if (kind === "layer_norm") return `${four(dx)}, from the whole row of dY and X; here dy = ${four(dy)}, x = ${four(x)}`;
+  return `${part(dy)}·${SLOPES[kind](x, y, model.layers[layer])} = ${four(dx)}`;
 }
 
 /** How a probability, the loss of its example, and the gradient of its logit come about. */
 function lossTexts(index) {
-  const [z, power, sum, p, isLabel, label, chance, loss, dz] = doubles(core.page_step_loss(index), 9);
+  const [z, power, sum, p, isLabel, label, chance, loss, dz, mean] = doubles(core.page_step_loss(index), 10);
   const last = model.layers.length - 1;
   const place = at(last, P, index);
-  const smoothed = model.label_smoothing ? ` (label smoothing ${model.label_smoothing})` : "";
+  const s = model.label_smoothing ?? 0;
+  const log = `−log ${four(chance)}`;
+  const target = s > 0 ? `(${1 - s}·${isLabel} + ${s} / ${outputs()})` : isLabel;
   return [
     `P${place} = exp(z − largest z) / sum = ${four(power)} / ${four(sum)} = ${four(p)}, for z = ${four(z)}`,
-    `loss = −log P[label ${label}] = −log ${four(chance)} = ${four(loss)}${smoothed}`,
-    `dZ${place} = (${four(p)} − ${isLabel}) / ${facts.rows} = ${four(dz)}${smoothed}`,
+    s > 0
+      ? `loss = (1 − ${s})·(−log P[label ${label}]) + ${s}·mean of −log P = ${1 - s}·(${log}) + ${s}·${four(mean)} = ${four(loss)}`
+      : `loss = −log P[label ${label}] = ${log} = ${four(loss)}`,
+    `dZ${place} = (${four(p)} − ${target}) / ${facts.rows} = ${four(dz)}`,
   ];
 }
 
 function updateText(layer, isBias, index) {
-  const [p, g, after, m0, m, v0, v] = doubles(core.page_step_update(layer, isBias, index), 7);
+  const [p, g, after, m0, m, v0, v, decays] = doubles(core.page_step_update(layer, isBias, index), 8);
   const r = facts.rate;
-  if ($("optimizer").value === "sgd") {
-    if (Number.isNaN(m)) return `${four(p)} − ${r}·${part(g)} = ${four(after)}`;
-    return `m = ${$("momentum").value}·${part(m0)} + ${part(g)} = ${four(m)}; ${four(p)} − ${r}·${part(m)} = ${four(after)}`;
+  if (facts.optimizer === "sgd") {
+    const start = facts.momentum > 0 ? `m = ${facts.momentum}·${part(m0)} + ${part(g)} = ${four(m)}; ` : "";
+    return `${start}${seven(p)} − ${r}·${part(facts.momentum > 0 ? m : g)} = ${seven(after)}`;
   }
-  const decay = $("optimizer").value === "adamw" && !isBias ? ` − ${r}·0.01·${part(p)}` : "";
+  const decay = facts.optimizer === "adamw" && decays ? ` − ${r}·0.01·${part(p)}` : "";
   return (
     `m = 0.9·${part(m0)} + 0.1·${part(g)} = ${four(m)}; v = 0.999·${part(v0)} + 0.001·${part(g)}² = ${four(v)}; ` +
-    `${four(p)}${decay} − ${r}·(${four(m)} / (1 − 0.9^${facts.t})) / (√(${four(v)} / (1 − 0.999^${facts.t})) + 1e−8)` +
-    ` = ${four(after)}`
+    `${seven(p)}${decay} − ${r}·(${four(m)} / (1 − 0.9^${facts.t})) / (√(${four(v)} / (1 − 0.999^${facts.t})) + 1e−8)` +
+    ` = ${seven(after)}`
   );
 }
 
 // ---------------------------------------------------------------- figures
 
-/** An array of the step: its name, shape and picture; write(index) writes a chosen value out. */
-function figure(layer, what, symbol, from = "", write = null) {
+/** An array of the step: its name, shape and picture; write(index) writes a chosen value out. At first that is
+ * the largest value, or the one at the place where another array is largest. */
+function figure(layer, what, symbol, from = "", write = null, other = what) {
   const address = core.page_step_array(layer, what);
   if (address === 0) return null;
-  const [rows, columns, width, height, least, mean, largest, place, zeros] = doubles(address, 9);
+  const [rows, columns, width, height, least, mean, largest, , zeros] = doubles(address, 9);
   const isTable = rows <= FEW && columns <= FEW;
   const name = `${symbol}, ${rows === 1 ? columns : `${rows} × ${columns}`}`;
   const written = element("p", { class: "sum", "aria-live": "polite" });
-  const picture = isTable ? table(layer, what, rows, columns, choose) : canvas(width, height, name);
+  const picture = isTable ? table(layer, what, rows, columns, choose) : canvas(width, height, name, width !== columns);
   const range = `${four(least)} to ${four(largest)}, mean ${four(mean)}`;
   const some = zeros >= 0.005 ? `, ${percent.format(zeros)} zeros` : "";
   const made = element("figure", {}, element("figcaption", {}, element("b", {}, name), from ? ` ${from}` : ""), picture,
-    element("p", { class: "quiet" }, range + some), ...(write ? [written] : []));
-  let chosenIndex = place;
+    element("p", { class: "quiet" }, range + some), written);
+  let chosenIndex = doubles(core.page_step_array(layer, other), 9)[7];
 
   function choose(index) {
     chosenIndex = index;
     if (isTable) mark(picture, index);
     else show(picture, core.page_step_paint(layer, what, index), width, height);
-    const value = four(floats(core.page_step_values(layer, what), rows * columns)[index]);
-    made.title = `${symbol}${at(layer, what, index)} = ${value}`;
-    if (write) written.textContent = write(index);
+    const value = floats(core.page_step_values(layer, what), rows * columns)[index];
+    written.textContent = write?.(index) ?? `${symbol}${at(layer, what, index)} = ${four(value)}`;
   }
 
-  made.classList.toggle("written", write !== null);
   made.refresh = () => choose(chosenIndex);
   if (!isTable) listenToPicture(picture, layer, what, () => chosenIndex, choose);
   return made;
 }
 
-/** A picture of an array, as large as there is room for; a pixel is at most 14 pixels wide. */
-function canvas(width, height, name) {
+/** A picture of an array, as large as there is room for. A value is at most 14 pixels wide and high; it is square
+ * in pictures of 28 by 28 values. */
+function canvas(width, height, name, isTiled) {
   const made = element("canvas", {
-    tabindex: 0, role: "img", "aria-label": `${name}. Arrow keys choose a value, which is written out below.`,
+    tabindex: 0, role: "application", "aria-label": `${name}. Arrow keys choose a value, which is written out below.`,
   });
-  const scale = Math.min(14, 300 / width, 260 / height);
-  made.style.width = `${Math.max(scale * width, 14)}px`;
-  made.style.height = `${Math.max(scale * height, 14)}px`;
+  const across = Math.min(14, 220 / width);
+  const down = Math.min(14, 220 / height);
+  made.style.width = `${width * (isTiled ? Math.min(across, down) : across)}px`;
+  made.style.height = `${height * (isTiled ? Math.min(across, down) : down)}px`;
   return made;
 }
 
@@ -218,22 +246,35 @@ function table(layer, what, rows, columns, choose) {
     const line = element("tr");
     for (let c = 0; c < columns; c++) {
       const index = r * columns + c;
-      const button = element("button", { type: "button", "aria-pressed": "false" }, four(values[index]));
+      const button = element("button", { type: "button" }, four(values[index]));
       button.addEventListener("click", () => choose(index));
       line.append(element("td", {}, button));
     }
     body.append(line);
   }
-  return element("table", {}, body);
+  const made = element("table", {}, body);
+  made.addEventListener("keydown", (event) => {
+    if (!MOVES[event.key]) return;
+    event.preventDefault();
+    const [dx, dy] = MOVES[event.key];
+    const cell = document.activeElement.closest("td");
+    const next = body.rows[cell.parentNode.rowIndex + dy]?.cells[cell.cellIndex + dx]?.firstChild;
+    next?.click();
+    next?.focus();
+  });
+  return made;
 }
 
+/** Mark the chosen value of a table; the tabulator key stops at it alone. */
 function mark(made, index) {
-  made.querySelectorAll("button").forEach((button, k) => button.setAttribute("aria-pressed", k === index));
+  made.querySelectorAll("button").forEach((button, k) => {
+    button.setAttribute("aria-pressed", k === index);
+    button.tabIndex = k === index ? 0 : -1;
+  });
 }
 
 /** A click or an arrow key chooses a value of a picture. */
 function listenToPicture(made, layer, what, chosenNow, choose) {
-  const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   made.addEventListener("click", (event) => {
     const x = Math.floor((event.offsetX * made.width) / made.clientWidth);
     const y = Math.floor((event.offsetY * made.height) / made.clientHeight);
@@ -241,9 +282,9 @@ function listenToPicture(made, layer, what, chosenNow, choose) {
     if (index >= 0) choose(index);
   });
   made.addEventListener("keydown", (event) => {
-    if (!moves[event.key]) return;
+    if (!MOVES[event.key]) return;
     event.preventDefault();
-    const [dx, dy] = moves[event.key];
+    const [dx, dy] = MOVES[event.key];
     const pixel = core.page_step_pixel(layer, what, chosenNow());
     for (const steps of [1, 2]) { // two over the line between pictures
       const x = (pixel % made.width) + steps * dx;
