@@ -38,10 +38,13 @@ function check(what, status) {
   if (status !== 0) throw new Error(`${what}: ${text(core.page_message(status))}`);
 }
 
+/** Hide the last error. */
+const dismiss = () => ($("error").textContent = "");
+
 /** Run a function; show its error, or that there is none any more. Returns whether it went well. */
 async function attempt(work) {
   try {
-    $("error").textContent = "";
+    dismiss();
     await work();
     return true;
   } catch (error) {

@@ -1,8 +1,9 @@
-/* ink.c: a drawing, and what MNIST would have made of it: the steps of pynn/_pictures/digit.py, for ink alone.
+/* ink.c: a drawing, and what MNIST would have made of it: the steps of pynn/_pictures/digit.py, for ink
+ * alone.
  *
- * The numbers here are those of pynn/_pictures/digit.py and pynn/_pictures/parts.py, and its pictures are scaled as
- * Pillow scales: first along the rows, then along the columns, rounded to bytes after each. tests/page
- * compares the two. What pynn/_pictures/parts.py does more is for photos: on this paper there are no specks. */
+ * The numbers here are those of digit.py and parts.py there, and pictures are scaled as Pillow scales them:
+ * first along the rows, then along the columns, rounded to bytes after each. What parts.py does more is for
+ * photos: on this paper there are no specks. */
 #include "ink.h"
 
 #include <math.h>
@@ -40,7 +41,8 @@ static float distance(float x, float y, float x0, float y0, float x1, float y1) 
     const float dx = x1 - x0, dy = y1 - y0, length = dx * dx + dy * dy;
     float t = length > 0.0f ? ((x - x0) * dx + (y - y0) * dy) / length : 0.0f;
     t = fminf(fmaxf(t, 0.0f), 1.0f);
-    return hypotf(x - x0 - t * dx, y - y0 - t * dy);
+    const float across = x - x0 - t * dx, down = y - y0 - t * dy;
+    return sqrtf(across * across + down * down);
 }
 
 void ink_stroke(uint8_t *ink, float x0, float y0, float x1, float y1) {

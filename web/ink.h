@@ -16,8 +16,8 @@ enum {
 void ink_stroke(uint8_t *ink, float x0, float y0, float x1, float y1);
 
 /* Cut out what is drawn in a picture (height, width), at most INK_SIDE each way, scale it into 20 x 20 and
- * centre it in 28 x 28, as pynn/_pictures/digit.py does. Returns false, with a digit of zeros, if nothing is
- * drawn. */
+ * centre it in 28 x 28, as pynn/_pictures/digit.py does. Returns false, with a digit of zeros, if nothing
+ * is drawn. */
 bool ink_to_digit(const uint8_t *ink, int width, int height, uint8_t digit[DIGIT_PIXELS]);
 
 #endif

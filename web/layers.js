@@ -93,10 +93,14 @@ function buildLayers() {
 
 /** Arrow keys move between the units of a layer. */
 function moveAmongUnits(event) {
-  const here = document.activeElement;
-  const next = { ArrowRight: here.nextElementSibling, ArrowLeft: here.previousElementSibling }[event.key];
-  if (!next) return;
+  if (!MOVES[event.key]) return;
   event.preventDefault();
+  const here = document.activeElement;
+  const units = Array.from(here.parentNode.children);
+  const across = Number(here.parentNode.style.getPropertyValue("--across"));
+  const [dx, dy] = MOVES[event.key];
+  const next = units[units.indexOf(here) + dx + dy * across];
+  if (!next) return;
   here.tabIndex = -1;
   next.tabIndex = 0;
   next.focus();

@@ -17,6 +17,12 @@ function listenToTheme() {
   });
 }
 
+/** Draw and read a little, out of sight: the first time takes longer, because the browser compiles the code. */
+function warmUp() {
+  for (let k = 0; k < 4; k++) drawTo(0.5, k);
+  clearPaper();
+}
+
 async function start() {
   const { instance } = await WebAssembly.instantiate(await embedded("core"));
   core = instance.exports;
@@ -26,11 +32,13 @@ async function start() {
   listenToTheme();
   openModel(await embedded("digits"), "page");
   $("hidden").value = "64";
+  warmUp();
   listenToPen();
   listenToKeys();
   listenToExamples();
   listenToTraining();
   listenToFiles();
+  $("error").addEventListener("click", dismiss);
   document.documentElement.dataset.ready = "yes";
 }
 
