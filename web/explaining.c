@@ -348,3 +348,38 @@ EXPORT(page_step_update) const double *page_step_update(size_t layer, int part, 
     }
     return numbers;
 }
+
+/* ---------------------------------------------------------------- what there is to learn */
+
+/* The slope of a function that can be saturated or dead, from its output; 1 for other layers. */
+static float slope_of(pynn_layer_kind kind, float y) {
+    if (kind == PYNN_RELU) return y > 0.0f ? 1.0f : 0.0f;
+    if (kind == PYNN_SIGMOID) return y * (1.0f - y);
+    return kind == PYNN_TANH ? 1.0f - y * y : 1.0f;
+}
+
+static double norm(const array *it) {
+    double sum = 0.0;
+    for (size_t i = 0; it->x != NULL && i < it->rows * it->columns; i++)
+        sum += (double)it->x[i] * (double)it->x[i];
+    return sqrt(sum);
+}
+
+/* Three numbers of a layer: its units whose slope is below 0.01 for every example, and the norms of dY and
+ * dX, which are 0 if they are not computed. */
+EXPORT(page_step_remarks) const double *page_step_remarks(size_t layer) {
+    static double numbers[3];
+    const array y = find(layer, PYNN_VALUE_OUTPUTS, values[0]);
+    numbers[0] = 0.0;
+    for (size_t unit = 0; unit < y.columns; unit++) {
+        size_t flat = 0;
+        for (size_t n = 0; n < y.rows; n++)
+            flat += slope_of(model.layers[layer].kind, y.x[n * y.columns + unit]) < 0.01f;
+        numbers[0] += flat == y.rows;
+    }
+    const array dy = find(layer, PYNN_VALUE_OUTPUT_GRADIENTS, values[0]);
+    numbers[1] = norm(&dy);
+    const array dx = find(layer, PYNN_VALUE_INPUT_GRADIENTS, values[0]);
+    numbers[2] = norm(&dx);
+    return numbers;
+}

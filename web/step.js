@@ -58,8 +58,31 @@ function forwardBlocks() {
     const equations = kind === "dense" ? [markLine(`dense.${sparse(layer)}Y`), markLine("dense.b")] : [markLine(`${kind}.Y`)];
     const input = figure(layer, X, "X", layer > 0 ? `Y of ${names[layer - 1]}` : "the batch");
     return block(`forward-${layer}`, names[layer], shapeOf(layer), ...equations,
-      row(input, ...own, figure(layer, Y, "Y", "", write)));
+      ...forwardRemarks(layer), row(input, ...own, figure(layer, Y, "Y", "", write)));
   });
+}
+
+const remark = (words) => element("p", { class: "remark" }, words);
+
+/** What the values of a layer teach, if anything. */
+function forwardRemarks(layer) {
+  const { kind } = model.layers[layer];
+  const [flat] = doubles(core.page_step_remarks(layer), 1);
+  const units = `${many(flat)} of ${many(core.page_width(layer))} units`;
+  if (layer === 0 && facts.isSparse) return [remark("Most of X is 0: C multiplies the other values only (sparse rows).")];
+  if (flat > 0 && kind === "relu") {
+    return [remark(`${units} are 0 for every example of the batch (dead ReLU): no gradient passes them.`)];
+  }
+  if (flat > 0) {
+    return [remark(`${units} are saturated: their slope is below 0.01 for every example, so hardly any gradient passes.`)];
+  }
+  return [];
+}
+
+function backwardRemarks(layer) {
+  const [, above, below] = doubles(core.page_step_remarks(layer), 3);
+  const vanishes = has(layer, DX) && below < 0.1 * above;
+  return vanishes ? [remark(`The gradient vanishes here: the norm of dX is ${four(below)}, and that of dY ${four(above)}.`)] : [];
 }
 
 function lossBlock() {
@@ -90,7 +113,7 @@ function backwardBlocks() {
     const down = has(layer, DX)
       ? [markLine(`${kind}.dX`), figure(layer, DX, "dX", "", write)]
       : [element("p", { class: "quiet" }, "dX is not computed: no parameter needs it."), null];
-    return block(`backward-${layer}`, names[layer], shapeOf(layer), ...equations, down[0],
+    return block(`backward-${layer}`, names[layer], shapeOf(layer), ...equations, down[0], ...backwardRemarks(layer),
       row(figure(layer, DY, "dY", above), ...own, down[1]));
   });
   return blocks.reverse().filter(Boolean);
