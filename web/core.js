@@ -6,6 +6,7 @@
 
 const $ = (id) => document.getElementById(id);
 const decoder = new TextDecoder();
+const NOT_FINITE = 30; // of pynn_status
 let core; // the functions of the C files
 let marks = {}; // the equations in the C sources, and where they are
 
@@ -35,6 +36,11 @@ function lend(array, use) {
 
 /** Throw an error for a status that is not 0, with the C code's own words. */
 function check(what, status) {
+  if (status === NOT_FINITE) {
+    throw new Error(
+      `${what}: a loss or a parameter is infinite or not a number. Choose a smaller rate, or scale the data, and then press "New weights".`,
+    );
+  }
   if (status !== 0) throw new Error(`${what}: ${text(core.page_message(status))}`);
 }
 

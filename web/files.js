@@ -77,7 +77,7 @@ function testSentence() {
   const count = `${many(core.page_rows(1))} to test with`;
   if (core.page_labels(1) === 0) return `${count}, without labels`;
   if (core.page_rows(0) > 0 && core.page_columns(1) !== core.page_columns(0)) {
-    return `${count} have ${core.page_columns(1)} columns and cannot be used`;
+    return `${count} cannot be used (columns: ${core.page_columns(1)}, not ${core.page_columns(0)})`;
   }
   return count;
 }
