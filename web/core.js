@@ -96,7 +96,10 @@ const many = (count) => count.toLocaleString("en");
 const minus = (digits) => digits.replaceAll("-", "−");
 
 /** A number with four digits. */
-const four = (x) => minus(String(Number(x.toPrecision(4))));
+function four(x) {
+  const short = Number(x.toPrecision(4));
+  return minus(Math.abs(short) < 1e-4 && short !== 0 ? short.toExponential() : String(short));
+}
 
 /** A number with seven digits, all that a float has. */
 const seven = (x) => minus(String(Number(x.toPrecision(7))));

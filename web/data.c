@@ -200,6 +200,37 @@ EXPORT(page_read_csv) int page_read_csv(size_t set, const char *file) {
     return (int)read_lines(file, it);
 }
 
+/* ---------------------------------------------------------------- spirals */
+
+/* Make examples without a file: points of the plane on three spirals, one for each class, a little
+ * scattered. The examples to test with are scattered otherwise. */
+EXPORT(page_make_spirals) int page_make_spirals(void) {
+    enum { SPIRALS = 3, ROWS = 200 * SPIRALS };
+    static const double TURN = 6.283185307179586;
+    for (size_t set = 0; set < 2; set++) {
+        examples *it = &read[set];
+        forget(it);
+        *it = (examples){calloc(2 * ROWS, sizeof(float)),
+                         calloc(ROWS, sizeof(int32_t)),
+                         PYNN_FEATURES_FLOAT32,
+                         ROWS,
+                         2,
+                         ROWS,
+                         SPIRALS};
+        if (it->features == NULL || it->labels == NULL) return DATA_NO_MEMORY;
+        float *point = it->features;
+        pynn_random_normal(1, set, 0, 2 * ROWS, 0.0f, 0.04f, point);
+        for (size_t row = 0; row < ROWS; row++, point += 2) {
+            const double out = 0.1 + 0.9 * (double)(row / SPIRALS) / (ROWS / SPIRALS);
+            const double angle = TURN * (0.75 * out + (double)(row % SPIRALS) / SPIRALS);
+            point[0] += (float)(out * cos(angle));
+            point[1] += (float)(out * sin(angle));
+            it->labels[row] = (int32_t)(row % SPIRALS);
+        }
+    }
+    return DATA_OK;
+}
+
 /* ---------------------------------------------------------------- taking over */
 
 /* Take over what was read. Labels go with the features that are there, unless their numbers differ. */

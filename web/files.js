@@ -52,7 +52,22 @@ async function openData(files) {
       isText ? core.page_read_csv(set, address) : core.page_read_idx(set, address, data.length));
     checkData(name, found);
   }
-  checkData(read.map(({ name }) => name).join(", "), core.page_data_accept());
+  acceptData(read.map(({ name }) => name).join(", "));
+}
+
+/** Take examples that need no file, and a network that fits them. */
+function makeSpirals() {
+  checkData("the spirals", core.page_make_spirals());
+  acceptData("the spirals");
+  $("hidden").value = "16 16";
+  $("activation").value = "tanh";
+  $("batch").value = "8";
+  restart();
+}
+
+/** Take over the examples that were read. */
+function acceptData(name) {
+  checkData(name, core.page_data_accept());
   pause();
   forgetRun();
   describeData();
@@ -168,6 +183,7 @@ function save() {
 }
 
 function listenToFiles() {
+  $("spirals").addEventListener("click", () => attempt(makeSpirals));
   $("data").addEventListener("change", async (event) => {
     await attempt(() => openData(event.target.files));
     event.target.value = ""; // so that the same file can be opened again

@@ -12,7 +12,11 @@ function refresh() {
   refreshTiles();
 }
 
+/** Show the weights of the first layer as pictures, or what the network says of the plane. */
 function refreshTiles() {
+  const isPlane = core.page_has_plane() === 1;
+  $("plane-figure").hidden = !isPlane;
+  if (isPlane) show($("plane"), core.page_paint_plane(), core.page_plane_side(), core.page_plane_side());
   const isPicture = model.input === 784 && model.layers[0].kind === "dense";
   $("tiles-figure").hidden = !isPicture;
   if (!isPicture) return;

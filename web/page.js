@@ -17,6 +17,13 @@ function listenToTheme() {
   });
 }
 
+/** Open the network that the page starts with; the form suggests a smaller one to train. */
+function openDigits(digits) {
+  openModel(digits, "page");
+  $("hidden").value = "64";
+  $("batch").value = "64";
+}
+
 /** Draw and read a little, out of sight: the first time takes longer, because the browser compiles the code. */
 function warmUp() {
   for (let k = 0; k < 4; k++) drawTo(0.5, k);
@@ -30,14 +37,15 @@ async function start() {
   marks = JSON.parse(decoder.decode(await embedded("marks")));
   $("version").textContent = text(core.page_version());
   listenToTheme();
-  openModel(await embedded("digits"), "page");
-  $("hidden").value = "64";
+  const digits = await embedded("digits");
+  openDigits(digits);
   warmUp();
   listenToPen();
   listenToKeys();
   listenToExamples();
   listenToTraining();
   listenToFiles();
+  $("again").addEventListener("click", () => attempt(() => openDigits(digits)));
   $("error").addEventListener("click", dismiss);
   document.documentElement.dataset.ready = "yes";
 }
