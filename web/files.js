@@ -122,6 +122,9 @@ function parseDescription(metadata) {
   try {
     description = JSON.parse(metadata.model);
   } catch {
+    description = null;
+  }
+  if (description === null || typeof description !== "object") {
     throw new Error("the description of its network is damaged");
   }
   checkDescription(description);
