@@ -1,0 +1,129 @@
+"""A digit is drawn, by whatever points, and the network that the page starts with reads it."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from chromium import digit, draw, get, probabilities, text
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.keys import Keys
+from strokes import BY_HAND, trace
+
+import pynn
+
+ROOT = Path(__file__).parent.parent.parent
+PICTURES = {"two": 2, "three": 3, "five": 5, "seven": 7}
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_a_digit_by_hand(page: Any, number: int) -> None:
+    """Each of the ten, drawn with the mouse, is read right."""
+    draw(page, BY_HAND[number])
+    assert text(page, "answer") == str(number)
+    shown = probabilities(page)
+    assert shown.index(max(shown)) == number and sum(shown) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_that_is_traced(page: Any, name: str) -> None:
+    """Each picture of data/digits, drawn along the middle of its ink, is read right."""
+    draw(page, trace(ROOT / "data" / "digits" / f"{name}.png"))
+    assert text(page, "answer") == str(PICTURES[name])
+
+
+def test_all_pictures_are_traced() -> None:
+    """A picture that is new in data/digits belongs into the list above."""
+    assert {file.stem for file in (ROOT / "data" / "digits").glob("*.png")} == set(PICTURES)
+
+
+@pytest.mark.parametrize("kind", ["touch", "pen"])
+def test_a_finger_and_a_pen(page: Any, kind: str) -> None:
+    """They draw what the mouse draws."""
+    draw(page, BY_HAND[3])
+    seen = digit(page)
+    draw(page, BY_HAND[3], kind)
+    assert digit(page) == seen
+    assert text(page, "answer") == "3"
+
+
+def test_the_keyboard(page: Any) -> None:
+    """Arrow keys move the pen, the space bar puts it down and lifts it, Delete clears the paper."""
+    paper = page.find_element("id", "paper")
+    up, down, left, right = Keys.ARROW_UP, Keys.ARROW_DOWN, Keys.ARROW_LEFT, Keys.ARROW_RIGHT
+    to_the_start = up * 11 + left * 6
+    seven = " " + right * 14 + (down * 2 + left) * 10 + " "
+    paper.send_keys(to_the_start + seven + down * 5)
+    assert text(page, "answer") == "7"
+    paper.send_keys(Keys.DELETE)
+    assert text(page, "answer") not in set("0123456789")
+    assert not any(digit(page))
+
+
+def test_the_page_can_be_used_by_the_tab_key(page: Any) -> None:
+    """It reaches the paper, the units of each layer, each choice, and each button and field."""
+    wanted = {"paper", "clear", "data", "hidden", "activation", "optimizer", "rate", "batch"}
+    wanted |= {"restart", "open", "save"}
+    reached = set()
+    units = 0
+    for _ in range(40):
+        ActionChains(page).send_keys(Keys.TAB).perform()
+        reached.add(get(page, "document.activeElement.id"))
+        units += get(page, "document.activeElement.closest('.units') !== null")
+    assert wanted - reached == set()
+    assert units >= 5
+
+
+def test_a_unit(page: Any) -> None:
+    """Its weights, its sum, which the numbers shown come to, and the line of C that has its mark."""
+    draw(page, BY_HAND[4])
+    page.find_element("css selector", ".units button:nth-child(3)").click()
+    mark = text(page, "unit-mark")
+    place = mark.split("computed in ")[1].split(":")[0]
+    file, line = place.split(", line ")
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    assert "@dense.Y" in lines[int(line) - 1]
+    assert mark.endswith(lines[int(line)].strip())
+    assert text(page, "unit-sum").startswith("y2 = ")
+    assert page.find_element("id", "unit-weights").is_displayed()
+
+
+MEASURE = """
+let began;
+window.times = [];
+for (const name of ["pointerdown", "pointermove"]) {
+  window.addEventListener(name, () => (began = performance.now()), { capture: true });
+  window.addEventListener(name, (event) => {
+    if (event.buttons === 0) return;
+    document.getElementById("answer").getBoundingClientRect();
+    window.times.push(performance.now() - began);
+  });
+}
+"""
+
+
+def test_the_time_from_a_point_to_the_answer(page: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """At most 5 ms, from the pointer's event to the answer in the page, laid out; a median."""
+    page.execute_script(MEASURE)
+    for strokes in BY_HAND:
+        draw(page, strokes)
+    times = sorted(get(page, "window.times"))
+    assert len(times) > 100
+    median = statistics.median(times)
+    with capsys.disabled():
+        slow = times[len(times) * 95 // 100]
+        print(
+            f"\npoint to answer: {median:.2f} ms, 95 % within {slow:.2f} ms ({len(times)} points)"
+        )
+    assert median <= 5
+
+
+def test_the_answer_is_pynns(page: Any) -> None:
+    """The network of web/digits.safetensors gives the same probabilities in Python."""
+    draw(page, BY_HAND[8])
+    model = pynn.load(ROOT / "web" / "digits.safetensors")
+    expected = model.predict_proba(np.array([digit(page)], np.uint8))[0]
+    assert np.abs(expected - probabilities(page)).max() < 1e-6
