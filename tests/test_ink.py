@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import shutil
 import subprocess
 from pathlib import Path
@@ -46,7 +47,7 @@ def to_digit(ink: ctypes.CDLL, picture: Bytes) -> Bytes:
 def drawing(ink: ctypes.CDLL, points: npt.NDArray[np.floating]) -> Bytes:
     """A drawing of one stroke through points (n, 2)."""
     paper = ctypes.create_string_buffer(SIDE * SIDE)
-    for begin, end in zip(points[:-1], points[1:], strict=True):
+    for begin, end in itertools.pairwise(points):
         ink.ink_stroke(paper, *map(float, (*begin, *end)))
     return np.frombuffer(paper.raw, np.uint8).reshape(SIDE, SIDE)
 

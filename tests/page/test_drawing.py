@@ -78,7 +78,7 @@ def test_the_page_can_be_used_by_the_tab_key(page: Any) -> None:
 
 
 def test_a_unit(page: Any) -> None:
-    """Its weights, its sum, which the numbers shown come to, and the line of C that has its mark."""
+    """Its weights as a picture, its sum, and the line of C below the mark of its equation."""
     draw(page, BY_HAND[4])
     page.find_element("css selector", ".units button:nth-child(3)").click()
     mark = text(page, "unit-mark")

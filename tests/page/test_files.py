@@ -1,0 +1,191 @@
+"""The page opens pynn's models, and pynn the page's; a damaged file changes nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from chromium import digit, draw, get, give, probabilities, text, wait
+from strokes import BY_HAND
+
+import pynn
+
+ROOT = Path(__file__).parent.parent.parent
+DIGITS = (ROOT / "web" / "digits.safetensors").read_bytes()
+
+
+def every_kind() -> pynn.Model:
+    """A network with every kind of layer, and options that are not the usual ones."""
+    chain = pynn.Builder().input(784).dense(24).layer_norm(eps=1e-3).relu()
+    chain = chain.dense(20).leaky_relu(0.3).dense(18).elu(0.7).dense(16).gelu().dropout(0.25)
+    chain = chain.dense(15).silu().dense(14).softplus().dense(13).tanh().dense(12).sigmoid()
+    return chain.dense(10).softmax_cross_entropy(label_smoothing=0.1).build(seed=3)
+
+
+def test_a_model_of_pynn(page: Any, tmp_path: Path) -> None:
+    """The page gives the probabilities that pynn gives, with every kind of layer."""
+    model = every_kind()
+    model.save(tmp_path / "model.safetensors")
+    give(page, "open", tmp_path / "model.safetensors")
+    draw(page, BY_HAND[6])
+    expected = model.predict_proba(np.array([digit(page)], np.uint8))[0]
+    assert expected.max() < 0.999
+    assert np.abs(expected - probabilities(page)).max() < 1e-6
+
+
+def saved(page: Any, folder: Path) -> Path:
+    """The file that the page saves."""
+    for old in folder.glob("*.safetensors"):
+        old.unlink()
+    page.find_element("id", "save").click()
+    end = time.monotonic() + 30
+    while not (files := list(folder.glob("*.safetensors"))):
+        assert time.monotonic() < end, "no file was saved"
+        time.sleep(0.05)
+    return files[0]
+
+
+def test_a_model_of_the_page(page: Any, folder: Path) -> None:
+    """Pynn opens what the page has trained, and predicts the same."""
+    give(page, "data", *sorted((ROOT / "data" / "mnist").glob("*.gz")))
+    page.find_element("id", "train").click()
+    wait(page, "document.getElementById('train-state').dataset.epochs >= 1")
+    page.find_element("id", "train").click()
+    model = pynn.load(saved(page, folder))
+    for strokes in (BY_HAND[2], BY_HAND[9]):
+        draw(page, strokes)
+        expected = model.predict_proba(np.array([digit(page)], np.uint8))[0]
+        assert np.abs(expected - probabilities(page)).max() < 1e-6
+    assert model.epochs_trained >= 1
+
+
+def test_a_file_comes_back(page: Any, folder: Path, tmp_path: Path) -> None:
+    """A file that the page opens and saves again is the same model, entry for entry."""
+    model = every_kind()
+    model.save(tmp_path / "model.safetensors")
+    give(page, "open", tmp_path / "model.safetensors")
+    again = pynn.load(saved(page, folder))
+    assert repr(again) == repr(model)
+    assert again.seed == model.seed
+    for name, values in model.parameters.items():
+        assert (again.parameters[name] == values).all()
+
+
+# ------------------------------------------------------------ damaged files
+
+
+def header_of(file: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header of a safetensors file, and what follows it."""
+    length = int.from_bytes(file[:8], "little")
+    return json.loads(file[8 : 8 + length]), file[8 + length :]
+
+
+def with_header(header: dict[str, Any], data: bytes) -> bytes:
+    """A safetensors file."""
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def changed(entry: str, **values: Any) -> bytes:
+    """The file of web/ with another header; the model's description changes by `entry` "model"."""
+    header, data = header_of(DIGITS)
+    if entry == "model":
+        model = json.loads(header["__metadata__"]["model"]) | values
+        header["__metadata__"]["model"] = json.dumps(model)
+    elif values:
+        header[entry] |= values
+    else:
+        del header[entry]
+    return with_header(header, data)
+
+
+def not_finite() -> bytes:
+    """The file of web/ with a weight that is NaN."""
+    return DIGITS[:-4] + np.float32(np.nan).tobytes()
+
+
+LAYERS = [{"kind": "dense", "outputs": 10, "init": "he"}]
+MODELS = {
+    "empty": b"",
+    "seven bytes": DIGITS[:7],
+    "header cut short": DIGITS[:100],
+    "data cut short": DIGITS[:-1],
+    "data too long": DIGITS + b"\0\0\0\0",
+    "no json": (4).to_bytes(8, "little") + b"[[[[",
+    "json of a list": (2).to_bytes(8, "little") + b"[]",
+    "a huge header": (2**62).to_bytes(8, "little") + DIGITS[8:],
+    "another's": with_header({"x": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}, b""),
+    "a tensor missing": changed("dense2.bias"),
+    "another shape": changed("dense2.bias", shape=[31]),
+    "another type": changed("dense2.bias", dtype="F16"),
+    "offsets beyond": changed("dense2.bias", data_offsets=[10**9, 10**9 + 128]),
+    "offsets too near": changed("dense2.bias", data_offsets=[0, 4]),
+    "an unknown layer": changed("model", layers=[{"kind": "conv2d"}, *LAYERS]),
+    "no layers": changed("model", layers=[]),
+    "layers of no list": changed("model", layers="dense"),
+    "a huge layer": changed("model", layers=[{"kind": "dense", "outputs": 2**31, "init": "he"}]),
+    "a negative layer": changed("model", layers=[{"kind": "dense", "outputs": -1, "init": "he"}]),
+    "another loss": changed("model", loss="mean_squared_error"),
+    "no inputs": changed("model", input=0),
+    "inputs of text": changed("model", input="many"),
+    "a number that is NaN": not_finite(),
+}
+
+
+def state_of(page: Any) -> list[Any]:
+    """What the page shows of its model, its data and its drawing."""
+    names = ("model-state", "data-state", "answer")
+    shown: list[Any] = [text(page, name) for name in names]
+    units = get(page, "document.querySelectorAll('.units button').length")
+    return [*shown, units, get(page, "document.getElementById('train').disabled")]
+
+
+def refused(page: Any, field: str, *files: Path) -> str:
+    """Give files that are wrong: the page says why, and stays as it was."""
+    draw(page, BY_HAND[5])
+    before = probabilities(page), state_of(page)
+    give(page, field, *files)
+    wait(page, "document.getElementById('error').textContent !== ''", seconds=5)
+    draw(page, BY_HAND[5])
+    assert (probabilities(page), state_of(page)) == before
+    return text(page, "error")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_damaged_model(page: Any, name: str, tmp_path: Path) -> None:
+    """The page names the file, and keeps the model that it has."""
+    file = tmp_path / "wrong.safetensors"
+    file.write_bytes(MODELS[name])
+    assert "wrong.safetensors" in refused(page, "open", file)
+
+
+IDX = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (2, 28, 28)) + bytes(2 * 784)
+DATA = {
+    "empty": b"",
+    "cut short": IDX[:-1],
+    "header cut short": IDX[:9],
+    "too long": IDX + b"\0",
+    "no idx": b"PK\3\4" + bytes(100),
+    "a claim of 2^60": b"\0\0\x08\x03" + b"\x00\x10\x00\x00" * 3 + bytes(784),
+    "gzip cut short": b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x63",
+    "words.csv": b"label,x\nseven,1\n",
+    "ragged.csv": b"1,2,3\n4,5\n",
+    "inf.csv": b"1,2,inf\n0,2,3\n",
+    "only labels.csv": b"1\n2\n",
+    "empty.csv": b"",
+    "names.csv": b"label,x\n",
+    "negative.csv": b"-1,2,3\n0,2,3\n",
+    "half.csv": b"0.5,2,3\n0,2,3\n",
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_damaged_data(page: Any, name: str, tmp_path: Path) -> None:
+    """The page names the file, and keeps the examples that it has."""
+    file = tmp_path / name
+    file.write_bytes(DATA[name])
+    assert name in refused(page, "data", file)

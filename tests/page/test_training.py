@@ -1,0 +1,129 @@
+"""The page trains: on MNIST, on files of one's own, a step at a time, with a pause."""
+
+from __future__ import annotations
+
+import gzip
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from chromium import get, give, text, wait
+
+ROOT = Path(__file__).parent.parent.parent
+MNIST = ROOT / "data" / "mnist"
+
+WATCH = """
+const state = document.getElementById("train-state");
+window.epochs = [];
+new MutationObserver(() => {
+  if (Number(state.dataset.epochs) > window.epochs.length)
+    window.epochs.push([performance.now(), Number(state.dataset.accuracy)]);
+}).observe(state, { attributes: true, childList: true });
+window.begun = performance.now();
+document.getElementById("train").click();
+"""
+
+
+def train(page: Any, epochs: int) -> tuple[list[float], list[float]]:
+    """Train, then pause: the seconds that each epoch took, and the accuracy after each."""
+    page.execute_script(WATCH)
+    wait(page, f"window.epochs.length >= {epochs}", seconds=120)
+    page.find_element("id", "train").click()
+    marks, accuracies = zip(*get(page, "window.epochs")[:epochs], strict=True)
+    times = np.diff([get(page, "window.begun"), *marks]) / 1000
+    return times.tolist(), list(accuracies)
+
+
+def write_idx(path: Path, array: npt.NDArray[np.uint8]) -> Path:
+    """Write an IDX file of bytes."""
+    dims = np.array(array.shape, ">u4").tobytes()
+    path.write_bytes(bytes([0, 0, 8, array.ndim]) + dims + array.tobytes())
+    return path
+
+
+def write_csv(path: Path, labels: npt.NDArray[Any], features: npt.NDArray[Any]) -> Path:
+    """Write a CSV file, with names in its first line."""
+    names = ",".join(["label", *(f"x{i}" for i in range(features.shape[1]))])
+    rows = [",".join(map(str, (label, *row))) for label, row in zip(labels, features, strict=True)]
+    path.write_text("\n".join([names, *rows]) + "\n")
+    return path
+
+
+def test_mnist(page: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two epochs read 94 % of the test images right; an epoch takes at most 2 s, a median."""
+    give(page, "data", *sorted(MNIST.glob("*.gz")))
+    assert "60,000" in text(page, "data-state")
+    times, accuracies = train(page, 5)
+    median = statistics.median(times)
+    with capsys.disabled():
+        shown = ", ".join(f"{seconds:.2f}" for seconds in times)
+        print(
+            f"\nepochs of 60,000: {shown} s, median {median:.2f} s; {accuracies[1]:.4f} after two"
+        )
+    assert accuracies[1] > 0.94
+    assert median <= 2
+
+
+def test_idx_of_ones_own(page: Any, tmp_path: Path) -> None:
+    """Files that no name of MNIST's tells apart, plain or gzip; those of a test set have `test`."""
+    rng = np.random.default_rng(71)
+    labels = rng.integers(0, 10, 600, np.uint8)
+    images = np.zeros((600, 28, 28), np.uint8)
+    images[np.arange(600), 5 + labels, 4:24] = 255  # a bar, the lower the greater the label
+    files = [write_idx(tmp_path / "pictures", images), write_idx(tmp_path / "their-labels", labels)]
+    for file, part in (("test-pictures", images[:50]), ("test-their-labels", labels[:50])):
+        packed = write_idx(tmp_path / file, part)
+        files.append(packed.with_suffix(".gz"))
+        files[-1].write_bytes(gzip.compress(packed.read_bytes()))
+    give(page, "data", *files)
+    assert "600" in text(page, "data-state") and "50" in text(page, "data-state")
+    _, accuracies = train(page, 5)
+    assert accuracies[-1] == 1
+
+
+def test_csv_of_ones_own(page: Any, tmp_path: Path) -> None:
+    """Any number of columns and of classes; the label comes first."""
+    rng = np.random.default_rng(72)
+    labels = rng.integers(0, 3, 300)
+    features = rng.normal(size=(300, 5)) + 4 * np.eye(3, 5)[labels]
+    features = features.round(4)
+    files = [
+        write_csv(tmp_path / "flowers.csv", labels[:250], features[:250]),
+        write_csv(tmp_path / "flowers-test.csv", labels[250:], features[250:]),
+    ]
+    give(page, "data", *files)
+    assert "250" in text(page, "data-state")
+    _, accuracies = train(page, 20)
+    assert accuracies[-1] > 0.9
+    assert "5 inputs" in text(page, "model-state")
+
+
+def test_a_step_and_a_pause(page: Any) -> None:
+    """A step is one step; a training that pauses goes on where it was."""
+    give(page, "data", *sorted(MNIST.glob("*.gz")))
+    page.find_element("id", "step").click()
+    page.find_element("id", "step").click()
+    assert "step 2" in text(page, "train-state")
+    page.find_element("id", "train").click()
+    assert text(page, "train") == "Pause"
+    wait(page, "!document.getElementById('train-state').textContent.includes('step 2:')")
+    page.find_element("id", "train").click()
+    shown = text(page, "train-state")
+    page.find_element("id", "step").click()
+    assert text(page, "train-state") != shown
+
+
+@pytest.mark.parametrize(("choice", "value"), [("rate", "zero"), ("rate", "-1"), ("hidden", "0")])
+def test_a_choice_that_cannot_be(page: Any, choice: str, value: str) -> None:
+    """It is refused with a reason, by the browser or by the page, and nothing is trained."""
+    give(page, "data", *sorted(MNIST.glob("*.gz")))
+    field = page.find_element("id", choice)
+    field.clear()
+    field.send_keys(value)
+    page.find_element("id", "train").click()
+    refused = "document.querySelector('#choices :invalid') !== null"
+    wait(page, f"document.getElementById('error').textContent !== '' || {refused}", seconds=5)
+    assert text(page, "train") == "Train"
