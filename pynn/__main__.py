@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 import pynn
-from pynn import _explain_image, _info, _inspect
+from pynn import _explain_image, _info, _inspect, _play
 from pynn._base import checks
 
 DESCRIPTION = """\
 Look at the files of pynn, explain a step of training, export models to other
-formats, say what runs here.
+formats, show the page that trains in the browser, say what runs here.
 """
 
 EPILOG = """\
@@ -26,6 +26,7 @@ examples:
   python -m pynn explain digits.safetensors --image seven.png --html step.html
   python -m pynn export onnx digits.safetensors digits.onnx
   python -m pynn export c --help
+  python -m pynn play
   python -m pynn info
 
 exit status: 0 done, 1 it failed, 2 wrong call, 130 interrupted
@@ -53,6 +54,12 @@ dark. It becomes 28 x 28 as MNIST's digits are. The model takes 784 values.
 EXPORT = """\
 Write a model in the format of others. The model is a file of pynn, also a
 checkpoint, or of the original Rust library.
+"""
+
+PLAY = """\
+Show the page on which one draws digits, sees each layer read them, and trains
+networks: the same C code, in the web browser. It is served to this machine
+alone, and nothing leaves the machine. Ctrl-C ends it.
 """
 
 INFO = """\
@@ -87,6 +94,15 @@ EXPLAIN_OPTIONS: Mapping[str, dict[str, Any]] = {
     "--learning-rate": {"type": float, "metavar": "R", "help": "of plain SGD (default: 0.05)"},
     "--raw": {"action": "store_true", "help": "use the picture as it is: 28 x 28, white on black"},
     "--html": {"metavar": "FILE", "help": "write a page with heat maps, and print its size only"},
+}
+
+# The same for play.
+PLAY_OPTIONS: Mapping[str, dict[str, Any]] = {
+    "--port": {"type": int, "default": 0, "metavar": "N", "help": "(default: one that is free)"},
+    "--no-browser": {
+        "action": "store_true",
+        "help": "print the address, and open no web browser",
+    },
 }
 
 # The modules of pynn.formats, each of which has save(model, path, ...).
@@ -230,6 +246,11 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_argument(flag, **settings)
     command.set_defaults(work=explain)
 
+    command = _add_command(commands, "play", "show the page that trains in the browser", PLAY)
+    for flag, settings in PLAY_OPTIONS.items():
+        command.add_argument(flag, **settings)
+    command.set_defaults(work=play)
+
     command = _add_command(commands, "info", "say what runs here", INFO)
     command.add_argument("--json", action="store_true", help="print JSON, for programs")
     command.set_defaults(work=info)
@@ -256,6 +277,13 @@ def explain(options: argparse.Namespace) -> str:
     names = ("label", "learning_rate", "raw", "html")
     keywords = {name: getattr(options, name) for name in names}
     return _explain_image.explain(options.model, options.image, **keywords)
+
+
+def play(options: argparse.Namespace) -> None:
+    """Serve the page until Ctrl-C."""
+    with _play.Server(options.port) as server:
+        _say(f"{server.url}  (Ctrl-C ends it)")
+        server.run(browser=not options.no_browser)
 
 
 def export(options: argparse.Namespace) -> str:

@@ -37,6 +37,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ["inspect"],
         ["inspect", "a", "b"],
         ["look", "a"],
+        ["play", "a"],
+        ["play", "--port", "a"],
         ["export"],
         ["export", "onnx"],
         ["export", "onnx", "a"],
@@ -55,7 +57,15 @@ def test_wrong_calls(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["inspect"], ["explain"], ["info"], ["export"], *(["export", form] for form in FORMATS)],
+    [
+        [],
+        ["inspect"],
+        ["explain"],
+        ["play"],
+        ["info"],
+        ["export"],
+        *(["export", form] for form in FORMATS),
+    ],
 )
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Fits 80 columns, and says what the command is for."""
