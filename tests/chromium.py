@@ -114,8 +114,9 @@ def draw(driver: Any, strokes: list[Stroke], kind: str = "mouse") -> None:
 
 def probabilities(driver: Any) -> list[float]:
     """What the network makes of the drawing: the probability of each class."""
-    shown = "document.querySelectorAll('#probabilities meter')"
-    values: list[float] = get(driver, f"Array.from({shown}, (meter) => meter.value)")
+    rows = "document.querySelectorAll('#probabilities li')"
+    share = "(row) => Number(row.style.getPropertyValue('--share'))"
+    values: list[float] = get(driver, f"Array.from({rows}, {share})")
     return values
 
 

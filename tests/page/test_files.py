@@ -129,7 +129,7 @@ MODELS = {
     "layers of no list": changed("model", layers="dense"),
     "a huge layer": changed("model", layers=[{"kind": "dense", "outputs": 2**31, "init": "he"}]),
     "a negative layer": changed("model", layers=[{"kind": "dense", "outputs": -1, "init": "he"}]),
-    "another loss": changed("model", loss="mean_squared_error"),
+    "an unknown loss": changed("model", loss="hinge"),
     "no inputs": changed("model", input=0),
     "inputs of text": changed("model", input="many"),
     "a number that is NaN": not_finite(),
