@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -29,6 +29,7 @@ FLAGS = (
     "--disable-sync",
 )
 
+T = TypeVar("T")
 Point = tuple[float, float]
 Stroke = list[Point]
 
@@ -51,14 +52,16 @@ def started(folder: Path, *flags: str) -> Iterator[Any]:
         driver.quit()
 
 
-def open_page(driver: Any, width: int = 1280, scheme: str = "light") -> None:
+def open_page(
+    driver: Any, width: int = 1280, scheme: str = "light", url: str = PAGE.as_uri()
+) -> None:
     """Load the page anew, with the network that it starts with."""
     assert PAGE.exists(), "build the page: python web/build.py"
     size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 600}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    driver.get(PAGE.as_uri())
+    driver.get(url)
     wait(driver, "document.documentElement.dataset.ready === 'yes'")
 
 
@@ -68,6 +71,15 @@ def wait(driver: Any, condition: str, seconds: float = 60) -> None:
     while not driver.execute_script(f"return {condition}"):
         assert time.monotonic() < end, condition
         time.sleep(0.02)
+
+
+def wait_for(found: Callable[[], T], seconds: float = 60) -> T:
+    """Wait until a function finds something, and return that."""
+    end = time.monotonic() + seconds
+    while not (what := found()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return what
 
 
 def get(driver: Any, expression: str) -> Any:

@@ -10,17 +10,21 @@ import pytest
 SCRIPTS = sorted((Path(__file__).parent.parent / "web").glob("*.js"))
 
 # Numbers of pixels, bytes, items and keys: what may be multiplied and divided.
-PLACES = set(
-    "across clientHeight clientWidth columns count dx dy height index length offsetX offsetY outputs"
-    " pixel pixels rows side steps STEPS tiles width x y".split()
-)
+PLACES = {
+    "across", "clientHeight", "clientWidth", "columns", "count", "dx", "dy",
+    "height", "index", "length", "offsetX", "offsetY", "outputs", "pixel",
+    "pixels", "r", "rows", "side", "steps", "STEPS", "tiles",
+    "width", "x", "y",
+}  # fmt: skip
 FUNCTIONS = {"ceil", "floor", "max", "min", "sqrt"}  # sqrt is for a square of pictures
 FACTORS = re.compile(r"([\w.]+|\))\s*(?:\*\*|[*/%])=?\s*([\w.]+|\()")
+# Comments, strings, and regular expressions.
+NO_CODE = re.compile(r"//[^\n]*|/\*.*?\*/|`[^`]*`|\"[^\"]*\"|/[^\s/]+/[a-z]*(?=[.,)])", flags=re.S)
 
 
 def of_values(script: str) -> list[str]:
     """Products, quotients and functions in a script that are not of places alone."""
-    code = re.sub(r"//.*|/\*.*?\*/|`[^`]*`|\"[^\"]*\"|/[^\s/]+/[a-z]*(?=[.,)])", "", script)
+    code = NO_CODE.sub("", script)
     found = [f"Math.{name}" for name in re.findall(r"Math\.(\w+)", code) if name not in FUNCTIONS]
     for match in FACTORS.finditer(code):
         names = [operand.split(".")[-1] for operand in match.groups()]

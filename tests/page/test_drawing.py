@@ -78,17 +78,24 @@ def test_the_page_can_be_used_by_the_tab_key(page: Any) -> None:
 
 
 def test_a_unit(page: Any) -> None:
-    """Its weights as a picture, its sum, and the line of C below the mark of its equation."""
+    """Its weights as a picture, its sum, and the equation, with the line of C that has it."""
     draw(page, BY_HAND[4])
     page.find_element("css selector", ".units button:nth-child(3)").click()
-    mark = text(page, "unit-mark")
-    place = mark.split("computed in ")[1].split(":")[0]
-    file, line = place.split(", line ")
-    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    assert "@dense.Y" in lines[int(line) - 1]
-    assert mark.endswith(lines[int(line)].strip())
-    assert text(page, "unit-sum").startswith("y2 = ")
     assert page.find_element("id", "unit-weights").is_displayed()
+    assert text(page, "unit-sum").startswith("y2 = ")
+    mark = text(page, "unit-mark")
+    assert "Y = X W" in mark and "csrc/layers/dense.c, line" in mark and "pynn_gemm(" in mark
+
+
+def test_the_marks(page: Any) -> None:
+    """For each equation the line named is that of its mark, and the code shown stands below it."""
+    marks = get(page, "marks")
+    assert len(marks) > 40
+    for name, mark in marks.items():
+        lines = (ROOT / mark["file"]).read_text(encoding="utf-8").splitlines()
+        assert f"@{name}" in lines[mark["line"] - 1]
+        below = " ".join(line.strip() for line in lines[mark["line"] : mark["line"] + 15])
+        assert mark["code"] in below
 
 
 MEASURE = """

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from chromium import digit, draw, get, give, probabilities, text, wait
+from chromium import digit, draw, get, give, probabilities, text, wait, wait_for
 from strokes import BY_HAND
 
 import pynn
@@ -42,11 +41,7 @@ def saved(page: Any, folder: Path) -> Path:
     for old in folder.glob("*.safetensors"):
         old.unlink()
     page.find_element("id", "save").click()
-    end = time.monotonic() + 30
-    while not (files := list(folder.glob("*.safetensors"))):
-        assert time.monotonic() < end, "no file was saved"
-        time.sleep(0.05)
-    return files[0]
+    return wait_for(lambda: list(folder.glob("*.safetensors")))[0]
 
 
 def test_a_model_of_the_page(page: Any, folder: Path) -> None:
