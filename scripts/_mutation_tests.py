@@ -73,7 +73,7 @@ TESTS_OF_C = (
 
 COMMAND_LINE = (
     "command_line", "command_line_explain", "command_line_export", "command_line_info",
-    "command_line_inspect",
+    "command_line_inspect", "command_line_play",
 )  # fmt: skip
 
 # Tests that run pynn in processes of their own, where nothing is recorded; they come last.

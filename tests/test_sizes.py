@@ -14,10 +14,14 @@ MOST_LINES_OF_A_FILE = 400
 
 PYTHON = sorted(
     path.relative_to(ROOT).as_posix()
-    for folder in ("pynn", "scripts", "benchmarks")
+    for folder in ("pynn", "scripts", "benchmarks", "web")
     for path in (ROOT / folder).rglob("*.py")
 )
-C = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "csrc").rglob("*.[ch]"))
+C = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder in ("csrc", "web")
+    for path in (ROOT / folder).rglob("*.[ch]")
+)
 
 LONG_FILES = {
     "csrc/pynn.h": "it is the manual of the C library, and mostly comments",
