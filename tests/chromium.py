@@ -132,6 +132,14 @@ def probabilities(driver: Any) -> list[float]:
     return values
 
 
+def saved(page: Any, folder: Path) -> Path:
+    """The file that the page saves."""
+    for old in folder.glob("*.safetensors"):
+        old.unlink()
+    page.find_element("id", "save").click()
+    return wait_for(lambda: list(folder.glob("*.safetensors")))[0]
+
+
 def digit(driver: Any) -> list[int]:
     """The 28 x 28 pixels that the network sees, from 0 to 255."""
     picture = "document.getElementById('digit').getContext('2d').getImageData(0, 0, 28, 28).data"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chromium import digit, draw, get, give, probabilities, text, wait, wait_for
+from chromium import digit, draw, get, give, probabilities, saved, text, wait
 from strokes import BY_HAND
 
 import pynn
@@ -34,14 +34,6 @@ def test_a_model_of_pynn(page: Any, tmp_path: Path) -> None:
     expected = model.predict_proba(np.array([digit(page)], np.uint8))[0]
     assert expected.max() < 0.999
     assert np.abs(expected - probabilities(page)).max() < 1e-6
-
-
-def saved(page: Any, folder: Path) -> Path:
-    """The file that the page saves."""
-    for old in folder.glob("*.safetensors"):
-        old.unlink()
-    page.find_element("id", "save").click()
-    return wait_for(lambda: list(folder.glob("*.safetensors")))[0]
 
 
 def test_a_model_of_the_page(page: Any, folder: Path) -> None:
@@ -117,6 +109,7 @@ MODELS = {
     "a tensor missing": changed("dense2.bias"),
     "another shape": changed("dense2.bias", shape=[31]),
     "another type": changed("dense2.bias", dtype="F16"),
+    "an overlap": changed("dense2.bias", data_offsets=[0, 128]),
     "offsets beyond": changed("dense2.bias", data_offsets=[10**9, 10**9 + 128]),
     "offsets too near": changed("dense2.bias", data_offsets=[0, 4]),
     "an unknown layer": changed("model", layers=[{"kind": "conv2d"}, *LAYERS]),

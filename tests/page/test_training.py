@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from chromium import get, give, text, wait
+from chromium import get, give, saved, text, wait
+
+import pynn
 
 ROOT = Path(__file__).parent.parent.parent
 MNIST = ROOT / "data" / "mnist"
@@ -127,3 +129,29 @@ def test_a_choice_that_cannot_be(page: Any, choice: str, value: str) -> None:
     refused = "document.querySelector('#choices :invalid') !== null"
     wait(page, f"document.getElementById('error').textContent !== '' || {refused}", seconds=5)
     assert text(page, "train") == "Train"
+
+
+def test_a_step_is_pynns(page: Any, tmp_path: Path, folder: Path) -> None:
+    """From one model, on one batch, the page and pynn come to the same loss and parameters."""
+    rng = np.random.default_rng(73)
+    labels = rng.integers(0, 10, 16, np.uint8)
+    images = rng.integers(0, 256, (16, 28, 28), np.uint8)
+    chain = pynn.Builder().input(784).dense(12).layer_norm().gelu().dense(10)
+    model = chain.softmax_cross_entropy().build(seed=6)
+    model.save(tmp_path / "model.safetensors")
+    files = [write_idx(tmp_path / "images", images), write_idx(tmp_path / "labels", labels)]
+    give(page, "data", *files)
+    give(page, "open", tmp_path / "model.safetensors")
+    for name, value in (("rate", "0.5"), ("batch", "16")):
+        field = page.find_element("id", name)
+        field.clear()
+        field.send_keys(value)
+    page.find_element("id", "step").click()
+    wait(page, "!document.getElementById('explained').hidden")
+    explained = text(page, "step-loss")
+
+    step = model.explain(images.reshape(16, 784), labels, optimizer=pynn.SGD(learning_rate=0.5))
+    assert f"{step.loss:.4g}" in explained
+    with pynn.load(saved(page, folder)) as trained:
+        for name, update in step.updates.items():
+            assert np.abs(trained.parameters[name] - update.after).max() < 1e-6
