@@ -100,8 +100,6 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers with the page, or that there is nothing else."""
 
     server: Server
-    server_version = "pynn"
-    sys_version = ""
     error_content_type = "text/plain"
     error_message_format = "%(code)d %(message)s\n"
     timeout = 60  # seconds, for a request that does not end
@@ -126,6 +124,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if with_body:
             self.wfile.write(self.server.page)
+
+    def version_string(self) -> str:
+        """Name the server, without the versions of Python's parts."""
+        return "pynn"
 
     def log_message(self, format: str, *values: Any) -> None:
         """Print nothing: requests of one's own browser are no news."""

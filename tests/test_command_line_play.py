@@ -68,6 +68,7 @@ def test_the_page(server: _play.Server, method: str, body: bytes, path: str) -> 
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert answer.headers["Content-Length"] == str(len(PAGE))
     assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Server"] == "pynn"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none';") and "http" not in policy
