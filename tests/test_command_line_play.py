@@ -49,9 +49,11 @@ def server(page: Path) -> Iterator[_play.Server]:
         thread.join(LONG)
 
 
-def ask(server: _play.Server, method: str, path: str) -> tuple[http.client.HTTPResponse, bytes]:
+def ask(
+    server: _play.Server, method: str, path: str, seconds: float = LONG
+) -> tuple[http.client.HTTPResponse, bytes]:
     """An answer of the server, and its body."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=LONG)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=seconds)
     connection.request(method, path)
     answer = connection.getresponse()
     body = answer.read()
@@ -97,7 +99,15 @@ def test_for_this_machine_alone(server: _play.Server) -> None:
 def test_an_idle_connection_keeps_nobody_waiting(server: _play.Server) -> None:
     """Browsers open connections before they need them."""
     with socket.create_connection(("127.0.0.1", server.server_port), timeout=LONG):
-        assert ask(server, "GET", "/")[1] == PAGE
+        assert ask(server, "GET", "/", LONG / 3)[1] == PAGE  # before the server gives up on it
+
+
+def test_a_head_ends_with_its_headers(server: _play.Server) -> None:
+    """HEAD gets no body, which http.client would pass over."""
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=LONG) as connection:
+        connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.0 200 ") and answer.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(("error", "lines"), [(BrokenPipeError(), 0), (ValueError("x"), 3)])

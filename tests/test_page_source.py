@@ -16,7 +16,8 @@ PLACES = {
     "pixels", "r", "rows", "side", "steps", "STEPS", "tiles",
     "width", "x", "y",
 }  # fmt: skip
-FUNCTIONS = {"ceil", "floor", "max", "min", "sqrt"}  # sqrt is for a square of pictures
+# sqrt is for a square of pictures, abs for how a number is written.
+FUNCTIONS = {"abs", "ceil", "floor", "max", "min", "sqrt"}
 FACTORS = re.compile(r"([\w.]+|\))\s*(?:\*\*|[*/%])=?\s*([\w.]+|\()")
 # Comments, strings, and regular expressions.
 NO_CODE = re.compile(r"//[^\n]*|/\*.*?\*/|`[^`]*`|\"[^\"]*\"|/[^\s/]+/[a-z]*(?=[.,)])", flags=re.S)

@@ -25,10 +25,10 @@ def served(browser: Any) -> Iterator[Any]:
     """The page, built here, from a server in a thread; the browser must not complain."""
     with _play.Server() as server:
         server.page = chromium.PAGE.read_bytes()
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        chromium.open_page(browser, url=server.url)
         browser.get_log("browser")
+        chromium.open_page(browser, url=server.url)
         yield browser
         server.shutdown()
         thread.join(60)
