@@ -365,10 +365,10 @@ static double norm(const array *it) {
     return sqrt(sum);
 }
 
-/* Three numbers of a layer: its units whose slope is below 0.01 for every example, and the norms of dY and
- * dX, which are 0 if they are not computed. */
+/* Four numbers of a layer: its units whose slope is below 0.01 for every example; the norms of dY and dX,
+ * which are 0 if they are not computed; and whether the second is less than a tenth of the first. */
 EXPORT(page_step_remarks) const double *page_step_remarks(size_t layer) {
-    static double numbers[3];
+    static double numbers[4];
     const array y = find(layer, PYNN_VALUE_OUTPUTS, values[0]);
     numbers[0] = 0.0;
     for (size_t unit = 0; unit < y.columns; unit++) {
@@ -381,5 +381,6 @@ EXPORT(page_step_remarks) const double *page_step_remarks(size_t layer) {
     numbers[1] = norm(&dy);
     const array dx = find(layer, PYNN_VALUE_INPUT_GRADIENTS, values[0]);
     numbers[2] = norm(&dx);
+    numbers[3] = numbers[2] < 0.1 * numbers[1];
     return numbers;
 }

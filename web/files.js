@@ -142,6 +142,7 @@ function openModel(file, from) {
   createNew(description);
   const wanted = arrays(description, 1);
   const parameters = bytes(core.page_parameters(1), wanted.at(-1).end);
+  const places = []; // of the tensors in the file
   for (const { name, begin, end, shape } of wanted) {
     const tensor = header[name];
     if (!tensor) throw new Error(`the tensor ${name} is missing`);
@@ -153,6 +154,11 @@ function openModel(file, from) {
       throw new Error(`the file is cut off or damaged at the tensor ${name}`);
     }
     parameters.subarray(begin, end).set(data.subarray(first, last));
+    places.push([first, last]);
+  }
+  places.sort(([first], [other]) => first - other);
+  if (places.some(([first], k) => first !== (k > 0 ? places[k - 1][1] : 0)) || places.at(-1)[1] !== data.length) {
+    throw new Error("its tensors overlap, or there are bytes between or behind them");
   }
   if (!core.page_is_finite()) throw new Error("a parameter is infinite or not a number");
   accept(description, from);

@@ -102,9 +102,9 @@ static void scale_line(const uint8_t *pixels, int count, int stride, uint8_t *ou
 /* Scale a picture so that its longer side has `side` pixels. */
 static void fit(picture *image, int side) {
     static picture rows, done;
-    const float scale = (float)side / (float)most(image->width, image->height);
-    done.width = most(1, (int)lrintf((float)image->width * scale));
-    done.height = most(1, (int)lrintf((float)image->height * scale));
+    const double scale = (double)side / (double)most(image->width, image->height);
+    done.width = most(1, (int)lrint((double)image->width * scale));
+    done.height = most(1, (int)lrint((double)image->height * scale));
     for (int y = 0; y < image->height; y++) {
         scale_line(&image->pixels[y * image->width], image->width, 1, &rows.pixels[y * done.width],
                    done.width, 1, scale < 1.0f);

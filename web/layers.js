@@ -4,6 +4,7 @@ const MOST_BARS = 24; // of so many classes the first are shown
 const MOST_SHOWN = 1024; // units of a layer, likewise
 let bars = []; // for each class its row, and the text of its probability
 let layers = []; // for each layer the buttons of its units
+let isAsked = false; // whether showValues() is to be called for the next frame
 let chosen = null; // the unit that is shown: its layer and its number
 
 /** Show everything that depends on the parameters. */
@@ -42,6 +43,13 @@ function refreshDigit() {
     row.classList.toggle("best", isRead && isProbability && label === best);
     share.textContent = isRead ? shown : "";
   });
+  if (!isAsked) requestAnimationFrame(showValues);
+  isAsked = true;
+}
+
+/** Show the values of the layers: after the answer, and once a frame, because browsers take long for it. */
+function showValues() {
+  isAsked = false;
   layers.forEach((units, layer) => colour(units, core.page_paint_outputs(layer)));
   if (chosen) showUnit();
 }

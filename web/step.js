@@ -80,9 +80,8 @@ function forwardRemarks(layer) {
 }
 
 function backwardRemarks(layer) {
-  const [, above, below] = doubles(core.page_step_remarks(layer), 3);
-  const vanishes = has(layer, DX) && below < 0.1 * above;
-  return vanishes ? [remark(`The gradient vanishes here: the norm of dX is ${four(below)}, and that of dY ${four(above)}.`)] : [];
+  const [, above, below, vanishes] = doubles(core.page_step_remarks(layer), 4);
+  return has(layer, DX) && vanishes ? [remark(`The gradient vanishes here: the norm of dX is ${four(below)}, and that of dY ${four(above)}.`)] : [];
 }
 
 function lossBlock() {
