@@ -12,6 +12,7 @@ from pynn._base.checks import MAX_FLOAT32
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Features = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Targets = npt.NDArray[np.int32] | npt.NDArray[np.float32]
 """What a network is trained to give: class labels (int32), or target values (float32)."""

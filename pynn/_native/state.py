@@ -99,6 +99,19 @@ class State:
         """The optimizer's moments, each of shape (parameter_count,), in the order of `MOMENTS`."""
         return self._kept.moments
 
+    def dropout_factors(self, layer: int, rate: float, shape: tuple[int, int]) -> Floats:
+        """What dropout multiplies its inputs by in the next step: 0, or 1 / (1 - rate).
+
+        Args:
+            layer: The layer's place in the chain, from 0.
+            rate: The share of values that are dropped.
+            shape: The rows of the batch, and the width of the layer.
+        """
+        factors = np.empty(shape, np.float32)
+        handle, pointer = self.handle, floats(factors, factors.size, writable=True)
+        lib.pynn_dropout_mask(handle.seed, handle.step, layer, rate, 0, factors.size, pointer)
+        return factors
+
     def to_dict(self) -> dict[str, Any]:
         """Return the arguments of restore(); the moments are copies."""
         moments = [moment.copy() for moment in self.moments]

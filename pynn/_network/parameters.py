@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentTypeError
 from pynn._network.spec import Spec
+
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 
 class ParameterView(NamedTuple):
@@ -38,7 +43,7 @@ class ParameterView(NamedTuple):
         """The offset at which the next parameter begins, in floats."""
         return self.offset + math.prod(self.shape)
 
-    def of(self, array: Floats) -> Floats:
+    def of(self, array: npt.NDArray[_Float]) -> npt.NDArray[_Float]:
         """The parameter as a view of a flat array: nothing is copied."""
         return array[self.offset : self.end].reshape(self.shape)
 

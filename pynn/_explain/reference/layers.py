@@ -1,0 +1,245 @@
+"""The layers in float64; csrc/layers/dense.c, activations.c, norm.c and dropout.c compute them.
+
+`arrays` holds a layer's parameters by their symbols, and what `draws` returned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import singledispatch
+from typing import NamedTuple
+
+import numpy as np
+
+from pynn._base.arrays import Doubles
+from pynn._explain.reference import single
+from pynn._network.layers import Layer
+from pynn._network.layers.activations import (
+    Elu,
+    Gelu,
+    LeakyRelu,
+    Relu,
+    Sigmoid,
+    Silu,
+    Softplus,
+    Tanh,
+)
+from pynn._network.layers.dense import Dense
+from pynn._network.layers.dropout import Dropout
+from pynn._network.layers.norm import LayerNorm
+
+Arrays = Mapping[str, Doubles]
+
+WITH_KINK = (Relu, LeakyRelu, Elu)
+"""The functions with a kink at 0, where the derivative jumps."""
+
+
+class Scalar(NamedTuple):
+    """A scalar function at X, and its derivative there; and the sizes of both."""
+
+    y: Doubles
+    slope: Doubles
+    size: Doubles
+    slope_size: Doubles
+
+
+# ------------------------------------------------------------ what is asked for
+
+
+@singledispatch
+def draws(layer: Layer, factors: Callable[[float], Doubles]) -> dict[str, Doubles]:
+    """The random numbers of a step, by their symbols.
+
+    Args:
+        layer: The layer.
+        factors: Returns what C multiplies this layer's inputs by in dropout of a rate.
+    """
+    return {}
+
+
+@singledispatch
+def scalar(layer: Layer, x: Doubles) -> Scalar:
+    """A scalar function and its derivative."""
+    raise NotImplementedError(f"{layer.kind} has no reference")
+
+
+@singledispatch
+def value(layer: Layer, x: Doubles, arrays: Arrays) -> Doubles:
+    """Y from X."""
+    return scalar(layer, x).y
+
+
+@singledispatch
+def gradients(layer: Layer, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    """dX, and the gradients of the parameters, by their symbols, from X and dY."""
+    return {"dX": dy * scalar(layer, x).slope}
+
+
+@singledispatch
+def sizes(layer: Layer, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    """The sizes of Y and of all that gradients() returns, by their symbols."""
+    of = scalar(layer, x)
+    return {"Y": of.size, "dX": np.abs(dy) * of.slope_size}
+
+
+# ------------------------------------------------------------ dense
+
+
+@value.register
+def _(layer: Dense, x: Doubles, arrays: Arrays) -> Doubles:
+    return x @ arrays["W"] + arrays["b"]
+
+
+@gradients.register
+def _(layer: Dense, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    return {"dW": x.T @ dy, "db": dy.sum(axis=0), "dX": dy @ arrays["W"].T}
+
+
+@sizes.register
+def _(layer: Dense, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    # All are sums of products. Of magnitudes, they are the sums of the magnitudes.
+    magnitudes = {name: np.abs(array) for name, array in arrays.items()}
+    x, dy = np.abs(x), np.abs(dy)
+    return {"Y": value(layer, x, magnitudes), **gradients(layer, x, dy, magnitudes)}
+
+
+# ------------------------------------------------------------ dropout
+
+
+@draws.register
+def _(layer: Dropout, factors: Callable[[float], Doubles]) -> dict[str, Doubles]:
+    # Only which values are dropped is taken from C.
+    rate = single(layer.rate)
+    return {"M": np.where(factors(rate) == 0.0, 0.0, 1.0 / (1.0 - rate))}
+
+
+@value.register
+def _(layer: Dropout, x: Doubles, arrays: Arrays) -> Doubles:
+    return x * arrays["M"]
+
+
+@gradients.register
+def _(layer: Dropout, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    return {"dX": dy * arrays["M"]}
+
+
+@sizes.register
+def _(layer: Dropout, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    return {"Y": np.abs(x * arrays["M"]), "dX": np.abs(dy * arrays["M"])}
+
+
+# ------------------------------------------------------------ layer norm
+
+
+def _normal(layer: LayerNorm, x: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+    """H = (X - mean) / d with d = sqrt(variance + eps), and the size of H, (N, I); and d, (N, 1).
+
+    C subtracts the mean as the sum of two floats, the nearest one and the mean of the distances
+    from that. So the rounding of large X does not count, but that of all distances in a row does.
+    """
+    distance = x - x.mean(axis=1, keepdims=True)
+    d = np.sqrt((distance**2).mean(axis=1, keepdims=True) + single(layer.eps))
+    far = np.abs(distance)
+    return distance / d, (far + far.mean(axis=1, keepdims=True)) / d, d
+
+
+@value.register
+def _(layer: LayerNorm, x: Doubles, arrays: Arrays) -> Doubles:
+    return arrays["weight"] * _normal(layer, x)[0] + arrays["bias"]
+
+
+@gradients.register
+def _(layer: LayerNorm, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    h, _, d = _normal(layer, x)
+    dh = dy * arrays["weight"]
+    along = (dh * h).mean(axis=1, keepdims=True)
+    return {
+        "dweight": (dy * h).sum(axis=0),
+        "dbias": dy.sum(axis=0),
+        "dX": (dh - dh.mean(axis=1, keepdims=True) - h * along) / d,
+    }
+
+
+@sizes.register
+def _(layer: LayerNorm, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    _, h, d = _normal(layer, x)
+    dy = np.abs(dy)
+    dh = dy * np.abs(arrays["weight"])
+    along = (dh * h).mean(axis=1, keepdims=True)
+    return {
+        "Y": np.abs(arrays["weight"]) * h + np.abs(arrays["bias"]),
+        "dweight": (dy * h).sum(axis=0),
+        "dbias": dy.sum(axis=0),
+        "dX": (dh + dh.mean(axis=1, keepdims=True) + h * along) / d,
+    }
+
+
+# ------------------------------------------------------------ scalar functions
+
+
+def sigmoid(x: Doubles) -> Doubles:
+    """1 / (1 + exp(-x)), as the exponential of its logarithm, where nothing overflows."""
+    shares: Doubles = np.exp(-np.logaddexp(0.0, -x))
+    return shares
+
+
+def _below(x: Doubles) -> Doubles:
+    """The normal distribution function Phi(x), by way of erfc, which keeps its tail."""
+    twice: Doubles = np.vectorize(math.erfc, otypes=[np.float64])(-x / math.sqrt(2.0))
+    return 0.5 * twice
+
+
+@scalar.register
+def _(layer: Relu, x: Doubles) -> Scalar:
+    y, slope = np.maximum(x, 0.0), np.where(x > 0, 1.0, 0.0)
+    return Scalar(y, slope, y, slope)
+
+
+@scalar.register
+def _(layer: LeakyRelu, x: Doubles) -> Scalar:
+    slope = np.where(x > 0, 1.0, single(layer.slope))
+    return Scalar(slope * x, slope, slope * np.abs(x), slope)
+
+
+@scalar.register
+def _(layer: Sigmoid, x: Doubles) -> Scalar:
+    y = sigmoid(x)
+    return Scalar(y, y * sigmoid(-x), y, y + y**2)  # C computes y - y^2
+
+
+@scalar.register
+def _(layer: Tanh, x: Doubles) -> Scalar:
+    y = np.tanh(x)
+    return Scalar(y, 1.0 / np.cosh(x) ** 2, np.abs(y), 1.0 + y**2)  # C computes 1 - y^2
+
+
+@scalar.register
+def _(layer: Gelu, x: Doubles) -> Scalar:
+    below, density = _below(x), np.exp(-0.5 * x**2) / math.sqrt(2.0 * math.pi)
+    # exp() makes the rounding of x^2 / 2, which is relative to that, relative to its own value.
+    tail = 1.0 + 0.5 * x**2
+    size = np.where(x > 0, below, below * tail)
+    slope_size = size + np.abs(x) * density * tail
+    return Scalar(x * below, below + x * density, np.abs(x) * size, slope_size)
+
+
+@scalar.register
+def _(layer: Silu, x: Doubles) -> Scalar:
+    s, rest = sigmoid(x), sigmoid(-x)
+    return Scalar(x * s, s * (1.0 + x * rest), np.abs(x) * s, s * (1.0 + np.abs(x) * rest))
+
+
+@scalar.register
+def _(layer: Elu, x: Doubles) -> Scalar:
+    alpha, left = single(layer.alpha), np.minimum(x, 0.0)
+    y = np.where(x > 0, x, alpha * np.expm1(left))
+    slope = np.where(x > 0, 1.0, alpha * np.exp(left))
+    # C computes the slope as y + alpha.
+    return Scalar(y, slope, np.abs(y), np.where(x > 0, 1.0, np.abs(y) + alpha))
+
+
+@scalar.register
+def _(layer: Softplus, x: Doubles) -> Scalar:
+    y, s = np.logaddexp(0.0, x), sigmoid(x)
+    return Scalar(y, s, y, s)
