@@ -94,6 +94,7 @@ EXPLAIN_OPTIONS: Mapping[str, dict[str, Any]] = {
     "--learning-rate": {"type": float, "metavar": "R", "help": "of plain SGD (default: 0.05)"},
     "--raw": {"action": "store_true", "help": "use the picture as it is: 28 x 28, white on black"},
     "--html": {"metavar": "FILE", "help": "write a page with heat maps, and print its size only"},
+    "--check": {"action": "store_true", "help": "compare all numbers with others, in float64"},
 }
 
 # The same for play.
@@ -274,7 +275,7 @@ def info(options: argparse.Namespace) -> str:
 
 def explain(options: argparse.Namespace) -> str:
     """Explain a step of training on a picture."""
-    names = ("label", "learning_rate", "raw", "html")
+    names = ("label", "learning_rate", "raw", "html", "check")
     keywords = {name: getattr(options, name) for name in names}
     return _explain_image.explain(options.model, options.image, **keywords)
 

@@ -27,6 +27,7 @@ def explain(
     learning_rate: float | None = None,
     raw: bool = False,
     html: str | None = None,
+    check: bool = False,
 ) -> str:
     """Explain the step of plain SGD that a picture makes; no file changes but `html`.
 
@@ -37,6 +38,7 @@ def explain(
         learning_rate: That of the step; None for SGD's own.
         raw: Whether the picture is 28 x 28, white on black, and is to be used as it is.
         html: The file for the page; None to return the step as text.
+        check: Whether to add what `Step.check` finds.
 
     Returns:
         What to print.
@@ -59,10 +61,12 @@ def explain(
             notes.append(f"label {label}, which the model predicts; --label N gives another")
         label = checks.integer("--label", label, least=0, most=model.outputs - 1)
         step = model.explain(digit, np.array([label]), optimizer=optimizer)
+        checked = ["", str(step.check())] if check else []
         if html is None:
-            return "\n".join([*notes, "", str(step)]) if notes else str(step)
+            return "\n".join([*notes, *([""] if notes else []), str(step), *checked])
         step.to_html(html)
-    return "\n".join([*notes, f"wrote {reading.shown(html)}, {os.path.getsize(html):,} bytes"])
+    wrote = f"wrote {reading.shown(html)}, {os.path.getsize(html):,} bytes"
+    return "\n".join([*notes, wrote, *checked])
 
 
 def _check_paths(path: str, image: str, html: str | None) -> None:

@@ -60,6 +60,16 @@ def test_a_page(model: pynn.Model, capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("digits.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize("html", [[], ["--html", "s.html"]])
+def test_a_check(model: pynn.Model, capsys: pytest.CaptureFixture[str], html: list[str]) -> None:
+    """--check adds the largest errors below the step, or below the size of the page."""
+    call = ["explain", "digits.safetensors", "--image", SEVEN, "--label", "7", *html]
+    shown = out(capsys, *call)
+    lines = out(capsys, *call, "--check")
+    step = model.explain(load(SEVEN).reshape(1, 784), np.array([7]))
+    assert lines == [*shown, "", *str(step.check()).splitlines()]
+
+
 def test_a_raw_picture(model: pynn.Model, capsys: pytest.CaptureFixture[str]) -> None:
     """--raw takes the pixels as they are, and no other size."""
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
