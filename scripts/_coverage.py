@@ -44,6 +44,9 @@ IN_LATE = "tests/test_api.py has it, in a process of its own"
 IN_SOURCE = "tests/test_source_folder.py has it, in a process of its own"
 FORCED = "tests/test_instruction_set.py has it, in a process of its own"
 
+IN_PREDICT = "tests/test_predict_refusals.py has it, in a process of its own"
+FOR_NEW_KINDS = "what a new kind begins with: today's kinds have their own"
+
 NOT_BESIDE = "run where pynn is installed, not in a build folder: test_build.py has it there"
 
 REASONS: dict[str, dict[str, dict[str, str]]] = {
@@ -141,6 +144,32 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         },
         "__dir__": {"return sorted": IN_LATE},
     },
+    "pynn/_explain_image.py": {
+        "": {
+            "from pynn._model import Model": FOR_TYPES,
+            "from pynn._pictures.digit import Reading": FOR_TYPES,
+        },
+    },
+    "pynn/_network/layers/__init__.py": {
+        "formula": {'return ""': FOR_NEW_KINDS},
+        "derivative": {'return ""': FOR_NEW_KINDS},
+        "gradient_written_out": {'return ""': FOR_NEW_KINDS},
+    },
+    "pynn/_network/losses.py": {
+        "probability_written_out": {'return ""': FOR_NEW_KINDS},
+        "loss_written_out": {'return ""': FOR_NEW_KINDS},
+        "gradient_written_out": {'return ""': FOR_NEW_KINDS},
+    },
+    "pynn/_pictures/digit.py": {
+        "read": {
+            "raise PictureError(": IN_PREDICT,
+            "too many pixels: scale it down": IN_PREDICT,
+        },
+        "_open": {"a pipe, a socket or a device": IN_PREDICT},
+        "_pixels": {"pixels that are negative": IN_PREDICT},
+        "_flatten": {"fully transparent": IN_PREDICT},
+    },
+    "pynn/_training/optimizers.py": {"_written_out": {"return []": FOR_NEW_KINDS}},
     "pynn/__main__.py": {
         "main": {"return BROKEN_PIPE": IN_PROGRAM},
         "_say": {

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from command_line import complaint, in_an_empty_folder, out, run, saved_model
 from PIL import Image
 
 import pynn
+from pynn import _explain_image
 from pynn._pictures.digit import load
 
 here = pytest.fixture(autouse=True)(in_an_empty_folder)
@@ -153,3 +155,17 @@ def test_without_pillow(
     monkeypatch.delattr(pynn._pictures, "digit")
     said = complaint(capsys, "explain", "digits.safetensors", "--image", SEVEN)
     assert said.startswith("pictures need Pillow, which is not installed: pip install")
+
+
+def test_a_pillow_that_is_broken_is_not_called_missing(
+    model: pynn.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If Pillow is there but lacks a module of its own, Python's error says which."""
+    for name in list(sys.modules):
+        if name.startswith("pynn._pictures"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(pynn._pictures, "digit", raising=False)
+    monkeypatch.delattr(PIL, "ImageFilter")
+    monkeypatch.setitem(sys.modules, "PIL.ImageFilter", None)
+    with pytest.raises(ModuleNotFoundError, match=r"PIL\.ImageFilter"):
+        _explain_image.read(SEVEN, raw=False)

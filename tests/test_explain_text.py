@@ -401,3 +401,10 @@ def test_an_example_is_printed() -> None:
     assert f"loss = -log({p[5, label]:.4g}) = {step.losses[5]:.4g}" in text
     assert f"    Y  4:  {np.array2string(step.forward['dense1'].Y[5], precision=4)}\n" in text
     assert "update" not in text and "dW" not in text
+
+
+def test_what_dropout_did_to_a_zero_cannot_be_said() -> None:
+    """Dropped or not, the output is 0, so no factor is written."""
+    layer = Layer.kinds["dropout"](0.5)
+    assert layer.derivative(0.0, 0.0) == ""
+    assert (layer.derivative(3.0, 6.0), layer.derivative(3.0, 0.0)) == ("2", "0")

@@ -196,9 +196,7 @@ class Layer(Arguments):
         return []
 
     def gradient_remarks(self, backward: Mapping[str, Floats]) -> list[str]:
-        """What the gradients of a step teach, in sentences: that they vanish in this layer."""
-        if "dX" not in backward:
-            return []
+        """What dY and dX of a step teach, in sentences: that they vanish in this layer."""
         above, below = (float(np.linalg.norm(backward[name])) for name in ("dY", "dX"))
         if below >= VANISHING * above:
             return []
