@@ -108,6 +108,17 @@ def give(driver: Any, name: str, *files: Path) -> None:
     wait(driver, "window.taken")
 
 
+def set_field(driver: Any, name: str, value: str) -> None:
+    """Give a field of the form another value, as a user does."""
+    driver.execute_script(
+        "const field = document.getElementById(arguments[0]); field.value = arguments[1];"
+        "for (const name of ['input', 'change'])"
+        "  field.dispatchEvent(new Event(name, { bubbles: true }));",
+        name,
+        value,
+    )
+
+
 def draw(driver: Any, strokes: list[Stroke], kind: str = "mouse") -> None:
     """Draw on cleared paper, by points in pixels from the paper's middle."""
     driver.find_element("id", "clear").click()

@@ -1,34 +1,18 @@
-/* data.c: examples from IDX and CSV files.
+/* data.c: examples from IDX files, and the taking over of what was read.
  *
  * Files are first read beside the examples that the page has, and page_data_accept() then takes them over:
  * so a file that is damaged changes nothing. */
-#include "page.h"
+#include "data.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CLASSES = 1000 };
-
-/* What can be wrong with a file, beside what is wrong with its IDX header. page.js has the sentences. */
-typedef enum problem {
-    DATA_OK = 0,
-    DATA_NO_MEMORY = 1,
-    DATA_EMPTY = 2,
-    DATA_NO_NUMBER = 3,  /* a: the line, b: the column */
-    DATA_COLUMNS = 4,    /* a: the line, b: its columns, c: those of the first */
-    DATA_ONE_COLUMN = 5, /* there is a label and nothing else */
-    DATA_LABEL = 6,      /* a: the example, from 1, b: its label */
-    DATA_NOT_FINITE = 7, /* a: the example, from 1 */
-    DATA_COUNTS = 8,     /* a: the examples, b: the labels */
-    DATA_IDX = 100,      /* and a pynn_status */
-} problem;
-
 examples sets[2];
-static examples read[2];
+examples incoming[2];
 static double details[3];
 
-static problem fail(problem what, double a, double b, double c) {
+problem fail(problem what, double a, double b, double c) {
     details[0] = a, details[1] = b, details[2] = c;
     return what;
 }
@@ -38,18 +22,17 @@ EXPORT(page_details) const double *page_details(void) {
     return details;
 }
 
-static void forget(examples *set) {
+void forget(examples *set) {
     free(set->features), free(set->labels);
     *set = (examples){0};
 }
 
 /* Forget what was read and is not taken over. */
 EXPORT(page_data_begin) void page_data_begin(void) {
-    forget(&read[0]), forget(&read[1]);
+    forget(&incoming[0]), forget(&incoming[1]);
 }
 
-/* Check a label, and count its class. */
-static problem check_label(examples *set, size_t row, double label) {
+problem check_label(examples *set, size_t row, double label) {
     if (!(label >= 0.0 && label < MOST_CLASSES) || floor(label) != label)
         return fail(DATA_LABEL, (double)row + 1.0, label, 0.0);
     set->labels[row] = (int32_t)label;
@@ -109,95 +92,10 @@ EXPORT(page_read_idx) int page_read_idx(size_t set, const uint8_t *file, size_t 
     void *items = malloc(idx.item_count * idx.item_nbytes);
     if (items == NULL) return DATA_NO_MEMORY;
     pynn_idx_decode(file, &idx, items);
-    const problem found =
-        idx.ndim == 1 ? keep_labels(&read[set], &idx, items) : keep_features(&read[set], &idx, items);
+    const problem found = idx.ndim == 1 ? keep_labels(&incoming[set], &idx, items)
+                                        : keep_features(&incoming[set], &idx, items);
     free(items);
     return (int)found;
-}
-
-/* ---------------------------------------------------------------- CSV */
-
-/* The first line with numbers: not a byte order mark, and no line of names. */
-static const char *first_row(const char *text, size_t *line) {
-    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) text += 3;
-    *line = 1;
-    const char first = text[strspn(text, " \t")];
-    if (first != '\0' && strchr("0123456789+-.", first) != NULL) return text;
-    text += strcspn(text, "\n");
-    *line = 2;
-    return *text == '\n' ? text + 1 : text;
-}
-
-/* Read one line of numbers between commas, semicolons or tabs: a label, and features. Sets *columns, and
- * *text to the next line.
- *   features  (most,); NULL: the numbers are counted only */
-static problem read_line(const char **text, size_t line, float *label, float *features, size_t most,
-                         size_t *columns) {
-    const char *at = *text;
-    for (*columns = 0;; at++) {
-        char *end = NULL;
-        at += strspn(at, " ");
-        const float value = *at == '\n' || *at == '\r' ? NAN : strtof(at, &end);
-        if (!isfinite(value) || end == at)
-            return fail(DATA_NO_NUMBER, (double)line, (double)*columns + 1.0, 0.0);
-        if (*columns == 0) *label = value;
-        if (*columns > 0 && features != NULL && *columns <= most) features[*columns - 1] = value;
-        (*columns)++;
-        at = end + strspn(end, " \r");
-        if (*at == '\n' || *at == '\0') break;
-        if (strchr(",;\t", *at) == NULL) return fail(DATA_NO_NUMBER, (double)line, (double)*columns, 0.0);
-    }
-    *text = *at == '\n' ? at + 1 : at;
-    return DATA_OK;
-}
-
-/* Pass over lines without anything in them. */
-static const char *next_row(const char *text, size_t *line) {
-    for (;;) {
-        const size_t blank = strspn(text, " \r");
-        if (text[blank] != '\n') return text[blank] == '\0' ? text + blank : text;
-        text += blank + 1;
-        (*line)++;
-    }
-}
-
-/* Read all lines into a set that has room for them; without room, count its rows and columns. */
-static problem read_lines(const char *text, examples *set) {
-    float *features = set->features;
-    const size_t columns = set->columns;
-    size_t line, row = 0;
-    text = next_row(first_row(text, &line), &line);
-    for (; *text != '\0'; row++) {
-        float label;
-        size_t found, here = line;
-        float *place = features != NULL ? features + row * columns : NULL;
-        problem what = read_line(&text, line++, &label, place, columns, &found);
-        if (what != DATA_OK) return what;
-        if (features == NULL && row > 0 && found != set->columns + 1)
-            return fail(DATA_COLUMNS, (double)here, (double)found, (double)set->columns + 1.0);
-        if (features == NULL) set->columns = found - 1;
-        if (features != NULL) what = check_label(set, row, (double)label);
-        if (what != DATA_OK) return what;
-        text = next_row(text, &line);
-    }
-    set->rows = row;
-    return DATA_OK;
-}
-
-/* Read a whole CSV file, with a byte of 0 at its end, as the examples of a set: in each line a label, and
- * then the features. A first line of names is passed over. */
-EXPORT(page_read_csv) int page_read_csv(size_t set, const char *file) {
-    examples *it = &read[set];
-    forget(it);
-    const problem found = read_lines(file, it);
-    if (found != DATA_OK) return (int)found;
-    if (it->rows == 0) return DATA_EMPTY;
-    if (it->columns == 0) return DATA_ONE_COLUMN;
-    it->type = PYNN_FEATURES_FLOAT32, it->label_count = it->rows;
-    it->features = calloc(it->rows * it->columns, sizeof(float));
-    it->labels = calloc(it->rows, sizeof(int32_t));
-    if (it->features == NULL || it->labels == NULL) return DATA_NO_MEMORY;
-    return (int)read_lines(file, it);
 }
 
 /* ---------------------------------------------------------------- spirals */
@@ -208,7 +106,7 @@ EXPORT(page_make_spirals) int page_make_spirals(void) {
     enum { SPIRALS = 3, ROWS = 200 * SPIRALS };
     static const double TURN = 6.283185307179586;
     for (size_t set = 0; set < 2; set++) {
-        examples *it = &read[set];
+        examples *it = &incoming[set];
         forget(it);
         *it = (examples){calloc(2 * ROWS, sizeof(float)),
                          calloc(ROWS, sizeof(int32_t)),
@@ -236,7 +134,7 @@ EXPORT(page_make_spirals) int page_make_spirals(void) {
 /* Take over what was read. Labels go with the features that are there, unless their numbers differ. */
 EXPORT(page_data_accept) int page_data_accept(void) {
     for (size_t set = 0; set < 2; set++) {
-        const examples *it = &read[set];
+        const examples *it = &incoming[set];
         if (it->rows > 0 && it->label_count > 0 && it->rows != it->label_count)
             return (int)fail(DATA_COUNTS, (double)it->rows, (double)it->label_count, 0.0);
     }
@@ -244,7 +142,7 @@ EXPORT(page_data_accept) int page_data_accept(void) {
     forget_step();
     forget_example();
     for (size_t set = 0; set < 2; set++) {
-        examples *from = &read[set], *to = &sets[set];
+        examples *from = &incoming[set], *to = &sets[set];
         if (from->features != NULL) {
             free(to->features);
             to->features = from->features, to->type = from->type;

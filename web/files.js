@@ -23,7 +23,9 @@ async function inflate(raw) {
 const PROBLEMS = {
   1: () => "there is not enough memory",
   2: () => "there are no examples in it",
-  3: (a, b) => `line ${many(a)}, column ${many(b)} is not a finite number; each line needs a label and then the features, as numbers`,
+  3: (a, b) => (b === 1
+    ? `the label in line ${many(a)} is not a number; labels are whole numbers from 0 to 999, in the first column`
+    : `line ${many(a)}, column ${many(b)} is not a finite number; features are numbers with a decimal point, such as 1.5`),
   4: (a, b, c) => `line ${many(a)} has ${many(b)} columns, and the first line has ${many(c)}`,
   5: () => "each line has one number only; it needs a label and then the features, separated by commas",
   6: (a, b) => `the label of example ${many(a)} is ${b}; labels are whole numbers from 0 to 999, in the first column`,
