@@ -131,33 +131,44 @@ EXPORT(page_make_spirals) int page_make_spirals(void) {
 
 /* ---------------------------------------------------------------- taking over */
 
-/* Take over what was read. Labels go with the features that are there, unless their numbers differ. */
+/* Check that the labels of a set go with its features, as they would be after taking over. Features may
+ * come before their labels, but no labels that differ in number from the features that are there. */
+static problem check_counts(size_t set) {
+    const examples *it = &incoming[set];
+    const size_t rows = it->rows > 0 ? it->rows : sets[set].rows;
+    if (rows == 0 || it->label_count == 0 || rows == it->label_count) return DATA_OK;
+    return fail(DATA_COUNTS, (double)rows, (double)it->label_count, 0.0);
+}
+
+/* Put what was read in the place of what was there. Labels that are there go with other features, too,
+ * unless their numbers differ. */
+static void take_over(examples *from, examples *to) {
+    if (from->features != NULL) {
+        free(to->features);
+        to->features = from->features, to->type = from->type;
+        to->rows = from->rows, to->columns = from->columns;
+    }
+    if (from->labels != NULL) {
+        free(to->labels);
+        to->labels = from->labels, to->label_count = from->label_count, to->classes = from->classes;
+    }
+    *from = (examples){0};
+    if (to->rows > 0 && to->label_count > 0 && to->rows != to->label_count) {
+        free(to->labels);
+        to->labels = NULL, to->label_count = to->classes = 0;
+    }
+}
+
+/* Take over what was read, or nothing of it. */
 EXPORT(page_data_accept) int page_data_accept(void) {
     for (size_t set = 0; set < 2; set++) {
-        const examples *it = &incoming[set];
-        if (it->rows > 0 && it->label_count > 0 && it->rows != it->label_count)
-            return (int)fail(DATA_COUNTS, (double)it->rows, (double)it->label_count, 0.0);
+        const problem found = check_counts(set);
+        if (found != DATA_OK) return (int)found;
     }
     forget_run();
     forget_step();
     forget_example();
-    for (size_t set = 0; set < 2; set++) {
-        examples *from = &incoming[set], *to = &sets[set];
-        if (from->features != NULL) {
-            free(to->features);
-            to->features = from->features, to->type = from->type;
-            to->rows = from->rows, to->columns = from->columns;
-        }
-        if (from->labels != NULL) {
-            free(to->labels);
-            to->labels = from->labels, to->label_count = from->label_count, to->classes = from->classes;
-        }
-        *from = (examples){0};
-        if (to->rows > 0 && to->label_count > 0 && to->rows != to->label_count) {
-            free(to->labels);
-            to->labels = NULL, to->label_count = to->classes = 0;
-        }
-    }
+    for (size_t set = 0; set < 2; set++) take_over(&incoming[set], &sets[set]);
     return DATA_OK;
 }
 

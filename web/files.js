@@ -30,7 +30,7 @@ const PROBLEMS = {
   5: () => "each line has one number only; it needs a label and then the features, separated by commas",
   6: (a, b) => `the label of example ${many(a)} is ${b}; labels are whole numbers from 0 to 999, in the first column`,
   7: (a) => `example ${many(a)} has a feature that is infinite or not a number`,
-  8: (a, b) => `there are ${many(a)} examples, but ${many(b)} labels`,
+  8: (a, b) => `there are ${many(a)} examples, but ${many(b)} labels; open the files of a data set together`,
 };
 
 /** Throw an error for what data.c found wrong with a file. */

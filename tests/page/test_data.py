@@ -77,6 +77,23 @@ def test_what_is_wrong_with_csv(page: Any, name: str, tmp_path: Path) -> None:
     assert all(part in text(page, "error") for part in said)
 
 
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"labels": idx(50)}, "there are 600 examples, but 50 labels"),
+        ({"test-images": idx(60, 28, 28), "test-labels": idx(50)}, "60 examples, but 50 labels"),
+    ],
+)
+def test_labels_that_do_not_fit(
+    page: Any, files: dict[str, bytes], said: str, tmp_path: Path
+) -> None:
+    """They are refused, and the labels that were there stay."""
+    before = opened(page, tmp_path, images=idx(600, 28, 28), labels=idx(600))
+    after = opened(page, tmp_path, **files)
+    assert after == before and "2 classes" in after
+    assert said in text(page, "error")
+
+
 def test_images_first(page: Any, tmp_path: Path) -> None:
     """Other images may come before their labels: the labels that do not fit them are dropped."""
     opened(page, tmp_path, images=idx(600, 28, 28), labels=idx(600))
