@@ -47,10 +47,15 @@ function check(what, status) {
 /** Hide the last error. */
 const dismiss = () => ($("error").textContent = "");
 
-/** Run a function; show its error, or that there is none any more. Returns whether it went well. */
-async function attempt(work) {
+/** Do what the user asks for: the last error goes. Returns whether it went well; if not, the error is shown. */
+function attempt(work) {
+  dismiss();
+  return showErrors(work);
+}
+
+/** Run a function, and show its error; one that is there stays otherwise. Returns whether it went well. */
+async function showErrors(work) {
   try {
-    dismiss();
     await work();
     return true;
   } catch (error) {
@@ -84,7 +89,7 @@ function show(canvas, address, width, height) {
 /** The equation of a mark, with the file and the line of C that computes it. */
 function markLine(name) {
   const mark = marks[name];
-  if (!mark) return "";
+  if (!mark) throw new Error(`the C sources have no equation of the name ${name}`);
   return element("p", { class: "mark" }, element("b", {}, mark.equation),
     element("span", {}, `${mark.file}, line ${mark.line}`), element("code", {}, mark.code));
 }

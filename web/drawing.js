@@ -3,7 +3,8 @@
 const paper = $("paper");
 let last = null; // where the pen was
 let side = 1; // of the paper, as it is shown
-let isDrawn = false; // whether there is a digit or an example to read
+const NOTHING = 0, DRAWING = 1, EXAMPLE = 2;
+let seen = NOTHING; // what the network looks at
 
 /** Draw a line to a place, read the digit, and show what the network makes of it. */
 function drawTo(x, y) {
@@ -12,7 +13,7 @@ function drawTo(x, y) {
   last = { x, y };
   const start = performance.now();
   core.page_digit_from(0, 0, 0);
-  isDrawn = true;
+  seen = DRAWING;
   $("example-state").textContent = "";
   refreshDigit();
   const milliseconds = performance.now() - start;
@@ -23,7 +24,7 @@ function drawTo(x, y) {
 function clearPaper() {
   core.page_ink_clear();
   last = null;
-  isDrawn = false;
+  seen = NOTHING;
   $("time").textContent = "";
   $("example-state").textContent = "";
   refreshDigit();
@@ -97,7 +98,7 @@ function showExample() {
   const set = Number($("example-set").value);
   const row = numberOf("example-row", 1, core.page_rows(set), true);
   const label = core.page_show_example(set, row - 1);
-  isDrawn = true;
+  seen = EXAMPLE;
   $("time").textContent = "";
   $("example-state").textContent = `Its label is ${label}.`;
   refreshDigit();

@@ -2,7 +2,8 @@
  *
  * page_explain_step() computes the gradient on a workspace that keeps the values of every layer, and then
  * trains for one step as page_train_step() does: the gradient is the same, bit for bit. What the step was
- * is kept here until the network or the data change. */
+ * is kept here until the next step, or until the network or the data change. Where nothing is kept, because
+ * a step failed, the functions below return 0 or NULL. */
 #include "page.h"
 
 #include <math.h>
@@ -235,7 +236,7 @@ EXPORT(page_step_pick) int32_t page_step_pick(size_t layer, int what, size_t x, 
 /* The pixel where a value is painted, counted row by row. */
 EXPORT(page_step_pixel) size_t page_step_pixel(size_t layer, int what, size_t index) {
     const array it = find(layer, what, values[0]);
-    return pixel_of(&it, index);
+    return it.x != NULL ? pixel_of(&it, index) : 0;
 }
 
 /* ---------------------------------------------------------------- one value, written out */
@@ -289,6 +290,7 @@ static void row_moments(size_t layer, size_t row, double *mean, double *variance
  * factor of dropout, and for layer norm the mean and the variance of the row, weight and bias. */
 EXPORT(page_step_point) const double *page_step_point(size_t layer, size_t index) {
     static double numbers[9];
+    if (kept.workspace == NULL) return NULL;
     const size_t width = model.widths[layer], column = index % width;
     for (int value = PYNN_VALUE_INPUTS; value <= PYNN_VALUE_INPUT_GRADIENTS; value++) {
         static const size_t places[] = {0, 0, 1, 2, 3};
@@ -314,6 +316,7 @@ EXPORT(page_step_point) const double *page_step_point(size_t layer, size_t index
  * of -log P over the row. */
 EXPORT(page_step_loss) const double *page_step_loss(size_t index) {
     static double numbers[10];
+    if (kept.workspace == NULL) return NULL;
     const size_t last = model.layer_count - 1, classes = model.widths[last];
     const size_t row = index / classes, label = (size_t)kept.labels[row];
     const float *z = find(last, PYNN_VALUE_OUTPUTS, values[0]).x + row * classes;
@@ -341,6 +344,7 @@ EXPORT(page_step_loss) const double *page_step_loss(size_t index) {
 EXPORT(page_step_update) const double *page_step_update(size_t layer, int part, size_t index) {
     static double numbers[KINDS];
     pynn_parameter_view view;
+    if (kept.workspace == NULL) return NULL;
     numbers[KINDS - 1] = find_view(layer, part, &view) && view.decays;
     for (int kind = BEFORE; kind < KINDS; kind++) {
         const array it = find(layer, 10 * kind + part, NULL);
@@ -369,6 +373,7 @@ static double norm(const array *it) {
  * which are 0 if they are not computed; and whether the second is less than a tenth of the first. */
 EXPORT(page_step_remarks) const double *page_step_remarks(size_t layer) {
     static double numbers[4];
+    if (kept.workspace == NULL) return NULL;
     const array y = find(layer, PYNN_VALUE_OUTPUTS, values[0]);
     numbers[0] = 0.0;
     for (size_t unit = 0; unit < y.columns; unit++) {

@@ -73,7 +73,7 @@ function acceptData(name) {
   pause();
   forgetRun();
   describeData();
-  if (!isDrawn || model.input !== 784) clearPaper();
+  if (seen !== DRAWING || model.input !== 784) clearPaper();
   buildExample();
 }
 

@@ -31,8 +31,8 @@ function refreshTiles() {
 function refreshDigit() {
   show(paper, core.page_paint_grey(1), 224, 224);
   show($("digit"), core.page_paint_grey(0), 28, 28);
-  $("hint").hidden = isDrawn;
-  const isRead = core.page_look() === 0 && isDrawn;
+  $("hint").hidden = seen !== NOTHING;
+  const isRead = core.page_look() === 0 && seen !== NOTHING;
   const values = floats(core.page_probabilities(), outputs()).slice();
   const best = core.page_answer();
   const isProbability = model.loss !== "mean_squared_error";

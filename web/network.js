@@ -70,11 +70,12 @@ function accept(description, from) {
   core.page_accept();
   model = description;
   source = from;
+  isChanged = false;
   pause();
   forgetRun();
   buildBars();
   buildLayers();
-  isDrawn &&= description.input === 784;
+  if (seen !== DRAWING || description.input !== 784) clearPaper();
   buildExample();
   describe();
   $("draw-side").hidden = model.input !== 784;

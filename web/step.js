@@ -12,7 +12,9 @@ let facts; // of the step: see page_step_facts()
 function explainStep() {
   begin();
   const open = new Set(Array.from(document.querySelectorAll("#explained details[open]"), (box) => box.id));
-  check("the step cannot be done", core.page_explain_step());
+  const status = core.page_explain_step();
+  if (status !== 0) $("explained").hidden = true; // its values are gone
+  check("the step cannot be done", status);
   shown = 0;
   showProgress();
   if (atEndOfEpoch()) endEpoch();
@@ -49,6 +51,7 @@ const shapeOf = (layer) => `${layer > 0 ? core.page_width(layer - 1) : model.inp
 const sparse = (layer) => (layer === 0 && facts.isSparse ? "sparse" : "");
 const symbols = (kind) => (kind === "dense" ? ["W", "b"] : ["weight", "bias"]);
 const has = (layer, what) => core.page_step_array(layer, what) !== 0;
+const ownSymbols = (layer) => (has(layer, BEFORE) ? symbols(model.layers[layer].kind) : []);
 
 function forwardBlocks() {
   const names = layerNames(model);
@@ -89,8 +92,9 @@ function lossBlock() {
   const labels = new Int32Array(core.memory.buffer, core.page_step_labels(), facts.rows);
   const some = Array.from(labels.subarray(0, 16)).join(" ") + (labels.length > 16 ? " …" : "");
   const kind = model.loss;
+  const smoothed = model.label_smoothing > 0 ? "smoothed" : "";
   return block("loss", words(kind), `mean over ${facts.rows} examples: ${four(facts.loss)}`,
-    markLine(`${kind}.P`), markLine(`${kind}.loss`), markLine(`${kind}.dZ`),
+    markLine(`${kind}.P`), markLine(`${kind}.${smoothed}loss`), markLine(`${kind}.${smoothed}dZ`),
     element("p", { class: "sum" }, `labels: ${some}`),
     row(figure(last, Y, "Z", "the logits"), figure(last, P, "P", "probabilities", (index) => lossTexts(index)[0]),
       figure(last, LOSS, "loss", "of each example", (index) => lossTexts(index * outputs())[1]),
@@ -107,8 +111,8 @@ function backwardBlocks() {
       ? (index) => `d${symbol}${at(layer, GRADIENT + k, index)} = ${sumText(core.page_step_sum(layer, GRADIENT + k, index), "", k === 0)}`
       : null));
     const write = (index) => `dX${at(layer, DX, index)} = ${gradientText(layer, index)}`;
-    const equations = symbols(kind).map((symbol) =>
-      markLine(`${kind}.${symbol === "W" ? sparse(layer) : ""}d${symbol}`)).filter(Boolean);
+    const equations = ownSymbols(layer).map((symbol) =>
+      markLine(`${kind}.${symbol === "W" ? sparse(layer) : ""}d${symbol}`));
     const down = has(layer, DX)
       ? [markLine(`${kind}.dX`), figure(layer, DX, "dX", "", write)]
       : [element("p", { class: "quiet" }, "dX is not computed: no parameter needs it."), null];
@@ -118,21 +122,26 @@ function backwardBlocks() {
   return blocks.reverse().filter(Boolean);
 }
 
+/** The names of the equations that updated a layer. SGD without momentum is part of the layer's own step. */
+function ruleOf(layer) {
+  const { kind } = model.layers[layer];
+  if (facts.optimizer !== "sgd") return ["adam.m", "adam.v", `${facts.optimizer}.p`];
+  if (facts.momentum > 0) return ["sgd.momentum"];
+  return ownSymbols(layer).map((symbol) => `${kind}.fused${symbol === "W" ? sparse(layer) : ""}${symbol}`);
+}
+
 function updateBlocks() {
   const names = layerNames(model);
-  const adam = ["adam.m", "adam.v", "adam.p"];
-  const sgd = (layer) => [facts.momentum > 0 ? "sgd.momentum" : `sgd.${sparse(layer) || "fused"}`];
   const count = facts.t > 0 ? `, t = ${facts.t}` : "";
   return model.layers.map(({ kind }, layer) => {
     if (!has(layer, BEFORE)) return null;
-    const rule = facts.optimizer === "sgd" ? sgd(layer) : adam;
     const figures = symbols(kind).flatMap((symbol, k) => [
       figure(layer, GRADIENT + k, `d${symbol}`, "gradient"),
       figure(layer, M_AFTER + k, `m of ${symbol}`), figure(layer, V_AFTER + k, `v of ${symbol}`),
       figure(layer, AFTER + k, `${symbol} after`, "the step", (index) =>
         `${symbol}${at(layer, AFTER + k, index)}: ${updateText(layer, k, index)}`, GRADIENT + k),
     ]);
-    return block(`update-${layer}`, names[layer], `r = ${facts.rate}${count}`, ...rule.map(markLine), row(...figures));
+    return block(`update-${layer}`, names[layer], `r = ${facts.rate}${count}`, ...ruleOf(layer).map(markLine), row(...figures));
   }).filter(Boolean);
 }
 

@@ -36,7 +36,7 @@ function whyUnusable() {
 
 /** The run is over: the next one begins with the choices of the form. */
 function forgetRun() {
-  began = isChanged = false;
+  began = false;
   $("progress").value = 0;
   $("train-state").textContent = "";
   $("explained").hidden = true;
@@ -50,7 +50,7 @@ const atEndOfEpoch = () => progress()[2] === progress()[3];
 async function trainSlice() {
   if (!running) return;
   const start = performance.now();
-  const well = await attempt(() => {
+  const well = await showErrors(() => {
     do {
       check("the training ended", core.page_train_step());
     } while (performance.now() - start < SLICE && !atEndOfEpoch());
@@ -107,7 +107,7 @@ function listenToTraining() {
   channel.port1.onmessage = trainSlice;
   $("choices").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (running) return pause();
+    if (running) return attempt(pause);
     attempt(() => {
       begin();
       running = true;
@@ -116,6 +116,7 @@ function listenToTraining() {
     });
   });
   $("choices").addEventListener("input", (event) => {
+    if (event.target.type === "file") return; // openData() sees to it
     pause();
     began = false;
     isChanged ||= event.target.closest("[data-architecture]") !== null;
