@@ -6,19 +6,20 @@
 
 const $ = (id) => document.getElementById(id);
 const decoder = new TextDecoder();
-const NOT_FINITE = 30; // of pynn_status
+const OUT_OF_MEMORY = 1, NOT_FINITE = 30; // of pynn_status
 let core; // the functions of the C files
 let marks = {}; // the equations in the C sources, and where they are
 
 // ---------------------------------------------------------------- the memory of the C code
 
-const bytes = (address, count) => new Uint8Array(core.memory.buffer, address, count);
-const floats = (address, count) => new Float32Array(core.memory.buffer, address, count);
-const doubles = (address, count) => new Float64Array(core.memory.buffer, address, count);
+// An address above 2 GiB comes from WebAssembly as a negative number; >>> makes it one without a sign.
+const bytes = (address, count) => new Uint8Array(core.memory.buffer, address >>> 0, count);
+const floats = (address, count) => new Float32Array(core.memory.buffer, address >>> 0, count);
+const doubles = (address, count) => new Float64Array(core.memory.buffer, address >>> 0, count);
 
 /** The text at an address, which ends in a byte of 0. */
 function text(address) {
-  const all = new Uint8Array(core.memory.buffer, address);
+  const all = new Uint8Array(core.memory.buffer, address >>> 0);
   return decoder.decode(all.subarray(0, all.indexOf(0)));
 }
 
@@ -40,6 +41,9 @@ function check(what, status) {
     throw new Error(
       `${what}: a loss or a parameter is infinite or not a number. Choose a smaller rate, or scale the data, and then press "New weights".`,
     );
+  }
+  if (status === OUT_OF_MEMORY) {
+    throw new Error(`${what}: it needs more memory than this page has. Choose fewer units or a smaller batch.`);
   }
   if (status !== 0) throw new Error(`${what}: ${text(core.page_message(status))}`);
 }
@@ -82,7 +86,7 @@ function show(canvas, address, width, height) {
   canvas.width = width;
   canvas.height = height;
   const pixels = new ImageData(width, height);
-  pixels.data.set(new Uint8Array(core.memory.buffer, address, pixels.data.length));
+  pixels.data.set(bytes(address, pixels.data.length));
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
 

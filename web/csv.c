@@ -113,6 +113,24 @@ static problem read_lines(const char *text, examples *set) {
     return DATA_OK;
 }
 
+/* Keep pictures of 28 x 28 whole numbers from 0 to 255 as bytes, as in an IDX file: the network then gets
+ * them as it gets a drawing, scaled to 0 .. 1. If none is above 1 they are scaled already. */
+static void pack_pictures(examples *it) {
+    float *features = it->features, largest = 0.0f;
+    uint8_t *pixels = it->features;
+    if (it->columns != DIGIT_PIXELS) return;
+    for (size_t i = 0; i < it->rows * it->columns; i++) {
+        if (!(features[i] >= 0.0f && features[i] <= 255.0f) || floorf(features[i]) != features[i]) return;
+        largest = fmaxf(largest, features[i]);
+    }
+    if (largest <= 1.0f) return;
+    for (size_t i = 0; i < it->rows * it->columns; i++) {
+        const float pixel = features[i];
+        pixels[i] = (uint8_t)pixel;
+    }
+    it->type = PYNN_FEATURES_UINT8;
+}
+
 /* Read a whole CSV file, with a byte of 0 at its end, as the examples of a set: in each line a label, and
  * then the features. A first line of names is passed over. */
 EXPORT(page_read_csv) int page_read_csv(size_t set, const char *file) {
@@ -126,5 +144,7 @@ EXPORT(page_read_csv) int page_read_csv(size_t set, const char *file) {
     it->features = calloc(it->rows * it->columns, sizeof(float));
     it->labels = calloc(it->rows, sizeof(int32_t));
     if (it->features == NULL || it->labels == NULL) return DATA_NO_MEMORY;
-    return (int)read_lines(file, it);
+    const problem wrong = read_lines(file, it);
+    if (wrong == DATA_OK) pack_pictures(it);
+    return (int)wrong;
 }

@@ -2,6 +2,7 @@
 
 const paper = $("paper");
 let last = null; // where the pen was
+let held = null; // the number of the pointer that draws: one at a time
 let side = 1; // of the paper, as it is shown
 const NOTHING = 0, DRAWING = 1, EXAMPLE = 2;
 let seen = NOTHING; // what the network looks at
@@ -32,17 +33,21 @@ function clearPaper() {
 
 function listenToPen() {
   paper.addEventListener("pointerdown", (event) => {
-    paper.setPointerCapture(event.pointerId);
+    if (held !== null || event.button !== 0) return;
+    held = event.pointerId;
+    paper.setPointerCapture(held);
     side = paper.clientWidth;
     last = null;
     drawTo(event.offsetX, event.offsetY);
   });
   paper.addEventListener("pointermove", (event) => {
-    if (!paper.hasPointerCapture(event.pointerId)) return;
+    if (event.pointerId !== held) return;
     drawTo(event.offsetX, event.offsetY);
   });
   for (const end of ["pointerup", "pointercancel"]) {
-    paper.addEventListener(end, () => (last = null));
+    paper.addEventListener(end, (event) => {
+      if (event.pointerId === held) last = held = null;
+    });
   }
   $("clear").addEventListener("click", clearPaper);
 }

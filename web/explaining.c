@@ -84,16 +84,26 @@ EXPORT(page_explain_step) pynn_status page_explain_step(void) {
     return status;
 }
 
-/* Five numbers of the step: its rows, its mean loss, the learning rate, t of the update (0 for SGD), and
- * whether the first layer read sparse rows. */
+/* Thirteen numbers of the step: its rows, its mean loss, the learning rate, t of the update (0 for SGD),
+ * whether the first layer read sparse rows, momentum, weight decay, beta1, 1 - beta1, beta2, 1 - beta2,
+ * eps, and 1 - s for the label smoothing s; those that the optimizer does not have are 0. */
 EXPORT(page_step_facts) const double *page_step_facts(void) {
-    static double facts[5];
+    static double facts[13];
+    const pynn_optimizer *own = &kept.optimizer;
+    const pynn_adam_options none = {0}, *adam = own->kind == PYNN_ADAM ? &own->adam : &own->adamw;
+    if (own->kind == PYNN_SGD) adam = &none;
     const int counts = kept.optimizer.kind != PYNN_SGD;
     facts[0] = (double)kept.rows;
     facts[1] = kept.loss;
     facts[2] = kept.optimizer.learning_rate;
     facts[3] = counts ? (double)kept.state.updates + 1.0 : 0.0;
     facts[4] = kept.workspace != NULL && pynn_workspace_is_sparse(kept.workspace);
+    facts[5] = own->kind == PYNN_SGD ? own->sgd.momentum : 0.0;
+    facts[6] = own->weight_decay;
+    facts[7] = adam->beta1, facts[8] = 1.0 - adam->beta1;
+    facts[9] = adam->beta2, facts[10] = 1.0 - adam->beta2;
+    facts[11] = adam->eps;
+    facts[12] = 1.0 - (double)model.loss.softmax_cross_entropy.label_smoothing;
     return facts;
 }
 
@@ -323,6 +333,10 @@ EXPORT(page_step_loss) const double *page_step_loss(size_t index) {
     double largest = (double)z[0], sum = 0.0;
     for (size_t c = 0; c < classes; c++) largest = fmax(largest, (double)z[c]);
     for (size_t c = 0; c < classes; c++) sum += exp((double)z[c] - largest);
+    /* -log P by way of z, because a small P is 0 as a float */
+    numbers[9] = 0.0;
+    for (size_t c = 0; c < classes; c++)
+        numbers[9] += (log(sum) - ((double)z[c] - largest)) / (double)classes;
     numbers[0] = (double)z[index % classes];
     numbers[1] = exp(numbers[0] - largest);
     numbers[2] = sum;
@@ -331,8 +345,6 @@ EXPORT(page_step_loss) const double *page_step_loss(size_t index) {
     numbers[4] = index % classes == label;
     numbers[5] = (double)label;
     numbers[6] = (double)p[row * classes + label];
-    numbers[9] = 0.0;
-    for (size_t c = 0; c < classes; c++) numbers[9] -= log((double)p[row * classes + c]) / (double)classes;
     numbers[7] = (double)find(last, PYNN_VALUE_LOSSES, values[0]).x[row];
     numbers[8] = (double)find(last, PYNN_VALUE_OUTPUT_GRADIENTS, values[0]).x[index];
     return numbers;
@@ -355,20 +367,6 @@ EXPORT(page_step_update) const double *page_step_update(size_t layer, int part, 
 
 /* ---------------------------------------------------------------- what there is to learn */
 
-/* The slope of a function that can be saturated or dead, from its output; 1 for other layers. */
-static float slope_of(pynn_layer_kind kind, float y) {
-    if (kind == PYNN_RELU) return y > 0.0f ? 1.0f : 0.0f;
-    if (kind == PYNN_SIGMOID) return y * (1.0f - y);
-    return kind == PYNN_TANH ? 1.0f - y * y : 1.0f;
-}
-
-static double norm(const array *it) {
-    double sum = 0.0;
-    for (size_t i = 0; it->x != NULL && i < it->rows * it->columns; i++)
-        sum += (double)it->x[i] * (double)it->x[i];
-    return sqrt(sum);
-}
-
 /* Four numbers of a layer: its units whose slope is below 0.01 for every example; the norms of dY and dX,
  * which are 0 if they are not computed; and whether the second is less than a tenth of the first. */
 EXPORT(page_step_remarks) const double *page_step_remarks(size_t layer) {
@@ -383,9 +381,9 @@ EXPORT(page_step_remarks) const double *page_step_remarks(size_t layer) {
         numbers[0] += flat == y.rows;
     }
     const array dy = find(layer, PYNN_VALUE_OUTPUT_GRADIENTS, values[0]);
-    numbers[1] = norm(&dy);
+    numbers[1] = norm_of(dy.x, dy.rows * dy.columns);
     const array dx = find(layer, PYNN_VALUE_INPUT_GRADIENTS, values[0]);
-    numbers[2] = norm(&dx);
+    numbers[2] = norm_of(dx.x, dx.rows * dx.columns);
     numbers[3] = numbers[2] < 0.1 * numbers[1];
     return numbers;
 }

@@ -41,13 +41,16 @@ function checkData(name, found) {
   if (found > 0) throw new Error(`${name}: ${PROBLEMS[found](...doubles(core.page_details(), 3))}`);
 }
 
-/** Take data files: those whose name has "t10k" or "test" are the test set. */
+// The names of files of a test set have one of these words, alone: "latest" does not have it.
+const isOfTestSet = (name) => /(^|[^a-z])(test|t10k)([^a-z]|$)/i.test(name);
+
+/** Take data files, those of a training set and those of a test set. */
 async function openData(files) {
   const read = [];
   for (const file of files) read.push({ name: file.name, data: await contents(file) });
   core.page_data_begin();
   for (const { name, data } of read) {
-    const set = /t10k|test/i.test(name) ? 1 : 0;
+    const set = isOfTestSet(name) ? 1 : 0;
     const isText = /\.(csv|txt|tsv)(\.gz)?$/i.test(name);
     const ended = isText ? new Uint8Array(await new Blob([data, "\0"]).arrayBuffer()) : data;
     const found = lend(ended, (address) =>
@@ -81,7 +84,7 @@ function describeData() {
   const [rows, labels] = [core.page_rows(0), core.page_labels(0)];
   const sentences = [];
   if (rows > 0) sentences.push(`${many(rows)} examples to train on: ${core.page_columns(0)} columns, ${core.page_classes(0)} classes`);
-  if (rows === 0) sentences.push("No examples to train on yet");
+  if (rows === 0) sentences.push(`No examples to train on yet${core.page_rows(1) > 0 ? ' (a file with the word "test" in its name is for the test set)' : ""}`);
   if (rows > 0 && labels === 0) sentences.push("their labels are missing: open them too");
   if (core.page_rows(1) > 0) sentences.push(testSentence());
   $("data-state").textContent = `${sentences.join("; ")}.`;
@@ -162,7 +165,7 @@ function openModel(file, from) {
   if (places.some(([first], k) => first !== (k > 0 ? places[k - 1][1] : 0)) || places.at(-1)[1] !== data.length) {
     throw new Error("its tensors overlap, or there are bytes between or behind them");
   }
-  if (!core.page_is_finite()) throw new Error("a parameter is infinite or not a number");
+  if (!core.page_is_finite(1)) throw new Error("a parameter is infinite or not a number");
   accept(description, from);
   fillForm(description);
 }
@@ -188,6 +191,9 @@ function modelFile() {
 }
 
 function save() {
+  if (!core.page_is_finite(0)) {
+    throw new Error('The model cannot be saved: a parameter is infinite or not a number. "New weights" makes a new one.');
+  }
   const link = element("a", { download: "model.safetensors", href: URL.createObjectURL(modelFile()) });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);

@@ -56,7 +56,7 @@ function showValues() {
 
 /** Give each unit of a layer its colour. */
 function colour(units, address) {
-  const painted = new Uint32Array(core.memory.buffer, address, units.length);
+  const painted = new Uint32Array(core.memory.buffer, address >>> 0, units.length);
   const parts = bytes(address, units.length * 4);
   units.forEach((unit, index) => {
     if (unit.painted === painted[index]) return;
@@ -145,5 +145,6 @@ function showUnit() {
     const y = floats(core.page_outputs(layer), core.page_width(layer))[unit];
     $("unit-sum").textContent = `y${unit} = ${FORMULAS[kind] ? FORMULAS[kind](x, model.layers[layer]) : `${words(kind)}(${four(x)})`} = ${four(y)}`;
   }
-  $("unit-mark").replaceChildren(markLine(`${kind}.Y`));
+  const isSparse = kind === "dense" && layer === 0 && core.page_look_is_sparse() === 1;
+  $("unit-mark").replaceChildren(markLine(`${kind}.${isSparse ? "sparse" : ""}Y`));
 }

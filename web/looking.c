@@ -86,6 +86,11 @@ EXPORT(page_look) pynn_status page_look(void) {
                         model.values + widest);
 }
 
+/* Whether the first layer took its inputs as sparse rows, in page_look(). */
+EXPORT(page_look_is_sparse) int page_look_is_sparse(void) {
+    return pynn_workspace_is_sparse(model.looking);
+}
+
 /* The outputs of a layer, after page_look(). */
 EXPORT(page_outputs) const float *page_outputs(size_t layer) {
     pynn_workspace_read(model.looking, layer, PYNN_VALUE_OUTPUTS, model.values);

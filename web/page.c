@@ -83,15 +83,6 @@ EXPORT(page_initialize) pynn_status page_initialize(uint64_t seed) {
     return pynn_network_initialize(candidate.network, seed, candidate.parameters);
 }
 
-/* Whether all parameters of the new network are finite. */
-EXPORT(page_is_finite) int page_is_finite(void) {
-    const size_t count = pynn_network_parameter_count(candidate.network);
-    for (size_t i = 0; i < count; i++) {
-        if (!isfinite(candidate.parameters[i])) return 0;
-    }
-    return 1;
-}
-
 /* Put the new network in the place of the one before, whose run ends. */
 EXPORT(page_accept) void page_accept(void) {
     forget_run();
@@ -106,6 +97,16 @@ EXPORT(page_accept) void page_accept(void) {
 
 static page_model *which(int is_new) {
     return is_new ? &candidate : &model;
+}
+
+/* Whether all parameters of a network are finite. */
+EXPORT(page_is_finite) int page_is_finite(int is_new) {
+    const page_model *it = which(is_new);
+    const size_t count = pynn_network_parameter_count(it->network);
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(it->parameters[i])) return 0;
+    }
+    return 1;
 }
 
 EXPORT(page_inputs) size_t page_inputs(void) {

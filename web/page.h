@@ -88,6 +88,11 @@ void forget_example(void);
 void write_sum(const float *a, size_t a_step, const float *b, size_t b_step, size_t count, float added,
                float result, float numbers[SUM_NUMBERS]);
 
+/* The slope of a function that can be saturated or dead, from its output; 1 for other layers. */
+float slope_of(pynn_layer_kind kind, float y);
+/* The norm of an array; 0 if it is NULL. */
+double norm_of(const float *x, size_t count);
+
 /* paint.c */
 /* Paint values: the page's colour at 0, red above, blue below; the largest size has the full colour. Four
  * bytes for each value: red, green, blue, 255. */

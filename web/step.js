@@ -6,6 +6,7 @@
 const X = 1, Y = 2, DY = 3, DX = 4, P = 5, LOSS = 6; // pynn_value
 const BEFORE = 10, GRADIENT = 20, AFTER = 30, M_AFTER = 50, V_AFTER = 70; // of parameters; and 1 for a bias
 const FEW = 8; // an array of at most so many rows and columns is a table
+const FACTS = ["rows", "loss", "rate", "t", "isSparse", "momentum", "decay", "beta1", "rest1", "beta2", "rest2", "eps", "certain"];
 let facts; // of the step: see page_step_facts()
 
 /** Do a step, and show everything that it computed. */
@@ -18,9 +19,9 @@ function explainStep() {
   shown = 0;
   showProgress();
   if (atEndOfEpoch()) endEpoch();
-  const [rows, loss, rate, t, isSparse] = doubles(core.page_step_facts(), 5);
-  const optimizer = $("optimizer").value;
-  facts = { rows, loss, rate, t, isSparse, optimizer, momentum: optimizer === "sgd" ? Number($("momentum").value) : 0 };
+  facts = { optimizer: $("optimizer").value };
+  const numbers = doubles(core.page_step_facts(), FACTS.length);
+  FACTS.forEach((name, k) => (facts[name] = numbers[k]));
   $("step-title").textContent = `Step ${many(model.steps_trained)}, explained`;
   const parts = [forwardBlocks(), [lossBlock()], backwardBlocks(), updateBlocks()];
   ["forward", "loss", "backward", "update"].forEach((name, k) => $(`step-${name}`).replaceChildren(...parts[k]));
@@ -89,7 +90,7 @@ function backwardRemarks(layer) {
 
 function lossBlock() {
   const last = model.layers.length - 1;
-  const labels = new Int32Array(core.memory.buffer, core.page_step_labels(), facts.rows);
+  const labels = new Int32Array(core.memory.buffer, core.page_step_labels() >>> 0, facts.rows);
   const some = Array.from(labels.subarray(0, 16)).join(" ") + (labels.length > 16 ? " …" : "");
   const kind = model.loss;
   const smoothed = model.label_smoothing > 0 ? "smoothed" : "";
@@ -200,12 +201,12 @@ function lossTexts(index) {
   const last = model.layers.length - 1;
   const place = at(last, P, index);
   const s = model.label_smoothing ?? 0;
-  const log = `−log ${four(chance)}`;
-  const target = s > 0 ? `(${1 - s}·${isLabel} + ${s} / ${outputs()})` : isLabel;
+  const log = chance > 0 ? `−log ${four(chance)}` : "−log (a P that is 0 as a float)";
+  const target = s > 0 ? `(${four(facts.certain)}·${isLabel} + ${s} / ${outputs()})` : isLabel;
   return [
     `P${place} = exp(z − largest z) / sum = ${four(power)} / ${four(sum)} = ${four(p)}, for z = ${four(z)}`,
     s > 0
-      ? `loss = (1 − ${s})·(−log P[label ${label}]) + ${s}·mean of −log P = ${1 - s}·(${log}) + ${s}·${four(mean)} = ${four(loss)}`
+      ? `loss = (1 − ${s})·(−log P[label ${label}]) + ${s}·mean of −log P = ${four(facts.certain)}·(${log}) + ${s}·${four(mean)} = ${four(loss)}`
       : `loss = −log P[label ${label}] = ${log} = ${four(loss)}`,
     `dZ${place} = (${four(p)} − ${target}) / ${facts.rows} = ${four(dz)}`,
   ];
@@ -218,10 +219,11 @@ function updateText(layer, isBias, index) {
     const start = facts.momentum > 0 ? `m = ${facts.momentum}·${part(m0)} + ${part(g)} = ${four(m)}; ` : "";
     return `${start}${seven(p)} − ${r}·${part(facts.momentum > 0 ? m : g)} = ${seven(after)}`;
   }
-  const decay = facts.optimizer === "adamw" && decays ? ` − ${r}·0.01·${part(p)}` : "";
+  const decay = facts.decay > 0 && decays ? ` − ${r}·${facts.decay}·${part(p)}` : "";
+  const { beta1, beta2, rest1, rest2, eps } = facts;
   return (
-    `m = 0.9·${part(m0)} + 0.1·${part(g)} = ${four(m)}; v = 0.999·${part(v0)} + 0.001·${part(g)}² = ${four(v)}; ` +
-    `${seven(p)}${decay} − ${r}·(${four(m)} / (1 − 0.9^${facts.t})) / (√(${four(v)} / (1 − 0.999^${facts.t})) + 1e−8)` +
+    `m = ${beta1}·${part(m0)} + ${four(rest1)}·${part(g)} = ${four(m)}; v = ${beta2}·${part(v0)} + ${four(rest2)}·${part(g)}² = ${four(v)}; ` +
+    `${seven(p)}${decay} − ${r}·(${four(m)} / (1 − ${beta1}^${facts.t})) / (√(${four(v)} / (1 − ${beta2}^${facts.t})) + ${four(eps)})` +
     ` = ${seven(after)}`
   );
 }

@@ -32,3 +32,15 @@ void write_sum(const float *a, size_t a_step, const float *b, size_t b_step, siz
     numbers[1] = added;
     numbers[2] = result;
 }
+
+float slope_of(pynn_layer_kind kind, float y) {
+    if (kind == PYNN_RELU) return y > 0.0f ? 1.0f : 0.0f;
+    if (kind == PYNN_SIGMOID) return y * (1.0f - y);
+    return kind == PYNN_TANH ? 1.0f - y * y : 1.0f;
+}
+
+double norm_of(const float *x, size_t count) {
+    double sum = 0.0;
+    for (size_t i = 0; x != NULL && i < count; i++) sum += (double)x[i] * (double)x[i];
+    return sqrt(sum);
+}

@@ -8,6 +8,9 @@
 
 enum { MOST_POINTS = 512 }; /* of a curve */
 
+/* Of a step: WebAssembly has 4 GiB at most, and does not give memory back. */
+static const double MOST_BYTES = 2147483648.0;
+
 /* The random streams for the order of an epoch's examples are those of pynn/_training/trainer.py. */
 static const uint64_t SHUFFLE_STREAMS = (uint64_t)1 << 32;
 
@@ -44,6 +47,15 @@ static float *zeros(size_t count, int is_needed) {
     return is_needed ? calloc(count, sizeof(float)) : NULL;
 }
 
+/* About the bytes that a step takes that is explained: six arrays of parameters, three more for each that
+ * the optimizer needs, and two arrays of values for each layer, with and without keeping them. */
+static double bytes_of_step(size_t needs, size_t batch) {
+    double widths = (double)model.inputs;
+    for (size_t layer = 0; layer < model.layer_count; layer++) widths += (double)model.widths[layer];
+    const double count = (double)pynn_network_parameter_count(model.network);
+    return 4.0 * (count * (6.0 + 3.0 * (double)needs) + 4.0 * (double)batch * widths);
+}
+
 /* Begin a run with an optimizer, behind the epochs and steps that the model has been trained for; momentum
  * is for SGD alone. The parameters stay as they are. */
 EXPORT(page_train_begin)
@@ -59,6 +71,10 @@ pynn_status page_train_begin(pynn_optimizer_kind kind, double rate, double momen
     run.state.seed = seed, run.state.step = steps_before;
     every = 8;
     const size_t needs = pynn_optimizer_needs(&run.optimizer);
+    if (bytes_of_step(needs, run.batch) > MOST_BYTES) {
+        forget_run();
+        return PYNN_OUT_OF_MEMORY;
+    }
     run.state.gradients = zeros(count, needs > 0);
     run.state.first = zeros(count, needs > 1);
     run.state.second = zeros(count, needs > 2);

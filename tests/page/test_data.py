@@ -101,3 +101,32 @@ def test_images_first(page: Any, tmp_path: Path) -> None:
     assert "50 examples to train on: 784 columns, 2 classes." in opened(
         page, tmp_path, labels=idx(50)
     )
+
+
+def test_pictures_as_csv(page: Any, tmp_path: Path) -> None:
+    """Rows of 784 whole numbers up to 255 are pictures: the network gets them from 0 to 1."""
+    rows = ["0," + ",".join(["0", "255"] * 392), "1," + ",".join(["51", "0"] * 392)]
+    opened(page, tmp_path, x_csv="\n".join(rows))
+    page.find_element("id", "step").click()
+    wait(page, "!document.getElementById('explained').hidden", seconds=5)
+    values = get(page, "Array.from(new Set(floats(core.page_step_values(0, X), 1568)))")
+    assert sorted(values) == pytest.approx([0, 0.2, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "is_test"),
+    [
+        ("latest.csv", False),
+        ("contest2.csv", False),
+        ("test.csv", True),
+        ("flowers-TEST.csv", True),
+        ("my_test_1.csv", True),
+        ("t10k-x.csv", True),
+    ],
+)
+def test_the_name_of_a_test_set(page: Any, name: str, is_test: bool, tmp_path: Path) -> None:
+    """It has the word test; if there is no other file, the page says why it cannot train."""
+    (tmp_path / name).write_text("0,1,2\n1,3,4\n")
+    give(page, "data", tmp_path / name)
+    assert ('the word "test" in its name' in text(page, "data-state")) is is_test
+    assert page.find_element("id", "train").is_enabled() is not is_test

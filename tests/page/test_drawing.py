@@ -84,7 +84,9 @@ def test_a_unit(page: Any) -> None:
     assert page.find_element("id", "unit-weights").is_displayed()
     assert text(page, "unit-sum").startswith("y2 = ")
     mark = text(page, "unit-mark")
-    assert "Y = X W" in mark and "csrc/layers/dense.c, line" in mark and "pynn_gemm(" in mark
+    assert "Y = X W" in mark and "csrc/layers/dense.c, line" in mark
+    line = get(page, "marks[`dense.sparseY`].line")  # most of a drawing is 0
+    assert f"line {line}" in mark
 
 
 def test_the_marks(page: Any) -> None:
@@ -138,3 +140,27 @@ def test_the_answer_is_pynns(page: Any) -> None:
     model = pynn.load(ROOT / "web" / "digits.safetensors")
     expected = model.predict_proba(np.array([digit(page)], np.uint8))[0]
     assert np.abs(expected - probabilities(page)).max() < 1e-6
+
+
+def test_one_pointer_draws(page: Any) -> None:
+    """Neither another button nor a second finger leaves ink, and a line goes on beside it."""
+    page.execute_script(
+        "paper.setPointerCapture = () => 0; paper.hasPointerCapture = () => true;"
+        "const box = paper.getBoundingClientRect();"
+        "window.point = (name, pointerId, clientX, button = 0) => paper.dispatchEvent("
+        "  new PointerEvent(name, { pointerId, button, bubbles: true,"
+        "    clientX: clientX + box.left, clientY: box.top + 100 }));"
+        "point('pointerdown', 1, 100, 2); point('pointermove', 1, 150, 2);"
+        "point('pointerup', 1, 150, 2);"
+    )
+    assert not any(digit(page))
+    line = "point('pointerdown', 2, 60); point('pointermove', 2, 100);"
+    page.execute_script(f"{line} point('pointermove', 2, 160); point('pointerup', 2, 160);")
+    alone = digit(page)
+    page.find_element("id", "clear").click()
+    page.execute_script(
+        f"{line} point('pointerdown', 3, 20); point('pointermove', 3, 30);"
+        "point('pointerup', 3, 30);"
+        "point('pointermove', 2, 160); point('pointerup', 2, 160);"
+    )
+    assert any(alone) and digit(page) == alone

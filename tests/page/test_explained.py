@@ -74,6 +74,19 @@ def test_the_equations(
     assert named(page, "update-1") == (norm if is_fused else update)
 
 
+def test_the_numbers_of_the_optimizer(page: Any) -> None:
+    """An update is written out with the numbers that C used."""
+    page.find_element("id", "spirals").click()
+    set_field(page, "optimizer", "adamw")
+    page.find_element("id", "step").click()
+    wait(page, "!document.getElementById('explained').hidden", seconds=5)
+    shown = get(page, "updateText(0, 0, 0)").replace("\N{MINUS SIGN}", "-")
+    for part in ("m = 0.9·", "+ 0.1·", "v = 0.999·", "+ 0.001·", "0.002·0.01·", "0.9^1", "1e-8)"):
+        assert part in shown
+    own = get(page, "[facts.beta1, facts.rest2, facts.eps, facts.decay, facts.certain]")
+    assert own == [0.9, 1 - 0.999, 1e-8, 0.01, 1]
+
+
 def test_a_mark_that_is_unknown(page: Any) -> None:
     """It is an error, not an equation that is missing in silence."""
     script = "try { markLine('dense.nothing'); return ''; } catch (error) { return error.message; }"
@@ -100,3 +113,30 @@ def test_a_step_that_fails(page: Any) -> None:
     )
     assert get(page, "[" + ", ".join(f"core.page_step_{call}" for call in calls) + "]") == [0] * 6
     assert get(page, "[core.page_step_pixel(0, 2, 5), core.page_step_pick(0, 2, 0, 0)]") == [0, -1]
+
+
+def test_a_probability_of_zero(page: Any) -> None:
+    """A loss that is finite is not written as the logarithm of 0, nor is the mean infinite."""
+    page.find_element("id", "spirals").click()
+    page.execute_script(
+        "const end = core.page_parameter_count();"
+        "floats(core.page_parameters(0), end).set([0, 0, 500], end - 3);"
+        "$('batch').value = '64'; $('rate').value = '0'; $('step').click();"
+    )
+    wait(page, "!document.getElementById('explained').hidden", seconds=5)
+    losses = get(page, "Array.from({ length: facts.rows }, (_, row) => lossTexts(3 * row)[1])")
+    assert any("as a float" in loss for loss in losses)
+    assert not any("log 0 " in loss for loss in losses)
+    means = get(page, "Array.from({ length: 9 }, (_, k) => doubles(core.page_step_loss(k), 10)[9])")
+    assert all(300 < mean < 400 for mean in means)
+
+
+def test_more_than_the_memory(page: Any) -> None:
+    """A step that does not fit the memory is refused before it takes any, with advice."""
+    page.find_element("id", "spirals").click()
+    for field, value in (("hidden", "4096 4096 4096 4096 4096 4096 4096"), ("batch", "4096")):
+        set_field(page, field, value)
+    page.find_element("id", "step").click()
+    wait(page, "document.getElementById('error').textContent !== ''", seconds=30)
+    assert "fewer units or a smaller batch" in text(page, "error")
+    assert get(page, "core.memory.buffer.byteLength") < 2**30

@@ -55,3 +55,11 @@ def test_an_example_goes_with_its_data(page: Any, tmp_path: Path) -> None:
     give(page, "data", tmp_path / "a.csv")
     assert text(page, "answer") not in set("0123456789")
     assert page.find_element("id", "hint").is_displayed()
+
+
+def test_a_model_that_is_not_finite(page: Any) -> None:
+    """It is not saved: no program would open the file."""
+    page.execute_script("floats(core.page_parameters(0), 1)[0] = NaN;")
+    page.find_element("id", "save").click()
+    wait(page, "document.getElementById('error').textContent !== ''", seconds=5)
+    assert "cannot be saved" in text(page, "error")
