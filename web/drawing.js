@@ -13,7 +13,7 @@ function drawTo(x, y) {
   core.page_ink_stroke(side, from.x, from.y, x, y);
   last = { x, y };
   const start = performance.now();
-  core.page_digit_from(0, 0, 0);
+  core.page_digit_from_ink();
   seen = DRAWING;
   $("example-state").textContent = "";
   refreshDigit();

@@ -23,12 +23,10 @@ EXPORT(page_ink_stroke) void page_ink_stroke(float side, float x0, float y0, flo
     ink_stroke(ink, x0 * scale, y0 * scale, x1 * scale, y1 * scale);
 }
 
-/* Make the digit of a picture (height, width) of ink, at most INK_SIDE each way; of the drawing, if it is
- * NULL. Returns whether anything is drawn. */
-EXPORT(page_digit_from) int page_digit_from(const uint8_t *picture, int width, int height) {
+/* Make the digit of the drawing. Returns whether anything is drawn. */
+EXPORT(page_digit_from_ink) int page_digit_from_ink(void) {
     forget_example();
-    if (picture == NULL) return ink_to_digit(ink, INK_SIDE, INK_SIDE, digit);
-    return ink_to_digit(picture, width, height, digit);
+    return ink_to_digit(ink, INK_SIDE, INK_SIDE, digit);
 }
 
 EXPORT(page_digit) const uint8_t *page_digit(void) {
