@@ -44,7 +44,15 @@ function checkData(name, found) {
 // The names of files of a test set have one of these words, alone: "latest" does not have it.
 const isOfTestSet = (name) => /(^|[^a-z])(test|t10k)([^a-z]|$)/i.test(name);
 
-/** Take data files, those of a training set and those of a test set. */
+/** The bytes of a text file, with a byte of 0 at their end. */
+function asText(data) {
+  const ended = new Uint8Array(data.length + 1);
+  ended.set(data);
+  return ended;
+}
+
+/** Take data files, those of a training set and those of a test set. All are loaded before the first is read,
+ * so that nothing else is opened in between. */
 async function openData(files) {
   const read = [];
   for (const file of files) read.push({ name: file.name, data: await contents(file) });
@@ -52,8 +60,7 @@ async function openData(files) {
   for (const { name, data } of read) {
     const set = isOfTestSet(name) ? 1 : 0;
     const isText = /\.(csv|txt|tsv)(\.gz)?$/i.test(name);
-    const ended = isText ? new Uint8Array(await new Blob([data, "\0"]).arrayBuffer()) : data;
-    const found = lend(ended, (address) =>
+    const found = lend(isText ? asText(data) : data, (address) =>
       isText ? core.page_read_csv(set, address) : core.page_read_idx(set, address, data.length));
     checkData(name, found);
   }
@@ -135,6 +142,7 @@ function parseDescription(metadata) {
   checkDescription(description);
   // Seeds have up to 64 bits, more than a number of JavaScript holds.
   description.seed = BigInt(/"seed":\s*(\d+)/.exec(metadata.model)?.[1] ?? 0);
+  if (BigInt.asUintN(64, description.seed) !== description.seed) throw new Error(`its seed is ${description.seed}, which has more than 64 bits`);
   description.epochs_trained ??= 0;
   description.steps_trained ??= 0;
   return description;

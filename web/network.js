@@ -36,17 +36,21 @@ function checkDescription(it) {
   if (it.layers.length >= MOST_LAYERS) {
     throw new Error(`the model has ${it.layers.length} layers, and this page opens at most ${MOST_LAYERS - 1}`);
   }
-  if (!LOSSES[it.loss]) throw new Error(`this page does not know the loss ${it.loss}`);
+  if (!Object.hasOwn(LOSSES, it.loss)) throw new Error(`this page does not know the loss ${it.loss}`);
   const smoothing = it.label_smoothing ?? 0;
   if (!(smoothing >= 0 && smoothing < 1)) throw new Error(`its label smoothing is ${smoothing}, not from 0 to below 1`);
+  for (const name of ["epochs_trained", "steps_trained"]) {
+    const count = it[name] ?? 0;
+    if (!(Number.isInteger(count) && count >= 0 && count < 2 ** 32)) throw new Error(`its ${name} is ${count}, not a whole number below 2^32`);
+  }
   it.layers.forEach((layer, index) => {
     const name = `layer ${index + 1}`;
-    if (!KINDS[layer?.kind]) throw new Error(`${name} is of a kind that this page does not know: ${layer?.kind}`);
+    if (!Object.hasOwn(KINDS, layer?.kind ?? "")) throw new Error(`${name} is of a kind that this page does not know: ${layer?.kind}`);
     const option = OPTIONS[layer.kind];
     if (layer.kind === "dense" && !isCount(layer.outputs)) {
       throw new Error(`${name} has ${layer.outputs} outputs, not 1 to ${many(MOST_UNITS)}`);
     }
-    if (layer.kind === "dense" && !INITS[layer.init]) throw new Error(`${name} has an unknown init: ${layer.init}`);
+    if (layer.kind === "dense" && !Object.hasOwn(INITS, layer.init ?? "")) throw new Error(`${name} has an unknown init: ${layer.init}`);
     if (!option) return;
     const isInRange = layer[option] >= 0 && (layer.kind !== "dropout" || layer[option] < 1);
     if (!Number.isFinite(layer[option]) || !isInRange) {
