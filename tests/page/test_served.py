@@ -21,10 +21,13 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
-def served(browser: Any) -> Iterator[Any]:
-    """The page, built here, from a server in a thread; the browser must not complain."""
+def served(browser: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The page, built here, from a server in a thread; the browser must not complain.
+
+    The package may have been installed before the page was built, or with another page.
+    """
+    monkeypatch.setattr(_play, "find_page", lambda: chromium.PAGE)
     with _play.Server() as server:
-        server.page = chromium.PAGE.read_bytes()
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         browser.get_log("browser")
