@@ -15,7 +15,7 @@ import re
 import sys
 from pathlib import Path
 
-MARK = re.compile(r"/\* (?P<equation>.+\S)   @(?P<name>[a-z_]+\.[A-Za-z]+) \*/")
+MARK = re.compile(r"/\* (?P<equation>.+\S)   @(?P<name>[a-z0-9_]+\.[A-Za-z]+) \*/")
 
 
 def collect(root: Path, sources: list[Path]) -> dict[str, tuple[str, str, int]]:

@@ -23,10 +23,27 @@ typedef struct pynn_stage {
     size_t end;
 } pynn_stage;
 
+/* The steps of a pass (here never a step of training, which is a whole pass and an update). */
+typedef enum pynn_step_kind {
+    PYNN_GATHER,
+    PYNN_OBSERVE, /* what forward must know of the whole batch, before it */
+    PYNN_FORWARD,
+    PYNN_OUTPUT,
+    PYNN_SUM, /* what the gradient of the parameters, or backward, must know of the whole batch */
+    PYNN_BACKWARD,
+} pynn_step_kind;
+
+typedef struct pynn_pass_step {
+    pynn_step_kind kind;
+    size_t stage;
+} pynn_pass_step;
+
 struct pynn_network {
     pynn_allocator allocator;
     size_t inputs;
     size_t outputs;
+    pynn_shape input_shape;
+    pynn_shape output_shape;
     size_t parameter_count;
     size_t first_trained; /* the first stage that has parameters; the stages below it need no gradient */
     pynn_loss loss;
@@ -35,6 +52,10 @@ struct pynn_network {
     pynn_placed_layer *layers;
     size_t view_count;
     pynn_parameter_view *views;
+    size_t step_count;
+    size_t
+        forward_step_count; /* how many steps end in PYNN_OUTPUT: passes that need no gradient end there */
+    pynn_pass_step *steps;
     size_t stage_count;
     pynn_stage stages[];
 };
@@ -42,9 +63,10 @@ struct pynn_network {
 /* ---------------------------------------------------------------- workspace.c */
 
 typedef struct pynn_layer_buffers {
-    float *outputs; /* (max_batch, O) */
-    float *deltas;  /* (max_batch, O): gradient of the loss with respect to the outputs */
-    float *scratch; /* (max_batch, the type's scratch) */
+    float *outputs;       /* (max_batch, O) */
+    float *deltas;        /* (max_batch, O): gradient of the loss with respect to the outputs */
+    float *scratch;       /* (max_batch, the layer's scratch) */
+    float *block_scratch; /* (most blocks of rows, the layer's block_scratch) */
 } pynn_layer_buffers;
 
 struct pynn_workspace {
@@ -103,6 +125,10 @@ typedef struct pynn_batch {
  * are not, no gradient is computed and the target is left as it was. A target or a weight that is not
  * finite shows in the loss. */
 bool pynn_run_batch(const pynn_batch *batch, pynn_sums *sums);
+
+/* After a batch was run for its gradient: change the parameters that follow the data and not a gradient,
+ * such as the running means of batch normalization. */
+void pynn_follow_batch(const pynn_batch *batch, float *parameters);
 
 /* ---------------------------------------------------------------- optimizer.c */
 

@@ -31,55 +31,99 @@ static void add_to_stages(pynn_network *network, const pynn_placed_layer *layer)
     network->stages[network->stage_count - 1].end = layer->index + 1;
 }
 
-/* Place one layer after those that are placed already. network->outputs is the width that it gets as
- * inputs, and becomes its outputs. */
+/* *size = the number of values of a shape. Returns false if a row of them is longer than BLAS's int. */
+static bool size_of(pynn_shape shape, size_t *size) {
+    return pynn_multiply(shape.channels, shape.height, size) && pynn_multiply(*size, shape.width, size) &&
+           *size <= INT_MAX;
+}
+
+/* Place one layer after those that are placed already. network->output_shape is that of its
+ * inputs, and becomes that of its outputs. */
 static pynn_status place_layer(pynn_network *network, const pynn_layer *layer) {
     pynn_placed_layer *placed = &network->layers[network->layer_count];
     pynn_layer_place place = {.view_count = 0};
     *placed = (pynn_placed_layer){.type = pynn_layer_type_of(layer->kind),
                                   .layer = *layer,
                                   .index = network->layer_count,
-                                  .inputs = network->outputs};
+                                  .inputs = network->outputs,
+                                  .input_shape = network->output_shape};
     if (placed->type == NULL) return PYNN_UNKNOWN_LAYER;
-    pynn_status status = placed->type->place(layer, network->outputs, &place);
+    pynn_status status = placed->type->place(layer, network->output_shape, &place);
     if (status != PYNN_OK) return status;
-    placed->outputs = place.outputs;
-    network->outputs = place.outputs;
+    if (!size_of(place.outputs, &placed->outputs)) return PYNN_SIZE_OVERFLOW;
+    placed->output_shape = place.outputs;
+    placed->scratch = place.scratch;
+    placed->block_scratch = place.block_scratch;
+    network->outputs = placed->outputs;
+    network->output_shape = placed->output_shape;
     network->layer_count++;
     add_to_stages(network, placed);
     return place_parameters(network, placed, &place);
+}
+
+/* List the steps of a pass; pass.c says what they do. */
+static void list_steps(pynn_network *network) {
+    size_t stages = network->stage_count, count = 0;
+    pynn_pass_step *steps = network->steps;
+    steps[count++] = (pynn_pass_step){PYNN_GATHER, 0};
+    for (size_t s = 0; s < stages; s++) {
+        const pynn_layer_type *type = network->layers[network->stages[s].first].type;
+        if (type->observe != NULL) steps[count++] = (pynn_pass_step){PYNN_OBSERVE, s};
+        steps[count++] = (pynn_pass_step){PYNN_FORWARD, s};
+    }
+    steps[count++] = (pynn_pass_step){PYNN_OUTPUT, stages - 1};
+    network->forward_step_count = count;
+    for (size_t s = stages; s-- > network->first_trained;) {
+        const pynn_layer_type *type = network->layers[network->stages[s].first].type;
+        if (type->sum != NULL) steps[count++] = (pynn_pass_step){PYNN_SUM, s};
+        if (s > network->first_trained) steps[count++] = (pynn_pass_step){PYNN_BACKWARD, s};
+    }
+    network->step_count = count;
 }
 
 /* Place all layers, from the first to the last. */
 static pynn_status place_layers(pynn_network *network, const pynn_layer *layers, size_t layer_count) {
     bool has_product = false;
     network->outputs = network->inputs;
+    network->output_shape = network->input_shape;
     for (size_t l = 0; l < layer_count; l++) {
         bool has_trained = network->parameter_count > 0;
         pynn_status status = place_layer(network, &layers[l]);
         if (status != PYNN_OK) return status;
         if (!has_trained) network->first_trained = network->stage_count - 1;
-        has_product = has_product || network->layers[l].type->reach == PYNN_REACH_PRODUCT;
+        has_product = has_product || network->layers[l].type->draws_weights;
     }
     size_t nbytes;
     if (!pynn_multiply(network->parameter_count, sizeof(float), &nbytes)) return PYNN_SIZE_OVERFLOW;
-    return has_product ? PYNN_OK : PYNN_NO_DENSE_LAYER;
+    if (!has_product) return PYNN_NO_DENSE_LAYER;
+    list_steps(network);
+    return PYNN_OK;
 }
 
-/* The bytes of a network and of the arrays that lie behind it: stages (at most as many as layers), layers
- * and views. */
+/* The bytes of a network and of the arrays that lie behind it: stages (at most as many as layers), layers,
+ * views and steps (at most two, and four for each stage). */
 static bool count_nbytes(size_t layer_count, size_t *nbytes) {
-    size_t each =
-        sizeof(pynn_stage) + sizeof(pynn_placed_layer) + PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view);
-    return pynn_multiply(layer_count, each, nbytes) && pynn_add(*nbytes, sizeof(pynn_network), nbytes);
+    size_t each = sizeof(pynn_stage) + sizeof(pynn_placed_layer) +
+                  PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view) + 4 * sizeof(pynn_pass_step);
+    return pynn_multiply(layer_count, each, nbytes) &&
+           pynn_add(*nbytes, sizeof(pynn_network) + 2 * sizeof(pynn_pass_step), nbytes);
 }
 
 pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs, const pynn_layer *layers,
                                 size_t layer_count, const pynn_loss *loss, pynn_network **out) {
+    pynn_shape shape = {inputs, 1, 1};
+    return pynn_network_create_shaped(allocator, &shape, layers, layer_count, loss, out);
+}
+
+pynn_status pynn_network_create_shaped(const pynn_allocator *allocator, const pynn_shape *inputs,
+                                       const pynn_layer *layers, size_t layer_count, const pynn_loss *loss,
+                                       pynn_network **out) {
     if (out == NULL) return PYNN_INVALID_ARGUMENT;
     *out = NULL;
-    if (inputs == 0 || loss == NULL || (layers == NULL && layer_count > 0)) return PYNN_INVALID_ARGUMENT;
-    if (inputs > INT_MAX) return PYNN_SIZE_OVERFLOW;
+    if (inputs == NULL || loss == NULL || (layers == NULL && layer_count > 0)) return PYNN_INVALID_ARGUMENT;
+    if (inputs->channels == 0 || inputs->height == 0 || inputs->width == 0) return PYNN_INVALID_ARGUMENT;
+    size_t width;
+    if (!size_of(*inputs, &width)) return PYNN_SIZE_OVERFLOW;
     const pynn_loss_type *loss_type = pynn_loss_type_of(loss->kind);
     if (loss_type == NULL) return PYNN_UNKNOWN_LAYER;
     pynn_status status = loss_type->check(loss);
@@ -93,7 +137,9 @@ pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs, 
     network->allocator = used;
     network->layers = (pynn_placed_layer *)(network->stages + layer_count);
     network->views = (pynn_parameter_view *)(network->layers + layer_count);
-    network->inputs = inputs;
+    network->steps = (pynn_pass_step *)(network->views + PYNN_MAX_LAYER_VIEWS * layer_count);
+    network->inputs = width;
+    network->input_shape = *inputs;
     network->loss = *loss;
     network->loss_type = loss_type;
     status = place_layers(network, layers, layer_count);

@@ -5,7 +5,7 @@
  *     Y = X W + b        dX = dY W^T        dW = X^T dY        db = column sums of dY
  *
  * This file says in which order that is done, and on which part of the batch. A pass is a sequence of steps
- * (here never a step of training, which is a whole pass and an update):
+ * (here never a step of training, which is a whole pass and an update), which network.c lists:
  *
  *     gather, forward of each stage, output, backward of each stage above the first that is trained
  *
@@ -14,6 +14,11 @@
  * cache. A step of a dense layer with a large W is better cut into tiles of its outputs, because each task
  * of gemm packs the W that it needs. Such a step is a piece of work of its own, and so are the steps before
  * it and the steps after it: a piece begins when all tasks of the piece before it are done.
+ *
+ * Some kinds of layers need sums over the rows: batch normalization its means, convolution the gradient of
+ * its weights, which is too small to be cut. Each block of rows then writes sums of its own, in a step
+ * before forward (observe) or before backward (sum). Forward and backward of batch normalization read the
+ * sums of all blocks, so they begin a piece.
  *
  * Last comes the gradient of the parameters, for a dense layer dW and db. It is a sum over all rows, so its
  * tasks are parts of the parameters, for a dense layer tiles of W, and not blocks of rows. */
@@ -27,17 +32,10 @@
  * pack. For sparse rows nothing is packed: see pynn_is_large_for_sparse(). */
 enum { LARGE_W = 32 * 1024 };
 
-typedef enum step_kind { GATHER, FORWARD, OUTPUT, BACKWARD } step_kind;
-
-typedef struct pass_step {
-    step_kind kind;
-    size_t stage; /* of FORWARD and BACKWARD */
-} pass_step;
-
 /* ---------------------------------------------------------------- the steps, on a tile */
 
 /* The arrays that the functions of layer l work on. */
-static pynn_layer_call call_of(const pynn_batch *batch, size_t l) {
+static pynn_layer_call call_of(const pynn_batch *batch, size_t l, size_t block) {
     pynn_workspace *workspace = batch->workspace;
     const pynn_placed_layer *layer = &workspace->network->layers[l];
     return (pynn_layer_call){
@@ -49,6 +47,9 @@ static pynn_layer_call call_of(const pynn_batch *batch, size_t l) {
         .dy = workspace->layers[l].deltas,
         .dx = l == 0 ? NULL : workspace->layers[l - 1].deltas,
         .scratch = workspace->layers[l].scratch,
+        .block_scratch = workspace->layers[l].block_scratch,
+        .block = block,
+        .blocks = pynn_cut_rows(batch->count).row_cuts,
         .sparse = l == 0 && batch->sparse ? &workspace->sparse : NULL,
         .state = batch->state,
         .has_backward = batch->purpose == PYNN_FOR_GRADIENT,
@@ -57,10 +58,10 @@ static pynn_layer_call call_of(const pynn_batch *batch, size_t l) {
 
 /* Y for a tile of Y: all layers of a stage, one after the other. If it begins with a dense layer,
  * Y = f(X W + b). */
-static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
+static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile, size_t block) {
     const pynn_stage *layers = &batch->workspace->network->stages[stage];
     for (size_t l = layers->first; l < layers->end; l++) {
-        pynn_layer_call call = call_of(batch, l);
+        pynn_layer_call call = call_of(batch, l, block);
         call.layer->type->forward(&call, tile);
     }
 }
@@ -107,7 +108,7 @@ static void output(const pynn_batch *batch, pynn_tile tile, size_t block) {
 static void backward_values(const pynn_batch *batch, size_t stage, pynn_tile tile) {
     const pynn_stage *layers = &batch->workspace->network->stages[stage];
     for (size_t l = layers->end - 1; l > layers->first; l--) {
-        pynn_layer_call call = call_of(batch, l);
+        pynn_layer_call call = call_of(batch, l, 0);
         call.layer->type->backward(&call, tile);
     }
 }
@@ -115,33 +116,22 @@ static void backward_values(const pynn_batch *batch, size_t stage, pynn_tile til
 /* dX for a tile of dX: from the gradient with respect to the outputs of a stage's first layer to the
  * gradient with respect to the outputs of the first layer of the stage below. If the stage begins with a
  * dense layer, dX = (dY W^T) f'(X), where f are the other layers of the stage below. */
-static void backward(const pynn_batch *batch, size_t stage, pynn_tile tile) {
-    pynn_layer_call call = call_of(batch, batch->workspace->network->stages[stage].first);
+static void backward(const pynn_batch *batch, size_t stage, pynn_tile tile, size_t block) {
+    pynn_layer_call call = call_of(batch, batch->workspace->network->stages[stage].first, block);
     call.layer->type->backward(&call, tile);
     backward_values(batch, stage - 1, tile);
 }
 
 /* ---------------------------------------------------------------- the sequence of steps */
 
-/* Step number `index` of a pass, in the sequence at the top of this file. */
-static pass_step step_at(const pynn_network *network, size_t index) {
-    size_t stages = network->stage_count;
-    if (index == 0) return (pass_step){GATHER, 0};
-    if (index <= stages) return (pass_step){FORWARD, index - 1};
-    if (index == stages + 1) return (pass_step){OUTPUT, stages - 1};
-    return (pass_step){BACKWARD, stages - 1 - (index - stages - 2)};
-}
-
-/* How many steps a pass has. */
+/* How many steps of the network's list a pass has. */
 static size_t step_count(const pynn_batch *batch) {
     const pynn_network *network = batch->workspace->network;
-    size_t count = network->stage_count + 2;
-    if (batch->purpose == PYNN_FOR_GRADIENT) count += network->stage_count - 1 - network->first_trained;
-    return count;
+    return batch->purpose == PYNN_FOR_GRADIENT ? network->step_count : network->forward_step_count;
 }
 
 /* The layer that decides how a step may be cut: the first layer of its stage. */
-static const pynn_placed_layer *layer_of(const pynn_batch *batch, pass_step step) {
+static const pynn_placed_layer *layer_of(const pynn_batch *batch, pynn_pass_step step) {
     const pynn_network *network = batch->workspace->network;
     return &network->layers[network->stages[step.stage].first];
 }
@@ -156,13 +146,19 @@ static bool is_large_for_sparse(const pynn_placed_layer *layer, size_t count) {
 }
 
 /* Whether a step is better cut into tiles of its outputs than into blocks of rows. */
-static bool is_large(const pynn_batch *batch, pass_step step) {
+static bool is_large(const pynn_batch *batch, pynn_pass_step step) {
     const pynn_placed_layer *layer = layer_of(batch, step);
-    if (step.kind == GATHER || step.kind == OUTPUT) return false;
+    if (step.kind != PYNN_FORWARD && step.kind != PYNN_BACKWARD) return false;
     if (layer->type->reach != PYNN_REACH_PRODUCT) return false;
-    if (step.kind == FORWARD && step.stage == 0 && batch->sparse)
+    if (step.kind == PYNN_FORWARD && step.stage == 0 && batch->sparse)
         return is_large_for_sparse(layer, batch->count);
     return layer->inputs * layer->outputs > LARGE_W;
+}
+
+/* Whether a step reads what the tasks of all blocks of rows have written. */
+static bool needs_whole_batch(const pynn_batch *batch, pynn_pass_step step) {
+    return batch->purpose == PYNN_FOR_GRADIENT && layer_of(batch, step)->type->reach == PYNN_REACH_BATCH &&
+           (step.kind == PYNN_FORWARD || step.kind == PYNN_BACKWARD);
 }
 
 /* Pack a tile of dY of the first layer, for the product with its sparse inputs. */
@@ -177,17 +173,22 @@ static void pack(const pynn_batch *batch, pynn_tile tile) {
  * The gradient comes to the outputs of the first layer in the last step: backward of stage 1, or, if there
  * is one stage only, output. For sparse inputs dY is then packed in the same task, while the tile is in the
  * cache. */
-static void do_step(const pynn_batch *batch, pass_step step, pynn_tile tile, size_t block) {
+static void do_step(const pynn_batch *batch, pynn_pass_step step, pynn_tile tile, size_t block) {
+    pynn_layer_call call = call_of(batch, batch->workspace->network->stages[step.stage].first, block);
     switch (step.kind) {
-    case GATHER: batch->workspace->finite[block] = pynn_gather(batch, tile); break;
-    case FORWARD: forward(batch, step.stage, tile); break;
-    case OUTPUT:
+    case PYNN_GATHER: batch->workspace->finite[block] = pynn_gather(batch, tile); break;
+    case PYNN_OBSERVE:
+        if (call.has_backward) call.layer->type->observe(&call, tile, block);
+        break;
+    case PYNN_SUM: call.layer->type->sum(&call, tile, block); break;
+    case PYNN_FORWARD: forward(batch, step.stage, tile, block); break;
+    case PYNN_OUTPUT:
         output(batch, tile, block);
         if (batch->purpose == PYNN_FOR_GRADIENT) backward_values(batch, step.stage, tile);
         break;
-    case BACKWARD: backward(batch, step.stage, tile); break;
+    case PYNN_BACKWARD: backward(batch, step.stage, tile, block); break;
     }
-    bool ends = step.kind == BACKWARD ? step.stage == 1 : step.kind == OUTPUT && step.stage == 0;
+    bool ends = step.kind == PYNN_BACKWARD ? step.stage == 1 : step.kind == PYNN_OUTPUT && step.stage == 0;
     if (ends && batch->purpose == PYNN_FOR_GRADIENT && batch->sparse) pack(batch, tile);
 }
 
@@ -203,10 +204,10 @@ typedef struct pass_piece {
 
 /* The tile of a step that is done on whole rows: the rows of `tile`, and all columns of what the step
  * computes. */
-static pynn_tile whole_rows(const pynn_batch *batch, pass_step step, pynn_tile tile) {
+static pynn_tile whole_rows(const pynn_batch *batch, pynn_pass_step step, pynn_tile tile) {
     const pynn_placed_layer *layer = layer_of(batch, step);
     tile.column_begin = 0;
-    tile.column_end = step.kind == BACKWARD ? layer->inputs : layer->outputs;
+    tile.column_end = step.kind == PYNN_BACKWARD ? layer->inputs : layer->outputs;
     return tile;
 }
 
@@ -216,7 +217,7 @@ static void do_block(void *context, size_t index) {
     const pynn_network *network = piece->batch->workspace->network;
     pynn_tile block = pynn_grid_tile(&piece->grid, index);
     for (size_t s = piece->first; s < piece->end; s++) {
-        pass_step step = step_at(network, s);
+        pynn_pass_step step = network->steps[s];
         do_step(piece->batch, step, whole_rows(piece->batch, step, block), index);
     }
 }
@@ -224,18 +225,25 @@ static void do_block(void *context, size_t index) {
 /* A task of a piece: its one step for a tile. */
 static void do_tile(void *context, size_t index) {
     const pass_piece *piece = context;
-    pass_step step = step_at(piece->batch->workspace->network, piece->first);
+    pynn_pass_step step = piece->batch->workspace->network->steps[piece->first];
     do_step(piece->batch, step, pynn_grid_tile(&piece->grid, index), 0);
 }
 
 /* How a large step is cut into tiles of what it computes. */
-static pynn_grid cut_large(const pynn_batch *batch, pass_step step) {
+static pynn_grid cut_large(const pynn_batch *batch, pynn_pass_step step) {
     const pynn_placed_layer *layer = layer_of(batch, step);
-    if (step.kind == BACKWARD) return pynn_cut_product(batch->count, layer->inputs, layer->outputs);
+    if (step.kind == PYNN_BACKWARD) return pynn_cut_product(batch->count, layer->inputs, layer->outputs);
     return pynn_cut_product(batch->count, layer->outputs, layer->inputs);
 }
 
 /* ---------------------------------------------------------------- the gradient of the parameters */
+
+/* How many tasks the gradient of a layer's parameters is; none without parameters. */
+static size_t task_count(const pynn_layer_call *call) {
+    if (call->layer->type->cut == NULL) return 0;
+    pynn_grid grid = call->layer->type->cut(call);
+    return pynn_grid_count(&grid);
+}
 
 /* Task number `index` of T = alpha * dP + beta * T. The tasks are those of the first layer of each stage,
  * in the order of the stages; the other layers of a stage have no parameters. */
@@ -243,9 +251,8 @@ static void accumulate_task(void *context, size_t index) {
     const pynn_batch *batch = context;
     const pynn_network *network = batch->workspace->network;
     for (size_t stage = network->first_trained;; stage++) {
-        pynn_layer_call call = call_of(batch, network->stages[stage].first);
-        pynn_grid grid = call.layer->type->cut(&call);
-        size_t tasks = pynn_grid_count(&grid);
+        pynn_layer_call call = call_of(batch, network->stages[stage].first, 0);
+        size_t tasks = task_count(&call);
         if (index < tasks) {
             pynn_target target = batch->target;
             target.parameters += call.layer->parameter_offset;
@@ -267,15 +274,19 @@ static void accumulate(const pynn_batch *batch) {
     size_t tasks = 0;
     double work = (double)network->parameter_count * (double)batch->count;
     for (size_t stage = network->first_trained; stage < network->stage_count; stage++) {
-        pynn_layer_call call = call_of(batch, network->stages[stage].first);
-        pynn_grid grid = call.layer->type->cut(&call);
-        tasks += pynn_grid_count(&grid);
+        pynn_layer_call call = call_of(batch, network->stages[stage].first, 0);
+        tasks += task_count(&call);
     }
     pynn_team *team = work < PYNN_TASK_WORK ? NULL : batch->workspace->team;
     pynn_team_run(team, tasks, accumulate_task, (void *)batch);
 }
 
 /* ---------------------------------------------------------------- the whole pass */
+
+/* Whether a step begins a piece of work. */
+static bool begins_piece(const pynn_batch *batch, pynn_pass_step step) {
+    return is_large(batch, step) || needs_whole_batch(batch, step);
+}
 
 /* Add what the blocks of rows have found to *sums, always in the order of the blocks, so that the sum does
  * not depend on which thread was first. Returns the result of pynn_run_batch(). */
@@ -296,17 +307,16 @@ static bool add_parts(const pynn_batch *batch, pynn_sums *sums) {
 bool pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
     pynn_workspace *workspace = batch->workspace;
     uint64_t mode = pynn_flush_denormals();
+    const pynn_pass_step *all = workspace->network->steps;
     size_t steps = step_count(batch);
     for (size_t first = 0, end; first < steps; first = end) {
-        pass_step step = step_at(workspace->network, first);
         pass_piece piece = {batch, first, first + 1, pynn_cut_rows(batch->count)};
         pynn_task task = do_block;
-        if (is_large(batch, step)) {
-            piece.grid = cut_large(batch, step);
+        if (is_large(batch, all[first])) {
+            piece.grid = cut_large(batch, all[first]);
             task = do_tile;
         } else {
-            while (piece.end < steps && !is_large(batch, step_at(workspace->network, piece.end)))
-                piece.end++;
+            while (piece.end < steps && !begins_piece(batch, all[piece.end])) piece.end++;
         }
         end = piece.end;
         pynn_team_run(workspace->team, pynn_grid_count(&piece.grid), task, &piece);
@@ -319,4 +329,13 @@ bool pynn_run_batch(const pynn_batch *batch, pynn_sums *sums) {
     workspace->has_gradients = batch->purpose == PYNN_FOR_GRADIENT && finite;
     pynn_restore_denormals(mode);
     return finite;
+}
+
+void pynn_follow_batch(const pynn_batch *batch, float *parameters) {
+    const pynn_network *network = batch->workspace->network;
+    for (size_t l = 0; l < network->layer_count; l++) {
+        pynn_layer_call call = call_of(batch, l, 0);
+        if (call.layer->type->follow != NULL)
+            call.layer->type->follow(&call, parameters + call.layer->parameter_offset);
+    }
 }

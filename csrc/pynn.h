@@ -67,7 +67,7 @@ typedef enum pynn_status {
     PYNN_WORKSPACE_MISMATCH = 14, /* the workspace is too small */
 
     /* The list of layers is wrong. */
-    PYNN_NO_DENSE_LAYER = 20, /* a network needs at least one dense layer */
+    PYNN_NO_DENSE_LAYER = 20, /* a network needs at least one dense or conv2d layer */
     PYNN_UNKNOWN_LAYER = 21,  /* a kind of layer, an initializer or a loss that does not exist */
 
     /* A number is wrong. */
@@ -120,18 +120,25 @@ typedef struct pynn_allocator {
 
 /* The kinds of layers. X and Y are the inputs and outputs of a batch, x and y are one value of each. */
 typedef enum pynn_layer_kind {
-    PYNN_DENSE = 1,       /* Y = X W + b */
-    PYNN_RELU = 2,        /* y = max(x, 0) */
-    PYNN_SIGMOID = 3,     /* y = 1 / (1 + exp(-x)) */
-    PYNN_TANH = 4,        /* y = tanh(x) */
-    PYNN_LEAKY_RELU = 5,  /* y = x where x > 0, else slope x (Maas et al. 2013) */
-    PYNN_GELU = 6,        /* y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016) */
-    PYNN_SILU = 8,        /* y = x / (1 + exp(-x)) (Hendrycks and Gimpel 2016, Elfwing et al. 2018) */
-    PYNN_ELU = 9,         /* y = x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2016) */
-    PYNN_SOFTPLUS = 10,   /* y = log(1 + exp(x)) (Dugas et al. 2001) */
-    PYNN_LAYER_NORM = 11, /* y = weight (x - mean) / sqrt(variance + eps) + bias, with the mean and the
-                           * variance of the row (Ba, Kiros and Hinton 2016) */
-    PYNN_DROPOUT = 7,     /* in training y = m x, see pynn_dropout_mask(); in use y = x */
+    PYNN_DENSE = 1,            /* Y = X W + b */
+    PYNN_RELU = 2,             /* y = max(x, 0) */
+    PYNN_SIGMOID = 3,          /* y = 1 / (1 + exp(-x)) */
+    PYNN_TANH = 4,             /* y = tanh(x) */
+    PYNN_LEAKY_RELU = 5,       /* y = x where x > 0, else slope x (Maas et al. 2013) */
+    PYNN_GELU = 6,             /* y = x Phi(x), Phi the normal distribution (Hendrycks and Gimpel 2016) */
+    PYNN_SILU = 8,             /* y = x / (1 + exp(-x)) (Hendrycks and Gimpel 2016, Elfwing et al. 2018) */
+    PYNN_ELU = 9,              /* y = x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2016) */
+    PYNN_SOFTPLUS = 10,        /* y = log(1 + exp(x)) (Dugas et al. 2001) */
+    PYNN_LAYER_NORM = 11,      /* y = weight (x - mean) / sqrt(variance + eps) + bias, with the mean and the
+                                * variance of the row (Ba, Kiros and Hinton 2016) */
+    PYNN_CONV2D = 12,          /* convolution of images with filters; see csrc/layers/conv2d.c */
+    PYNN_MAX_POOL2D = 13,      /* the largest value of each window; see csrc/layers/pool2d.c */
+    PYNN_AVG_POOL2D = 14,      /* the mean of each window */
+    PYNN_GLOBAL_AVG_POOL = 15, /* the mean of each channel */
+    PYNN_BATCH_NORM = 17,      /* y = weight (x - mean) / sqrt(variance + eps) + bias, with the mean and the
+                                  variance of the channel over the batch; see csrc/layers/batch_norm.c */
+    PYNN_FLATTEN = 16,         /* the same values, as a plain row */
+    PYNN_DROPOUT = 7,          /* in training y = m x, see pynn_dropout_mask(); in use y = x */
 } pynn_layer_kind;
 
 /* How the weights of a dense layer are drawn; biases start at zero. */
@@ -145,6 +152,22 @@ typedef struct pynn_dense_options {
     pynn_init init;
 } pynn_dense_options;
 
+typedef struct pynn_conv2d_options {
+    size_t filters;   /* F, at least 1 */
+    size_t size[2];   /* height and width of a filter, at least 1 */
+    size_t stride;    /* at least 1 */
+    size_t before[2]; /* padding: rows of zeros above an image, and columns to its left */
+    size_t after[2];  /* rows below it, and columns to its right */
+    size_t groups;    /* at least 1; divides the channels and the filters */
+    pynn_init init;   /* with C / groups * size inputs, and F / groups * size outputs */
+} pynn_conv2d_options;
+
+typedef struct pynn_pool2d_options {
+    size_t size[2]; /* height and width of a window, at least 1 */
+    size_t stride;  /* at least 1 */
+    size_t padding; /* on each side; at most half of the size */
+} pynn_pool2d_options;
+
 typedef struct pynn_leaky_relu_options {
     float slope; /* finite, at least 0 */
 } pynn_leaky_relu_options;
@@ -156,6 +179,11 @@ typedef struct pynn_elu_options {
 typedef struct pynn_layer_norm_options {
     float eps; /* finite, at least FLT_MIN (1.2e-38) */
 } pynn_layer_norm_options;
+
+typedef struct pynn_batch_norm_options {
+    float momentum; /* of the running means: above 0 and at most 1 */
+    float eps;      /* finite, at least FLT_MIN (1.2e-38) */
+} pynn_batch_norm_options;
 
 typedef struct pynn_dropout_options {
     float rate; /* the probability that a value is dropped: at least 0 and below 1 */
@@ -176,9 +204,13 @@ typedef struct pynn_layer {
     pynn_layer_kind kind;
     union {
         pynn_dense_options dense;
+        pynn_conv2d_options conv2d;
+        pynn_pool2d_options max_pool2d;
+        pynn_pool2d_options avg_pool2d;
         pynn_leaky_relu_options leaky_relu;
         pynn_elu_options elu;
         pynn_layer_norm_options layer_norm;
+        pynn_batch_norm_options batch_norm;
         pynn_dropout_options dropout;
     };
 } pynn_layer;
@@ -217,11 +249,19 @@ typedef struct pynn_parameter_view {
     int trained;      /* whether training changes it; all parameters of today's kinds are trained */
 } pynn_parameter_view;
 
+/* The shape of a row that is an image: its values lie channel by channel, and each channel row by row. A
+ * plain row of n values is n channels of one value. */
+typedef struct pynn_shape {
+    size_t channels;
+    size_t height;
+    size_t width;
+} pynn_shape;
+
 /* A handle of a network. */
 typedef struct pynn_network pynn_network;
 
 /* Describe a network: rows of `inputs` features go through the layers, in order, and then into the loss. At
- * least one layer must be dense. The layers, layer_count of them, and the loss are copied.
+ * least one layer must be dense or conv2d. The layers, layer_count of them, and the loss are copied.
  * Returns PYNN_NO_DENSE_LAYER, PYNN_UNKNOWN_LAYER (also for a dense layer without an initializer),
  * PYNN_INVALID_ARGUMENT (NULL, a width of zero, an option that is out of range), PYNN_SIZE_OVERFLOW (a
  * width does not fit int, or the number of parameters does not fit size_t) or PYNN_OUT_OF_MEMORY. On
@@ -229,6 +269,11 @@ typedef struct pynn_network pynn_network;
 PYNN_API pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs,
                                          const pynn_layer *layers, size_t layer_count,
                                          const pynn_loss *loss, pynn_network **out);
+
+/* The same for rows of a shape, which layers such as conv2d need. */
+PYNN_API pynn_status pynn_network_create_shaped(const pynn_allocator *allocator, const pynn_shape *inputs,
+                                                const pynn_layer *layers, size_t layer_count,
+                                                const pynn_loss *loss, pynn_network **out);
 
 /* Free a network; NULL is a no-op. Destroy its workspaces first. */
 PYNN_API void pynn_network_destroy(pynn_network *network);

@@ -102,6 +102,7 @@ static bool run_step(pynn_batch *batch, const pynn_optimizer *optimizer, double 
     batch->target = is_plain ? (pynn_target){(float)-rate, 1.0f, parameters}
                              : (pynn_target){1.0f, 0.0f, state->gradients};
     if (!pynn_run_batch(batch, sums)) return false;
+    pynn_follow_batch(batch, parameters);
     if (!is_plain) pynn_update(batch->workspace, optimizer, rate, state, parameters);
     if (state != NULL) state->step++;
     return true;

@@ -52,15 +52,17 @@ static void lay_out_layer(pynn_workspace *workspace, memory_layout *layout, size
     const pynn_network *network = workspace->network;
     const pynn_placed_layer *layer = &network->layers[l];
     pynn_layer_buffers *buffers = &workspace->layers[l];
-    size_t batch = workspace->max_batch, scratch = layer->type->scratch;
+    size_t batch = workspace->max_batch, scratch = layer->scratch;
     if (is_in_place(workspace, l)) {
-        *buffers = (pynn_layer_buffers){buffers[-1].outputs, buffers[-1].deltas, NULL};
+        *buffers = (pynn_layer_buffers){buffers[-1].outputs, buffers[-1].deltas, NULL, NULL};
     } else {
         buffers->outputs = take(layout, batch, layer->outputs, sizeof(float));
         if (l >= network->stages[network->first_trained].first)
             buffers->deltas = take(layout, batch, layer->outputs, sizeof(float));
     }
     if (scratch > 0) buffers->scratch = take(layout, batch, scratch, sizeof(float));
+    if (layer->block_scratch > 0)
+        buffers->block_scratch = take(layout, pynn_most_blocks(batch), layer->block_scratch, sizeof(float));
 }
 
 /* Lay out all buffers. */

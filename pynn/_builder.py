@@ -9,11 +9,12 @@ A new kind of layer needs a method of `LayerBuilder` here and a class in pynn/_n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from pynn._base import checks
 from pynn._base.errors import ChainError
-from pynn._network.layers import MAX_WIDTH, Layer
+from pynn._network.layers import Layer, Shape
 from pynn._network.layers.activations import (
     Elu,
     Gelu,
@@ -24,11 +25,13 @@ from pynn._network.layers.activations import (
     Softplus,
     Tanh,
 )
+from pynn._network.layers.conv2d import Conv2d, Padding
 from pynn._network.layers.dense import Dense, Init
 from pynn._network.layers.dropout import Dropout
-from pynn._network.layers.norm import LayerNorm
+from pynn._network.layers.norm import BatchNorm, LayerNorm
+from pynn._network.layers.pool2d import AvgPool2d, Flatten, GlobalAvgPool, MaxPool2d
 from pynn._network.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
-from pynn._network.spec import NO_PRODUCT, Spec, append, has_product
+from pynn._network.spec import NO_PRODUCT, Spec, append, checked_shape, has_product
 
 if TYPE_CHECKING:
     from pynn._model import Model
@@ -71,17 +74,19 @@ class Builder:
         50890
     """
 
-    def input(self, features: int) -> LayerBuilder:
-        """Set the number of features: how many values each example has.
+    def input(self, features: int | Sequence[int]) -> LayerBuilder:
+        """Set the number of features: how many values each example has; or the shape of images.
 
         Args:
-            features: At least 1; 784 for images of 28 x 28.
+            features: At least 1; 784 for images of 28 x 28. Or (channels, height, width), which
+                layers such as `conv2d` need: (1, 28, 28) for the same images.
 
         Raises:
             ArgumentTypeError: `features` is not an integer.
             ArgumentError: `features` is out of range.
         """
-        return LayerBuilder(checks.integer("input", features, least=1, most=MAX_WIDTH), ())
+        shape = checked_shape(features)
+        return LayerBuilder(shape, (), shape)
 
     def __repr__(self) -> str:
         return "Builder()"
@@ -95,9 +100,10 @@ class Builder:
 class LayerBuilder:
     """A chain that has its input; layers or a loss may follow. `Builder.input` makes it."""
 
-    def __init__(self, inputs: int, layers: tuple[Layer, ...]) -> None:
-        self._inputs = inputs
+    def __init__(self, input_shape: Shape, layers: tuple[Layer, ...], shape: Shape) -> None:
+        self._input_shape = input_shape
         self._layers = layers
+        self._shape = shape  # that of an example behind the layers
 
     def dense(self, outputs: int, *, init: Init = "he") -> LayerBuilder:
         """Add a dense layer, Y = X W + b, with W of shape (inputs, outputs).
@@ -113,7 +119,99 @@ class LayerBuilder:
             ArgumentTypeError: `outputs` is not an integer.
             ArgumentError: `outputs` is out of range, or `init` is unknown.
         """
-        return self._add(Dense, outputs=outputs, init=init)
+        before = self.flatten() if len(self._shape) > 1 else self
+        return before._add(Dense, outputs=outputs, init=init)
+
+    def conv2d(
+        self,
+        filters: int,
+        size: int | Sequence[int],
+        *,
+        stride: int = 1,
+        padding: Padding = "same",
+        groups: int = 1,
+        init: Init = "he",
+    ) -> LayerBuilder:
+        """Add a convolution: each filter looks at a window of all channels, at each place.
+
+        Y[f,y,x] = b[f] + sum over c, i, j of W[f,c,i,j] X[c, s y + i, s x + j], with W of shape
+        (filters, channels / groups, height, width), b (filters,) and the stride s; X has zeros
+        around it.
+
+        Args:
+            filters: How many filters, which is the number of channels of Y.
+            size: The height and width of a filter; one integer for both.
+            stride: How far the window moves from one output to the next.
+            padding: "valid": none. "same": as many zeros around the image as make Y as large as X,
+                or, with a stride, X's size divided by it and rounded up. Or a number of zeros on
+                each side.
+            groups: How many groups the channels and the filters are divided into; the filters of a
+                group see its channels only. As many groups as channels: a depthwise convolution.
+            init: As for `dense`, with the inputs of one output, and the outputs of one input.
+
+        Raises:
+            ArgumentTypeError: A number is not an integer.
+            ArgumentError: A number is out of range, the filter is larger than the image, or the
+                inputs are not images.
+        """
+        return self._add(
+            Conv2d,
+            filters=filters,
+            size=size,
+            stride=stride,
+            padding=padding,
+            groups=groups,
+            init=init,
+        )
+
+    def max_pool2d(
+        self, size: int | Sequence[int], *, stride: int | None = None, padding: int = 0
+    ) -> LayerBuilder:
+        """Add y = the largest x of a window.
+
+        Args:
+            size: The height and width of the window; one integer for both.
+            stride: How far the window moves from one output to the next; None for its size.
+            padding: How far windows reach over the edges, on each side; at most half of the size.
+
+        Raises:
+            ArgumentTypeError: A number is not an integer.
+            ArgumentError: A number is out of range, the window is larger than the image, or the
+                inputs are not images.
+        """
+        return self._add(MaxPool2d, size=size, stride=stride, padding=padding)
+
+    def avg_pool2d(
+        self, size: int | Sequence[int], *, stride: int | None = None, padding: int = 0
+    ) -> LayerBuilder:
+        """Add y = the mean of the x of a window, where padding counts as zeros.
+
+        Args:
+            size: The height and width of the window; one integer for both.
+            stride: How far the window moves from one output to the next; None for its size.
+            padding: How many zeros lie around the image, on each side; at most half of the size.
+
+        Raises:
+            ArgumentTypeError: A number is not an integer.
+            ArgumentError: A number is out of range, the window is larger than the image, or the
+                inputs are not images.
+        """
+        return self._add(AvgPool2d, size=size, stride=stride, padding=padding)
+
+    def global_avg_pool(self) -> LayerBuilder:
+        """Add the mean of each channel: (channels, height, width) becomes (channels,).
+
+        Raises:
+            ArgumentError: The inputs are not images.
+        """
+        return self._add(GlobalAvgPool)
+
+    def flatten(self) -> LayerBuilder:
+        """Make a plain row of an image: (channels, height, width) becomes one number of values.
+
+        `dense` does this by itself.
+        """
+        return self._add(Flatten)
 
     def relu(self) -> LayerBuilder:
         """Add y = max(x, 0)."""
@@ -186,6 +284,23 @@ class LayerBuilder:
         """
         return self._add(LayerNorm, eps=eps)
 
+    def batch_norm(self, momentum: float = 0.1, eps: float = 1e-5) -> LayerBuilder:
+        """Add y = weight * (x - mean) / sqrt(variance + eps) + bias, for each channel.
+
+        In training the mean and the variance are those of the channel's values in the batch; of a
+        plain row each value is a channel. In prediction they are running means of those. Weight,
+        bias, running_mean and running_var have shape (channels,) (Ioffe and Szegedy 2015).
+
+        Args:
+            momentum: How far the running means go to those of a batch: above 0 and at most 1.
+            eps: Keeps the divisor from 0; above 0 and finite.
+
+        Raises:
+            ArgumentTypeError: A number is not a number.
+            ArgumentError: A number is out of range.
+        """
+        return self._add(BatchNorm, momentum=momentum, eps=eps)
+
     def dropout(self, rate: float) -> LayerBuilder:
         """Add dropout: y = m x in training, y = x in prediction (Srivastava et al. 2014).
 
@@ -240,23 +355,29 @@ class LayerBuilder:
     def _finish(self, loss: Loss) -> FinishedBuilder:
         if not has_product(self._layers):
             raise ChainError(f".{loss.kind}() cannot come after {self!r}: {NO_PRODUCT}")
-        return FinishedBuilder(Spec(self._inputs, self._layers, loss))
+        return FinishedBuilder(Spec(self._input_shape, self._layers, loss))
 
     def _add(self, kind: type[Layer], **options: object) -> LayerBuilder:
-        return LayerBuilder(self._inputs, append(self._layers, kind, options))
+        return LayerBuilder(self._input_shape, *append(self._shape, self._layers, kind, options))
 
     def __repr__(self) -> str:
-        steps = [f"Builder().input({self._inputs})"]
-        for layer in self._layers:
-            arguments = [f"{name}={value!r}" for name, value in layer.arguments().items()]
-            first = [text.partition("=")[2] for text in arguments[:1]]  # the others by keyword
-            steps.append(f"{layer.kind}({', '.join(first + arguments[1:])})")
-        return ".".join(steps)
+        return _chain(self._input_shape, self._layers)
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
             _refuse(self, name, _steps_of(LayerBuilder))
+
+
+def _chain(shape: Shape, layers: tuple[Layer, ...]) -> str:
+    """The Python that makes the chain."""
+    steps = [f"Builder().input({shape[0] if len(shape) == 1 else shape})"]
+    for layer in layers:
+        shown = list(layer.shown_arguments().items())
+        first = [repr(value) for _, value in shown[: layer.positional]]
+        others = [f"{name}={value!r}" for name, value in shown[layer.positional :]]
+        steps.append(f"{layer.kind}({', '.join([*first, *others])})")
+    return ".".join(steps)
 
 
 class FinishedBuilder:
@@ -287,9 +408,9 @@ class FinishedBuilder:
         return Model._create(self._spec, seed)
 
     def __repr__(self) -> str:
-        inputs, layers, loss = self._spec
+        shape, layers, loss = self._spec
         options = ", ".join(f"{name}={value!r}" for name, value in loss.given().items())
-        return f"{LayerBuilder(inputs, layers)!r}.{loss.kind}({options})"
+        return f"{_chain(shape, layers)}.{loss.kind}({options})"
 
     if not TYPE_CHECKING:
 

@@ -101,10 +101,12 @@ class Model:
         asked for, is written; `Model.resume` can continue from it.
 
         Args:
-            features: Shape (n, inputs), or (n, ...) with `inputs` values in each row. A uint8 value
-                is read as value / 255; float32 is used as it is; float64 is converted to a float32
-                copy. An array that is contiguous in C's order is used without a copy. (If it is
-                mapped from a file, no program may make the file shorter meanwhile.)
+            features: Shape (n, inputs), or (n, ...) with `inputs` values in each row. A model of
+                images takes (n, channels, height, width), (n, height, width) for one channel, or
+                (n, inputs). A uint8 value is read as value / 255; float32 is used as it is; float64
+                is converted to a float32 copy. An array that is contiguous in C's order is used
+                without a copy. (If it is mapped from a file, no program may make the file shorter
+                meanwhile.)
             labels: With softmax_cross_entropy the class labels: shape (n,), any integer dtype, each
                 in [0, classes). With other losses the target values: shape (n, outputs), or (n,)
                 for one output; with binary_cross_entropy each in [0, 1].
@@ -472,14 +474,17 @@ class Model:
             3  dense(10, he)         (n, 10)           650
             loss: softmax_cross_entropy             50,890
         """
-        lines = [f"{'layer':<25}{'output':<11}parameters"]
-        lines.append(f"{'input':<25}{f'(n, {self._spec.inputs})':<11}{0:>10}")
+        rows = [("input", _batch(self._spec.input_shape), "0")]
         for placed in self._spec.placed_layers:
-            label, shape = f"{placed.number:<3}{placed.layer}", f"(n, {placed.outputs})"
             count = sum(parameter.size for parameter in placed.parameters)
-            lines.append(f"{label:<25}{shape:<11}{count:>10,}")
-        lines.append(f"{f'loss: {self._spec.loss}':<36}{self.parameter_count:>10,}")
-        return "\n".join(lines)
+            label = f"{placed.number:<3}{placed.layer}"
+            rows.append((label, _batch(placed.output_shape), f"{count:,}"))
+        first = max(25, *(len(label) + 2 for label, _, _ in rows))
+        loss = f"loss: {self._spec.loss}"
+        second = max(11, len(loss) + 2 - first, *(len(shape) + 2 for _, shape, _ in rows))
+        rows.insert(0, ("layer", "output", "parameters"))
+        lines = [f"{label:<{first}}{shape:<{second}}{count:>10}" for label, shape, count in rows]
+        return "\n".join([*lines, f"{loss:<{first + second}}{self.parameter_count:>10,}"])
 
     def __repr__(self) -> str:
         closed = "" if self._engine.workspaces is not None else "; closed"
@@ -536,10 +541,11 @@ class Model:
     def export_onnx(self, path: str | os.PathLike[str], *, probabilities: bool = False) -> None:
         """Write the model to an ONNX file, for onnxruntime and others; needs 'pynn-blas[onnx]'.
 
-        The input of the file is "input", float32, shape (batch, inputs), with any number of rows;
-        divide uint8 values by 255 first. The output is "output", float32, shape (batch, outputs):
-        the outputs of the last layer. Initializers have the names and shapes of `parameters`. A
-        crash leaves the old file or the new one, and the same model always gives the same bytes.
+        The input of the file is "input", float32, shape (batch, inputs), or of images (batch,
+        channels, height, width), with any number of rows; divide uint8 values by 255 first. The
+        output is "output", float32, shape (batch, outputs): the outputs of the last layer.
+        Initializers have the names and shapes of `parameters`. A crash leaves the old file or the
+        new one, and the same model always gives the same bytes.
 
         Args:
             path: The file to write; by custom its name ends in ".onnx".
@@ -597,6 +603,11 @@ class Model:
         from pynn.formats import c  # here, for the same reason as in export_onnx()
 
         return c.save(self, path, name=name, libc=libc)
+
+
+def _batch(shape: Sequence[int]) -> str:
+    """The shape of n examples."""
+    return f"(n, {', '.join(map(str, shape))})"
 
 
 def load(path: str | os.PathLike[str]) -> Model:

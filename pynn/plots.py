@@ -2,7 +2,7 @@
 
 history           loss and accuracy over the epochs
 confusion_matrix  how many examples of each class were predicted as each class
-weights           the weights of the first layer's units, as images
+weights           the weights of the first layer's units or filters, as images
 worst_mistakes    the misclassified examples with the greatest loss
 
 Each function returns the figure. If it is given a path, it also writes the figure to that file. It
@@ -97,7 +97,7 @@ def weights(
     shape: tuple[int, int] = (28, 28),
     count: int = 64,
 ) -> Figure:
-    """Draw the weights of the first dense layer: an image for each unit.
+    """Draw the weights of the first layer: an image for each unit, or each channel of a filter.
 
     Red weights are positive, blue ones negative, white is 0. All images have the same colour scale.
     It covers the smaller 99.5 % of the absolute weights, so that a few large weights do not make
@@ -106,8 +106,9 @@ def weights(
     Args:
         model: A model that takes images.
         path: A file to write the picture to, in the format that its name ends in.
-        shape: (height, width) of an image; their product is the number of inputs.
-        count: The most units to draw, at least 1; the first units are drawn.
+        shape: (height, width) of an image, if the first layer is dense; their product is the number
+            of inputs. Filters of a convolution have a shape of their own.
+        count: The most images to draw, at least 1; the first ones are drawn.
 
     Returns:
         The figure.
@@ -123,18 +124,22 @@ def weights(
     if not isinstance(model, Model):
         raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
     count = checks.integer("count", count, least=1)
-    matrix = model.parameters["dense1.weight"].copy()
-    if not np.isfinite(matrix).all():
+    layer = next(placed.name for placed in model._spec.placed_layers if placed.layer.is_product)
+    array = model.parameters[f"{layer}.weight"].copy()
+    if not np.isfinite(array).all():
         raise DivergenceError(
-            "dense1.weight has values that are not finite, and these cannot be drawn; build or load"
-            " the model anew"
+            f"{layer}.weight has values that are not finite, and these cannot be drawn; build or"
+            " load the model anew"
         )
-    inputs, units = matrix.shape
-    height, width = _shape(shape, inputs)
-    count = min(count, units)
-    images = matrix[:, :count].T.reshape(count, height, width)
-    some = f"{count} of {units}" if count < units else f"all {units}"
-    figure = _drawing.draw_weights(images, f"dense1: weights of {some} units")
+    if array.ndim == 2:
+        images = array.T.reshape(-1, *_shape(shape, len(array)))
+        what = "weights of {} units"
+    else:
+        images = array.reshape(-1, *array.shape[2:])
+        of = f" of {array.shape[1]} channels each" if array.shape[1] > 1 else ""
+        what = f"{{}} images of {len(array)} filters{of}" if of else "{} filters"
+    some = f"{count} of {len(images)}" if count < len(images) else f"all {len(images)}"
+    figure = _drawing.draw_weights(images[:count], f"{layer}: {what.format(some)}")
     return _drawing.finish(figure, path)
 
 

@@ -30,7 +30,7 @@ def make_network(
         chain.append(kind.from_dict({"outputs": layer, "init": "he", **options}))
     ending = Loss.kinds[loss]
     own = {name: options[name] for name in ending.options if name in options}
-    return Network(Spec(inputs, tuple(chain), ending(**own)))
+    return Network(Spec((inputs,), tuple(chain), ending(**own)))
 
 
 def train(

@@ -29,7 +29,10 @@ CHAINS: dict[str, Mistake] = {
     "a second input": Mistake(
         lambda bench: INPUT.input(20),
         CHAIN,
-        (".input() cannot come after Builder().input(20)", "what may come next: .dense(), .relu()"),
+        (
+            ".input() cannot come after Builder().input(20)",
+            "what may come next: .dense(), .conv2d()",
+        ),
     ),
     "build without a loss": Mistake(
         lambda bench: LAYERS.build(),
@@ -44,7 +47,7 @@ CHAINS: dict[str, Mistake] = {
     "a loss without a layer": Mistake(
         lambda bench: INPUT.softmax_cross_entropy(),
         CHAIN,
-        ("at least one dense layer; add .dense(...) before the loss",),
+        ("at least one dense or conv2d layer; add .dense(...) before the loss",),
     ),
     "a chain that is fitted": Mistake(
         lambda bench: FINISHED.fit(X, Y, epochs=1),
@@ -69,10 +72,13 @@ CHAINS: dict[str, Mistake] = {
     "an input of 0": Mistake(
         lambda bench: START.input(0), VALUE, ("input must be in [1, 2147483647], got 0",)
     ),
-    "a shape as input": Mistake(
+    "a height and a width as input": Mistake(
         lambda bench: START.input((28, 28)),
-        TYPE,
-        ("input must be an integer, got tuple (28, 28)",),
+        VALUE,
+        (
+            "input must be a number of values, or (channels, height, width), got (28, 28)",
+            "grey images are (1, 28, 28)",
+        ),
     ),
     "no input": Mistake(lambda bench: START.input(), (TypeError,), ("'features'",)),
     "a width of 0": Mistake(

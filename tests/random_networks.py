@@ -15,17 +15,36 @@ from pynn._network.losses import Loss
 # Those of this pynn, so that a new one is not forgotten.
 # In the order of the builder's methods.
 STEPS = list(vars(pynn.LayerBuilder))
-ACTIVATIONS = [kind for kind in STEPS if kind in Layer.kinds and kind != "dense"]
+OF_IMAGES = ["conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool"]
+ACTIVATIONS = [kind for kind in STEPS if kind in Layer.kinds and kind not in ("dense", *OF_IMAGES)]
 LOSSES = [loss for loss in STEPS if loss in Loss.kinds]
 
 
 def random_network(seed: int, widest: int = 48) -> pynn.Model:
-    """A model with up to 6 dense layers, up to that wide, any activations and any loss.
+    """A model with any layers and any loss; one of three takes images.
 
-    Its biases are drawn, too; with most seeds there is one activation between dense layers, with
-    some there are two or none, or one before the first or after the last.
+    Its biases are drawn, too, and so are the running means.
     """
     rng = np.random.default_rng(seed)
+    chain = random_images(rng) if seed % 3 == 2 else random_rows(rng, widest)
+    loss = LOSSES[seed // 3 % len(LOSSES)] if seed % 3 == 2 else LOSSES[seed % len(LOSSES)]
+    model: pynn.Model = getattr(chain, loss)().build(seed=seed)
+    for name, array in model.parameters.items():
+        if name.endswith(("bias", "running_mean")):
+            array[...] = rng.normal(0, 0.3, array.shape)
+        if name.startswith("batch_norm") and name.endswith("weight"):
+            array[...] = rng.normal(1, 0.3, array.shape)
+        if name.endswith("running_var"):
+            array[...] = rng.uniform(0.5, 2, array.shape)
+    return model
+
+
+def random_rows(rng: np.random.Generator, widest: int) -> Any:
+    """A chain with up to 6 dense layers, up to that wide, without its loss.
+
+    With most seeds there is one activation between dense layers, with some there are two or none,
+    or one before the first or after the last.
+    """
     chain: Any = pynn.Builder().input(int(rng.integers(1, widest + 1)))
     if rng.random() < 0.1:
         chain = add_activation(chain, rng)
@@ -38,16 +57,67 @@ def random_network(seed: int, widest: int = 48) -> pynn.Model:
     chain = chain.dense(int(rng.integers(1, 13)))
     if rng.random() < 0.2:
         chain = add_activation(chain, rng)
-    model: pynn.Model = getattr(chain, LOSSES[seed % len(LOSSES)])().build(seed=seed)
-    for name, array in model.parameters.items():
-        if name.endswith("bias"):
-            array[...] = rng.normal(0, 0.3, array.shape)
-    return model
+    return chain
+
+
+def random_images(rng: np.random.Generator) -> Any:
+    """A chain of images of up to 4 channels and 12 x 12, without its loss.
+
+    It has up to 3 convolutions, most with a pool, an activation or a batch_norm behind them.
+    """
+    chain: Any = pynn.Builder().input(tuple(map(int, rng.integers([1, 3, 3], [5, 13, 13]))))
+    if rng.random() < 0.2:
+        chain = add_pool(chain, rng)
+    for number in range(rng.integers(1, 4)):
+        chain = add_convolution(chain, rng) if number else add_one_convolution(chain, rng)
+        if rng.random() < 0.5:
+            chain = chain.batch_norm(eps=rng.uniform(0.001, 0.1))
+        for _ in range(rng.choice([0, 1, 2], p=[0.2, 0.7, 0.1])):
+            chain = add_activation(chain, rng)
+        if rng.random() < 0.5:
+            chain = add_pool(chain, rng)
+    end = rng.integers(0, 4)
+    if end == 0 and len(chain._shape) == 3:
+        chain = chain.global_avg_pool()
+    return chain if end == 1 else chain.dense(int(rng.integers(1, 9)))
+
+
+def add_one_convolution(chain: Any, rng: np.random.Generator) -> Any:
+    """The chain with a convolution, which fits when one of a few does."""
+    longer = chain
+    while longer is chain:
+        longer = add_convolution(chain, rng)
+    return longer
+
+
+def add_convolution(chain: Any, rng: np.random.Generator) -> Any:
+    """The chain with a convolution of any options; or as it is, if these do not fit."""
+    groups = int(rng.choice([1, 1, 2, chain._shape[0]]))
+    filters = groups * int(rng.integers(1, 5))
+    size = tuple(map(int, rng.integers(1, 5, 2))) if rng.random() < 0.3 else int(rng.integers(1, 6))
+    padding: Any = ["same", "valid", int(rng.integers(0, 3))][rng.integers(0, 3)]
+    options = {"stride": int(rng.choice([1, 1, 2, 3])), "padding": padding, "groups": groups}
+    try:
+        return chain.conv2d(filters, size, init=str(rng.choice(["he", "xavier"])), **options)
+    except pynn.ArgumentError:
+        return chain
+
+
+def add_pool(chain: Any, rng: np.random.Generator) -> Any:
+    """The chain with a pool of any options; or as it is, if these do not fit."""
+    size = tuple(map(int, rng.integers(1, 6, 2))) if rng.random() < 0.3 else int(rng.integers(1, 6))
+    padding = int(rng.integers(0, np.min(size) // 2 + 1))
+    kind = str(rng.choice(["max_pool2d", "avg_pool2d"]))
+    try:
+        return getattr(chain, kind)(size, stride=int(rng.integers(1, 4)), padding=padding)
+    except pynn.ArgumentError:
+        return chain
 
 
 def add_activation(chain: Any, rng: np.random.Generator) -> Any:
-    """The chain with one more layer, of any kind but dense."""
-    kind = str(rng.choice(ACTIVATIONS))
+    """The chain with one more layer, of any kind that keeps the number of values."""
+    kinds = [kind for kind in ACTIVATIONS if kind != "flatten" or rng.random() < 0.2]
+    kind = str(rng.choice(kinds))
     arguments = {
         "layer_norm": [rng.uniform(0.001, 0.1)],
         "elu": [rng.uniform(0, 1.5)],

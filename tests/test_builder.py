@@ -20,6 +20,11 @@ VALUE, TYPE = pynn.ArgumentError, pynn.ArgumentTypeError
 
 KINDS = (
     "dense",
+    "conv2d",
+    "max_pool2d",
+    "avg_pool2d",
+    "global_avg_pool",
+    "flatten",
     "relu",
     "leaky_relu",
     "gelu",
@@ -29,6 +34,7 @@ KINDS = (
     "sigmoid",
     "tanh",
     "layer_norm",
+    "batch_norm",
     "dropout",
 )
 LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")
@@ -79,7 +85,7 @@ def test_name_that_is_no_step_is_a_plain_attribute_error(state: str) -> None:
 
 def test_loss_needs_a_dense_layer() -> None:
     """A chain without weights is refused by the loss, which says what is missing."""
-    with pytest.raises(pynn.ChainError, match=r"at least one dense layer; add \.dense\(\.\.\.\)"):
+    with pytest.raises(pynn.ChainError, match=r"dense or conv2d layer; add \.dense\(\.\.\.\)"):
         pynn.Builder().input(3).relu().softmax_cross_entropy()
 
 
@@ -118,7 +124,7 @@ def test_prefix_can_be_shared() -> None:
         (lambda: START.input(2**31), VALUE, "input must be in [1, 2147483647], got 2147483648"),
         (lambda: START.input(3.0), TYPE, "input must be an integer, got float 3.0"),
         (lambda: START.input(True), TYPE, "input must be an integer, got bool True"),
-        (lambda: START.input((28, 28)), TYPE, "input must be an integer, got tuple (28, 28)"),
+        (lambda: START.input("784"), TYPE, "input must be an integer, got str '784'"),
         (lambda: INPUT.dense(0), VALUE, "layer 1: dense must be in [1, 2147483647], got 0"),
         (lambda: LAYERS.dense(-1), VALUE, "layer 3: dense must be in [1, 2147483647], got -1"),
         (lambda: LAYERS.dense("9"), TYPE, "layer 3: dense must be an integer, got str '9'"),

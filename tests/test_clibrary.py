@@ -104,8 +104,20 @@ class Dense(ctypes.Structure):
     _fields_ = [("outputs", c_size_t), ("init", c_int)]
 
 
+class Conv2d(ctypes.Structure):
+    _fields_ = [
+        ("filters", c_size_t),
+        ("size", c_size_t * 2),
+        ("stride", c_size_t),
+        ("before", c_size_t * 2),
+        ("after", c_size_t * 2),
+        ("groups", c_size_t),
+        ("init", c_int),
+    ]
+
+
 class LayerOptions(ctypes.Union):
-    _fields_ = [("dense", Dense), ("slope_or_rate", c_float)]
+    _fields_ = [("dense", Dense), ("conv2d", Conv2d), ("slope_or_rate", c_float)]
 
 
 class Layer(ctypes.Structure):

@@ -284,6 +284,24 @@ CODE = {
     "layer_norm.dbias": "bias_sums[i] += dy_row[i]",
     "layer_norm.fusedweight": "gain[i] = alpha * (float)gain_totals[i]",
     "layer_norm.fusedbias": "bias[i] = alpha * (float)bias_totals[i]",
+    "conv2d.Y": "pynn_multiply_shifted(g.filters",
+    "conv2d.dX": "pynn_multiply_shifted(g->channels",
+    "conv2d.dW": "pynn_add_shifted_products(",
+    "conv2d.db": "add_bias_sums(",
+    "max_pool2d.Y": "if (is_two_by_two(&g))",
+    "max_pool2d.dX": "if (is_two_by_two(&g))",
+    "avg_pool2d.Y": "find_totals(",
+    "avg_pool2d.dX": "pass_to_all(",
+    "global_avg_pool.Y": "y[c] = (float)(pynn_sum(",
+    "global_avg_pool.dX": "dx[i] = share",
+    "flatten.Y": "static void forward_flat(",
+    "flatten.dX": "static void backward_flat(",
+    "batch_norm.mean": "double mean = sum_of(itself",
+    "batch_norm.Y": "for (size_t i = 0; i < v.size; i++)",
+    "batch_norm.dX": "for (size_t i = 0; i < v.size; i++)",
+    "batch_norm.dweight": "gain[c] = blend(",
+    "batch_norm.dbias": "bias[c] = blend(",
+    "batch_norm.running": "running[c] += momentum",
     "softmax_cross_entropy.P": "static void softmax(",
     "softmax_cross_entropy.loss": "sums->loss += ",
     "softmax_cross_entropy.smoothedloss": "sums->loss += ",
@@ -317,6 +335,7 @@ def test_every_kind_has_its_equations() -> None:
             named |= {*example.forward_marks(sparse=sparse)}
             named |= {*example.gradient_marks(sparse=sparse).values()}
             named |= {*example.fused_marks(sparse=sparse).values()}
+        named |= {example.update_mark(name) for name in ("weight", "running_mean")} - {""}
     smoothed = Loss.kinds["softmax_cross_entropy"](label_smoothing=0.1)
     for loss in [*(kind() for kind in Loss.kinds.values()), smoothed]:
         named |= {loss.loss_mark(), loss.gradient_mark()}

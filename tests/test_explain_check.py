@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from random_networks import ACTIVATIONS, LOSSES, kinds_in, random_inputs, random_network
+from random_networks import ACTIVATIONS, LOSSES, OF_IMAGES, kinds_in, random_inputs, random_network
 from test_explain import labels_for
 
 import pynn
@@ -67,7 +67,7 @@ def test_errors_are_roundings(seed: int) -> None:
 def test_random_networks_are_of_all_kinds() -> None:
     """All layers, losses and optimizers are among them, so that a new one is checked."""
     models = [random_network(seed) for seed in SEEDS]
-    assert kinds_in(models) == {"dense", *ACTIVATIONS, *LOSSES}
+    assert kinds_in(models) == {"dense", *OF_IMAGES, *ACTIVATIONS, *LOSSES}
     assert {type(optimizer) for optimizer in OPTIMIZERS} == {*_KINDS.values()}
 
 

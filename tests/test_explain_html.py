@@ -129,11 +129,12 @@ def test_every_number_of_a_small_step_is_there(seed: int, tmp_path: Path) -> Non
         labels = rng.integers(0, model.outputs, 4)
     step = model.explain(features, labels)
     titles = {pairs.get("title") for tag, pairs in Reader(step._repr_html_()).tags if tag == "td"}
-    shown = [(name, array) for name, array in step.forward["dense1"].items() if name != "X"]
-    shown += [("dW", step.backward["dense1"].dW), ("losses", step.losses)]
+    first = next(iter(model.parameters)).partition(".")[0]
+    shown = [(name, array) for name, array in step.forward[first].items() if name != "X"]
+    shown += [("dW", step.backward[first].dW), ("losses", step.losses)]
     for name, array in shown:
         for at, value in np.ndenumerate(array):
-            if max(array.shape) <= 12:
+            if max(array.shape) <= 12 and (array.ndim <= 2 or array.size <= 144):
                 assert f"{name}[{','.join(map(str, at))}] = {value}" in titles
 
 

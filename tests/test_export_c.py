@@ -18,6 +18,7 @@ import pytest
 from random_networks import (
     ACTIVATIONS,
     LOSSES,
+    OF_IMAGES,
     kinds_in,
     random_inputs,
     random_network,
@@ -38,7 +39,7 @@ FLAGS = {True: STRICT, False: [*STRICT, "-ffreestanding", *ALONE]}
 LIBRARIES = {True: ["-lm"], False: []}
 
 NETWORKS = 50
-FUNCTIONS = [kind for kind in ACTIVATIONS if kind != "dropout"]
+FUNCTIONS = [kind for kind in ACTIVATIONS if kind not in ("dropout", "flatten")]
 HARD = [0.0, -0.0, 1.0, 1e-45, -1e-45, 1.17549421e-38, 1.17549435e-38, 3.40282347e38, -1e10]
 HARD += [0.1, 1 / 3, 16777216.0, 1e9, 123456789.0, 7e-10]
 HARD += [1023.99994, 1023.99988]  # neighbours that eight digits do not tell apart
@@ -146,7 +147,7 @@ def test_self_test_passes(seed: int, exported: dict[str, Exported]) -> None:
 def test_every_layer_and_loss_occurs() -> None:
     """Among the random networks is all that the builder has."""
     found = kinds_in([random_network(seed, widest=24) for seed in range(NETWORKS)])
-    assert found == {"dense", *ACTIVATIONS, *LOSSES}
+    assert found == {"dense", *OF_IMAGES, *ACTIVATIONS, *LOSSES}
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, -0.5, 3.0, -3.0, 30.0, -30.0, 1e2, -1e2, 1e30, -1e30])

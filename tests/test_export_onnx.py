@@ -12,6 +12,7 @@ import pytest
 from random_networks import (
     ACTIVATIONS,
     LOSSES,
+    OF_IMAGES,
     kinds_in,
     random_inputs,
     random_network,
@@ -36,7 +37,9 @@ def session(path: Path) -> Any:
 
 def run(path: Path, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """What onnxruntime makes of some rows."""
-    (out,) = session(path).run(None, {"input": x})
+    opened = session(path)
+    shape = opened.get_inputs()[0].shape[1:]
+    (out,) = opened.run(None, {"input": x.reshape(len(x), *shape)})
     return np.asarray(out)
 
 
@@ -67,7 +70,7 @@ def test_onnxruntime_agrees(seed: int, tmp_path: Path) -> None:
 def test_every_layer_and_loss_occurs() -> None:
     """Among the random networks is all that the builder has."""
     found = kinds_in([random_network(seed) for seed in range(NETWORKS)])
-    assert found == {"dense", *ACTIVATIONS, *LOSSES}
+    assert found == {"dense", *OF_IMAGES, *ACTIVATIONS, *LOSSES}
 
 
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "binary_cross_entropy"])
@@ -117,6 +120,38 @@ def test_graph_is_as_documented(model: pynn.Model, tmp_path: Path) -> None:
     names = [node.name for node in file.graph.node]
     assert len(set(names)) == len(names)
     assert {"dense1", "gelu1", "dense2", "leaky_relu1", "dense3", "output"} <= set(names)
+
+
+def images() -> pynn.LayerBuilder:
+    """A chain that ends with images."""
+    return pynn.Builder().input((2, 7, 5)).conv2d(3, 3, stride=2).batch_norm().layer_norm()
+
+
+def test_graph_of_images_is_as_documented(tmp_path: Path) -> None:
+    """Its input has four axes, its output two; parameters keep their names and shapes."""
+    model = images().mean_squared_error().build()
+    model.export_onnx(tmp_path / "model.onnx")
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    shapes = [
+        [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    ]
+    assert shapes == [["batch", 2, 7, 5], ["batch", 36]]
+    tensors = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    for name, array in model.parameters.items():
+        shape = (3, 4, 3) if name.startswith("layer_norm") else array.shape
+        np.testing.assert_array_equal(tensors[name], array.reshape(shape))
+    assert [node.op_type for node in graph.node][:2] == ["Conv", "BatchNormalization"]
+    assert graph.node[-1].op_type == "Flatten"
+
+
+def test_probabilities_of_images(tmp_path: Path) -> None:
+    """Softmax is over all outputs of the last layer, whose shape is that of images."""
+    model = images().softmax_cross_entropy().build(seed=3)
+    model.export_onnx(tmp_path / "model.onnx", probabilities=True)
+    x, _ = random_inputs(model, 6)
+    got = run(tmp_path / "model.onnx", x)
+    np.testing.assert_allclose(got, model.predict_proba(x), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 33])

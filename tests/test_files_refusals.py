@@ -200,6 +200,17 @@ def with_entry(place: str, value: Any) -> dict[str, Any]:
     return description
 
 
+CONV2D = {
+    "kind": "conv2d",
+    "filters": 3,
+    "size": [3, 3],
+    "stride": 1,
+    "padding": "same",
+    "groups": 1,
+    "init": "he",
+}
+
+
 def without_entry(place: str) -> dict[str, Any]:
     """DESCRIPTION without the entry at a place."""
     description = with_entry(place, None)
@@ -240,9 +251,26 @@ DAMAGED: list[tuple[str, str]] = [
             ("input", 2**31, "got 2147483648"),
             ("input", 3.0, "input must be an integer, got float 3.0"),
             ("input", True, "input must be an integer, got bool True"),
-            ("layers", [], "at least one dense layer"),
-            ("layers", [{"kind": "relu"}], "at least one dense layer"),
+            ("layers", [], "at least one dense or conv2d layer"),
+            ("layers", [{"kind": "relu"}], "at least one dense or conv2d layer"),
             ("layers", [{"kind": "relu"}] * 5000, "at most 4096 layers"),
+            ("input", [1, 2, 2], "layer 1: dense needs plain rows, and here are images (1, 2, 2)"),
+            ("input", [4], "(channels, height, width), got (4)"),
+            ("input", [1, 2, "3"], "input must be an integer, got str '3'"),
+            ("input", [2**20, 2**20, 2], "an example has at most 2,147,483,647"),
+            ("layers.0", {"kind": "conv2d", "filters": 3}, "it has no entry 'size'"),
+            ("layers.0", CONV2D, "layer 1: conv2d needs images, and here are rows of"),
+            ("layers.0", CONV2D | {"filters": 2.5}, "conv2d filters must be an integer"),
+            ("layers.0", CONV2D | {"size": [3]}, "a height and a width, got 1 of them"),
+            ("layers.0", CONV2D | {"size": None}, "conv2d size must be an integer, got NoneType"),
+            ("layers.0", CONV2D | {"padding": "full"}, "padding must be 'same', 'valid' or"),
+            ("layers.0", CONV2D | {"padding": [1, 1]}, "conv2d padding must be an integer"),
+            ("layers.0", CONV2D | {"groups": 2}, "3 filters cannot be divided into 2 groups"),
+            (
+                "layers.0",
+                {"kind": "batch_norm", "momentum": 0, "eps": 1e-5},
+                "momentum must be above",
+            ),
             ("layers", 7, "not iterable"),
             ("layers", [None], "not iterable"),
             ("layers", {"kind": "relu"}, ""),

@@ -21,7 +21,8 @@ from pynn._base.arguments import Arguments
 from pynn._native.library import lib
 from pynn._native.network import Network
 from pynn._network import layers, losses
-from pynn._network.layers import Layer, Parameter
+from pynn._network.layers import Layer, Parameter, Shape
+from pynn._network.layers.pool2d import _Pool2d
 from pynn._network.losses import Loss, SoftmaxCrossEntropy
 from pynn._network.parameters import ParameterView, views
 from pynn._network.snapshot import Snapshot
@@ -36,12 +37,12 @@ KINDS: dict[str, type[Layer] | type[Loss]] = {**Layer.kinds, **Loss.kinds}
 
 
 def classes_of(base: type[Arguments], *modules: str) -> set[str]:
-    """The names of the classes derived from a base class that stand in some modules."""
+    """The names of the classes derived from a base class, and with a kind, in some modules."""
     return {
         name
         for module in modules
         for name, value in vars(importlib.import_module(module)).items()
-        if inspect.isclass(value) and issubclass(value, base) and value is not base
+        if inspect.isclass(value) and issubclass(value, base) and hasattr(value, "kind")
     }
 
 
@@ -74,8 +75,8 @@ def test_every_class_is_registered() -> None:
 def test_builder_has_a_method_for_every_kind(kind: str) -> None:
     """It takes the options of the class by the same names, with the same defaults."""
     method = inspect.signature(getattr(BUILDER, kind))
-    own = {} if KINDS[kind].__init__ is Arguments.__init__ else vars(KINDS[kind])
-    constructor = inspect.signature(own["__init__"]) if own else inspect.signature(lambda self: 0)
+    plain = KINDS[kind].__init__ is Arguments.__init__
+    constructor = inspect.signature((lambda self: 0) if plain else KINDS[kind].__init__)
     defaults = {name: value.default for name, value in constructor.parameters.items()}
     assert defaults == {name: value.default for name, value in method.parameters.items()}
     assert tuple(defaults)[1:] == KINDS[kind].options
@@ -163,11 +164,24 @@ EXAMPLE = (
     .softmax_cross_entropy()
     ._spec
 )
+IMAGES = (
+    pynn.Builder()
+    .input((4, 9, 7))
+    .conv2d(6, (3, 2), groups=2)
+    .batch_norm()
+    .layer_norm()
+    .max_pool2d(2)
+    .dense(2)
+    .batch_norm()
+    .softmax_cross_entropy()
+    ._spec
+)
 
 
-def test_views_are_those_of_c() -> None:
+@pytest.mark.parametrize("spec", [EXAMPLE, IMAGES])
+def test_views_are_those_of_c(spec: Spec) -> None:
     """Python and the C library say the same of every parameter."""
-    network, found = Network(EXAMPLE), views(EXAMPLE)
+    network, found = Network(spec), views(spec)
     assert network.views() == [
         (
             view.layer,
@@ -208,8 +222,8 @@ def scaled(monkeypatch: pytest.MonkeyPatch) -> Spec:
         def __init__(self, eps: float) -> None:
             super().__init__(eps=eps)
 
-        def parameters(self, inputs: int) -> tuple[Parameter, ...]:
-            return Parameter("weight", (inputs,)), Parameter("bias", (inputs,))
+        def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+            return Parameter("weight", shape), Parameter("bias", shape)
 
         def c_function(self) -> str:
             return "static void scale_layer() {}\n"
@@ -219,7 +233,7 @@ def scaled(monkeypatch: pytest.MonkeyPatch) -> Spec:
 
     dense = Layer.kinds["dense"]
     chain = (dense(outputs=4, init="he"), Scale(0.5), dense(outputs=2, init="he"), Scale(0.25))
-    return Spec(3, chain, SoftmaxCrossEntropy())
+    return Spec((3,), chain, SoftmaxCrossEntropy())
 
 
 def test_description_of_an_unknown_kind(scaled: Spec) -> None:
@@ -269,8 +283,20 @@ def test_modules_of_an_unknown_kind(scaled: Spec) -> None:
 def test_network_of_an_unknown_kind_alone(scaled: Spec) -> None:
     """Parameters alone make no network: a product is needed, as in C."""
     chain = {**scaled.to_dict(), "layers": [{"kind": "scale", "eps": 0.5}]}
-    with pytest.raises(ValueError, match="at least one dense layer"):
+    with pytest.raises(ValueError, match="at least one dense or conv2d layer"):
         Spec.from_dict(chain)
+
+
+def test_what_a_kind_does_not_say_is_not_asked(scaled: Spec) -> None:
+    """A layer that is no scale has none; and one that takes no scale does not."""
+    layer, numbers = scaled.layers[1], np.ones(4)
+    assert not layer.is_scale and not layer.takes_scale
+    with pytest.raises(NotImplementedError):
+        layer.scale_and_shift({})
+    with pytest.raises(NotImplementedError):
+        layer.scaled({}, numbers, numbers)
+    with pytest.raises(NotImplementedError):
+        _Pool2d.__new__(_Pool2d).of_window([1.0])
 
 
 # ------------------------------------------------------------ models that were pickled before

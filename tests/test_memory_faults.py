@@ -179,6 +179,38 @@ def test_refused_request(ledger: Ledger, checkpoint: Path, use: str, refusals: s
     assert failures > 0
 
 
+def new_convolutional() -> pynn.Model:
+    """One whose layers have scratch memory for each row and each block of rows."""
+    images: Any = pynn.Builder().input((1, 5, 4)).conv2d(3, 3).batch_norm().relu().max_pool2d(2)
+    return images.avg_pool2d(2).conv2d(2, 1).dense(3).softmax_cross_entropy().build(seed=3)
+
+
+@pytest.mark.parametrize("refusals", REFUSALS)
+@pytest.mark.parametrize("use", ["fit", "predict", "evaluate", "deepcopy"])
+def test_refused_request_of_images(ledger: Ledger, use: str, refusals: str) -> None:
+    """As above: it raises or is right; the next call is right; and nothing leaks."""
+    expected = USES[use](new_convolutional(), Path())
+    for first in itertools.count():
+        pynn.set_num_threads(3)
+        model = new_convolutional()
+        ledger.refuse(range(first, first + REFUSALS[refusals]))
+        reached = True
+        try:
+            assert USES[use](model, Path()) == expected
+            reached = ledger.requests > first
+        except pynn.OutOfMemoryError:
+            ledger.refuse(range(0))
+            assert USES[use](model, Path()) == expected
+        ledger.refuse(range(0))
+        del model
+        gc.collect()
+        pynn.set_num_threads(1)
+        assert len(ledger.held) == 1, f"request {first}: more is held than the team itself"
+        if not reached:
+            break
+    assert first > 0
+
+
 @pytest.mark.parametrize("refusals", REFUSALS)
 def test_refused_request_during_fit_with_checkpoint(
     ledger: Ledger, tmp_path: Path, refusals: str

@@ -179,10 +179,10 @@ def test_unaligned_floats_are_copied_for_c() -> None:
     x[:, ::9] = np.random.default_rng(9).normal(size=(90, 4))
     y, odd = np.arange(90) % 4, unaligned(x)
     assert not odd.flags.aligned
-    lent = arrays.features("features", odd, 30)
+    lent = arrays.features("features", odd, (30,))
     assert lent.ctypes.data % 4 == 0
     np.testing.assert_array_equal(lent, x)
-    assert arrays.features("features", x, 30) is x
+    assert arrays.features("features", x, (30,)) is x
     chain = pynn.Builder().input(30).dense(64).relu().dense(4).softmax_cross_entropy()
     model, other = chain.build(), chain.build()
     model.fit(odd, y, epochs=2, batch_size=32)

@@ -48,6 +48,29 @@ def test_weights_of_any_shape(shape: tuple[int, int], count: int) -> None:
     assert overlaps(plots.weights(model, shape=shape, count=count)) == []
 
 
+@pytest.mark.parametrize(
+    ("channels", "count", "title"),
+    [
+        (1, 64, "conv2d1: all 6 filters"),
+        (1, 4, "conv2d1: 4 of 6 filters"),
+        (3, 64, "conv2d1: all 18 images of 6 filters of 3 channels each"),
+    ],
+)
+def test_filters_are_images(channels: int, count: int, title: str) -> None:
+    """Of a convolution an image for each channel of each filter, in the shape of the filters."""
+    images = pynn.Builder().input((channels, 8, 8)).relu().conv2d(6, (3, 5)).dense(2)
+    model = images.softmax_cross_entropy().build(seed=2)
+    figure = plots.weights(model, count=count)
+    assert figure.get_suptitle() == title
+    [image] = figure.axes[0].get_images()
+    mosaic, filters = pixels(image), model.parameters["conv2d1.weight"].reshape(-1, 3, 5)
+    for number in range(min(count, 2)):
+        left = 1 + 6 * number
+        np.testing.assert_array_equal(mosaic[1:4, left : left + 5], filters[number])
+    assert np.isfinite(mosaic).sum() == min(count, 6 * channels) * 15
+    assert overlaps(figure) == []
+
+
 def test_weights_that_are_all_zero() -> None:
     """They have a scale all the same."""
     model = CHAIN.build()

@@ -67,7 +67,7 @@ def permutation(seed: int, stream: int, count: int) -> tuple[list[int], int]:
 
 def initialize(init: Any, seed: int) -> list[npt.NDArray[np.float32]]:
     """W and b of a 30-17-4 network as the C library draws them."""
-    spec = Spec(30, (Dense(17, init), Relu(), Dense(4, init)), SoftmaxCrossEntropy())
+    spec = Spec((30,), (Dense(17, init), Relu(), Dense(4, init)), SoftmaxCrossEntropy())
     flat = Network(spec).initialize(seed)
     return [view.of(flat).ravel() for view in views(spec)]
 

@@ -23,6 +23,14 @@ LEGAL = {
     "shortest": f"{CHAIN}.softmax_cross_entropy().build()",
     "every_step": f"""{CHAIN[:-9]}.dense(3, init="he").relu().dense(3, init="xavier").sigmoid()\
 .tanh().dense(2).softmax_cross_entropy().build(seed=1)""",
+    "images": """
+chain = pynn.Builder().input((1, 28, 28)).conv2d(6, 5).batch_norm().relu().max_pool2d(2)
+chain = chain.conv2d(16, (5, 3), stride=2, padding="valid", groups=2, init="xavier").tanh()
+chain = chain.avg_pool2d((2, 3), stride=1, padding=1).batch_norm(0.2, eps=1e-3).flatten()
+model: pynn.Model = chain.dense(10).softmax_cross_entropy().build()
+padded: pynn.LayerBuilder = pynn.Builder().input([3, 8, 8]).conv2d(4, [3, 3], padding=2)
+padded.global_avg_pool().mean_squared_error().build()
+""",
     "prefix": """
 start: pynn.Builder = pynn.Builder()
 prefix: pynn.LayerBuilder = start.input(4)
@@ -79,7 +87,19 @@ ILLEGAL = {
             "softmax_cross_entropy()",
         )
     },
-    "float_width": ("pynn.Builder().input(4.0)", 'has incompatible type "float"; expected "int"'),
+    "float_width": ("pynn.Builder().input(4.0)", 'has incompatible type "float"; expected "int '),
+    "unknown_padding": (
+        'pynn.Builder().input((1, 8, 8)).conv2d(4, 3, padding="full")',
+        "has incompatible type \"Literal['full']\"",
+    ),
+    "positional_stride": (
+        "pynn.Builder().input((1, 8, 8)).conv2d(4, 3, 2)",
+        'Too many positional arguments for "conv2d"',
+    ),
+    "pool_without_size": (
+        "pynn.Builder().input((1, 8, 8)).max_pool2d()",
+        'Missing positional argument "size" in call to "max_pool2d"',
+    ),
     "unknown_init": (f'{CHAIN}.dense(3, init="hee")', "has incompatible type \"Literal['hee']\""),
     "positional_init": (f'{CHAIN}.dense(3, "he")', 'Too many positional arguments for "dense"'),
     "positional_seed": (

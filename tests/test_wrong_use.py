@@ -9,6 +9,7 @@ import pytest
 from mistakes import Bench, X
 from mistakes_in_data import DATA_SETS, FEATURES, LABELS
 from mistakes_in_files import CHECKPOINTS, FILES
+from mistakes_in_images import IMAGES
 from mistakes_in_models import CHAINS, MODELS
 from mistakes_in_training import OPTIMIZERS, OPTIONS, THREADS
 
@@ -20,6 +21,7 @@ TABLES = {
     "options": OPTIONS,
     "optimizers": OPTIMIZERS,
     "chains": CHAINS,
+    "images": IMAGES,
     "models": MODELS,
     "files": FILES,
     "checkpoints": CHECKPOINTS,

@@ -74,6 +74,13 @@ pynn_grid pynn_cut_rows(size_t rows) {
     return (pynn_grid){rows, 1, pynn_divide_up(rows, block), 1};
 }
 
+/* Fewer rows may have more blocks, because small batches are cut into smaller blocks. */
+size_t pynn_most_blocks(size_t rows) {
+    size_t small = pynn_divide_up(pynn_least(rows, 4 * BLOCK_ROWS - 1), SMALL_BLOCK_ROWS);
+    size_t large = pynn_divide_up(rows, BLOCK_ROWS);
+    return small > large ? small : large;
+}
+
 /* Piece number `index` of a length that is cut into `cuts` pieces. Each piece is a whole number of grains;
  * where the grains cannot be shared evenly, the first pieces have one grain more. */
 static void cut_length(size_t length, size_t cuts, size_t index, size_t *begin, size_t *end) {

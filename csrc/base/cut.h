@@ -33,6 +33,9 @@ pynn_grid pynn_cut_product(size_t rows, size_t columns, size_t depth);
 /* Cut rows into blocks. Only the rows of these tiles have a meaning, not their columns. */
 pynn_grid pynn_cut_rows(size_t rows);
 
+/* The most blocks that at most this many rows are cut into. */
+size_t pynn_most_blocks(size_t rows);
+
 /* The number of tiles. */
 static inline size_t pynn_grid_count(const pynn_grid *grid) {
     return grid->row_cuts * grid->column_cuts;

@@ -64,7 +64,7 @@ SLOPE(leaky_relu) {
     for (size_t i = 0; i < count; i++) d[i] = y[i] > 0.0f ? d[i] : slope * d[i];
 }
 
-static pynn_status place_leaky_relu(const pynn_layer *layer, size_t inputs, pynn_layer_place *place) {
+static pynn_status place_leaky_relu(const pynn_layer *layer, pynn_shape inputs, pynn_layer_place *place) {
     float slope = layer->leaky_relu.slope;
     return slope >= 0.0f && isfinite(slope) ? pynn_place_plain(layer, inputs, place)
                                             : PYNN_INVALID_ARGUMENT;
@@ -116,7 +116,7 @@ SLOPE(elu) {
     for (size_t i = 0; i < count; i++) d[i] = y[i] > 0.0f ? d[i] : (y[i] + alpha) * d[i];
 }
 
-static pynn_status place_elu(const pynn_layer *layer, size_t inputs, pynn_layer_place *place) {
+static pynn_status place_elu(const pynn_layer *layer, pynn_shape inputs, pynn_layer_place *place) {
     float alpha = layer->elu.alpha;
     return alpha >= 0.0f && isfinite(alpha) ? pynn_place_plain(layer, inputs, place)
                                             : PYNN_INVALID_ARGUMENT;

@@ -14,16 +14,20 @@
 #include "base/vector.h"
 #include "layers/layer.h"
 
-static pynn_status place(const pynn_layer *layer, size_t inputs, pynn_layer_place *place) {
+static pynn_status place(const pynn_layer *layer, pynn_shape inputs, pynn_layer_place *place) {
     size_t outputs = layer->dense.outputs;
     pynn_init init = layer->dense.init;
     if (init != PYNN_INIT_HE && init != PYNN_INIT_XAVIER) return PYNN_UNKNOWN_LAYER;
     if (outputs == 0) return PYNN_INVALID_ARGUMENT;
     if (outputs > INT_MAX) return PYNN_SIZE_OVERFLOW;
     *place = (pynn_layer_place){
-        .outputs = outputs,
+        .outputs = {outputs, 1, 1},
         .view_count = 2,
-        .views = {{.name = "weight", .dims = {inputs, outputs}, .ndim = 2, .decays = 1, .trained = 1},
+        .views = {{.name = "weight",
+                   .dims = {pynn_shape_size(inputs), outputs},
+                   .ndim = 2,
+                   .decays = 1,
+                   .trained = 1},
                   {.name = "bias", .dims = {outputs}, .ndim = 1, .trained = 1}},
     };
     return PYNN_OK;

@@ -103,7 +103,7 @@ static void backward(const pynn_layer_call *call, pynn_tile tile) {
         multiply(it.length, call->dy + first, call->dx + first, call->dx + first);
 }
 
-static pynn_status place(const pynn_layer *layer, size_t inputs, pynn_layer_place *place) {
+static pynn_status place(const pynn_layer *layer, pynn_shape inputs, pynn_layer_place *place) {
     float rate = layer->dropout.rate;
     return rate >= 0.0f && rate < 1.0f ? pynn_place_plain(layer, inputs, place) : PYNN_INVALID_ARGUMENT;
 }

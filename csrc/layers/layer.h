@@ -17,13 +17,17 @@ typedef enum pynn_reach {
     PYNN_REACH_ROW,     /* at its row of inputs: done on blocks of whole rows */
     PYNN_REACH_PRODUCT, /* at its row of inputs and, for a dense layer, at its column of W: done on any
                          * tile of outputs */
+    PYNN_REACH_BATCH, /* at all rows of the batch, in training: done on blocks of whole rows, when observe()
+                       * or sum() is done for all blocks */
 } pynn_reach;
 
-enum { PYNN_MAX_LAYER_VIEWS = 2 };
+enum { PYNN_MAX_LAYER_VIEWS = 4 };
 
 /* What a layer says of itself where it is placed in a network. */
 typedef struct pynn_layer_place {
-    size_t outputs; /* O: values in a row of its outputs */
+    pynn_shape outputs;   /* the shape of a row of its outputs */
+    size_t scratch;       /* floats for each row that forward() keeps for backward() and accumulate() */
+    size_t block_scratch; /* floats for each block of rows; see pynn_layer_call */
     size_t view_count;
     pynn_parameter_view
         views[PYNN_MAX_LAYER_VIEWS]; /* but for `layer` and `offset`: the network's to say */
@@ -38,8 +42,12 @@ typedef struct pynn_placed_layer {
     size_t index;     /* its number among all layers, from 0 */
     size_t inputs;    /* I: values in a row of its inputs */
     size_t outputs;   /* O */
+    pynn_shape input_shape;
+    pynn_shape output_shape;
     size_t parameter_offset;
     size_t parameter_count;
+    size_t scratch; /* floats for each row, and for each block of rows */
+    size_t block_scratch;
 } pynn_placed_layer;
 
 /* What a layer's functions work on: pointers to the first value of each array of the batch. */
@@ -54,9 +62,12 @@ typedef struct pynn_layer_call {
                                 * What forward() writes here is kept until backward() of the same batch:
                                 * dropout keeps its factors here */
     pynn_sparse_batch *sparse; /* the inputs, where their rows are sparse: x is not there then; else NULL */
-    float *scratch;            /* (N, the type's scratch): what forward() has kept; else NULL */
-    const pynn_state *state;   /* what training draws from, or NULL: nothing is drawn */
-    bool has_backward;         /* whether forward() is followed by backward() */
+    float *scratch;            /* (N, the layer's scratch): what forward() has kept; else NULL */
+    float *block_scratch; /* (blocks, the layer's block_scratch): what each block of rows has; else NULL */
+    size_t block;         /* the number of the block of rows that a tile of whole rows is */
+    size_t blocks;        /* how many blocks of rows the batch has */
+    const pynn_state *state; /* what training draws from, or NULL: nothing is drawn */
+    bool has_backward;       /* whether forward() is followed by backward() */
 } pynn_layer_call;
 
 /* T = alpha dP + beta T, where dP is the gradient with respect to a layer's parameters. */
@@ -70,8 +81,8 @@ typedef struct pynn_target {
  *
  * What a kind must have depends on its reach. A layer that looks back further than a value begins a stage
  * of a pass (see network_stage in internal.h), and the gradient of the parameters is asked for stage by
- * stage: so each such kind has cut() and accumulate(). A kind of PYNN_REACH_VALUE may lie behind another
- * layer in a stage, and is asked for neither: so it has no parameters. */
+ * stage: so each such kind that has parameters has cut() and accumulate(). A kind of PYNN_REACH_VALUE may
+ * lie behind another layer in a stage, and is asked for neither: so it has no parameters. */
 struct pynn_layer_type {
     pynn_layer_kind kind;
     pynn_reach reach;
@@ -80,10 +91,9 @@ struct pynn_layer_type {
     bool takes_sparse;      /* its inputs may be a pynn_sparse_batch */
     bool draws_weights;     /* initialize() draws from a random stream */
     bool draws_in_training; /* forward() draws from the state */
-    size_t scratch;         /* floats for each row that forward() keeps for backward() and accumulate() */
 
-    /* Check the options, and say what the layer is behind `inputs` values a row. */
-    pynn_status (*place)(const pynn_layer *layer, size_t inputs, pynn_layer_place *place);
+    /* Check the options, and say what the layer is behind rows of that shape. */
+    pynn_status (*place)(const pynn_layer *layer, pynn_shape inputs, pynn_layer_place *place);
 
     /* Set the layer's parameters to what training starts from. */
     void (*initialize)(const pynn_placed_layer *layer, uint64_t seed, uint64_t stream, float *parameters);
@@ -91,6 +101,14 @@ struct pynn_layer_type {
     /* Y for a tile of Y; dX from dY for a tile of dX. */
     void (*forward)(const pynn_layer_call *call, pynn_tile tile);
     void (*backward)(const pynn_layer_call *call, pynn_tile tile);
+
+    /* For a block of whole rows, number `block`: write into its block_scratch what forward() in training
+     * must know of the whole batch; and what backward() or accumulate() must know, from dY. */
+    void (*observe)(const pynn_layer_call *call, pynn_tile tile, size_t block);
+    void (*sum)(const pynn_layer_call *call, pynn_tile tile, size_t block);
+
+    /* After a step of training: change the parameters that are not trained, but follow the data. */
+    void (*follow)(const pynn_layer_call *call, float *parameters);
 
     /* T = alpha dP + beta T, in as many tasks as cut() says tiles; task number `index`. */
     pynn_grid (*cut)(const pynn_layer_call *call);
@@ -105,8 +123,13 @@ struct pynn_layer_type {
 /* kinds.c: the type of a kind; NULL where there is none. */
 const pynn_layer_type *pynn_layer_type_of(pynn_layer_kind kind);
 
-/* For a kind without parameters that keeps the width. */
-static inline pynn_status pynn_place_plain(const pynn_layer *layer, size_t inputs,
+/* The number of values of a shape. No product overflows: the network has checked it. */
+static inline size_t pynn_shape_size(pynn_shape shape) {
+    return shape.channels * shape.height * shape.width;
+}
+
+/* For a kind without parameters that keeps the shape. */
+static inline pynn_status pynn_place_plain(const pynn_layer *layer, pynn_shape inputs,
                                            pynn_layer_place *place) {
     (void)layer;
     place->outputs = inputs;

@@ -28,15 +28,17 @@ typedef struct row_scale {
     float factor; /* 1 / sqrt(v + eps) */
 } row_scale;
 
-static pynn_status place(const pynn_layer *layer, size_t inputs, pynn_layer_place *place) {
+static pynn_status place(const pynn_layer *layer, pynn_shape inputs, pynn_layer_place *place) {
     float eps = layer->layer_norm.eps;
     /* A smaller eps would be taken as 0, and the factor of a row of equal values would be infinite. */
     if (!(eps >= FLT_MIN && eps <= FLT_MAX)) return PYNN_INVALID_ARGUMENT;
+    size_t width = pynn_shape_size(inputs);
     *place = (pynn_layer_place){
         .outputs = inputs,
+        .scratch = sizeof(row_scale) / sizeof(float),
         .view_count = 2,
-        .views = {{.name = "weight", .dims = {inputs}, .ndim = 1, .trained = 1},
-                  {.name = "bias", .dims = {inputs}, .ndim = 1, .trained = 1}},
+        .views = {{.name = "weight", .dims = {width}, .ndim = 1, .trained = 1},
+                  {.name = "bias", .dims = {width}, .ndim = 1, .trained = 1}},
     };
     return PYNN_OK;
 }
@@ -195,7 +197,6 @@ static void accumulate(const pynn_layer_call *call, size_t index, const pynn_tar
 const pynn_layer_type pynn_layer_norm = {
     .kind = PYNN_LAYER_NORM,
     .reach = PYNN_REACH_ROW,
-    .scratch = sizeof(row_scale) / sizeof(float),
     .place = place,
     .initialize = initialize,
     .forward = forward,

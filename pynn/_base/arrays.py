@@ -13,6 +13,7 @@ from pynn._base.errors import ArgumentError, ArgumentTypeError
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+AnyFloats = npt.NDArray[np.floating[Any]]
 Features = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Targets = npt.NDArray[np.int32] | npt.NDArray[np.float32]
 """What a network is trained to give: class labels (int32), or target values (float32)."""
@@ -20,7 +21,7 @@ Targets = npt.NDArray[np.int32] | npt.NDArray[np.float32]
 _UINT8, _FLOAT32, _FLOAT64 = np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)
 
 
-def features(name: str, value: object, inputs: int, most: int | None = None) -> Features:
+def features(name: str, value: object, shape: tuple[int, ...], most: int | None = None) -> Features:
     """Check features and return them as the C library reads them.
 
     float64 is converted to float32, which makes a copy. An array that is not contiguous in C's
@@ -29,11 +30,12 @@ def features(name: str, value: object, inputs: int, most: int | None = None) -> 
     Args:
         name: What errors call the argument; its last word is the variable in their hints.
         value: The argument.
-        inputs: The values that each row must have.
+        shape: The shape of an example: (values,), which may be rows of any shape with as many
+            values; or (channels, height, width), which may be flat, and may lack a length of 1.
         most: The largest allowed number of rows; it is checked before anything is copied.
 
     Returns:
-        Shape (rows, ...) with `inputs` values a row; uint8 or float32, contiguous, aligned.
+        Shape (rows, ...) with as many values a row; uint8 or float32, contiguous, aligned.
 
     Raises:
         ArgumentTypeError: It is not a NumPy array, or has the wrong dtype.
@@ -52,16 +54,37 @@ def features(name: str, value: object, inputs: int, most: int | None = None) -> 
                 f" {array.dtype}; convert with {name.split()[-1]}.astype(np.float32)"
             )
         array = _to_float32(name, array)
-    width = math.prod(array.shape[1:])
-    if array.ndim < 2 or width != inputs:
-        got = f"got shape {array.shape}"
-        if array.size == inputs:
-            got += f"; a single example is {name.split()[-1]}[None]"
-        raise ArgumentError(
-            f"{name} must have shape (n, {inputs}), or (n, ...) with {inputs} values a row, {got}"
-        )
+    if array.shape[1:] != shape and not _fits(array, shape):
+        raise _wrong_shape(name, array, shape)
     array = np.ascontiguousarray(array)
     return array if array.flags.aligned else array.copy()
+
+
+def _fits(array: npt.NDArray[Any], shape: tuple[int, ...]) -> bool:
+    """Whether the rows of an array can be read as examples of a shape."""
+    own = array.shape[1:]
+    if not own or math.prod(own) != math.prod(shape):
+        return False
+    # A width of 28 and a height of 14 are no images of 14 x 28: only lengths of 1 say nothing.
+    long = [length for length in own if length > 1]
+    return len(shape) == 1 or len(own) == 1 or long == [length for length in shape if length > 1]
+
+
+def _wrong_shape(name: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> ArgumentError:
+    """The error of features whose rows are not examples of a shape."""
+    short, values = name.split()[-1], math.prod(shape)
+    hint = ""
+    if array.size == values:
+        hint = f"; a single example is {short}[None]"
+    elif len(shape) == 3 and array.shape[1:] == (*shape[1:], shape[0]):
+        hint = f"; channels come first: {short}.transpose(0, 3, 1, 2)"
+    if len(shape) == 1:
+        needed = f"(n, {values}), or (n, ...) with {values} values a row"
+    else:
+        needed = f"(n, {', '.join(map(str, shape))})"
+        needed += f" or (n, {shape[1]}, {shape[2]})" if shape[0] == 1 else ""
+        needed += f", or be flat, (n, {values})"
+    return ArgumentError(f"{name} must have shape {needed}, got shape {array.shape}{hint}")
 
 
 def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.int32]:

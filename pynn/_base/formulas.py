@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -37,13 +37,16 @@ def factor(value: float) -> str:
 def total(values: Iterable[float]) -> str:
     """A sum, such as "-0.2 + (-0.1)"."""
     found = [float(value) for value in values]
-    return sum_of([factor(v) if place else number(v) for place, v in enumerate(found)], found)
+    return _sum_of(lambda place: factor(found[place]) if place else number(found[place]), found)
 
 
 def total_of_products(left: Iterable[float], right: Iterable[float]) -> str:
     """A sum of products, such as "0.2*0.5 + 0.1*(-2)"."""
     pairs = [(float(a), float(b)) for a, b in zip(left, right, strict=True)]
-    return sum_of([f"{factor(a)}*{factor(b)}" for a, b in pairs], [a * b for a, b in pairs])
+    return _sum_of(
+        lambda place: f"{factor(pairs[place][0])}*{factor(pairs[place][1])}",
+        [a * b for a, b in pairs],
+    )
 
 
 def sum_of(terms: Sequence[str], values: Sequence[float]) -> str:
@@ -51,9 +54,14 @@ def sum_of(terms: Sequence[str], values: Sequence[float]) -> str:
 
     If it is long, only the largest terms are written out: "0.9*0.5 + 0.8*0.5 + 0.1 (7 more)".
     """
-    if len(terms) <= MOST_TERMS:
-        return " + ".join(terms)
-    order = sorted(range(len(terms)), key=lambda place: -abs(values[place]))
+    return _sum_of(terms.__getitem__, values)
+
+
+def _sum_of(term: Callable[[int], str], values: Sequence[float]) -> str:
+    """The same, with a function that writes a term: of a long sum only few are written."""
+    if len(values) <= MOST_TERMS:
+        return " + ".join(map(term, range(len(values))))
+    order = sorted(range(len(values)), key=lambda place: -abs(values[place]))
     shown, others = sorted(order[:LARGEST_TERMS]), order[LARGEST_TERMS:]
     rest = f"{factor(sum(values[place] for place in others))} ({len(others):,} more)"
-    return " + ".join([*(terms[place] for place in shown), rest])
+    return " + ".join([*map(term, shown), rest])

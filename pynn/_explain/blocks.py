@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynn._base.arrays import Floats, Targets
+from pynn._base.batches import flat
 from pynn._explain.capture import Captured
 from pynn._explain.digits import enough_digits
 from pynn._explain.equations import equation
@@ -77,7 +78,7 @@ class _Blocks:
         for name, array in values.items():
             same_as = before if name == "X" and placed.number > 1 else ""
             items.append(self._array(name, array, same_as, self._axis(placed, name)))
-        output = find_largest(values["Y"][self._written])[0]
+        output = int(abs(values["Y"][self._written]).argmax())
         items += _formula(lambda: placed.layer.written_out(values, self._written, output))
         if self._row is None:
             items += map(Note, placed.layer.remarks(values, sparse=sparse))
@@ -87,7 +88,10 @@ class _Blocks:
 
     def _axis(self, placed: PlacedLayer, name: str) -> int | None:
         """The axis of an array that goes over the network's inputs, if they may be pixels."""
-        if placed.number > 1 or not self._has_pictures:
+        before = self._step.spec.layers[: placed.number - 1]
+        if len(placed.input_shape) > 1 or not self._has_pictures:
+            return None
+        if not all(layer.is_view for layer in before):
             return None
         return {"X": 1, "W": 0, "dW": 0}.get(name)
 
@@ -119,13 +123,13 @@ class _Blocks:
         return Block("loss", loss.kind, items)
 
     def _last_gradients(self) -> Floats:
-        return self._step.backward[self._step.spec.placed_layers[-1].name]["dY"]
+        return flat(self._step.backward[self._step.spec.placed_layers[-1].name]["dY"])
 
     def _loss_row(self) -> LossRow:
         step, row = self._step, self._written
         weights, targets = step.data.weights, _targets(step)
         return LossRow(
-            step.forward[step.spec.placed_layers[-1].name]["Y"][row],
+            step.forward[step.spec.placed_layers[-1].name]["Y"][row].reshape(-1),
             None if step.probabilities is None else step.probabilities[row],
             targets[row],
             1.0 if weights is None else float(weights[row]),
@@ -185,11 +189,14 @@ class _Blocks:
         own = view.name.partition(".")[2]
         symbol = placed.layer.symbols.get(own, own)
         same = {"before": f"{symbol} of {placed.name}", "gradient": f"d{symbol} of {placed.name}"}
+        if mark := placed.layer.update_mark(own):
+            changed = [Array("before", update.before, same["before"]), Array("after", update.after)]
+            return Block("update", view.name, [equation(mark), *changed])
         axis = self._axis(placed, symbol)
         items: list[Item] = []
         if self._step.optimizer._is_fused:
             marks = placed.layer.fused_marks(sparse=self._is_sparse(placed))
-            items.append(equation(marks[own]))
+            items += [equation(marks[own])] if own in marks else []
         items += [Array(name, array, same.get(name, ""), axis) for name, array in update.items()]
         at = find_largest(update.gradient)
         one = self._one(view, update, at, clip)

@@ -7,6 +7,7 @@ numbers are those of `fit`, bit for bit, and the model stays as it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from pynn._native.library import NotFinite
 from pynn._native.network import Network
 from pynn._native.state import State
 from pynn._native.workspace import Sums, Workspace
+from pynn._network.layers import Shape
 from pynn._network.parameters import views
 from pynn._network.spec import PlacedLayer, Spec
 from pynn._training import faults
@@ -171,19 +173,25 @@ def _parameters(placed: PlacedLayer, spec: Spec, array: Floats, prefix: str) -> 
     """The parts of a flat array that belong to a layer, by the symbols of its equations."""
     found = {}
     for view in views(spec):
-        if view.layer == placed.number - 1:
+        if view.layer == placed.number - 1 and (view.trained or not prefix):
             name = view.name.partition(".")[2]
             symbol = prefix + placed.layer.symbols.get(name, name)
             found[symbol] = read_only(view.of(array).copy())
     return found
 
 
+def _read(workspace: Workspace, value: str, place: int, shape: Shape) -> Floats:
+    """An array of the batch, (n, values) or (n, channels, height, width)."""
+    array = read_only(workspace.read(value, place, math.prod(shape)))
+    return array.reshape(len(array), *shape)
+
+
 def _forward(workspace: Workspace, placed: PlacedLayer, spec: Spec, parameters: Floats) -> Values:
     """X, the parameters, and Y of a layer."""
     place = placed.number - 1
-    arrays = {"X": read_only(workspace.read("inputs", place, placed.inputs))}
+    arrays = {"X": _read(workspace, "inputs", place, placed.input_shape)}
     arrays |= _parameters(placed, spec, parameters, "")
-    arrays["Y"] = read_only(workspace.read("outputs", place, placed.outputs))
+    arrays["Y"] = _read(workspace, "outputs", place, placed.output_shape)
     return Values(placed.name, arrays)
 
 
@@ -195,8 +203,8 @@ def _backward(workspace: Workspace, placed: PlacedLayer, spec: Spec, gradients: 
     place, first = placed.number - 1, views(spec)[0].layer
     arrays = {}
     if place >= first:
-        arrays["dY"] = read_only(workspace.read("output_gradients", place, placed.outputs))
+        arrays["dY"] = _read(workspace, "output_gradients", place, placed.output_shape)
     arrays |= _parameters(placed, spec, gradients, "d")
     if place > first:
-        arrays["dX"] = read_only(workspace.read("input_gradients", place, placed.inputs))
+        arrays["dX"] = _read(workspace, "input_gradients", place, placed.input_shape)
     return Values(placed.name, arrays)

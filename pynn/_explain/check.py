@@ -23,8 +23,8 @@ from pynn._explain.capture import Captured
 from pynn._explain.differences import differences
 from pynn._explain.errors import Comparison, LargestError, largest, largest_of
 from pynn._explain.network64 import ROUNDING, Network64, RoundedNetwork, double
-from pynn._explain.reference import optimizers
-from pynn._network.parameters import views
+from pynn._explain.reference import images, optimizers
+from pynn._network.parameters import ParameterView, views
 
 RUNS = 4
 """How many times the network is rounded at random to find how far rounding takes its gradient."""
@@ -99,7 +99,7 @@ def check_step(step: Captured) -> StepCheck:
             largest(map(largest_of, (*_forward(network, step), *_backward(network, step)))),
             largest(map(largest_of, _of_gradients(network, step))),
             largest(compared),
-            largest(map(largest_of, _of_updates(step, _gradient_sizes(network, step)))),
+            largest(map(largest_of, _of_updates(network, step, _gradient_sizes(network, step)))),
             len(compared),
             len(found) - len(compared),
         )
@@ -180,7 +180,7 @@ def _gradient_sizes(network: Network64, step: Captured) -> Doubles:
     return sizes
 
 
-def _of_updates(step: Captured, g_sizes: Doubles) -> Iterator[Comparison]:
+def _of_updates(network: Network64, step: Captured, g_sizes: Doubles) -> Iterator[Comparison]:
     """What the step does to parameters, moments and counts, from what there was before it."""
     optimizer, fused = step.optimizer, optimizers.is_fused(step.optimizer)
     p, after, parameters = double(step.parameters), double(step.after), views(step.spec)
@@ -202,11 +202,21 @@ def _of_updates(step: Captured, g_sizes: Doubles) -> Iterator[Comparison]:
     roundings = 2 + (step.data.rows // ROWS_OF_A_PRODUCT if fused else 0)
     rounding = roundings * ROUNDING * np.maximum(np.abs(p), np.abs(after))
     for view in parameters:
-        arrays = (after - p, right.change, right.change_size, rounding)
-        yield Comparison(f"{view.name}.after", *map(view.of, arrays))
+        change, size = view.of(right.change), view.of(right.change_size)
+        if not view.trained:
+            change, size = _following(network, step, view)
+        arrays = view.of(after - p), change, size, view.of(rounding)
+        yield Comparison(f"{view.name}.after", *arrays)
     yield from _of_moments(step, right, before)
     yield _count("t", step.state.updates, t if fused else t + 1)
     yield _count("steps", step.state.step, step.before.step + 1)
+
+
+def _following(network: Network64, step: Captured, view: ParameterView) -> tuple[Doubles, Doubles]:
+    """How a parameter that is not trained changes in a step, and the size of that."""
+    placed = network.layers[view.layer]
+    x = double(step.forward[placed.name]["X"])
+    return images.follow(placed.layer, x, network.arrays[view.layer])[network.symbol(view)]
 
 
 def _of_moments(

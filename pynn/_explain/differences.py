@@ -49,6 +49,7 @@ def differences(
 
 def _sample(parameters: Sequence[ParameterView]) -> Iterator[tuple[ParameterView, Index]]:
     """All parameters, if they are few; else as many of each array, drawn with a fixed seed."""
+    parameters = [view for view in parameters if view.trained]
     few = sum(math.prod(view.shape) for view in parameters) <= MOST
     share = MOST if few else max(1, MOST // len(parameters))
     rng = np.random.default_rng(0)

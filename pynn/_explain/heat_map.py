@@ -57,16 +57,22 @@ def pictures(values: npt.NDArray[Any], axis: int) -> HeatMap:
     """
     pixels = np.moveaxis(values, axis, -1)
     side = math.isqrt(pixels.shape[-1])
-    every = pixels.reshape(-1, side, side)
+    return planes(pixels.reshape(-1, side, side))
+
+
+def planes(values: npt.NDArray[Any]) -> HeatMap:
+    """Draw an array whose last two axes are the rows and columns of pictures, side by side."""
+    height, width = values.shape[-2:]
+    every = values.reshape(-1, height, width)
     shown = every[:MOST_PICTURES].astype(np.float64)
     columns = min(len(shown), 16)
     rows = -(-len(shown) // columns)
-    levels = np.full((rows * (side + 1) - 1, columns * (side + 1) - 1), LEVELS, np.uint8)
+    levels = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), LEVELS, np.uint8)
     for place, picture in enumerate(_levels(shown)):
-        top, left = place // columns * (side + 1), place % columns * (side + 1)
-        levels[top : top + side, left : left + side] = picture
+        top, left = place // columns * (height + 1), place % columns * (width + 1)
+        levels[top : top + height, left : left + width] = picture
     first = f"the first {len(shown)} of {len(every)}, " if len(shown) < len(every) else ""
-    remark = f"{first}each as a picture of {side} x {side}" if len(every) > 1 else ""
+    remark = f"{first}each as a picture of {height} x {width}" if len(every) > 1 else ""
     return HeatMap(_png(levels), levels.shape[1], levels.shape[0], remark)
 
 

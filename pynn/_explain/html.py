@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynn._explain.equations import Equation
-from pynn._explain.heat_map import HeatMap, heat_map, largest, pictures
+from pynn._explain.heat_map import HeatMap, heat_map, largest, pictures, planes
 from pynn._explain.items import Array, Block, Formula, Item, Note, Sentence, shape_of, summary
 
 MOST_CELLS = 12
@@ -58,6 +58,7 @@ border:1px solid var(--line);background:var(--paper)}
 .pynn-step td{border:1px solid var(--line);padding:.1rem .4rem;text-align:right;color:var(--ink);
 font:12px/1.5 ui-monospace,monospace;white-space:nowrap}
 @media(hover:none){.pynn-step .hover{display:none}}
+.pynn-step .gap{height:.5rem}
 .pynn-step .p{background:rgb(239 68 68/calc(var(--a)*1%))}
 .pynn-step .n{background:rgb(59 130 246/calc(var(--a)*1%))}
 """
@@ -126,10 +127,12 @@ def _array(item: Array) -> str:
         drawn = pictures(item.values, item.pictures)
         shown = _scrolling(_image(item.name, drawn, scale=2))
         remarks = [drawn.remark, summary(item.values)]
-    elif all(size <= MOST_CELLS for size in item.values.shape):
+    elif all(size <= MOST_CELLS for size in item.values.shape) and (
+        item.values.ndim <= 2 or item.values.size <= MOST_CELLS**2
+    ):
         shown = _scrolling(_table(item))
     else:
-        drawn = heat_map(item.values)
+        drawn = heat_map(item.values) if item.values.ndim <= 2 else planes(item.values)
         side = max(drawn.width, drawn.height)
         shown = _scrolling(_image(item.name, drawn, scale=max(2, min(10, 480 // side))))
         remarks = [drawn.remark, summary(item.values)]
@@ -154,9 +157,12 @@ def _image(name: str, drawn: HeatMap, scale: int) -> str:
 def _table(item: Array) -> str:
     """A table of numbers, whose cells have colours and the value with all its digits as title."""
     matrix = np.atleast_2d(item.values)
+    matrix = matrix.reshape(-1, matrix.shape[-1])
     full = largest(matrix)
     rows = []
     for place, row in enumerate(matrix):
+        if item.values.ndim > 2 and place and place % item.values.shape[-2] == 0:
+            rows.append('<tr class="gap"></tr>')  # between the pictures
         cells = [
             _cell(_name(item, place, column), value, full if item.is_magnitude else 0.0)
             for column, value in enumerate(row)
@@ -167,6 +173,9 @@ def _table(item: Array) -> str:
 
 def _name(item: Array, row: int, column: int) -> str:
     """What NumPy calls a value of an array."""
+    if item.values.ndim > 2:
+        at = np.unravel_index(row, item.values.shape[:-1])
+        return f"{item.name}[{','.join(map(str, (*at, column)))}]"
     indices = [str(row), str(column)][2 - item.values.ndim :]
     return f"{item.name}[{','.join(indices)}]" if indices else item.name
 

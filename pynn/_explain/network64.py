@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pynn._base.arrays import Doubles, Floats
 from pynn._explain.capture import Captured
-from pynn._explain.reference import layers, losses
+from pynn._explain.reference import images, layers, losses
 from pynn._explain.reference.losses import Sized, Targets64
+from pynn._network.layers import Shape
+from pynn._network.layers.pool2d import AvgPool2d, Flatten, GlobalAvgPool, MaxPool2d
 from pynn._network.parameters import ParameterView, views
 from pynn._network.spec import PlacedLayer
 
@@ -31,6 +34,10 @@ def double(array: Floats) -> Doubles:
     return array.astype(np.float64)
 
 
+OF_SIZES = (AvgPool2d, Flatten, GlobalAvgPool, MaxPool2d)
+"""Layers that make sizes of their outputs from sizes of their inputs as they do it with values."""
+
+
 class Network64:
     """The network of a step.
 
@@ -38,7 +45,7 @@ class Network64:
         layers: The layers, in order.
         arrays: For each layer its parameters, by their symbols, and which values dropout dropped in
             C. They may be changed.
-        x: The inputs as C read them, in float32, shape (N, inputs).
+        x: The inputs as C read them, in float32, shape (N, inputs) or that of images.
     """
 
     def __init__(self, step: Captured) -> None:
@@ -47,9 +54,9 @@ class Network64:
         for place, placed in enumerate(self.layers):
             values = step.forward[placed.name]
             arrays = {name: double(values[name]) for name in values if name not in ("X", "Y")}
-            shape = (step.data.rows, placed.inputs)
+            shape = (step.data.rows, *placed.input_shape)
 
-            def factors(rate: float, place: int = place, shape: tuple[int, int] = shape) -> Doubles:
+            def factors(rate: float, place: int = place, shape: Shape = shape) -> Doubles:
                 return double(step.before.dropout_factors(place, rate, shape))
 
             self.arrays.append(arrays | layers.draws(placed.layer, factors))
@@ -91,25 +98,35 @@ class Network64:
             values.append(self.value(place, values[-1]))
         return values
 
-    def sides(self, first: int, values: Sequence[Doubles]) -> list[npt.NDArray[np.bool_]]:
-        """On which side of a kink each input is, from what forward(first, ...) returned."""
-        places = range(first, len(self.layers))
-        return [x > 0 for place, x in zip(places, values[:-1], strict=True) if self.has_kink(place)]
+    def sides(self, first: int, values: Sequence[Doubles]) -> list[npt.NDArray[Any]]:
+        """On which side of a kink each input is, from what forward(first, ...) returned.
+
+        Of max_pool2d, which has a kink where two values of a window are equal, it is the place of
+        the largest one.
+        """
+        found: list[npt.NDArray[Any]] = []
+        for place, x in zip(range(first, len(self.layers)), values[:-1], strict=True):
+            layer = self.layers[place].layer
+            if self.has_kink(place):
+                found.append(x > 0)
+            if isinstance(layer, MaxPool2d):
+                found.append(images.places_of_largest(layer, x))
+        return found
 
     def losses(self, z: Doubles) -> Sized:
         """The loss of each example times its weight, (N,), from the network's outputs; sizes."""
-        right, sizes = losses.losses(self._loss, z, self._targets)
+        right, sizes = losses.losses(self._loss, z.reshape(len(z), -1), self._targets)
         return self._weights * right, self._weights * sizes
 
     def output_gradient(self, z: Doubles) -> Sized:
-        """The gradient of the mean loss by the network's outputs, (N, outputs); and its sizes."""
-        right, sizes = losses.gradient(self._loss, z, self._targets)
+        """The gradient of the mean loss by the network's outputs, with their shape; its sizes."""
+        right, sizes = losses.gradient(self._loss, z.reshape(len(z), -1), self._targets)
         share = self._weights[:, None] / len(z)
-        return right * share, sizes * share
+        return (right * share).reshape(z.shape), (sizes * share).reshape(z.shape)
 
     def probabilities(self, z: Doubles) -> Sized:
         """The probabilities, (N, outputs), if the loss has them; and their sizes."""
-        return losses.probabilities(self._loss, z)
+        return losses.probabilities(self._loss, z.reshape(len(z), -1))
 
     def backward(self, values: Sequence[Doubles]) -> ByLayer:
         """Backpropagation: the gradients of each layer, from what forward(0, x) returned.
@@ -138,9 +155,17 @@ class Network64:
         for place in range(1, len(self.layers)):
             below, x, y = self.layers[place - 1].layer, values[place], other[place]
             own = self.sizes(place - 1, values[place - 1], np.zeros_like(x))["Y"]
-            size = np.maximum(own, size) if below.is_scalar else own  # it may have made 0 of much
+            if isinstance(below, OF_SIZES):
+                size = layers.value(below, size, {})  # the values have the roundings from below
+            else:
+                size = np.maximum(own, size) if below.is_scalar else own  # it may make 0 of much
+            layer = self.layers[place].layer
             if self.has_kink(place):
                 found[place] = np.where(np.maximum(np.abs(x), np.abs(y)) <= NEAR * size, y, x)
+            if isinstance(layer, MaxPool2d):
+                near = images.nearly_equal(layer, x, 2 * NEAR * size)
+                near |= images.nearly_equal(layer, y, 2 * NEAR * size)
+                found[place] = np.where(near, y, x)
         return found
 
     def sizes_of_gradients(self, values: Sequence[Doubles], found: ByLayer) -> ByLayer:
@@ -175,7 +200,10 @@ class RoundedNetwork(Network64):
         return array + ROUNDING * sizes * self._rng.uniform(-1.0, 1.0, array.shape)
 
     def _on_same_side(self, place: int, x: Doubles) -> Doubles:
-        kept = self._values[place]
+        kept, layer = self._values[place], self.layers[place].layer
+        if isinstance(layer, MaxPool2d):
+            same = images.places_of_largest(layer, x) == images.places_of_largest(layer, kept)
+            return x if same.all() else kept
         return np.where((x > 0) == (kept > 0), x, kept) if self.has_kink(place) else x
 
     def value(self, place: int, x: Doubles) -> Doubles:

@@ -14,6 +14,8 @@ from pynn._explain.items import Array, Block, Formula, Item, Note, Sentence, sha
 
 MOST_NUMBERS = 10
 """Arrays of at most so many rows and columns are printed in full."""
+MOST_OF_IMAGES = 72
+"""Of images and filters at most so many numbers are printed."""
 WIDTH = 100
 
 
@@ -70,16 +72,19 @@ def _numbers(values: npt.NDArray[Any]) -> tuple[str, list[str]]:
     Of a large one it is the least, the mean and the largest number. The power is "" or such as
     ", times 1e-4": it keeps small and large numbers short, so that each row is a line.
     """
-    if any(size > MOST_NUMBERS for size in values.shape):
+    many = values.ndim > 2 and values.size > MOST_OF_IMAGES
+    if many or any(size > MOST_NUMBERS for size in values.shape):
         return "", [summary(values)]
     shown = values[0] if values.ndim == 2 and len(values) == 1 else values
-    rows = len(shown) if shown.ndim == 2 else 1
+    rows = math.prod(shown.shape[:-1])
     lines = _printed(shown + shown.dtype.type(0), "maxprec").splitlines()  # the sum makes 0 of -0
+    lines = [line for line in lines if line]  # NumPy puts empty ones between images
     if len(lines) == rows and "e" not in lines[0]:
         return "", lines
     power = math.floor(math.log10(float(abs(shown).max())))
     power = 0 if -1 <= power <= 1 else power
     lines = _printed(shown / 10.0**power + 0.0, "fixed").splitlines()
+    lines = [line for line in lines if line]
     return f", times 1e{power}" if power else "", lines
 
 

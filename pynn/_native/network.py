@@ -15,10 +15,10 @@ from pynn._network.losses import Loss
 from pynn._network.spec import Spec
 
 
-def _describe(struct: Any, what: Layer | Loss) -> None:
+def _describe(struct: Any, what: Layer | Loss, options: dict[str, Any]) -> None:
     """Fill in a pynn_layer or a pynn_loss; the options go to the member named like the kind."""
     struct.kind = getattr(lib, f"PYNN_{what.kind.upper()}")
-    for name, value in vars(what).items():
+    for name, value in options.items():
         if isinstance(value, str):  # a value of the enum that is named like the option
             value = getattr(lib, f"PYNN_{name.upper()}_{value.upper()}")
         setattr(getattr(struct, what.kind), name, value)
@@ -37,14 +37,16 @@ class Network:
 
     def __init__(self, spec: Spec) -> None:
         layers = ffi.new("pynn_layer[]", len(spec.layers))
-        for described, layer in zip(layers, spec.layers, strict=True):
-            _describe(described, layer)
+        for described, placed in zip(layers, spec.placed_layers, strict=True):
+            _describe(described, placed.layer, placed.layer.c_struct(placed.input_shape))
         objective = ffi.new("pynn_loss *")
-        _describe(objective, spec.loss)
-        description = library.allocator, spec.inputs, layers, len(layers), objective
+        _describe(objective, spec.loss, vars(spec.loss))
+        shape = ffi.new("pynn_shape *", [*spec.input_shape, 1, 1][:3])
+        description = library.allocator, shape, layers, len(layers), objective
         self.handle = create(
-            "pynn_network", lib.pynn_network_create, lib.pynn_network_destroy, *description
+            "pynn_network", lib.pynn_network_create_shaped, lib.pynn_network_destroy, *description
         )
+        self.input_shape = spec.input_shape
         self.inputs = spec.inputs
         self.outputs = int(lib.pynn_network_outputs(self.handle))
         self.parameter_count = int(lib.pynn_network_parameter_count(self.handle))

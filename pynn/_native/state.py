@@ -99,13 +99,13 @@ class State:
         """The optimizer's moments, each of shape (parameter_count,), in the order of `MOMENTS`."""
         return self._kept.moments
 
-    def dropout_factors(self, layer: int, rate: float, shape: tuple[int, int]) -> Floats:
+    def dropout_factors(self, layer: int, rate: float, shape: tuple[int, ...]) -> Floats:
         """What dropout multiplies its inputs by in the next step: 0, or 1 / (1 - rate).
 
         Args:
             layer: The layer's place in the chain, from 0.
             rate: The share of values that are dropped.
-            shape: The rows of the batch, and the width of the layer.
+            shape: That of the layer's inputs, whose first number is the rows of the batch.
         """
         factors = np.empty(shape, np.float32)
         handle, pointer = self.handle, floats(factors, factors.size, writable=True)

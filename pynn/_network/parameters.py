@@ -53,11 +53,9 @@ def views(spec: Spec) -> list[ParameterView]:
     found: list[ParameterView] = []
     offset = 0
     for placed in spec.placed_layers:
-        for name, shape, decays, trained, transposed in placed.parameters:
-            full_name = f"{placed.name}.{name}"
-            view = ParameterView(
-                placed.number - 1, full_name, shape, offset, decays, trained, transposed
-            )
+        for own in placed.parameters:
+            name, flags = f"{placed.name}.{own.name}", (own.decays, own.trained, own.transposed)
+            view = ParameterView(placed.number - 1, name, own.shape, offset, *flags)
             found.append(view)
             offset = view.end
     return found

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pynn._base import checks
 from pynn._base.errors import ArgumentError, ArgumentTypeError
-from pynn._network.layers import MAX_WIDTH, Layer, import_kinds, kind_named
+from pynn._network.layers import MAX_WIDTH, Layer, Shape, import_kinds, kind_named
 from pynn._network.losses import Loss
 
 import_kinds()
@@ -22,7 +23,7 @@ the square of its length."""
 MAX_PARAMETERS = (2 * sys.maxsize + 1) // 4
 """The most floats whose bytes can be addressed."""
 
-NO_PRODUCT = "a network needs at least one dense layer; add .dense(...) before the loss"
+NO_PRODUCT = "a network needs at least one dense or conv2d layer; add .dense(...) before the loss"
 
 
 class PlacedLayer:
@@ -33,34 +34,40 @@ class PlacedLayer:
         name: The layer's kind and its number among the layers of that kind: "dense1", "relu1",
             "dense2".
         layer: The layer itself.
+        input_shape: The shape of its inputs: (values,), or of images (channels, height, width).
+        output_shape: The shape of its outputs.
         inputs: The number of its inputs.
         outputs: The number of its outputs.
         parameters: Its parameters, in the order in which they are stored.
     """
 
-    def __init__(self, number: int, name: str, layer: Layer, inputs: int) -> None:
+    def __init__(self, number: int, name: str, layer: Layer, shape: Shape) -> None:
         self.number = number
         self.name = name
         self.layer = layer
-        self.inputs = inputs
-        self.outputs = layer.width_after(inputs)
-        self.parameters = layer.parameters(inputs)
+        self.input_shape = shape
+        self.output_shape = layer.shape_after(shape)
+        self.inputs = math.prod(shape)
+        self.outputs = math.prod(self.output_shape)
+        self.parameters = layer.parameters(shape)
 
 
 class Spec(NamedTuple):
     """A chain of layers from its input to its loss."""
 
-    inputs: int
+    input_shape: Shape
     layers: tuple[Layer, ...]
     loss: Loss
 
     @property
+    def inputs(self) -> int:
+        """The number of values of an example."""
+        return math.prod(self.input_shape)
+
+    @property
     def outputs(self) -> int:
         """The width at the end of the chain."""
-        width = self.inputs
-        for layer in self.layers:
-            width = layer.width_after(width)
-        return width
+        return math.prod(shape_after(self.input_shape, self.layers))
 
     @property
     def decisions(self) -> int:
@@ -72,16 +79,18 @@ class Spec(NamedTuple):
         """The layers in order, each with its name and sizes."""
         placed: list[PlacedLayer] = []
         counts: Counter[str] = Counter()
-        width = self.inputs
+        shape = self.input_shape
         for number, layer in enumerate(self.layers, start=1):
             counts[layer.kind] += 1
             name = f"{layer.kind}{counts[layer.kind]}"
-            placed.append(PlacedLayer(number, name, layer, width))
-            width = placed[-1].outputs
+            placed.append(PlacedLayer(number, name, layer, shape))
+            shape = placed[-1].output_shape
         return placed
 
     def __str__(self) -> str:
-        return " -> ".join([str(self.inputs), *map(str, self.layers), str(self.loss)])
+        return " -> ".join(
+            ["x".join(map(str, self.input_shape)), *map(str, self.layers), str(self.loss)]
+        )
 
     def check_size(self) -> None:
         """Raise an ArgumentError if there are too many parameters; it names the layer where."""
@@ -97,7 +106,9 @@ class Spec(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """The chain as JSON can hold it: {"input": 784, "layers": [{"kind": "relu"}, ...], ...}."""
         layers = [{"kind": layer.kind, **layer.arguments()} for layer in self.layers]
-        return {"input": self.inputs, "layers": layers, **self.loss.to_dict()}
+        shape = self.input_shape
+        begin = shape[0] if len(shape) == 1 else list(shape)
+        return {"input": begin, "layers": layers, **self.loss.to_dict()}
 
     @classmethod
     def from_dict(cls, chain: Mapping[str, Any]) -> Spec:
@@ -108,18 +119,18 @@ class Spec(NamedTuple):
             TypeError: A value has the wrong type.
             LookupError: An entry is missing.
         """
-        inputs = checks.integer("input", chain["input"], least=1, most=MAX_WIDTH)
+        shape = after = checked_shape(chain["input"])
         layers: tuple[Layer, ...] = ()
         for entry in chain["layers"]:
             options = dict(entry)
             kind = kind_named(options.pop("kind"))
-            layers = append(layers, kind, options)
+            layers, after = append(after, layers, kind, options)
             checks.no_others(f"layer {kind.kind}", options, kind.options)
         loss = Loss.from_dict(chain)
         if not has_product(layers):
             raise ValueError(NO_PRODUCT)
         checks.no_others("the model", chain, ("input", "layers", "loss", *loss.options))
-        return cls(inputs, layers, loss)
+        return cls(shape, layers, loss)
 
     @classmethod
     def from_pickle(cls, kept: Any) -> Spec:
@@ -146,10 +157,50 @@ def _own_entries(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name in own}
 
 
+def checked_shape(value: object) -> Shape:
+    """Check the shape of the examples: a number of values, or (channels, height, width).
+
+    Raises:
+        ArgumentTypeError: It is neither an integer nor a sequence of integers.
+        ArgumentError: A number is out of range, or there are not three.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        return (checks.integer("input", value, least=1, most=MAX_WIDTH),)
+    if len(value) != 3:
+        got = "(" + ", ".join(map(str, value[:4])) + (", ...)" if len(value) > 4 else ")")
+        hint = f"; grey images are (1, {value[0]}, {value[1]})" if len(value) == 2 else ""
+        raise ArgumentError(
+            f"input must be a number of values, or (channels, height, width), got {got}{hint}"
+        )
+    shape = tuple(checks.integer("input", length, least=1, most=MAX_WIDTH) for length in value)
+    if math.prod(shape) > MAX_WIDTH:
+        raise ArgumentError(
+            f"input {shape} has {math.prod(shape):,} values, and an example has at most"
+            f" {MAX_WIDTH:,}"
+        )
+    return shape
+
+
+def shape_after(shape: Shape, layers: tuple[Layer, ...]) -> Shape:
+    """The shape of an example behind these layers."""
+    for layer in layers:
+        shape = layer.shape_after(shape)
+    return shape
+
+
 def append(
-    layers: tuple[Layer, ...], kind: type[Layer], options: dict[str, Any]
-) -> tuple[Layer, ...]:
+    shape: Shape, layers: tuple[Layer, ...], kind: type[Layer], options: dict[str, Any]
+) -> tuple[tuple[Layer, ...], Shape]:
     """Add a layer with these options to the layers; its errors begin with its number.
+
+    Args:
+        shape: The shape of an example behind these layers.
+        layers: The layers before it.
+        kind: The kind of layer to add.
+        options: Its options.
+
+    Returns:
+        The layers with the new one, and the shape of an example behind it.
 
     Raises:
         ArgumentTypeError: An option has the wrong type.
@@ -160,7 +211,13 @@ def append(
         layer = kind.from_dict(options)
         if number > MAX_LAYERS:
             raise ArgumentError(f"{kind.kind}: a network has at most {MAX_LAYERS} layers")
-    return (*layers, layer)
+        after = layer.shape_after(shape)
+        if math.prod(after) > MAX_WIDTH:
+            raise ArgumentError(
+                f"{kind.kind}: outputs {after} are {math.prod(after):,} values, and a layer has at"
+                f" most {MAX_WIDTH:,}"
+            )
+    return (*layers, layer), after
 
 
 def has_product(layers: tuple[Layer, ...]) -> bool:

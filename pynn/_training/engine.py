@@ -248,7 +248,7 @@ class Engine:
         # more calls can be measured.
         workspaces = self.workspaces or self.open()
         network = workspaces.network
-        data = Data(arrays.features("features", features, network.inputs))
+        data = Data(arrays.features("features", features, network.input_shape))
         out = np.empty((data.rows, network.outputs), np.float32)
         try:
             for first, last in paced(0, data.rows, ROWS_AT_A_TIME):

@@ -50,7 +50,7 @@ def make_data(
     Errors put the prefix before the names of the arguments. `most` is the largest allowed number of
     examples.
     """
-    x = arrays.features(f"{prefix}features", features, spec.inputs, most)
+    x = arrays.features(f"{prefix}features", features, spec.input_shape, most)
     if len(x) == 0:
         raise ArgumentError(f"{prefix}features must have at least one example, got {x.shape}")
     return Data(x, spec.loss.check_targets(f"{prefix}labels", labels, len(x), spec.outputs))

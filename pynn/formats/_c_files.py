@@ -33,9 +33,7 @@ HEADER = """\
  *
 CHAIN
  *
- * The functions allocate nothing and keep nothing between calls: any number of threads may call
- * them at once. A prediction takes MULTIPLY_ADDS multiply-adds and STACK bytes of arrays on the
- * stack. The parameters are WEIGHTS bytes of constants.
+MEMORY
  *
  *     COMMAND
  */
@@ -64,6 +62,23 @@ int NAME_self_test(void);
 }
 #endif
 
+#endif
+"""
+
+ON_THE_STACK = """\
+ * The functions allocate nothing and keep nothing between calls: any number of threads may call
+ * them at once. A prediction takes MULTIPLY_ADDS multiply-adds and STACK bytes of arrays on the
+ * stack. The parameters are WEIGHTS bytes of constants."""
+
+STATIC = """\
+ * The functions allocate nothing. They work in STATIC bytes of static memory, so only one thread
+ * at a time may call them; compiled with -DNAME_BUFFER= that memory is on the stack, and any number
+ * of threads may. A prediction takes MULTIPLY_ADDS multiply-adds. The parameters are WEIGHTS bytes
+ * of constants."""
+
+BUFFER = """
+#ifndef NAME_BUFFER
+#define NAME_BUFFER static /* or nothing: then the memory between the layers is on the stack */
 #endif
 """
 

@@ -60,6 +60,11 @@ def in_sequential(modules: Sequence[PlacedLayer]) -> list[str]:
     return [str(placed.number - 1) for placed in modules]
 
 
+def counters_of(placed: PlacedLayer, name: str) -> list[str]:
+    """The names of the tensors of such a module that pynn has no parameter for."""
+    return [key_of(name, counter) for counter in placed.layer.torch_counters]
+
+
 def keys_of(placed: PlacedLayer, name: str) -> list[str]:
     """The names of the tensors that hold a layer's parameters, in a module of this name."""
     return [key_of(name, parameter.name) for parameter in placed.parameters]
@@ -86,7 +91,11 @@ def as_in(source: Source, modules: Sequence[PlacedLayer], names: list[str]) -> l
 def check_complete(source: Source, modules: Sequence[PlacedLayer], names: Sequence[str]) -> None:
     """Check that every tensor of a source belongs to a module that the caller names."""
     pairs = zip(modules, names, strict=True)
-    taken = {key for placed, name in pairs for key in keys_of(placed, name)}
+    taken = {
+        key
+        for placed, name in pairs
+        for key in [*keys_of(placed, name), *counters_of(placed, name)]
+    }
     if extra := [key for key in source.tensors if key not in taken]:
         raise source.error(
             f"{source.label}has tensors of modules that are not in names:"
@@ -101,10 +110,11 @@ def order(source: Source, spec: Spec) -> list[str]:
         ArgumentError, or FileFormatError if the source is a file: The modules do not fit the chain,
             or their names leave open which module is which layer.
     """
-    label, error, tensors, _ = source
     modules = modules_of(spec)
+    source = _without_counters(source, modules)
+    label, error, tensors, _ = source
     known = list(dict.fromkeys(p.name for placed in modules for p in placed.parameters))
-    torch_names = " or ".join(dict.fromkeys(placed.layer.torch_module for placed in modules))
+    torch_names = " or ".join(dict.fromkeys(map(_torch_name, modules)))
     if odd := [key for key in tensors if key.rpartition(".")[2] not in known]:
         raise error(
             f"{label}has tensors that are neither {' nor '.join(known)} of a {torch_names}:"
@@ -122,6 +132,21 @@ def order(source: Source, spec: Spec) -> list[str]:
     return names
 
 
+def _torch_name(placed: PlacedLayer) -> str:
+    return placed.layer.torch_name(placed.input_shape)
+
+
+def _without_counters(source: Source, modules: Sequence[PlacedLayer]) -> Source:
+    """The tensors of a source but for those that count how often a module was trained."""
+    counters = {counter for placed in modules for counter in placed.layer.torch_counters}
+    kept = {
+        key: tensor
+        for key, tensor in source.tensors.items()
+        if key.rpartition(".")[2] not in counters
+    }
+    return source._replace(tensors=kept)
+
+
 def _by_form(source: Source, modules: Sequence[PlacedLayer], names: list[str]) -> list[str]:
     """Sort the names so that each module has the form of its layer; within a form they keep order.
 
@@ -129,7 +154,9 @@ def _by_form(source: Source, modules: Sequence[PlacedLayer], names: list[str]) -
     LayerNorm, for instance, differ in it. If the source's forms are not those of the chain, the
     order stays as it is; the check of the shapes then finds what does not fit.
     """
-    wanted = [frozenset((p.name, len(p.shape)) for p in placed.parameters) for placed in modules]
+    wanted = [
+        frozenset((p.name, len(p.shape_in_torch)) for p in placed.parameters) for placed in modules
+    ]
     tensors: dict[str, list[tuple[str, int]]] = {name: [] for name in names}
     for key, tensor in source.tensors.items():
         name, _, parameter = key.rpartition(".")

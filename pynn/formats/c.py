@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from pynn._model import Model
 from pynn._native.library import version
 from pynn._network.snapshot import Snapshot
 from pynn.formats import _c_files, _c_functions
+from pynn.formats._c_fold import arrays_of
 from pynn.formats._c_forward import Forward, number
 from pynn.formats._models import checked, finite_snapshot
 
@@ -35,10 +37,13 @@ class Footprint(NamedTuple):
     Examples:
         >>> Footprint(872232, 1280, 217728, 824, 3070000)
         Footprint(872,232 bytes of weights, 1,280 bytes of stack, 217,728 multiply-adds)
+        >>> Footprint(177704, 0, 416520, 824, 980000, 25424)
+        Footprint(177,704 bytes of weights, 25,424 bytes of static memory, 416,520 multiply-adds)
     """
 
     weights_nbytes: int
-    """Bytes of constants: four for each parameter."""
+    """Bytes of constants: four for each parameter. Those of a batch_norm are part of the weights
+    and bias of the layer before it, if that is dense or conv2d."""
     stack_nbytes: int
     """Bytes of the arrays that a prediction has on the stack, besides the caller's arrays."""
     multiply_adds: int
@@ -47,12 +52,17 @@ class Footprint(NamedTuple):
     """Bytes of constants of the self-test; a linker can drop them if nothing calls it."""
     source_nbytes: int
     """Length of the C file in bytes."""
+    static_nbytes: int = 0
+    """Bytes of the static array that a network of images works in; other networks need none."""
 
     def __repr__(self) -> str:
         """The three figures that matter most."""
+        memory = f"{self.stack_nbytes:,} bytes of stack"
+        if self.static_nbytes:
+            memory = f"{self.static_nbytes:,} bytes of static memory"
         return (
-            f"Footprint({self.weights_nbytes:,} bytes of weights, {self.stack_nbytes:,} bytes of"
-            f" stack, {self.multiply_adds:,} multiply-adds)"
+            f"Footprint({self.weights_nbytes:,} bytes of weights, {memory},"
+            f" {self.multiply_adds:,} multiply-adds)"
         )
 
 
@@ -75,17 +85,21 @@ def save(
         lambda: (finite_snapshot(model), _test_vector(model))
     )
     forward = Forward.of(snapshot.spec)
-    words = _words(snapshot, forward, name, header, libc)
-    head = _header(snapshot, words)
-    code = _source(snapshot, forward, words, libc, (test_input, test_output)).encode()
+    weights = arrays_of(forward.layers, snapshot.named)
+    weights_nbytes = sum(array.nbytes for array in weights.values())
+    words = _words(snapshot, forward, name, header, libc) | {"WEIGHTS": f"{weights_nbytes:,}"}
+    head = _header(snapshot, forward, words)
+    test = test_input, test_output
+    code = _source(snapshot, forward, weights, words, libc, test).encode()
     write_atomically(header, head.encode())
     write_atomically(source, code)
     return Footprint(
-        4 * model.parameter_count,
+        weights_nbytes,
         forward.stack_nbytes,
         forward.multiply_adds,
         test_input.nbytes + test_output.nbytes,
         len(code),
+        forward.static_nbytes,
     )
 
 
@@ -152,8 +166,8 @@ def _words(
         "OUTPUTS": snapshot.spec.outputs,
         "MULTIPLY_ADDS": forward.multiply_adds,
         "STACK": forward.stack_nbytes,
+        "STATIC": forward.static_nbytes,
         "SELF_TEST_STACK": 4 * (snapshot.spec.inputs + snapshot.spec.outputs),
-        "WEIGHTS": snapshot.parameters.nbytes,
     }
     return {key: f"{count:,}" for key, count in counts.items()} | {
         "INPUT_COUNT": str(snapshot.spec.inputs),
@@ -168,7 +182,7 @@ def _words(
         "VERSION": version(),
         "CHAIN": _in_comment(str(snapshot.spec)),
         "MEANING": snapshot.spec.loss.c_meaning(),
-        "BODY": forward.body(),
+        "BODY": forward.body().replace("NAME", name),
         "COMMAND": f"cc -std=c99 -O2 yours.c {source}{' -lm' if libc else ''}",
     }
 
@@ -178,14 +192,17 @@ def _in_comment(text: str) -> str:
     return "\n".join(f" *     {line}" for line in lines)
 
 
-def _header(snapshot: Snapshot, words: dict[str, str]) -> str:
+def _header(snapshot: Snapshot, forward: Forward, words: dict[str, str]) -> str:
     declarations = snapshot.spec.loss.c_declarations()
-    return _c_files.fill(_c_files.HEADER.replace("DECLARATIONS", declarations), words)
+    memory = _c_files.STATIC if forward.static_nbytes else _c_files.ON_THE_STACK
+    template = _c_files.HEADER.replace("MEMORY", memory).replace("DECLARATIONS", declarations)
+    return _c_files.fill(template, words)
 
 
 def _source(
     snapshot: Snapshot,
     forward: Forward,
+    weights: Mapping[str, Floats],
     words: dict[str, str],
     libc: bool,
     test: tuple[npt.NDArray[np.uint8], Floats],
@@ -196,13 +213,14 @@ def _source(
     parts = [part for part in [*forward.functions(libc=libc), *own] if part]
     parts = _c_functions.with_functions(parts, libc=libc)
     arrays: list[tuple[str, npt.NDArray[Any]]] = [
-        (f"float {name.replace('.', '_')}", array) for name, array in snapshot.named.items()
+        (f"float {name}", array) for name, array in weights.items()
     ]
     arrays += [("unsigned char test_input", test_input), ("float test_output", test_output)]
     declared = [(f"static const {name}[{array.size}];", _shape(array)) for name, array in arrays]
     width = max(len(text) for text, _ in declared)
     declarations = [f"{text:<{width}} /* {shape} */\n" for text, shape in declared]
     opening = _c_files.fill(_c_files.SOURCE, words | {"INCLUDES": _c_functions.includes(parts)})
+    parts = [_c_files.BUFFER.lstrip(), *parts] if forward.static_nbytes else parts
     code = _c_files.fill("\n".join(parts), words)
     data = [
         f"static const {name}[{array.size}] = {{\n{_values(array)}}};\n" for name, array in arrays

@@ -1,11 +1,12 @@
 """Write ONNX files, which onnxruntime and many other programs run: https://onnx.ai.
 
-The graph has one input, "input" (batch, inputs), and one output, "output" or "probabilities"
-(batch, outputs), all float32; "batch" is any number of rows. Parameters are initializers with the
-names and shapes of `Model.parameters`, so "dense1.weight" is (inputs, outputs). A layer becomes one
-operator, such as Gemm for a dense layer, or several where the opset has none for it: GELU is made
-of Erf and others, because its own operator came only with opset 20. Dropout is left out, as it does
-nothing in prediction.
+The graph has one input, "input" (batch, inputs) or (batch, channels, height, width), and one
+output, "output" or "probabilities" (batch, outputs), all float32; "batch" is any number of rows.
+Parameters are initializers with the names and shapes of `Model.parameters`, so "dense1.weight" is
+(inputs, outputs); only those of a layer_norm of images are (channels, height, width). A layer
+becomes one operator, such as Gemm for a dense layer, or several where the opset has none for it:
+GELU is made of Erf and others, because its own operator came only with opset 20. Dropout is left
+out, as it does nothing in prediction.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pynn._base.atomic import write_atomically
 from pynn._base.errors import ArgumentError
 from pynn._model import Model
 from pynn._native.library import version
+from pynn._network.layers import Shape
 from pynn._network.snapshot import Snapshot
 from pynn._network.spec import PlacedLayer, errors_of
 from pynn.formats._models import checked, finite_snapshot
@@ -68,9 +70,14 @@ class _Graph:
         self._parameters = snapshot.named
         self.value = "input"
         layers = [placed for placed in snapshot.spec.placed_layers if placed.layer.in_use]
+        has_images, end = len(layers[-1].output_shape) > 1, "output"
+        if probabilities:
+            end = "rows" if has_images else layers[-1].name
         for placed in layers[:-1]:
             self._add_layer(placed, placed.name)
-        self._add_layer(layers[-1], layers[-1].name if probabilities else "output")
+        self._add_layer(layers[-1], layers[-1].name if has_images else end)
+        if has_images:
+            self.value = self.add("Flatten", [self.value], end, axis=1)
         if probabilities:
             loss = snapshot.spec.loss
             loss.add_probabilities_to_onnx(self, self.value, "probabilities")
@@ -88,21 +95,27 @@ class _Graph:
         self._initializers[name] = self._onnx.numpy_helper.from_array(values, name)
         return name
 
+    def reshaped(self, name: str, shape: Shape) -> str:
+        """Give a parameter another shape, with its values in the same order; return its name."""
+        return self.constant(name, self._parameters[name].reshape(shape))
+
     def _add_layer(self, placed: PlacedLayer, output: str) -> None:
         names = [f"{placed.name}.{parameter.name}" for parameter in placed.parameters]
         for name in names:
             self.constant(name, self._parameters[name])
         with errors_of(placed.name):
-            placed.layer.add_to_onnx(self, self.value, names, placed.name, output)
+            placed.layer.add_to_onnx(
+                self, self.value, names, placed.name, output, placed.input_shape
+            )
         self.value = output
 
     def to_bytes(self, snapshot: Snapshot) -> bytes:
         """The content of the file. The same model always gives the same bytes."""
         helper, float32 = self._onnx.helper, self._onnx.TensorProto.FLOAT
-        shapes = {"input": snapshot.spec.inputs, self.value: snapshot.spec.outputs}
+        shapes = {"input": snapshot.spec.input_shape, self.value: (snapshot.spec.outputs,)}
         first, last = (
-            helper.make_tensor_value_info(name, float32, ["batch", width])
-            for name, width in shapes.items()
+            helper.make_tensor_value_info(name, float32, ["batch", *shape])
+            for name, shape in shapes.items()
         )
         graph = helper.make_graph(
             self._nodes, "pynn", [first], [last], initializer=list(self._initializers.values())

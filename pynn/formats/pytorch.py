@@ -1,8 +1,10 @@
 """Read and write state_dicts of PyTorch.
 
 PyTorch stores the weights of `torch.nn.Linear` as (outputs, inputs) and pynn as (inputs, outputs),
-so they are transposed. Each layer with parameters takes the tensors of one module, such as
-NAME.weight and NAME.bias.
+so they are transposed. Those of `torch.nn.Conv2d` are (filters, channels / groups, height, width)
+in both. Each layer with parameters takes the tensors of one module, such as NAME.weight and
+NAME.bias; that of a batch_norm has running_mean and running_var, too, and num_batches_tracked,
+which counts steps: it is written, and not read.
 
 Names decide which module is dense1, dense2 and so on, because a safetensors file does not keep the
 order in which its tensors were saved. Names are sorted as a reader expects: numbers in them by
@@ -52,9 +54,11 @@ def load(
     Args:
         state_dict: A safetensors file; a file of torch.save, which needs PyTorch, and in which no
             code is executed; or what `module.state_dict()` returns, with tensors or NumPy arrays.
-        chain: The chain, with its loss but not yet built. It has a dense layer for each Linear and
-            a layer_norm for each LayerNorm. Layers without weights, such as activations, are not in
-            a state_dict, so pynn cannot check that they are the same.
+        chain: The chain, with its loss but not yet built. It has a dense layer for each Linear, a
+            conv2d for each Conv2d, a batch_norm for each BatchNorm1d or BatchNorm2d, and a
+            layer_norm for each LayerNorm. Layers without weights, such as activations and pools,
+            are not in a state_dict, nor are strides and paddings, so pynn cannot check that they
+            are the same.
         names: The modules' names in the order of the chain's layers, such as "fc1" for fc1.weight
             and fc1.bias. Without it the order follows from the names in `state_dict`. A prefix that
             all names there have, such as "module.", may be left out.
@@ -104,7 +108,7 @@ def load(
         parameters = model.parameters
         for match in _matches(modules, order):
             array = _read(source, match.theirs)
-            parameters[match.ours][...] = array.T if match.parameter.transposed else array
+            parameters[match.ours][...] = _from_torch(array, match.parameter)
     return model
 
 
@@ -168,20 +172,32 @@ def state_dict(model: Model, *, names: Sequence[str] | None = None) -> dict[str,
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def _arrays(model: Model, names: object) -> dict[str, npt.NDArray[np.float32]]:
+def _arrays(model: Model, names: object) -> dict[str, npt.NDArray[Any]]:
     """Copies of the parameters, by the tensors' names, in PyTorch's layout."""
     modules = modules_of(checked(model)._spec)
     order = _naming.in_sequential(modules) if names is None else _naming.checked(names, modules)
-    parameters = model._engine.snapshot().named
-    return {
+    snapshot = model._engine.snapshot()
+    parameters = snapshot.named
+    arrays: dict[str, npt.NDArray[Any]] = {
         match.theirs: _to_torch(parameters[match.ours], match.parameter)
         for match in _matches(modules, order)
     }
+    steps = np.array(snapshot.steps_trained, np.int64)
+    for placed, name in zip(modules, order, strict=True):
+        arrays |= {counter: steps for counter in _naming.counters_of(placed, name)}
+    return arrays
 
 
 def _to_torch(array: npt.NDArray[np.float32], parameter: Parameter) -> npt.NDArray[np.float32]:
     """A parameter in PyTorch's layout, and contiguous, as safetensors needs it."""
-    return np.ascontiguousarray(array.T) if parameter.transposed else array
+    if parameter.transposed:
+        return np.ascontiguousarray(array.T)
+    return array.reshape(parameter.shape_in_torch)
+
+
+def _from_torch(array: npt.NDArray[np.float32], parameter: Parameter) -> npt.NDArray[np.float32]:
+    """The same way back."""
+    return array.T if parameter.transposed else array.reshape(parameter.shape)
 
 
 class _Match(NamedTuple):
@@ -211,18 +227,17 @@ def _check(
 ) -> None:
     """Check that the tensor of a parameter exists, and has the shape and a dtype that fit it."""
     label, error, tensors, _ = source
-    name, layer = shown(match.theirs), match.placed.layer
+    name, placed = shown(match.theirs), match.placed
     if match.theirs not in tensors:
         hint = ""
         if match.parameter.name == "bias":
             hint = (
-                f"; pynn's {layer.kind} layers have a bias: for {layer.torch_module}(...,"
+                f"; pynn's {placed.layer.kind} layers have a bias: for"
+                f" {placed.layer.torch_name(placed.input_shape)}(...,"
                 " bias=False) add a tensor of zeros"
             )
         raise error(f"{label}has no tensor {name}{hint}; it has {listed(in_order(tensors))}")
-    tensor, needed = tensors[match.theirs], match.parameter.shape
-    if match.parameter.transposed:
-        needed = needed[::-1]
+    tensor, needed = tensors[match.theirs], match.parameter.shape_in_torch
     if tensor.shape != needed:
         pairs = zip(modules, order, strict=True)
         taken = listed([f"{placed.name} from {shown(theirs)}" for placed, theirs in pairs])

@@ -45,6 +45,33 @@
         .kind = PYNN_DROPOUT, .dropout = {(share)}                                                         \
     }
 
+/* Square filters, with the same padding on all sides. */
+#define CONV2D(count, side, padding, parts)                                                                \
+    {                                                                                                      \
+        .kind = PYNN_CONV2D, .conv2d = {.filters = (count),                                                \
+                                        .size = {(side), (side)},                                          \
+                                        .stride = 1,                                                       \
+                                        .before = {(padding), (padding)},                                  \
+                                        .after = {(padding), (padding)},                                   \
+                                        .groups = (parts),                                                 \
+                                        .init = PYNN_INIT_HE}                                              \
+    }
+/* Square windows, side by side. */
+#define MAX_POOL2D(side)                                                                                   \
+    {                                                                                                      \
+        .kind = PYNN_MAX_POOL2D, .max_pool2d = {.size = {(side), (side)}, .stride = (side)}                \
+    }
+#define AVG_POOL2D(side)                                                                                   \
+    {                                                                                                      \
+        .kind = PYNN_AVG_POOL2D, .avg_pool2d = {.size = {(side), (side)}, .stride = (side)}                \
+    }
+#define GLOBAL_AVG_POOL ACTIVATION(PYNN_GLOBAL_AVG_POOL)
+#define FLATTEN ACTIVATION(PYNN_FLATTEN)
+#define BATCH_NORM(share, small)                                                                           \
+    {                                                                                                      \
+        .kind = PYNN_BATCH_NORM, .batch_norm = {.momentum = (share), .eps = (small)}                       \
+    }
+
 /* The number of outputs of a dense layer. */
 static inline size_t width_of(const pynn_layer *dense) {
     return dense->dense.outputs;
@@ -67,6 +94,14 @@ static inline pynn_network *create_network(size_t inputs, const pynn_layer *laye
                                            pynn_loss loss) {
     pynn_network *network = (pynn_network *)&network; /* rubbish: create() must set it */
     if (!CHECK_EQ(pynn_network_create(NULL, inputs, layers, layer_count, &loss, &network), PYNN_OK))
+        exit(check_failures());
+    return network;
+}
+
+static inline pynn_network *create_shaped(pynn_shape inputs, const pynn_layer *layers, size_t layer_count,
+                                          pynn_loss loss) {
+    pynn_network *network = (pynn_network *)&network;
+    if (!CHECK_EQ(pynn_network_create_shaped(NULL, &inputs, layers, layer_count, &loss, &network), PYNN_OK))
         exit(check_failures());
     return network;
 }

@@ -21,7 +21,13 @@ static double exact(pynn_layer_kind kind, double x) {
     switch (kind) {
     case PYNN_DENSE:
     case PYNN_DROPOUT:
-    case PYNN_LAYER_NORM: break;
+    case PYNN_LAYER_NORM:
+    case PYNN_BATCH_NORM:
+    case PYNN_CONV2D:
+    case PYNN_MAX_POOL2D:
+    case PYNN_AVG_POOL2D:
+    case PYNN_GLOBAL_AVG_POOL:
+    case PYNN_FLATTEN: break;
     case PYNN_RELU: return x > 0.0 ? x : 0.0;
     case PYNN_SIGMOID: return 1.0 / (1.0 + exp(-x));
     case PYNN_TANH: return tanh(x);

@@ -138,6 +138,7 @@ def _normal(layer: LayerNorm, x: Doubles) -> tuple[Doubles, Doubles, Doubles]:
     C subtracts the mean as the sum of two floats, the nearest one and the mean of the distances
     from that. So the rounding of large X does not count, but that of all distances in a row does.
     """
+    x = x.reshape(len(x), -1)
     distance = x - x.mean(axis=1, keepdims=True)
     d = np.sqrt((distance**2).mean(axis=1, keepdims=True) + single(layer.eps))
     far = np.abs(distance)
@@ -146,32 +147,34 @@ def _normal(layer: LayerNorm, x: Doubles) -> tuple[Doubles, Doubles, Doubles]:
 
 @value.register
 def _(layer: LayerNorm, x: Doubles, arrays: Arrays) -> Doubles:
-    return arrays["weight"] * _normal(layer, x)[0] + arrays["bias"]
+    y: Doubles = arrays["weight"] * _normal(layer, x)[0] + arrays["bias"]
+    return y.reshape(x.shape)
 
 
 @gradients.register
 def _(layer: LayerNorm, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
     h, _, d = _normal(layer, x)
+    dy = dy.reshape(h.shape)
     dh = dy * arrays["weight"]
     along = (dh * h).mean(axis=1, keepdims=True)
     return {
         "dweight": (dy * h).sum(axis=0),
         "dbias": dy.sum(axis=0),
-        "dX": (dh - dh.mean(axis=1, keepdims=True) - h * along) / d,
+        "dX": ((dh - dh.mean(axis=1, keepdims=True) - h * along) / d).reshape(x.shape),
     }
 
 
 @sizes.register
 def _(layer: LayerNorm, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
     _, h, d = _normal(layer, x)
-    dy = np.abs(dy)
+    dy = np.abs(dy).reshape(h.shape)
     dh = dy * np.abs(arrays["weight"])
     along = (dh * h).mean(axis=1, keepdims=True)
     return {
-        "Y": np.abs(arrays["weight"]) * h + np.abs(arrays["bias"]),
+        "Y": (np.abs(arrays["weight"]) * h + np.abs(arrays["bias"])).reshape(x.shape),
         "dweight": (dy * h).sum(axis=0),
         "dbias": dy.sum(axis=0),
-        "dX": (dh + dh.mean(axis=1, keepdims=True) + h * along) / d,
+        "dX": ((dh + dh.mean(axis=1, keepdims=True) + h * along) / d).reshape(x.shape),
     }
 
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from pynn._base import checks
 from pynn._base.arguments import Arguments
-from pynn._base.arrays import Floats
+from pynn._base.arrays import AnyFloats, Doubles, Floats
+from pynn._base.batches import flat, place_of, value_name
 from pynn._base.errors import ArgumentError
 from pynn._base.formulas import factor, number
 
@@ -29,6 +30,20 @@ MAX_WIDTH = 2**31 - 1
 
 VANISHING = 0.1
 """A gradient vanishes in a layer that passes on less than this share of its norm."""
+
+
+Shape = tuple[int, ...]
+"""The shape of an example: (values,), or of an image (channels, height, width)."""
+
+
+def image_shape(kind: str, shape: Shape) -> Shape:
+    """Check that the shape is that of an image, as a kind of layer needs it."""
+    if len(shape) != 3:
+        raise ArgumentError(
+            f"{kind} needs images, and here are rows of {math.prod(shape):,} values; begin the"
+            " chain with .input((channels, height, width))"
+        )
+    return shape
 
 
 class Parameter(NamedTuple):
@@ -43,11 +58,19 @@ class Parameter(NamedTuple):
     """Whether a step of the optimizer changes it."""
     transposed: bool = False
     """Whether PyTorch stores the transpose."""
+    torch_shape: tuple[int, ...] = ()
+    """The shape that it has in PyTorch, with the values in the same order; () for the same shape,
+    or that of the transpose."""
 
     @property
     def size(self) -> int:
         """The number of its values."""
         return math.prod(self.shape)
+
+    @property
+    def shape_in_torch(self) -> tuple[int, ...]:
+        """The shape that it has in PyTorch."""
+        return self.torch_shape or (self.shape[::-1] if self.transposed else self.shape)
 
 
 class OnnxGraph(Protocol):
@@ -58,6 +81,9 @@ class OnnxGraph(Protocol):
 
     def constant(self, name: str, value: float) -> str:
         """Add a number that operators can take as an input; return its name."""
+
+    def reshaped(self, name: str, shape: Shape) -> str:
+        """Give a parameter another shape, with its values in the same order; return its name."""
 
 
 class Layer(Arguments):
@@ -80,6 +106,10 @@ class Layer(Arguments):
     capitals."""
     options: ClassVar[tuple[str, ...]] = ()
     """The names of the options, in the builder's method and in files."""
+    positional: ClassVar[int] = 1
+    """How many options the builder's method takes by position, in a chain's repr."""
+    hidden: ClassVar[dict[str, Any]] = {}
+    """Options that a chain's repr leaves out where they have these values, their defaults."""
     symbols: ClassVar[dict[str, str]] = {}
     """What the equations call a parameter, where that is not its name."""
     is_product: ClassVar[bool] = False
@@ -90,14 +120,24 @@ class Layer(Arguments):
     """Whether the layer does anything in prediction; if not, it works in training only."""
     in_place: ClassVar[bool] = True
     """Whether the layer may write its outputs over its inputs; if not, it needs another array."""
+    is_view: ClassVar[bool] = False
+    """Whether Y has the same values as X in the same order, in another shape."""
+    is_scale: ClassVar[bool] = False
+    """Whether in prediction y = scale x + shift, with numbers for each channel."""
+    takes_scale: ClassVar[bool] = False
+    """Whether the parameters can contain such a scale and shift of Y."""
     onnx_operator: ClassVar[str] = ""
     """The ONNX operator that computes the same; empty if there is none."""
     torch_module: ClassVar[str]
     """The class in torch.nn that computes the same."""
+    torch_counters: ClassVar[tuple[str, ...]] = ()
+    """Integers in the state_dict of that class which pynn has no parameter for: how often it was
+    trained."""
 
     def __init_subclass__(cls) -> None:
-        """Register the kind."""
-        cls.kinds[cls.kind] = cls
+        """Register the kind; a class without a kind of its own is the base of others."""
+        if "kind" in vars(cls):
+            cls.kinds[cls.kind] = cls
 
     @classmethod
     def from_dict(cls, options: dict[str, Any]) -> Layer:
@@ -108,23 +148,43 @@ class Layer(Arguments):
         """The options by name, in the order of the builder's arguments."""
         return dict(vars(self))
 
+    def shown_arguments(self) -> dict[str, Any]:
+        """The arguments that a chain's repr shows: all but those of `hidden`."""
+        return {
+            name: value
+            for name, value in self.arguments().items()
+            if name not in self.hidden or value != self.hidden[name]
+        }
+
     def __str__(self) -> str:
         options = ", ".join(map(str, vars(self).values()))
         return f"{self.kind}({options})" if options else self.kind
 
     # ------------------------------------------------------------ shapes
 
-    def width_after(self, inputs: int) -> int:
-        """The number of outputs of the layer if it has this many inputs."""
-        return inputs
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the layer's outputs if its inputs have this shape.
 
-    def parameters(self, inputs: int) -> tuple[Parameter, ...]:
-        """The layer's parameters if it has this many inputs, in the order of storage."""
+        Raises:
+            ArgumentError: The layer cannot have inputs of this shape.
+        """
+        return shape
+
+    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+        """The layer's parameters if its inputs have this shape, in the order of storage."""
         return ()
 
-    def multiply_adds(self, inputs: int) -> int:
+    def multiply_adds(self, shape: Shape) -> int:
         """The number of multiply-adds in the layer's matrix products, for one example."""
         return 0
+
+    def c_struct(self, shape: Shape) -> dict[str, Any]:
+        """The fields of the kind's options in csrc/pynn.h, for inputs of this shape."""
+        return dict(vars(self))
+
+    def torch_name(self, shape: Shape) -> str:
+        """The class in torch.nn that computes the same for inputs of this shape."""
+        return self.torch_module
 
     # ------------------------------------------------------------ explain
 
@@ -160,11 +220,16 @@ class Layer(Arguments):
         Args:
             arrays: X, the parameters and Y, by their symbols.
             row: The number of the example, from 0.
-            output: The number of the output, from 0.
+            output: The number of the output, from 0, over all channels and places of an image.
         """
-        y = arrays["Y"][row, output]
-        formula = self.formula(float(arrays["X"][row, output])) if self.is_scalar else ""
-        return f"y{output} = {formula} = {number(y)}" if formula else ""
+        x, y = float(flat(arrays["X"])[row, output]), float(flat(arrays["Y"])[row, output])
+        formula = self.scalar_formula(x, y) if self.is_scalar else ""
+        name = value_name("y", place_of(arrays["Y"], output))
+        return f"{name} = {formula} = {number(y)}" if formula else ""
+
+    def scalar_formula(self, x: float, y: float) -> str:
+        """How a scalar function's value y at x is calculated; "" if that cannot be said."""
+        return self.formula(x)
 
     def gradient_written_out(
         self,
@@ -185,7 +250,11 @@ class Layer(Arguments):
             return ""
         slope = self.derivative(float(forward["X"][at]), float(forward["Y"][at]))
         dy, dx = backward["dY"][at], backward["dX"][at]
-        return f"dx{at[1]} = {factor(dy)}*{slope} = {number(dx)}" if slope else ""
+        return f"{value_name('dx', at[1:])} = {factor(dy)}*{slope} = {number(dx)}" if slope else ""
+
+    def update_mark(self, name: str) -> str:
+        """The equation that changes a parameter after a step, if the optimizer does not."""
+        return ""
 
     def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
         """What X and Y of a step teach, in sentences; mostly nothing."""
@@ -206,7 +275,13 @@ class Layer(Arguments):
     # ------------------------------------------------------------ export
 
     def add_to_onnx(
-        self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
+        self,
+        graph: OnnxGraph,
+        x: str,
+        parameters: Sequence[str],
+        name: str,
+        output: str,
+        shape: Shape,
     ) -> None:
         """Add operators that compute the value `output` from the value `x`.
 
@@ -216,24 +291,24 @@ class Layer(Arguments):
             parameters: The names of the layer's parameters in the graph.
             name: The layer's name; names of values between the operators begin with it.
             output: The name that the layer's output must have.
+            shape: The shape of an example of the input.
 
         Raises:
             ArgumentError: This kind cannot be exported to ONNX.
         """
         if not self.onnx_operator:
             self._refuse("ONNX")
-        graph.add(self.onnx_operator, [x, *parameters], output, **self.onnx_attributes())
+        graph.add(self.onnx_operator, [x, *parameters], output, **self.onnx_attributes(shape))
 
-    def onnx_attributes(self) -> dict[str, Any]:
+    def onnx_attributes(self, shape: Shape) -> dict[str, Any]:
         """The attributes that `onnx_operator` gets."""
         return {}
 
     def c_function(self) -> str:
         """The C function that computes the layer in exported C. Its name is KIND_layer.
 
-        Its arguments are the number of inputs; the number of outputs, if the layer does not work in
-        place; the values of c_options(); x; the parameters; and y. It may call expf, tanhf, and the
-        function of c_helper().
+        Its arguments are those of c_sizes(); the values of c_options(); x; the arrays of
+        c_constants(); and y. It may call expf, tanhf, and the functions of c_helper().
 
         Raises:
             ArgumentError: This kind cannot be exported to C.
@@ -243,12 +318,13 @@ class Layer(Arguments):
     def c_bytes_function(self) -> str:
         """The C function KIND_layer_bytes: the same layer for x in bytes; empty if there is none.
 
-        A kind that does not work in place must have it, because a network's input may be bytes.
+        A network's input may be bytes. Without this function these become floats in an array of
+        their own.
         """
         return ""
 
     def c_helper(self, *, libc: bool) -> str:
-        """A C function that c_function() calls; empty if it needs none.
+        """C functions and types that c_function() needs; empty if it needs none.
 
         If `libc` is false, it must not call any function of libc except expf and tanhf: an exported
         file without libc has functions of its own for these two.
@@ -258,6 +334,32 @@ class Layer(Arguments):
     def c_options(self) -> tuple[float, ...]:
         """The values of the options that the C function takes as arguments."""
         return ()
+
+    def c_sizes(self, shape: Shape, after: Shape) -> tuple[str, ...]:
+        """The first arguments of the C function: the sizes for inputs and outputs of these shapes.
+
+        They are the number of inputs, and if the layer does not work in place that of outputs.
+        """
+        inputs, outputs = (str(math.prod(lengths)) for lengths in (shape, after))
+        return (inputs,) if self.in_place else (inputs, outputs)
+
+    def c_constants(self, shape: Shape) -> tuple[str, ...]:
+        """The names of the arrays that the C function takes: those of the parameters."""
+        return tuple(parameter.name for parameter in self.parameters(shape))
+
+    def c_arrays(self, parameters: Mapping[str, Floats]) -> Mapping[str, AnyFloats]:
+        """The arrays that the C function takes, from the parameters by their own names."""
+        return parameters
+
+    def scale_and_shift(self, parameters: Mapping[str, Floats]) -> tuple[Doubles, Doubles]:
+        """Of a kind that is a scale: what each channel is multiplied by, and what is added."""
+        raise NotImplementedError
+
+    def scaled(
+        self, arrays: Mapping[str, AnyFloats], scale: Doubles, shift: Doubles
+    ) -> Mapping[str, AnyFloats]:
+        """Of a kind that takes a scale: the arrays with which Y becomes scale Y + shift."""
+        raise NotImplementedError
 
     def _refuse(self, language: str) -> NoReturn:
         raise ArgumentError(f"{self.kind} layers cannot be exported to {language}")

@@ -11,8 +11,9 @@ from typing import Any
 
 from pynn._base import checks
 from pynn._base.arrays import Floats
+from pynn._base.batches import of_units, units_of
 from pynn._base.formulas import factor, number
-from pynn._network.layers import Layer, OnnxGraph
+from pynn._network.layers import Layer, OnnxGraph, Shape
 
 MANY = 16
 """A unit that is off for so many examples may be dead; for fewer it may just be off."""
@@ -25,10 +26,11 @@ def every_example(count: int) -> str:
 
 def saturated(slope: Floats) -> list[str]:
     """What to say of units whose slope is nearly 0 for every example, if there are any."""
-    flat, rows = int((slope.max(axis=0) < 0.01).sum()), len(slope)
+    rows, slopes = len(slope), of_units(slope)
+    flat = int((slopes.max(axis=0) < 0.01).sum())
     if not flat:
         return []
-    units = f"{flat:,} of {slope.shape[1]:,} units are "
+    units = f"{flat:,} of {slopes.shape[1]:,} {units_of(slope)} are "
     units += "saturated" if rows >= MANY else "at a flat end of the function"
     return [
         f"{units}: their slope is below 0.01 for {every_example(rows)}, so hardly any gradient"
@@ -56,12 +58,13 @@ class Relu(Layer):
         return "1" if x > 0.0 else "0"
 
     def unit_remarks(self, y: Floats) -> list[str]:
-        dead = int((y.max(axis=0) <= 0.0).sum())
+        values = of_units(y)
+        dead = int((values.max(axis=0) <= 0.0).sum())
         if not dead:
             return []
         what = "0 (dead ReLU)" if len(y) >= MANY else "off (0)"
-        units = f"{dead:,} of {y.shape[1]:,} units are {what} for {every_example(len(y))}"
-        return [f"{units}: no gradient passes them"]
+        units = f"{dead:,} of {values.shape[1]:,} {units_of(y)} are {what}"
+        return [f"{units} for {every_example(len(y))}: no gradient passes them"]
 
     def c_function(self) -> str:
         return """\
@@ -92,7 +95,7 @@ class LeakyRelu(Layer):
     def derivative(self, x: float, y: float) -> str:
         return "1" if x > 0.0 else number(self.slope)
 
-    def onnx_attributes(self) -> dict[str, Any]:
+    def onnx_attributes(self, shape: Shape) -> dict[str, Any]:
         return {"alpha": self.slope}
 
     def c_function(self) -> str:
@@ -173,7 +176,13 @@ class Gelu(Layer):
         return f"(Phi({number(x)}) + {factor(x)}*phi({number(x)}))"
 
     def add_to_onnx(
-        self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
+        self,
+        graph: OnnxGraph,
+        x: str,
+        parameters: Sequence[str],
+        name: str,
+        output: str,
+        shape: Shape,
     ) -> None:
         """Add x (1 + erf(x / sqrt 2)) / 2, in the order of operators that runtimes can fuse."""
         scaled = graph.add("Div", [x, graph.constant("sqrt_2", math.sqrt(2.0))], f"{name}.scaled")
@@ -210,7 +219,13 @@ class Silu(Layer):
         return f"{s}*(1 + {factor(x)}*(1 - {s}))"
 
     def add_to_onnx(
-        self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
+        self,
+        graph: OnnxGraph,
+        x: str,
+        parameters: Sequence[str],
+        name: str,
+        output: str,
+        shape: Shape,
     ) -> None:
         """Add x Sigmoid(x): the opset of our files has no SiLU operator."""
         graph.add("Mul", [x, graph.add("Sigmoid", [x], f"{name}.sigmoid")], output)
@@ -244,7 +259,7 @@ class Elu(Layer):
     def derivative(self, x: float, y: float) -> str:
         return "1" if x > 0.0 else f"{number(self.alpha)}*exp({number(x)})"
 
-    def onnx_attributes(self) -> dict[str, Any]:
+    def onnx_attributes(self, shape: Shape) -> dict[str, Any]:
         return {"alpha": self.alpha}
 
     def c_function(self) -> str:

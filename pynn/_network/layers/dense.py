@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pynn._base import checks
-from pynn._base.arrays import Floats
+from pynn._base.arrays import AnyFloats, Doubles, Floats
 from pynn._base.errors import ArgumentError
 from pynn._base.formulas import factor, number, total, total_of_products
-from pynn._network.layers import MAX_WIDTH, Layer, Parameter
+from pynn._network.layers import MAX_WIDTH, Layer, Parameter, Shape
 
 Init = Literal["he", "xavier"]
 """The name of the distribution that initial weights are drawn from; pynn_init in csrc/pynn.h."""
 
 INITS: tuple[Init, ...] = ("he", "xavier")
+
+
+def checked_init(kind: str, init: object) -> Init:
+    """Check the name of an initializer, for a kind of layer."""
+    for known in INITS:
+        if isinstance(init, str) and init == known:
+            return known
+    got = repr(init[:60]) if isinstance(init, str) else checks.describe(init)
+    raise ArgumentError(f"{kind}: init must be {' or '.join(map(repr, INITS))}, got {got}")
 
 
 class Dense(Layer):
@@ -25,6 +35,7 @@ class Dense(Layer):
     symbols: ClassVar[dict[str, str]] = {"weight": "W", "bias": "b"}
     is_product = True
     in_place = False
+    takes_scale = True
     onnx_operator = "Gemm"
     torch_module = "Linear"
 
@@ -32,23 +43,24 @@ class Dense(Layer):
     init: Init
 
     def __init__(self, outputs: int, init: Init = "he") -> None:
-        choice: object = init  # a caller may pass anything
-        if not isinstance(choice, str) or choice not in INITS:
-            got = repr(choice[:60]) if isinstance(choice, str) else checks.describe(choice)
-            words = " or ".join(map(repr, INITS))
-            raise ArgumentError(f"dense: init must be {words}, got {got}")
+        init = checked_init("dense", init)
         outputs = checks.integer("dense", outputs, least=1, most=MAX_WIDTH)
         super().__init__(outputs=outputs, init=init)
 
-    def width_after(self, inputs: int) -> int:
-        return self.outputs
+    def shape_after(self, shape: Shape) -> Shape:
+        if len(shape) > 1:
+            raise ArgumentError(
+                f"dense needs plain rows, and here are images {shape}; flatten them"
+            )
+        return (self.outputs,)
 
-    def parameters(self, inputs: int) -> tuple[Parameter, ...]:
+    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+        inputs = math.prod(shape)
         weight = Parameter("weight", (inputs, self.outputs), decays=True, transposed=True)
         return weight, Parameter("bias", (self.outputs,))
 
-    def multiply_adds(self, inputs: int) -> int:
-        return inputs * self.outputs
+    def multiply_adds(self, shape: Shape) -> int:
+        return math.prod(shape) * self.outputs
 
     def forward_marks(self, *, sparse: bool) -> tuple[str, ...]:
         return ("dense.sparseY" if sparse else "dense.Y", "dense.b")
@@ -87,6 +99,11 @@ class Dense(Layer):
         if sparse:
             return [f"{zeros:.0%} of X is 0: C multiplies the other values only (sparse rows)"]
         return [f"{zeros:.0%} of X is 0"] if zeros >= 0.5 else []
+
+    def scaled(
+        self, arrays: Mapping[str, AnyFloats], scale: Doubles, shift: Doubles
+    ) -> Mapping[str, AnyFloats]:
+        return {"weight": arrays["weight"] * scale, "bias": arrays["bias"] * scale + shift}
 
     def c_function(self) -> str:
         return """\

@@ -28,10 +28,9 @@ class Dropout(Layer):
         below = checks.BELOW_ONE
         super().__init__(rate=checks.real("dropout rate", rate, least=0.0, below=below))
 
-    def written_out(self, arrays: Mapping[str, Floats], row: int, output: int) -> str:
-        x, y = float(arrays["X"][row, output]), float(arrays["Y"][row, output])
+    def scalar_formula(self, x: float, y: float) -> str:
         m = self.derivative(x, y)
-        return f"y{output} = {m}*{number(x)} = {number(y)}" if m else ""
+        return f"{m}*{number(x)}" if m else ""
 
     def derivative(self, x: float, y: float) -> str:
         if x == 0.0:

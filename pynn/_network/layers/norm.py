@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from pynn._base import checks
-from pynn._base.arrays import Floats
+from pynn._base.arrays import AnyFloats, Doubles, Floats
+from pynn._base.batches import flat, of_units, place_of, value_name
+from pynn._base.errors import ArgumentError
 from pynn._base.formulas import factor, number, total, total_of_products
-from pynn._network.layers import Layer, OnnxGraph, Parameter
+from pynn._network.layers import Layer, OnnxGraph, Parameter, Shape
+
+
+def deviation(x: Doubles, eps: float) -> str:
+    """The divisor of values x that are normalized together, as a formula."""
+    return f"sqrt({number(x.var())} + {number(eps)})"
 
 
 class LayerNorm(Layer):
@@ -29,18 +37,29 @@ class LayerNorm(Layer):
     def __init__(self, eps: float = 1e-5) -> None:
         super().__init__(eps=checks.real("layer_norm eps", eps, least=checks.LEAST_NORMAL))
 
-    def parameters(self, inputs: int) -> tuple[Parameter, ...]:
-        return Parameter("weight", (inputs,)), Parameter("bias", (inputs,))
+    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+        width, images = (math.prod(shape),), shape if len(shape) > 1 else ()
+        return (
+            Parameter("weight", width, torch_shape=images),
+            Parameter("bias", width, torch_shape=images),
+        )
 
     def add_to_onnx(
-        self, graph: OnnxGraph, x: str, parameters: Sequence[str], name: str, output: str
+        self,
+        graph: OnnxGraph,
+        x: str,
+        parameters: Sequence[str],
+        name: str,
+        output: str,
+        shape: Shape,
     ) -> None:
         """Add the formula: the operator LayerNormalization came only with opset 17."""
-        weight, bias = parameters
-        mean = graph.add("ReduceMean", [x], f"{name}.mean", axes=[1])
+        weight, bias = (graph.reshaped(parameter, shape) for parameter in parameters)
+        axes = list(range(1, len(shape) + 1))
+        mean = graph.add("ReduceMean", [x], f"{name}.mean", axes=axes)
         centered = graph.add("Sub", [x, mean], f"{name}.centered")
         squares = graph.add("Mul", [centered, centered], f"{name}.squares")
-        variance = graph.add("ReduceMean", [squares], f"{name}.variance", axes=[1])
+        variance = graph.add("ReduceMean", [squares], f"{name}.variance", axes=axes)
         eps = graph.constant(f"{name}.eps", self.eps)
         divisor = graph.add("Add", [variance, eps], f"{name}.variance_plus_eps")
         deviation = graph.add("Sqrt", [divisor], f"{name}.deviation")
@@ -55,10 +74,11 @@ class LayerNorm(Layer):
         return {name: f"layer_norm.fused{name}" for name in ("weight", "bias")}
 
     def written_out(self, arrays: Mapping[str, Floats], row: int, output: int) -> str:
-        x = arrays["X"][row].astype(np.float64)
+        x, y = flat(arrays["X"])[row].astype(np.float64), flat(arrays["Y"])[row, output]
         weight, bias = factor(arrays["weight"][output]), factor(arrays["bias"][output])
-        h = f"({number(x[output])} - {factor(x.mean())}) / {self._deviation(x)}"
-        return f"y{output} = {weight}*{h} + {bias} = {number(arrays['Y'][row, output])}"
+        h = f"({number(x[output])} - {factor(x.mean())}) / {deviation(x, self.eps)}"
+        name = value_name("y", place_of(arrays["Y"], output))
+        return f"{name} = {weight}*{h} + {bias} = {number(y)}"
 
     def gradient_written_out(
         self,
@@ -67,22 +87,21 @@ class LayerNorm(Layer):
         forward: Mapping[str, Floats],
         backward: Mapping[str, Floats],
     ) -> str:
-        x, dy = forward["X"].astype(np.float64), backward["dY"].astype(np.float64)
+        x = flat(forward["X"]).astype(np.float64)
+        dy = flat(backward["dY"]).astype(np.float64)
         centered = x - x.mean(axis=1, keepdims=True)
         h = centered / np.sqrt(x.var(axis=1, keepdims=True) + self.eps)
         value = number(backward[name][at])
         if name == "dX":
-            row, it = at
+            row, *place = at
+            it = int(np.ravel_multi_index(tuple(place), forward["X"].shape[1:]))
             d = forward["weight"] * dy[row]
-            means = f"{factor(d.mean())} - {factor(h[at])}*{factor((d * h[row]).mean())}"
-            return f"dx{it} = ({number(d[it])} - {means}) / {self._deviation(x[row])} = {value}"
+            means = f"{factor(d.mean())} - {factor(h[row, it])}*{factor((d * h[row]).mean())}"
+            of_d = f"({number(d[it])} - {means}) / {deviation(x[row], self.eps)}"
+            return f"{value_name('dx', place)} = {of_d} = {value}"
         it = at[0]
         terms = total(dy[:, it]) if name == "dbias" else total_of_products(dy[:, it], h[:, it])
         return f"{name}[{it}] = {terms} = {value}"
-
-    def _deviation(self, x: npt.NDArray[np.float64]) -> str:
-        """The divisor for an example with values x."""
-        return f"sqrt({number(x.var())} + {number(self.eps)})"
 
     def c_function(self) -> str:
         return """\
@@ -121,6 +140,131 @@ static float square_root(float x) {
         const float next = 0.5f * (root + x / root);
         if (!(next < root)) return root;
         root = next;
+    }
+}
+"""
+
+
+class BatchNorm(Layer):
+    """y = weight h + bias, h = (x - mean) / sqrt(variance + eps), for each channel over a batch.
+
+    A channel of a plain row is one value. In use the mean and the variance are running ones.
+    """
+
+    kind = "batch_norm"
+    options = ("momentum", "eps")
+    hidden: ClassVar[dict[str, Any]] = {"momentum": 0.1, "eps": 1e-5}
+    positional = 0
+    is_scale = True
+    onnx_operator = "BatchNormalization"
+    torch_module = "BatchNorm2d"
+    torch_counters = ("num_batches_tracked",)
+
+    momentum: float
+    eps: float
+
+    def __init__(self, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        momentum = checks.real("batch_norm momentum", momentum, least=0.0)
+        if not 0.0 < momentum <= 1.0:
+            raise ArgumentError(
+                f"batch_norm momentum must be above 0 and at most 1, got {momentum:g}"
+            )
+        eps = checks.real("batch_norm eps", eps, least=checks.LEAST_NORMAL)
+        super().__init__(momentum=momentum, eps=eps)
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name} {value:g}" for name, value in self.shown_arguments().items())
+        return f"batch_norm({shown})" if shown else "batch_norm"
+
+    def onnx_attributes(self, shape: Shape) -> dict[str, Any]:
+        return {"epsilon": self.eps}
+
+    def torch_name(self, shape: Shape) -> str:
+        return "BatchNorm2d" if len(shape) > 1 else "BatchNorm1d"
+
+    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+        width = (shape[0],)
+        running = [
+            Parameter(name, width, trained=False) for name in ("running_mean", "running_var")
+        ]
+        return Parameter("weight", width), Parameter("bias", width), *running
+
+    # ------------------------------------------------------------ explain
+
+    def forward_marks(self, *, sparse: bool) -> tuple[str, ...]:
+        return "batch_norm.mean", "batch_norm.Y"
+
+    def gradient_marks(self, *, sparse: bool) -> dict[str, str]:
+        return {name: f"batch_norm.{name}" for name in ("dweight", "dbias", "dX")}
+
+    def update_mark(self, name: str) -> str:
+        return "batch_norm.running" if name.startswith("running") else ""
+
+    def written_out(self, arrays: Mapping[str, Floats], row: int, output: int) -> str:
+        at = place_of(arrays["Y"], output)
+        value = row, *at
+        c, x = at[0], of_units(arrays["X"])[:, at[0]].astype(np.float64)
+        weight, bias = factor(arrays["weight"][c]), factor(arrays["bias"][c])
+        h = f"({number(arrays['X'][value])} - {factor(x.mean())}) / {deviation(x, self.eps)}"
+        y = number(arrays["Y"][value])
+        return f"{value_name('y', at)} = {weight}*{h} + {bias} = {y}"
+
+    def gradient_written_out(
+        self,
+        name: str,
+        at: tuple[int, ...],
+        forward: Mapping[str, Floats],
+        backward: Mapping[str, Floats],
+    ) -> str:
+        c = at[1] if name == "dX" else at[0]
+        x = of_units(forward["X"])[:, c].astype(np.float64)
+        dy = of_units(backward["dY"])[:, c].astype(np.float64)
+        h = (x - x.mean()) / np.sqrt(x.var() + self.eps)
+        value = number(backward[name][at])
+        if name == "dX":
+            own = (float(forward["X"][at]) - x.mean()) / np.sqrt(x.var() + self.eps)
+            d = f"{number(backward['dY'][at])} - {factor(dy.mean())}"
+            d += f" - {factor(own)}*{factor((dy * h).mean())}"
+            weight = factor(forward["weight"][c])
+            return (
+                f"{value_name('dx', at[1:])} = {weight}*({d}) / {deviation(x, self.eps)} = {value}"
+            )
+        terms = total(dy) if name == "dbias" else total_of_products(dy, h)
+        return f"{name}[{c}] = {terms} = {value}"
+
+    def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
+        return [
+            "mean and variance are those of this batch; in prediction they are running_mean and"
+            " running_var, which follow them"
+        ]
+
+    # ------------------------------------------------------------ export
+
+    def scale_and_shift(self, parameters: Mapping[str, Floats]) -> tuple[Doubles, Doubles]:
+        weight, bias, mean, variance = (
+            parameters[name].astype(np.float64)
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = weight / np.sqrt(variance + np.float64(np.float32(self.eps)))
+        return scale, bias - scale * mean
+
+    def c_constants(self, shape: Shape) -> tuple[str, ...]:
+        return "scale", "shift"
+
+    def c_arrays(self, parameters: Mapping[str, Floats]) -> Mapping[str, AnyFloats]:
+        return dict(zip(("scale", "shift"), self.scale_and_shift(parameters), strict=True))
+
+    def c_sizes(self, shape: Shape, after: Shape) -> tuple[str, ...]:
+        return str(shape[0]), str(math.prod(shape[1:]))
+
+    def c_function(self) -> str:
+        return """\
+/* y = scale x + shift, for each channel of `size` values; x and y (channels, size) may be the same
+ * array. */
+static void batch_norm_layer(size_t channels, size_t size, const float *x, const float *scale,
+                             const float *shift, float *y) {
+    for (size_t c = 0; c < channels; c++) {
+        for (size_t i = c * size; i < (c + 1) * size; i++) y[i] = scale[c] * x[i] + shift[c];
     }
 }
 """

@@ -1,0 +1,257 @@
+/* conv2d_gradient.c: the gradients of a convolution: dX, dK and db. conv2d.c has the equations. */
+#include <string.h>
+
+#include "base/vector.h"
+#include "layers/conv2d.h"
+
+/* ---------------------------------------------------------------- dX */
+
+/* K with its axes in the order in which dX needs them, and the offsets that go with it. Where is_turned,
+ * (groups, C, F, taps) with the taps turned around, and the offsets of (F, taps) in the planes of dY; else
+ * (groups, C, taps, F), and the offsets of the rows of dY. */
+static void turn(const pynn_conv_block *b) {
+    const pynn_conv_sizes *g = &b->g;
+    float *to = b->scratch + b->at.turned;
+    size_t inner = g->is_turned ? g->taps : 1, outer = g->is_turned ? 1 : g->taps;
+    for (size_t group = 0; group < g->groups; group++) {
+        for (size_t c = 0; c < g->channels; c++) {
+            const float *from = b->weights + group * g->filters * g->depth + c * g->taps;
+            for (size_t o = 0; o < outer; o++) {
+                for (size_t f = 0; f < g->filters; f++) {
+                    for (size_t i = 0; i < inner; i++)
+                        *to++ = from[f * g->depth + (g->is_turned ? g->taps - 1 - i : o)];
+                }
+            }
+        }
+    }
+    for (size_t f = 0; f < g->filters; f++) {
+        for (size_t t = 0; t < inner; t++) {
+            size_t width = g->planes.size[1];
+            size_t at = g->is_turned ? f * g->back.channel + pynn_tap_offset(&g->back, t / width, t % width)
+                                     : f * g->dy_row;
+            b->back_offsets[f * inner + t] = (int32_t)at;
+        }
+    }
+}
+
+/* dX of an image as a convolution of dY. */
+static void find_turned(const pynn_conv_block *b, const float *dy, float *dx) {
+    const pynn_conv_sizes *g = &b->g;
+    float *planes = b->scratch + b->at.work;
+    pynn_fill_planes(&g->back, g->groups * g->filters, dy, planes);
+    for (size_t group = 0; group < g->groups; group++) {
+        size_t weights = g->filters * g->depth;
+        pynn_shifted_product product = {.rows = g->channels,
+                                        .columns = g->size,
+                                        .depth = g->filters * g->taps,
+                                        .a = b->scratch + b->at.turned + group * weights,
+                                        .offsets = b->back_offsets,
+                                        .b = planes + group * g->filters * g->back.channel,
+                                        .c = dx + group * g->channels * g->size};
+        /* dX = K, turned around, * dY   @conv2d.dX */
+        pynn_conv_multiply(product, b->scratch + b->at.small);
+    }
+}
+
+typedef float eight __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* to[x * stride] += the sum over t < taps of from[t * next + x], for x < width. `stride` is a constant
+ * wherever this is inlined. */
+PYNN_INLINE void add_taps(size_t width, size_t stride, size_t taps, const float *from, ptrdiff_t next,
+                          float *to) {
+    size_t x = 0;
+    for (; stride == 1 && x + 8 <= width; x += 8) {
+        eight total = *(const eight *)(to + x);
+        for (size_t t = 0; t < taps; t++) total += *(const eight *)(from + (ptrdiff_t)t * next + x);
+        *(eight *)(to + x) = total;
+    }
+    for (; stride == 1 && x + 4 <= width; x += 4) {
+        four total = *(const four *)(to + x);
+        for (size_t t = 0; t < taps; t++) total += *(const four *)(from + (ptrdiff_t)t * next + x);
+        *(four *)(to + x) = total;
+    }
+    for (; x < width; x++) {
+        float total = to[x * stride];
+        for (size_t t = 0; t < taps; t++) total += from[(ptrdiff_t)t * next + (ptrdiff_t)x];
+        to[x * stride] = total;
+    }
+}
+
+/* For a row v of dX of a channel and a column j of the filter: the rows i of the filter, from i on, every
+ * s-th, that reach v from an output row y; the first from row y, each next one from the row above. */
+typedef struct reaching {
+    size_t i, y, count;
+} reaching;
+
+PYNN_INLINE reaching taps_reaching(const pynn_planes *p, size_t v) {
+    size_t row = (size_t)((ptrdiff_t)v + p->top), i = row % p->stride, y = row / p->stride;
+    if (y >= p->outputs[0]) {
+        i += (y - p->outputs[0] + 1) * p->stride;
+        y = p->outputs[0] - 1;
+    }
+    if (i >= p->size[0]) return (reaching){0, 0, 0};
+    return (reaching){i, y, pynn_least((p->size[0] - 1 - i) / p->stride, y) + 1};
+}
+
+/* dx[c,s y + i - top,s x + j - left] += sums[c,i,j,y,x] for the places inside of the image.
+ *
+ * The taps of one column j of the filter are added up in registers, and then to dX. The next column changes
+ * the same floats of dX, but moved: a processor waits long if it reads such floats soon after they are
+ * written, so all rows of dX lie between. */
+PYNN_KERNEL(void, add_sums,
+            (const pynn_planes *p, size_t channels, size_t dy_row, const float *sums, float *dx),
+            (p, channels, dy_row, sums, dx)) {
+    size_t size = p->height * p->width, stride = p->stride, columns = p->size[1];
+    ptrdiff_t next = (ptrdiff_t)(stride * columns * dy_row) - (ptrdiff_t)p->outputs[1];
+    for (size_t c = 0; c < channels; c++, dx += size, sums += p->size[0] * columns * dy_row) {
+        for (size_t j = 0; j < columns; j++) {
+            size_t begin, end;
+            pynn_inside_columns(p, j, &begin, &end);
+            for (size_t v = 0; v < p->height && begin < end; v++) {
+                reaching r = taps_reaching(p, v);
+                const float *from = sums + (r.i * columns + j) * dy_row + r.y * p->outputs[1] + begin;
+                float *to = dx + v * p->width + (begin * stride + j - (size_t)p->left);
+                if (stride == 1 && end - begin == 8)
+                    add_taps(8, 1, r.count, from, next, to);
+                else if (stride == 1)
+                    add_taps(end - begin, 1, r.count, from, next, to);
+                else
+                    add_taps(end - begin, stride, r.count, from, next, to);
+            }
+        }
+    }
+}
+
+/* dX of an image from the sums for each tap; rows of dy start dy_row floats apart. */
+static void find_added(const pynn_conv_block *b, const float *dy, float *dx) {
+    const pynn_conv_sizes *g = &b->g;
+    float *sums = b->scratch + b->at.work;
+    memset(dx, 0, g->groups * g->channels * g->size * sizeof(float));
+    for (size_t group = 0; group < g->groups; group++) {
+        for (size_t c = 0; c < g->channels; c += g->chunk) {
+            size_t channels = pynn_least(g->chunk, g->channels - c), first = group * g->channels + c;
+            pynn_shifted_product product = {.rows = channels * g->taps,
+                                            .columns = g->dy_row,
+                                            .depth = g->filters,
+                                            .a = b->scratch + b->at.turned + first * g->taps * g->filters,
+                                            .offsets = b->back_offsets,
+                                            .b = dy + group * g->filters * g->dy_row,
+                                            .c = sums,
+                                            .ldc = g->dy_row};
+            /* sums[c,i,j,y,x] = sum over f of K[f,c,i,j] dY[f,y,x] */
+            pynn_multiply_shifted(&product);
+            add_sums(&g->planes, channels, g->dy_row, sums, dx + first * g->size);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- dK and db */
+
+/* sums[f] += the sum of dY over the images and places; dy (rows, filters, size). At most 2^12 floats are
+ * added to a lane before it is added to the sum. */
+PYNN_KERNEL(void, add_bias_sums, (size_t rows, size_t filters, size_t size, const float *dy, float *sums),
+            (rows, filters, size, dy, sums)) {
+    enum { MOST = 4096 * PYNN_STEP };
+    for (size_t f = 0; f < filters; f++) {
+        double sum = 0.0;
+        float lanes[PYNN_STEP] = {0};
+        size_t count = 0;
+        for (size_t n = 0; n < rows; n++) {
+            const float *row = dy + (n * filters + f) * size;
+            for (size_t begin = 0; begin < size; begin += MOST) {
+                size_t end = pynn_least(begin + MOST, size), i = begin;
+                for (; i + PYNN_STEP <= end; i += PYNN_STEP) {
+                    for (size_t k = 0; k < PYNN_STEP; k++) lanes[k] += row[i + k];
+                }
+                for (size_t k = 0; i + k < end; k++) lanes[k] += row[i + k];
+                count += end - begin;
+                if (count < MOST && n + 1 < rows) continue;
+                for (size_t k = 0; k < PYNN_STEP; k++) sum += (double)lanes[k];
+                memset(lanes, 0, sizeof lanes);
+                count = 0;
+            }
+        }
+        sums[f] = (float)sum;
+    }
+}
+
+typedef float step __attribute__((vector_size(PYNN_STEP * sizeof(float)), aligned(4), may_alias));
+
+/* Copy rows of `width` floats to rows of whole steps, with zeros behind. */
+PYNN_KERNEL(void, pad_rows, (size_t rows, size_t width, const float *from, float *to),
+            (rows, width, from, to)) {
+    size_t padded = pynn_round_up(width);
+    for (size_t n = 0; n < rows; n++, from += width, to += padded) {
+        size_t x = 0;
+        *(step *)(to + padded - PYNN_STEP) = (step){0};
+        for (; x + PYNN_STEP <= width; x += PYNN_STEP) *(step *)(to + x) = *(const step *)(from + x);
+        for (; x < width; x++) to[x] = from[x];
+    }
+}
+
+/* dY of `images` images with zeros behind each filter's part, where they are needed. */
+static const float *padded_dy(const pynn_conv_block *b, size_t images, const float *dy) {
+    const pynn_conv_sizes *g = &b->g;
+    if (g->dy_row == g->places) return dy;
+    pad_rows(images * g->groups * g->filters, g->places, dy, b->scratch + b->at.dy);
+    return b->scratch + b->at.dy;
+}
+
+/* The part of dK of `images` images. What is read behind the last place of a plane is multiplied by the
+ * zeros behind dY. A long sum is made in parts. */
+static void add_dk(const pynn_conv_block *b, size_t images, const float *x, const float *dy) {
+    enum { MOST = 1024 * PYNN_STEP };
+    const pynn_conv_sizes *g = &b->g;
+    size_t x_group = g->channels * (g->is_plain ? g->size : g->planes.channel);
+    for (size_t group = 0; group < g->groups; group++) {
+        for (size_t begin = 0; begin < g->dy_row; begin += MOST) {
+            pynn_shifted_sums sums = {.images = images,
+                                      .rows = g->filters,
+                                      .columns = g->depth,
+                                      .length = pynn_least(MOST, g->dy_row - begin),
+                                      .dy = dy + group * g->filters * g->dy_row + begin,
+                                      .dy_image = b->at.dy_image,
+                                      .dy_row = g->dy_row,
+                                      .x = x + group * x_group + begin,
+                                      .x_image = b->at.x_image,
+                                      .offsets = b->offsets,
+                                      .c = b->scratch + b->at.sums + group * g->filters * g->depth};
+            /* dK[f,c,i,j] = sum over n, y, x of dY[n,f,y,x] X[n,c,s y + i,s x + j]   @conv2d.dW */
+            pynn_add_shifted_products(&sums);
+        }
+    }
+}
+
+/* A block's part of dK and db, and its dX. */
+void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile, size_t index) {
+    const pynn_conv_block b = pynn_conv_block_of(call, index);
+    const pynn_conv_sizes *g = &b.g;
+    size_t filters = g->groups * g->filters, inputs = call->layer->inputs, outputs = call->layer->outputs;
+    float *sums = b.scratch + b.at.sums;
+    memset(sums, 0, filters * g->depth * sizeof(float));
+    if (call->dx != NULL) turn(&b);
+    for (size_t n = tile.row_begin; n < tile.row_end; n += g->images) {
+        size_t images = pynn_least(g->images, tile.row_end - n);
+        const float *x = call->x + n * inputs, *dy = call->dy + n * outputs;
+        const float *padded = padded_dy(&b, images, dy);
+        if (!g->is_plain) {
+            float *planes = b.scratch + b.at.x;
+            for (size_t i = 0; i < images; i++)
+                pynn_fill_planes(&g->planes, g->groups * g->channels, x + i * inputs,
+                                 planes + i * b.at.x_image);
+            x = planes;
+        }
+        add_dk(&b, images, x, padded);
+        for (size_t i = 0; i < images && call->dx != NULL; i++) {
+            float *dx = call->dx + (n + i) * inputs;
+            if (g->is_turned)
+                find_turned(&b, dy + i * outputs, dx);
+            else
+                find_added(&b, padded + i * b.at.dy_image, dx);
+        }
+    }
+    /* db = sums of dY   @conv2d.db */
+    add_bias_sums(tile.row_end - tile.row_begin, filters, g->places, call->dy + tile.row_begin * outputs,
+                  sums + filters * g->depth);
+}
