@@ -188,7 +188,7 @@ double pynn_measure_density(const pynn_data *data, size_t inputs) {
     return (double)nonzero / ((double)rows * (double)inputs);
 }
 
-bool pynn_gather(const pynn_batch *batch, pynn_tile tile) {
+bool pynn_gather(const pynn_batch *batch, pynn_tile tile, size_t block) {
     pynn_workspace *workspace = batch->workspace;
     const pynn_data *data = batch->data;
     size_t inputs = workspace->network->inputs, outputs = workspace->network->outputs;
@@ -196,6 +196,7 @@ bool pynn_gather(const pynn_batch *batch, pynn_tile tile) {
     pynn_grid grid = pynn_cut_columns(inputs, workspace->network->layers[0].outputs);
     size_t blocks = pynn_grid_count(&grid), bounds[PYNN_MAX_COLUMN_BLOCKS + 1] = {0};
     for (size_t b = 0; b < blocks; b++) bounds[b + 1] = pynn_grid_tile(&grid, b).row_end;
+    float *scratch = workspace->augmenting + block * pynn_augmentation_scratch(inputs);
     bool finite = true;
     for (size_t n = tile.row_begin; n < tile.row_end; n++) {
         size_t row = batch->rows != NULL ? batch->rows[n] : batch->first + n;
@@ -211,6 +212,7 @@ bool pynn_gather(const pynn_batch *batch, pynn_tile tile) {
         } else {
             memcpy(x, values, inputs * sizeof(float));
         }
+        if (data->augmentation != NULL) pynn_augment(data->augmentation, row, x, scratch);
         if (data->labels != NULL) workspace->labels[n] = data->labels[row];
         if (workspace->targets != NULL && data->targets != NULL)
             memcpy(workspace->targets + n * outputs, data->targets + row * outputs,

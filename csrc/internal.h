@@ -88,6 +88,7 @@ struct pynn_workspace {
     float *weights;           /* (max_batch,) */
     double *squares;          /* (pynn_update_tasks(),): sum of squares of the gradient, for each task */
     bool *sound;              /* (pynn_update_tasks(),): whether what each task has checked is finite */
+    float *augmenting;        /* (most blocks of rows, pynn_augmentation_scratch()) */
     bool *finite;             /* (max_batch,): whether the features of each block of rows are finite */
     pynn_sums *parts;         /* (max_batch,): the sums of each block of rows */
     pynn_layer_buffers layers[];
@@ -148,14 +149,25 @@ bool pynn_state_is_finite(const pynn_workspace *workspace, const pynn_optimizer 
 void pynn_update(const pynn_workspace *workspace, const pynn_optimizer *optimizer, double learning_rate,
                  pynn_state *state, float *parameters);
 
+/* ---------------------------------------------------------------- augment.c */
+
+/* Whether all numbers are in their ranges, and the shape is that of rows of `inputs` values. */
+bool pynn_augmentation_is_sound(const pynn_augmentation *augmentation, size_t inputs);
+
+/* How many floats of scratch pynn_augment() needs for rows of `inputs` values. */
+size_t pynn_augmentation_scratch(size_t inputs);
+
+/* Change the image x, which is row number `row` of the data, in its place. */
+void pynn_augment(const pynn_augmentation *augmentation, size_t row, float *x, float *scratch);
+
 /* ---------------------------------------------------------------- gather.c */
 
 /* The share of the features that are not zero, measured on a sample of the rows. */
 double pynn_measure_density(const pynn_data *data, size_t inputs);
 
-/* Copy the examples of a block of rows into the workspace: features as floats or as sparse rows, and
- * labels, targets and weights if there are any. Returns whether all the features are finite. This is
- * checked here, because the loss does not show it if an activation saturates: tanh of infinity is 1. */
-bool pynn_gather(const pynn_batch *batch, pynn_tile tile);
+/* Copy the examples of block of rows number `block` into the workspace: features as floats or as sparse
+ * rows, and labels, targets and weights if there are any. Returns whether all the features are finite. This
+ * is checked here, because the loss does not show it if an activation saturates: tanh of infinity is 1. */
+bool pynn_gather(const pynn_batch *batch, pynn_tile tile, size_t block);
 
 #endif

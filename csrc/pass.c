@@ -176,7 +176,7 @@ static void pack(const pynn_batch *batch, pynn_tile tile) {
 static void do_step(const pynn_batch *batch, pynn_pass_step step, pynn_tile tile, size_t block) {
     pynn_layer_call call = call_of(batch, batch->workspace->network->stages[step.stage].first, block);
     switch (step.kind) {
-    case PYNN_GATHER: batch->workspace->finite[block] = pynn_gather(batch, tile); break;
+    case PYNN_GATHER: batch->workspace->finite[block] = pynn_gather(batch, tile, block); break;
     case PYNN_OBSERVE:
         if (call.has_backward) call.layer->type->observe(&call, tile, block);
         break;

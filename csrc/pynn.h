@@ -317,6 +317,20 @@ typedef enum pynn_path {
     PYNN_PATH_SPARSE = 2, /* the features that are not zero, as sparse rows */
 } pynn_path;
 
+/* How images are changed each time that they are read; csrc/augment.c has the formulas. Each number is the
+ * most that a random number can be, drawn anew for each image in each epoch. */
+typedef struct pynn_augmentation {
+    pynn_shape shape; /* of an image; height and width are at most 512 */
+    float shift;      /* moved by up to so many pixels, down or up, and right or left */
+    float rotate;     /* turned by up to so many degrees; at most 180 */
+    float scale;      /* height and width multiplied, each by 1 / (1 + scale) to 1 + scale */
+    float shear;      /* slanted by up to so many degrees; below 90 */
+    float elastic;    /* bent: points in a grid are moved by up to so many pixels */
+    float fill;       /* the value outside of the image; after bytes were divided by 255 */
+    uint64_t seed;
+    uint64_t epoch; /* the random numbers of a row depend on seed, epoch and row */
+} pynn_augmentation;
+
 /* A set of examples, borrowed from the caller. An array that a call does not read may be NULL: prediction
  * reads neither labels nor targets, the other calls read only what the loss needs. */
 typedef struct pynn_data {
@@ -327,6 +341,8 @@ typedef struct pynn_data {
     pynn_path path;
     const float *targets; /* for the other losses: (rows, O) */
     const float *weights; /* (rows,): each example's loss is multiplied by its weight; NULL for 1 */
+    const pynn_augmentation *augmentation; /* NULL: the features are taken as they are. With it the first
+                                            * layer reads them as PYNN_PATH_DENSE, whatever path says */
 } pynn_data;
 
 /* ---------------------------------------------------------------- threads */

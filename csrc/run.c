@@ -14,6 +14,9 @@ static pynn_status check_data(const pynn_workspace *workspace, const pynn_data *
     if (data->path != PYNN_PATH_AUTO && data->path != PYNN_PATH_DENSE && data->path != PYNN_PATH_SPARSE)
         return PYNN_INVALID_ARGUMENT;
     if (data->features == NULL) return PYNN_INVALID_ARGUMENT;
+    if (data->augmentation != NULL &&
+        !pynn_augmentation_is_sound(data->augmentation, workspace->network->inputs))
+        return PYNN_INVALID_ARGUMENT;
     bool has_labels = workspace->network->loss_type->has_labels;
     const void *needed = has_labels ? (const void *)data->labels : data->targets;
     return has_loss && needed == NULL ? PYNN_INVALID_ARGUMENT : PYNN_OK;
@@ -37,6 +40,7 @@ static pynn_status check_rows(const pynn_workspace *workspace, const pynn_data *
 static bool is_sparse(const pynn_workspace *workspace, const pynn_data *data, size_t count) {
     const pynn_network *network = workspace->network;
     if (!network->layers[0].type->takes_sparse || data->path == PYNN_PATH_DENSE) return false;
+    if (data->augmentation != NULL) return false;
     if (data->path == PYNN_PATH_SPARSE) return true;
     double density = pynn_measure_density(data, network->inputs);
     return pynn_sparse_is_cheaper(density, count, network->inputs, network->layers[0].outputs);

@@ -40,6 +40,8 @@ static void lay_out_batch(pynn_workspace *workspace, memory_layout *layout) {
     sparse->packed_dy = take(layout, batch, network->layers[0].outputs, sizeof(float));
     sparse->column_entries = take(layout, inputs, PYNN_COLUMN_CAPACITY, sizeof(pynn_entry));
     sparse->columns = take(layout, inputs, 1, sizeof(pynn_sparse_vector));
+    workspace->augmenting =
+        take(layout, pynn_most_blocks(batch), pynn_augmentation_scratch(inputs), sizeof(float));
     workspace->labels = take(layout, batch, 1, sizeof(int32_t));
     if (!network->loss_type->has_labels)
         workspace->targets = take(layout, batch, network->outputs, sizeof(float));

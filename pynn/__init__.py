@@ -50,11 +50,13 @@ else:
 if TYPE_CHECKING:
     from pynn import datasets as datasets
     from pynn import formats as formats
+    from pynn import models as models
     from pynn import plots as plots
     from pynn import schedules as schedules
     from pynn._builder import Builder, FinishedBuilder, LayerBuilder
     from pynn._info import BuildInfo, build_info
     from pynn._model import Model, load
+    from pynn._training.augmentation import Augmentation
     from pynn._training.history import (
         ClassEvaluation,
         EpochResult,
@@ -71,6 +73,7 @@ __all__ = [
     "AdamW",
     "ArgumentError",
     "ArgumentTypeError",
+    "Augmentation",
     "BuildInfo",
     "Builder",
     "ChainError",
@@ -95,19 +98,21 @@ __all__ = [
     "formats",
     "get_num_threads",
     "load",
+    "models",
     "plots",
     "schedules",
     "set_num_threads",
 ]
 
 # The names that __getattr__ imports: modules, and names by their module.
-_MODULES = ("datasets", "formats", "plots", "schedules")
+_MODULES = ("datasets", "formats", "models", "plots", "schedules")
 _LATE = {
     "_builder": ("Builder", "FinishedBuilder", "LayerBuilder"),
     "_info": ("BuildInfo", "build_info"),
     "_model": ("Model", "load"),
     "_training.history": ("ClassEvaluation", "EpochResult", "Evaluation", "History", "Progress"),
     "_training.optimizers": ("SGD", "Adam", "AdamW"),
+    "_training.augmentation": ("Augmentation",),
     "_training.stopping": ("EarlyStopping",),
 }
 

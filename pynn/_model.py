@@ -18,6 +18,7 @@ from pynn._native.network import Network
 from pynn._network import parameters as _parameters
 from pynn._network.spec import Spec
 from pynn._training import checkpoints, fit_arguments, trainer
+from pynn._training.augmentation import Augmentation
 from pynn._training.engine import Engine
 from pynn._training.examples import make_data, make_examples
 from pynn._training.faults import explain_use
@@ -85,6 +86,7 @@ class Model:
         sample_weight: npt.NDArray[Any] | None = None,
         class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
         shuffle: bool = True,
+        augmentation: Augmentation | None = None,
         early_stopping: EarlyStopping | None = None,
         on_epoch: OnEpoch | Sequence[OnEpoch] | None = None,
         on_progress: OnProgress | None = None,
@@ -124,6 +126,8 @@ class Model:
                 1 for missing classes; or "balanced" for weights that give all classes the same
                 total.
             shuffle: Whether to shuffle; otherwise examples are taken in their order.
+            augmentation: Changes each image a little at random, anew in each epoch; validation
+                data stay as they are. None: not at all.
             early_stopping: Ends the training before all epochs are done.
             on_epoch: A function, or several, called with an `EpochResult` after each epoch. If one
                 returns True, the training ends. The checkpoint does not keep this, so a run that is
@@ -162,6 +166,7 @@ class Model:
             sample_weight=sample_weight,
             class_weight=class_weight,
             shuffle=shuffle,
+            augmentation=augmentation,
             early_stopping=early_stopping,
             on_epoch=on_epoch,
             on_progress=on_progress,

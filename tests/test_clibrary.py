@@ -137,6 +137,7 @@ class Data(ctypes.Structure):
         ("path", c_int),
         ("targets", POINTER(c_float)),
         ("weights", POINTER(c_float)),
+        ("augmentation", c_void_p),
     ]
 
 

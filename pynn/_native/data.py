@@ -36,6 +36,7 @@ class Data:
         self._features = ffi.from_buffer(features)
         self.targets = targets
         self.weights = weights
+        self._augmentation: Any = None
         kind = lib.PYNN_FEATURES_UINT8 if dtype == _UINT8 else lib.PYNN_FEATURES_FLOAT32
         # The other members are zero: the pointers are NULL, the path is PYNN_PATH_AUTO.
         self.handle = ffi.new("pynn_data *", (self._features, kind, self.rows))
@@ -44,6 +45,24 @@ class Data:
         if weights is not None:
             assert weights.shape == (self.rows,)
             self._weights = self.handle.weights = floats(weights, self.rows)
+
+    def augmented(self, shape: tuple[int, int, int], options: dict[str, float], seed: int) -> Data:
+        """The same examples, changed at random whenever C reads them; begin_epoch() begins anew.
+
+        Args:
+            shape: (channels, height, width) of an image.
+            options: The fields of pynn_augmentation, but for these two.
+            seed: The seed of the random numbers.
+        """
+        data = Data(self.features, self.targets, self.weights)
+        values = {"shape": shape, "seed": seed, **options}
+        data._augmentation = data.handle.augmentation = ffi.new("pynn_augmentation *", values)
+        return data
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Draw other changes from here on, if there are any."""
+        if self._augmentation is not None:
+            self._augmentation.epoch = epoch
 
     def _lend_targets(self, targets: Targets) -> None:
         """Point C's labels or targets to the array, by its dtype."""

@@ -15,6 +15,8 @@ from pynn._base.atomic import absolute
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._files import model_file
 from pynn._network.spec import Spec
+from pynn._training import augmentation as augmenting
+from pynn._training.augmentation import Augmentation
 from pynn._training.examples import MOST_ROWS, Examples, make_data, make_examples
 from pynn._training.history import EpochResult, Progress
 from pynn._training.optimizers import SGD, Optimizer
@@ -60,6 +62,7 @@ def check(
     sample_weight: object,
     class_weight: object,
     shuffle: object,
+    augmentation: object,
     early_stopping: object,
     on_epoch: object,
     on_progress: OnProgress | None,
@@ -68,10 +71,9 @@ def check(
 ) -> Call:
     """Check all arguments of `Model.fit`."""
     engine.open()
-    data = make_data(engine.spec, "", features, labels, most=MOST_ROWS)
-    examples = make_examples(
-        engine.spec, engine.seed, data, validation, sample_weight, class_weight
-    )
+    spec, seed = engine.spec, engine.seed
+    data = make_data(spec, "", features, labels, most=MOST_ROWS)
+    examples = make_examples(spec, seed, data, validation, sample_weight, class_weight)
     kept = _check_checkpoint(checkpoint, every)
     may_be_resumed = kept is not None or engine.resumed is not None
     plan = Plan(
@@ -81,13 +83,23 @@ def check(
         rows=examples.size,
         shuffle=_check_shuffle(shuffle),
         fraction=examples.fraction,
-        early_stopping=_check_stopping(early_stopping, examples, engine.spec),
+        early_stopping=_check_stopping(early_stopping, examples, spec),
+        augmentation=augmenting.check(augmentation, spec, data.features),
         fingerprint=fingerprint(examples.data) if may_be_resumed else 0,
     )
     callbacks = _check_on_epoch(on_epoch)
     if on_progress is not None:
         _check_callable("on_progress", on_progress)
-    return Call(plan, examples, callbacks, on_progress, kept)
+    return Call(plan, _change(engine, examples, plan.augmentation), callbacks, on_progress, kept)
+
+
+def _change(engine: Engine, examples: Examples, changes: Augmentation | None) -> Examples:
+    """Change the examples to train on, each time that C reads them, if that is asked for."""
+    if changes is None:
+        return examples
+    channels, height, width = augmenting.images_of(engine.spec, examples.data.features)
+    shape = channels, height, width
+    return examples._replace(data=examples.data.augmented(shape, dict(vars(changes)), engine.seed))
 
 
 def _check_batch_size(value: object, count: int) -> int:

@@ -26,7 +26,8 @@ from pynn._files.model_file import MOMENT_TENSORS
 from pynn._native.data import Data
 from pynn._native.state import State
 from pynn._native.workspace import RunningSums, Sums
-from pynn._training import optimizers, stopping
+from pynn._training import augmentation, optimizers, stopping
+from pynn._training.augmentation import Augmentation
 from pynn._training.history import EpochResult
 from pynn._training.optimizers import Optimizer
 from pynn._training.stopping import EarlyStopping
@@ -44,6 +45,7 @@ class Plan(NamedTuple):
     fraction: float
     """The fraction of the examples that is held out for validation; 0 if none is."""
     early_stopping: EarlyStopping | None
+    augmentation: Augmentation | None
     fingerprint: int
     """A checksum of the examples; see fingerprint()."""
 
@@ -53,12 +55,16 @@ class Plan(NamedTuple):
         return -(-self.rows // self.batch_size)
 
     def to_dict(self) -> dict[str, Any]:
-        """Convert the plan to plain values for JSON."""
-        return {
+        """Convert the plan to plain values for JSON, as older versions did if they can read it."""
+        plan = {
             **self._asdict(),
             "optimizer": optimizers.to_dict(self.optimizer),
             "early_stopping": stopping.to_dict(self.early_stopping),
+            "augmentation": augmentation.to_dict(self.augmentation),
         }
+        if self.augmentation is None:
+            del plan["augmentation"]
+        return plan
 
     @classmethod
     def from_dict(cls, run: dict[str, Any]) -> Plan:
@@ -75,6 +81,7 @@ class Plan(NamedTuple):
             shuffle=run["shuffle"],
             fraction=_number(run["fraction"]),
             early_stopping=stopping.from_dict(run["early_stopping"]),
+            augmentation=augmentation.from_dict(run.get("augmentation")),
             fingerprint=fingerprint,
             **whole,
         )
@@ -160,6 +167,7 @@ class Run:
             ("validation, as a fraction,", self.plan.fraction, plan.fraction),
             ("the number of examples", self.plan.rows, plan.rows),
             ("early_stopping", self.plan.early_stopping, plan.early_stopping),
+            ("augmentation", self.plan.augmentation, plan.augmentation),
             ("optimizer", self.plan.optimizer, plan.optimizer),
         ):
             same = ours == theirs

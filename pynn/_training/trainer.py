@@ -143,6 +143,7 @@ class Trainer:
         """Do the remaining steps of the epoch; save the checkpoint and report progress."""
         run, plan, data = self.run, self.run.plan, self.call.examples.data
         self.order = self._order_of_epoch()
+        data.begin_epoch(run.epochs_trained)
         every = 0 if self.call.checkpoint is None else self.call.checkpoint.every
         before = run.epoch * plan.steps  # the run's steps in earlier epochs
         sums = run.position.sums

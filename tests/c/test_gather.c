@@ -68,7 +68,7 @@ static bool check_gather(const pynn_batch *batch, size_t begin, size_t end) {
     memset(others, 0xA5, sizeof others);
     memset(place, 0xA5, BATCH * inputs * sizeof(pynn_entry));
     memset(workspace->labels, 0xA5, BATCH * sizeof *workspace->labels);
-    bool finite = pynn_gather(batch, (pynn_tile){begin, end, 0, inputs}), expected = true;
+    bool finite = pynn_gather(batch, (pynn_tile){begin, end, 0, inputs}, 0), expected = true;
     for (size_t n = begin; n < end; n++) {
         size_t row = batch->rows != NULL ? batch->rows[n] : batch->first + n;
         for (size_t i = 0; i < inputs; i++)
