@@ -29,6 +29,18 @@ static bool is_in_place(const pynn_workspace *workspace, size_t l) {
            !network->layers[l - 1].type->needs_outputs;
 }
 
+/* Whether the gradient with respect to the outputs of layer l is computed. */
+static bool has_deltas(const pynn_network *network, size_t l) {
+    return l >= network->stages[network->first_trained].first;
+}
+
+/* Whether the layer's dX takes the place of its dY. */
+static bool is_in_place_backward(const pynn_workspace *workspace, size_t l) {
+    const pynn_network *network = workspace->network;
+    return !workspace->keeps && l > 0 && network->layers[l].type->may_overwrite_dy &&
+           has_deltas(network, l - 1);
+}
+
 /* A gathered batch is either floats or sparse rows: they share their place. */
 static void lay_out_batch(pynn_workspace *workspace, memory_layout *layout) {
     const pynn_network *network = workspace->network;
@@ -59,7 +71,9 @@ static void lay_out_layer(pynn_workspace *workspace, memory_layout *layout, size
         *buffers = (pynn_layer_buffers){buffers[-1].outputs, buffers[-1].deltas, NULL, NULL};
     } else {
         buffers->outputs = take(layout, batch, layer->outputs, sizeof(float));
-        if (l >= network->stages[network->first_trained].first)
+        if (is_in_place_backward(workspace, l))
+            buffers->deltas = buffers[-1].deltas;
+        else if (has_deltas(network, l))
             buffers->deltas = take(layout, batch, layer->outputs, sizeof(float));
     }
     if (scratch > 0) buffers->scratch = take(layout, batch, scratch, sizeof(float));

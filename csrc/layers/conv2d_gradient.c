@@ -172,7 +172,7 @@ PYNN_KERNEL(void, add_bias_sums, (size_t rows, size_t filters, size_t size, cons
                 count = 0;
             }
         }
-        sums[f] = (float)sum;
+        sums[f] += (float)sum;
     }
 }
 
@@ -229,7 +229,7 @@ void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile, size_t index) {
     const pynn_conv_sizes *g = &b.g;
     size_t filters = g->groups * g->filters, inputs = call->layer->inputs, outputs = call->layer->outputs;
     float *sums = b.scratch + b.at.sums;
-    memset(sums, 0, filters * g->depth * sizeof(float));
+    memset(sums, 0, filters * (g->depth + 1) * sizeof(float));
     if (call->dx != NULL) turn(&b);
     for (size_t n = tile.row_begin; n < tile.row_end; n += g->images) {
         size_t images = pynn_least(g->images, tile.row_end - n);
@@ -243,6 +243,8 @@ void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile, size_t index) {
             x = planes;
         }
         add_dk(&b, images, x, padded);
+        /* db = sums of dY   @conv2d.db */
+        add_bias_sums(images, filters, g->places, dy, sums + filters * g->depth);
         for (size_t i = 0; i < images && call->dx != NULL; i++) {
             float *dx = call->dx + (n + i) * inputs;
             if (g->is_turned)
@@ -251,7 +253,4 @@ void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile, size_t index) {
                 find_added(&b, padded + i * b.at.dy_image, dx);
         }
     }
-    /* db = sums of dY   @conv2d.db */
-    add_bias_sums(tile.row_end - tile.row_begin, filters, g->places, call->dy + tile.row_begin * outputs,
-                  sums + filters * g->depth);
 }

@@ -87,6 +87,7 @@ struct pynn_layer_type {
     pynn_layer_kind kind;
     pynn_reach reach;
     bool may_overwrite;     /* y may take the place of x, and dx that of dy, where nobody else needs them */
+    bool may_overwrite_dy;  /* only dx may do so */
     bool needs_outputs;     /* backward() reads y: the next layer may not overwrite it */
     bool takes_sparse;      /* its inputs may be a pynn_sparse_batch */
     bool draws_weights;     /* initialize() draws from a random stream */

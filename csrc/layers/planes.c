@@ -115,9 +115,55 @@ PYNN_INLINE void fill(size_t stride, const pynn_planes *p, size_t channels, cons
     *(step *)to = (step){0};
 }
 
+/* Copy the floats begin .. end - 1. Whole registers: the last one may copy some of them again. */
+PYNN_INLINE void copy_stretch(ptrdiff_t begin, ptrdiff_t end, const float *from, float *to) {
+    ptrdiff_t x = begin;
+    for (; x + PYNN_STEP <= end; x += PYNN_STEP) *(step *)(to + x) = *(const step *)(from + x);
+    if (x == end) return;
+    if (end - begin >= PYNN_STEP)
+        *(step *)(to + end - PYNN_STEP) = *(const step *)(from + end - PYNN_STEP);
+    else
+        for (; x < end; x++) to[x] = from[x];
+}
+
+/* Whether planes are as wide as the image, with stride 1, as with padding "same". Then the rows of a plane
+ * that lie in the image are one stretch of it, moved by some columns. */
+static bool is_moved(const pynn_planes *p) {
+    return p->stride == 1 && p->outputs[1] == p->width && p->top >= 0 && p->left >= 0 &&
+           (size_t)p->left < p->width && p->size[1] <= p->width;
+}
+
+/* The same as fill(), for planes that are moved images. In the columns beside the image there are values of
+ * other rows, until zeros are written over them. */
+PYNN_INLINE void fill_moved(const pynn_planes *p, size_t channels, const float *image, float *planes) {
+    ptrdiff_t width = (ptrdiff_t)p->width, size = (ptrdiff_t)p->height * width, left = p->left;
+    ptrdiff_t rows = (ptrdiff_t)(p->plane / p->width), height = (ptrdiff_t)p->height;
+    ptrdiff_t begin = p->top < rows ? p->top : rows, end = height + p->top < rows ? height + p->top : rows;
+    ptrdiff_t count = (end - begin) * width, columns = (ptrdiff_t)p->size[1];
+    float *to = planes;
+    for (size_t c = 0; c < channels; c++, image += size) {
+        for (ptrdiff_t first = -left; first < columns - left; first++, to += p->plane) {
+            fill_zeros((size_t)begin, (size_t)width, to);
+            float *inside = to + begin * width;
+            ptrdiff_t limit = size - first;
+            copy_stretch(first < 0 ? -first : 0, count < limit ? count : limit, image + first, inside);
+            for (ptrdiff_t x = 0; x < -first; x++) {
+                for (ptrdiff_t v = 0; v < count; v += width) inside[v + x] = 0.0f;
+            }
+            for (ptrdiff_t x = width - first; x < width; x++) {
+                for (ptrdiff_t v = 0; v < count; v += width) inside[v + x] = 0.0f;
+            }
+            fill_zeros((size_t)(rows - end), (size_t)width, to + end * width);
+        }
+    }
+    *(step *)to = (step){0};
+}
+
 PYNN_KERNEL(void, fill_kernel, (const pynn_planes *p, size_t channels, const float *image, float *planes),
             (p, channels, image, planes)) {
-    if (p->stride == 1)
+    if (is_moved(p))
+        fill_moved(p, channels, image, planes);
+    else if (p->stride == 1)
         fill(1, p, channels, image, planes);
     else if (p->stride == 2)
         fill(2, p, channels, image, planes);

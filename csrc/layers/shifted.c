@@ -8,12 +8,15 @@
  */
 enum { SUM_LANES = PYNN_STEP };
 
-/* The sum of the lanes: halves are added until one is left. */
-PYNN_INLINE float sum_of_lanes(float *lanes) {
-    float eight[8], four[4];
-    for (size_t i = 0; i < 8; i++) eight[i] = lanes[i] + lanes[8 + i];
-    for (size_t i = 0; i < 4; i++) four[i] = eight[i] + eight[4 + i];
-    return (four[0] + four[2]) + (four[1] + four[3]);
+typedef float four __attribute__((vector_size(4 * sizeof(float)), aligned(4), may_alias));
+
+/* The sums of the lanes of `count` sums, a constant: halves are added until one lane is left. */
+PYNN_INLINE void sum_lanes(size_t count, float (*lanes)[SUM_LANES], float *sums) {
+    for (size_t i = 0; i < count; i++) {
+        four *at = (four *)lanes[i];
+        at[0] = (at[0] + at[2]) + (at[1] + at[3]);
+    }
+    for (size_t i = 0; i < count; i++) sums[i] = (lanes[i][0] + lanes[i][2]) + (lanes[i][1] + lanes[i][3]);
 }
 
 /* Registers of 4 floats: SSE has 16, NEON 32. */

@@ -142,9 +142,10 @@ PYNN_INLINE void NAME(add_tile)(size_t rows, size_t columns, const pynn_shifted_
                 *(NAME(vector) *)(totals[r * columns + c] + lane) = sums[r][c];
         }
     }
+    float found[SUMS];
+    sum_lanes(rows * columns, totals, found);
     for (size_t r = 0; r < rows; r++) {
-        for (size_t c = 0; c < columns; c++)
-            p->c[(f + r) * p->columns + k + c] += sum_of_lanes(totals[r * columns + c]);
+        for (size_t c = 0; c < columns; c++) p->c[(f + r) * p->columns + k + c] += found[r * columns + c];
     }
 }
 
