@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from _program import shown
-from _settings import Settings
+from _recipes import Settings
 
 import pynn
 
@@ -18,6 +18,9 @@ class Trained(NamedTuple):
 
     name: str
     sizes: tuple[int, ...]
+    """The number of values of an image, the widths of the hidden dense layers, and the classes."""
+    chain: str
+    """All layers, in words."""
     settings: Settings
     history: pynn.History
     path: Path
@@ -28,9 +31,9 @@ class Trained(NamedTuple):
 def as_table(done: Sequence[Trained]) -> str:
     """The result for people."""
     lines = ["network    train loss  accuracy    val loss  accuracy    seconds"]
-    for name, _, _, history, *_ in done:
+    for name, _, _, _, history, *_ in done:
         lines.append(
-            f"{name:<9}{history.loss[-1]:>12.4f}{history.accuracy[-1]:>10.2%}"
+            f"{name:<11}{history.loss[-1]:>10.4f}{history.accuracy[-1]:>10.2%}"
             f"{history.val_loss[-1]:>12.4f}{history.val_accuracy[-1]:>10.2%}"
             f"{sum(history.seconds):>11.2f}"
         )
@@ -58,7 +61,8 @@ def as_json(seed: int, source: str, done: Sequence[Trained]) -> str:
             {
                 "network": name,
                 "sizes": sizes,
-                **settings._asdict(),
+                "chain": chain,
+                **{key: value for key, value in settings._asdict().items() if key != "layers"},
                 "loss": history.loss,
                 "accuracy": history.accuracy,
                 "val_loss": history.val_loss,
@@ -68,7 +72,7 @@ def as_json(seed: int, source: str, done: Sequence[Trained]) -> str:
                 "test_accuracy": test.accuracy if test else None,
                 "saved": str(path),
             }
-            for name, sizes, settings, history, path, test in done
+            for name, sizes, chain, settings, history, path, test in done
         ],
     }
     return json.dumps(result, indent=2)

@@ -1,152 +1,106 @@
-"""The recipes by which train.py trains a network, and the options that change them."""
+"""The options of train.py that change a recipe, and what is built from its settings."""
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, get_args
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+from _program import Failure
+from _recipes import BOTH, CHANGES, PLAIN, SINGLE, Init, Optimizer, Schedule, Settings
 
 import pynn
 
-Activation = Literal["relu", "leaky_relu", "gelu", "sigmoid", "tanh"]
-Init = Literal["he", "xavier"]
-Optimizer = Literal["sgd", "adam", "adamw"]
-Schedule = Literal["constant", "step", "cosine", "one-cycle"]
 
-
-class Settings(NamedTuple):
-    """The settings of a training, apart from the data, the widths and the seed."""
-
-    activation: Activation
-    init: Init
-    learning_rate: float
-    epochs: int = 15
-    batch_size: int = 128
-    optimizer: Optimizer = "sgd"
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    schedule: Schedule = "constant"
-    warm_up: float = 0.0
-    """The number of epochs in which the learning rate rises to the schedule's first value."""
-    dropout: float = 0.0
-    """The rate of dropout behind each activation."""
-    label_smoothing: float = 0.0
-    nesterov: bool = False
-    max_gradient_norm: float | None = None
-
-    def __str__(self) -> str:
-        """The main settings, and all others that differ from their defaults."""
-        words = [f"{self.init}, learning rate {self.learning_rate:g}"]
-        if self.optimizer != "sgd":
-            words.append(self.optimizer)
-        if self.schedule != "constant":
-            words.append(self.schedule)
-        for name in (*NUMBERS, "max_gradient_norm"):
-            if value := getattr(self, name):
-                words.append(f"{name.replace('_', ' ')} {value:g}")
-        if self.nesterov:
-            words.append("nesterov")
-        return ", ".join([*words, f"batch size {self.batch_size}"])
-
-
-NUMBERS = ("momentum", "weight_decay", "warm_up", "dropout", "label_smoothing")
-
-BOTH = ("relu", "sigmoid")
-PLAIN = {
-    "relu": Settings("relu", "he", 0.05),
-    "leaky_relu": Settings("leaky_relu", "he", 0.05),
-    "gelu": Settings("gelu", "he", 0.05),
-    "sigmoid": Settings("sigmoid", "xavier", 0.2),
-    "tanh": Settings("tanh", "xavier", 0.1),
-}
-BEST = Settings(
-    "gelu",
-    "he",
-    0.003,
-    epochs=20,
-    batch_size=64,
-    optimizer="adamw",
-    weight_decay=0.1,
-    schedule="one-cycle",
-    dropout=0.1,
-    label_smoothing=0.1,
-)
-
-
-def add_options(parser: argparse.ArgumentParser, integer: Callable[[int, int], Any]) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that change the recipe's settings."""
     group = parser.add_argument_group("training", "the defaults are those of the recipe")
-    count = integer(1, 2**31 - 1)
-    group.add_argument("--epochs", type=count, metavar="N", help="default: 15, best 20")
-    group.add_argument("--batch-size", type=count, metavar="N", help="default: 128, best 64")
-    group.add_argument(
-        "--learning-rate",
-        type=number(above=0.0),
-        metavar="RATE",
-        help="default: see above; best 0.003",
-    )
-    group.add_argument(
-        "--init", choices=get_args(Init), help="how weights are drawn (default: see above)"
-    )
-    group.add_argument("--optimizer", choices=get_args(Optimizer), help="default: sgd, best adamw")
-    group.add_argument(
-        "--momentum",
-        type=number(least=0.0, below=1.0),
-        metavar="SHARE",
-        help="for sgd (default: 0)",
-    )
+
+    def add(option: str, words: str = "", **how: Any) -> None:
+        name = option[2:].replace("-", "_")
+        default = f"default: {_defaults(name)}"
+        group.add_argument(option, help=f"{words} ({default})" if words else default, **how)
+
+    share = number(least=0.0, below=1.0)
+    add("--epochs", type=integer(1, 2**31 - 1), metavar="N")
+    add("--batch-size", type=integer(1, 2**31 - 1), metavar="N")
+    add("--learning-rate", type=number(above=0.0), metavar="RATE")
+    add("--init", "how weights are drawn", choices=get_args(Init))
+    add("--optimizer", choices=get_args(Optimizer))
+    add("--momentum", "for sgd", type=share, metavar="SHARE")
     group.add_argument(
         "--nesterov", action="store_true", default=None, help="use Nesterov's momentum"
     )
-    group.add_argument(
+    add(
         "--max-gradient-norm",
+        "scale a longer gradient down to this norm",
         type=number(above=0.0),
         metavar="NORM",
-        help="scale a longer gradient down to this norm (default: no limit)",
     )
-    group.add_argument(
+    add(
         "--weight-decay",
+        "the strength of weight decay",
         type=number(least=0.0),
         metavar="RATE",
-        help="the strength of weight decay (default: 0, best 0.1)",
     )
-    group.add_argument(
+    add(
         "--schedule",
+        "how the learning rate changes; step: divided by 10 after each third of the epochs",
         choices=get_args(Schedule),
-        help="how the learning rate changes; step: divided by 10 after each third of the epochs "
-        "(default: constant, best one-cycle)",
     )
-    group.add_argument(
+    add(
         "--warm-up",
+        "epochs of rising learning rate before the schedule",
         type=number(least=0.0),
         metavar="EPOCHS",
-        help="epochs of rising learning rate before the schedule (default: 0)",
     )
-    group.add_argument(
+    add(
         "--dropout",
-        type=number(least=0.0, below=1.0),
+        "the rate of dropout behind each hidden dense layer, and before the last layer of conv",
+        type=share,
         metavar="SHARE",
-        help="the rate of dropout behind each activation (default: 0, best 0.1)",
     )
-    group.add_argument(
-        "--label-smoothing",
-        type=number(least=0.0, below=1.0),
-        metavar="SHARE",
-        help="default: 0, best 0.1",
+    add("--label-smoothing", type=share, metavar="SHARE")
+    images = parser.add_argument_group(
+        "augmentation", "how images are changed at random, see pynn.Augmentation"
     )
+    units = {"shift": "PIXELS", "elastic": "PIXELS", "scale": "SHARE"}
+    for name in CHANGES:
+        images.add_argument(
+            f"--{name}",
+            type=number(least=0.0),
+            metavar=units.get(name, "DEGREES"),
+            help=f"default: {_defaults(name)}",
+        )
+
+
+def _defaults(name: str) -> str:
+    """The default of a setting in each recipe, for the help."""
+    plain = Settings._field_defaults.get(name)
+    of_plain = "see above" if name not in Settings._field_defaults else _shown(plain)
+    others = [
+        f"{recipe} {_shown(getattr(its, name))}"
+        for recipe, its in SINGLE.items()
+        if getattr(its, name) != plain
+    ]
+    return "; ".join([of_plain, *others])
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def choose(options: argparse.Namespace) -> dict[str, Settings]:
     """The settings of the networks to train, by name: the recipe's, changed by the options.
 
     Raises:
-        ValueError: Two options do not fit together.
+        ValueError: Two options do not fit together, or one is too large.
     """
     names = BOTH if options.network in (None, "both") else (options.network,)
     settings = {name: PLAIN[name] for name in names}
-    if options.recipe == "best":
-        settings = {"best": BEST}
+    if options.recipe in SINGLE:
+        settings = {options.recipe: SINGLE[options.recipe]}
     changes = {
         name: value
         for name in Settings._fields
@@ -158,21 +112,61 @@ def choose(options: argparse.Namespace) -> dict[str, Settings]:
             raise ValueError(f"argument --momentum: sgd has it, {its.optimizer} has not")
         if its.nesterov and not its.momentum:
             raise ValueError("argument --nesterov: needs a --momentum")
+        make_augmentation(its)
     return settings
 
 
-def build(settings: Settings, sizes: tuple[int, ...], seed: int) -> pynn.Model:
-    """Build a network with these widths, from input to output."""
-    chain: Any = pynn.Builder().input(sizes[0])
-    for width in sizes[1:-1]:
+def build(
+    settings: Settings, shape: Sequence[int], hidden: Sequence[int], classes: int, seed: int
+) -> pynn.Model:
+    """Build a network: the recipe's layers for images, if it has any, and then dense ones.
+
+    `shape` is that of an image, (channels, height, width), if the recipe has layers for images;
+    otherwise any, as images become rows of values.
+    """
+    chain: Any
+    if settings.layers is None:
+        chain = pynn.Builder().input(math.prod(shape))
+    else:
+        chain = settings.layers(pynn.Builder().input(shape), settings)
+        if settings.dropout:
+            chain = chain.dropout(settings.dropout)
+    for width in hidden:
         chain = getattr(chain.dense(width, init=settings.init), settings.activation)()
         if settings.dropout:
             chain = chain.dropout(settings.dropout)
-    chain = chain.dense(sizes[-1], init=settings.init)
+    chain = chain.dense(classes, init=settings.init)
     model: pynn.Model = chain.softmax_cross_entropy(label_smoothing=settings.label_smoothing).build(
         seed=seed
     )
     return model
+
+
+def image_shape(shape: Sequence[int]) -> tuple[int, int, int]:
+    """The (channels, height, width) of images whose array has such rows; grey ones have 1 channel.
+
+    Raises:
+        Failure: They are no images, or their channels come last, as in (32, 32, 3).
+    """
+    if len(shape) == 2:
+        return 1, shape[0], shape[1]
+    if len(shape) != 3:
+        raise Failure(
+            f"the images have the shape {tuple(shape)}, and layers for images need (height, width)"
+            " or (channels, height, width); --recipe best takes any"
+        )
+    if shape[2] in (1, 3, 4) and shape[0] > 4:
+        raise Failure(
+            f"the images have the shape {tuple(shape)}, with the channels last; write them as"
+            f" {(shape[2], *shape[:2])}: images.transpose(0, 3, 1, 2)"
+        )
+    return shape[0], shape[1], shape[2]
+
+
+def make_augmentation(settings: Settings) -> pynn.Augmentation | None:
+    """Make the changes of images, or None if there are none."""
+    changes = {name: getattr(settings, name) for name in CHANGES}
+    return pynn.Augmentation(**changes) if any(changes.values()) else None
 
 
 def make_optimizer(settings: Settings, steps: int) -> pynn.SGD | pynn.Adam:
@@ -223,3 +217,33 @@ def number(
         return value
 
     return parse
+
+
+def integer(least: int, most: int) -> Callable[[str], int]:
+    """Make a function that parses an integer in a range."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be an integer, got {text!r}") from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {text}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"must be at most {most}, got {text}")
+        return value
+
+    return parse
+
+
+def widths(text: str) -> tuple[int, ...]:
+    """Parse the widths of hidden layers."""
+    if text == "none":
+        return ()
+    width = integer(1, 2**31 - 1)
+    try:
+        return tuple(width(part) for part in text.split(","))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"must be widths like 256,64, or none, got {text!r}"
+        ) from None

@@ -163,6 +163,8 @@ def _predict(path: str, model: pynn.Model, digit: Digit) -> Prediction:
         probabilities = model.predict_proba(digit[None])[0]
     except pynn.DivergenceError:
         raise Failure(f"{path}: gives no finite probabilities: train it anew") from None
+    except pynn.ArgumentError:  # 784 values, but in another shape
+        raise Failure(f"{path}: takes other images than grey ones of 28 x 28") from None
     return Prediction(path, int(probabilities.argmax()), probabilities.tolist())
 
 

@@ -5,7 +5,7 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,9 +23,20 @@ except ValueError as error:
     sys.exit(f"train.py: error: {error}")
 
 from _program import MODELS, ROOT, Failure, Parser, near, printable, run, say, shown
+from _recipes import BOTH, PLAIN, SINGLE, Settings
 from _report import Report
 from _result import Trained, as_json, as_table
-from _settings import BOTH, PLAIN, Settings, add_options, build, choose, make_optimizer, number
+from _settings import (
+    add_options,
+    build,
+    choose,
+    image_shape,
+    integer,
+    make_augmentation,
+    make_optimizer,
+    number,
+    widths,
+)
 
 DATA = Path(ROOT, "data", "mnist")
 
@@ -33,11 +44,13 @@ DESCRIPTION = """\
 Train a ReLU and a sigmoid network on MNIST and save them for predict.py.
 
 The networks are 784-256-64-10 with softmax and cross-entropy. What suits each
-of them is the default:
+of them is the default. Other recipes train one network, of the recipe's name:
 
-    --recipe plain   relu      --init he      --learning-rate 0.05
-                     sigmoid   --init xavier  --learning-rate 0.2
-    --recipe best    one network, as good as it gets: see docs/learning.md
+    --recipe plain       relu      --init he      --learning-rate 0.05
+                         sigmoid   --init xavier  --learning-rate 0.2
+    --recipe best        784-256-64-10, as good as it gets: docs/learning.md
+    --recipe conv        a convolutional network: docs/images.md
+    --recipe conv-small  one with a tenth of the parameters
 
 On a terminal a bar shows how far an epoch is; each epoch then leaves a line.
 Loss and accuracy in training are means over the epoch while it ran, those in
@@ -58,7 +71,9 @@ examples:
   train.py --hidden none                      softmax regression
   train.py --data fashion --output fashion    Fashion-MNIST, or any data set in
                                               MNIST's four files, plain or .gz
-  train.py --recipe best                      the most accurate one
+  train.py --recipe best                      the most accurate dense network
+  train.py --recipe conv --model mine.safetensors
+                                              a convolutional one, saved there
   train.py --optimizer adam --learning-rate 0.002 --dropout 0.1
   train.py --resume                           go on after Ctrl-C, or a crash
   train.py --discard                          start anew instead
@@ -77,8 +92,17 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse and check the options."""
     parser = _parser()
     options = parser.parse_args(argv)
-    if options.recipe == "best" and options.network is not None:
+    if options.recipe in SINGLE and options.network is not None:
         parser.error("argument --network: only --recipe plain has it")
+    if (
+        options.model is not None
+        and options.recipe == "plain"
+        and options.network in (None, "both")
+    ):
+        parser.error(
+            "argument --model: is the file of one network, and here are two; choose one with"
+            " --network or --recipe, or name a folder with --output"
+        )
     if options.early_stopping is not None and options.validation is None:
         parser.error(
             "argument --early-stopping: needs --validation, because the test data must not decide "
@@ -101,7 +125,7 @@ def _parser() -> Parser:
     network = parser.add_argument_group("network")
     network.add_argument(
         "--recipe",
-        choices=["plain", "best"],
+        choices=["plain", *SINGLE],
         default="plain",
         help="what is trained, and how (default: %(default)s)",
     )
@@ -113,12 +137,12 @@ def _parser() -> Parser:
     )
     network.add_argument(
         "--hidden",
-        type=_widths,
-        default=(256, 64),
+        type=widths,
         metavar="N,N",
-        help="widths of the hidden layers, or none (default: 256,64)",
+        help="widths of the hidden dense layers, or none (default: 256,64, and none behind the "
+        "layers for images)",
     )
-    add_options(parser, _integer)
+    add_options(parser)
     training = parser.add_argument_group("run")
     training.add_argument(
         "--validation",
@@ -137,20 +161,20 @@ def _parser() -> Parser:
     )
     training.add_argument(
         "--early-stopping",
-        type=_integer(1, 2**31 - 1),
+        type=integer(1, 2**31 - 1),
         metavar="EPOCHS",
         help="end, with the best network, after so many epochs without a better validation loss",
     )
     training.add_argument(
         "--seed",
-        type=_integer(0, 2**64 - 1),
+        type=integer(0, 2**64 - 1),
         default=0,
         metavar="N",
         help="decides the weights and the order of examples (default: %(default)s)",
     )
     training.add_argument(
         "--threads",
-        type=_integer(1, 2**31 - 1),
+        type=integer(1, 2**31 - 1),
         metavar="N",
         help="default: $PYNN_NUM_THREADS, or else one for each core of this process",
     )
@@ -173,13 +197,20 @@ def _parser() -> Parser:
         help="the data set (default: data/mnist of the repository, or else where "
         "pynn.datasets.mnist looks)",
     )
-    places.add_argument(
+    saved = places.add_mutually_exclusive_group()
+    saved.add_argument(
         "--output",
         type=Path,
         default=Path(MODELS),
         metavar="DIR",
-        help="where to save relu.safetensors and sigmoid.safetensors, replacing those that are "
+        help="where to save NAME.safetensors of each network, replacing those that are "
         "there (default: models of the repository, where predict.py looks)",
+    )
+    saved.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="where to save the network, if it is only one; predict.py --model reads it",
     )
     places.add_argument("--quiet", action="store_true", help="no progress, only the result")
     places.add_argument(
@@ -188,65 +219,49 @@ def _parser() -> Parser:
     return parser
 
 
-def _integer(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"must be an integer, got {text!r}") from None
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, got {text}")
-        if value > most:
-            raise argparse.ArgumentTypeError(f"must be at most {most}, got {text}")
-        return value
-
-    return parse
-
-
-def _widths(text: str) -> tuple[int, ...]:
-    if text == "none":
-        return ()
-    width = _integer(1, 2**31 - 1)
-    try:
-        return tuple(width(part) for part in text.split(","))
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(
-            f"must be widths like 256,64, or none, got {text!r}"
-        ) from None
-
-
 def train(options: argparse.Namespace) -> int:
     """Train and save what the options ask for, and print the result."""
     training, validation, source = _data(options.data)
-    options.output.mkdir(parents=True, exist_ok=True)  # a bad folder should fail before training
-    classes = int(max(training.labels.max(), validation.labels.max())) + 1
-    sizes = (math.prod(training.images.shape[1:]), *options.hidden, classes)
-
     report = Report(sys.stderr if options.json else sys.stdout, quiet=options.quiet)
     held_out = round(len(training.labels) * (options.validation or 0.0))
     report.line(
         f"{printable(source)}: {len(training.labels) - held_out:,} examples to train on, "
         f"{held_out or len(validation.labels):,} to validate with"
     )
-    done = []
-    settings: dict[str, Settings] = options.settings
-    checkpoints = {name: options.output / f"{name}.checkpoint" for name in settings}
-    _look_for_unfinished(options, checkpoints.values())
+    runs = [Run(name, its, *_places(options, name)) for name, its in options.settings.items()]
+    checkpoints = [what.checkpoint for what in runs]
+    _look_for_unfinished(options, checkpoints)
     try:
-        for name, its in settings.items():
-            what = Run(name, its, sizes, checkpoints[name])
-            done.append(_train(options, what, training, validation, report))
+        done = [_train(options, what, training, validation, report) for what in runs]
     except KeyboardInterrupt:
-        kept = _existing(checkpoints.values())
+        kept = _existing(checkpoints)
         if not kept:
             raise
         raise KeyboardInterrupt(f"kept in {kept}; the same command with --resume goes on") from None
-    for path in checkpoints.values():
+    for path in checkpoints:
         path.unlink(missing_ok=True)
     report.line("")
     if options.json or sys.stdout is not None:  # if it is closed, saving the networks is enough
         say(as_json(options.seed, source, done) if options.json else as_table(done))
     return 0
+
+
+class Run(NamedTuple):
+    """A network to train."""
+
+    name: str
+    settings: Settings
+    path: Path
+    checkpoint: Path
+
+
+def _places(options: argparse.Namespace, name: str) -> tuple[Path, Path]:
+    """The file of a network and that of its checkpoint; a bad one should fail before training."""
+    path: Path = options.model or options.output / f"{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise Failure(f"{shown(path)}: is a folder; name a file in it")
+    return path, path.with_name(f"{path.name.removesuffix('.safetensors')}.checkpoint")
 
 
 def _look_for_unfinished(options: argparse.Namespace, checkpoints: Collection[Path]) -> None:
@@ -269,15 +284,6 @@ def _existing(paths: Collection[Path]) -> str:
     return " and ".join(shown(path) for path in paths if path.exists())
 
 
-class Run(NamedTuple):
-    """A network to train."""
-
-    name: str
-    settings: Settings
-    sizes: tuple[int, ...]
-    checkpoint: Path
-
-
 def _train(
     options: argparse.Namespace,
     what: Run,
@@ -286,10 +292,13 @@ def _train(
     report: Report,
 ) -> Trained:
     """Train one network, or resume its training, and save it."""
-    name, settings, sizes, checkpoint = what
+    name, settings, path, checkpoint = what
     report.start(name)
-    report.line(f"{name}: {'-'.join(map(str, sizes))}, {settings}")
-    model = build(settings, sizes, options.seed)
+    model, sizes = _build(options, settings, training, validation)
+    which = "-".join(map(str, sizes))
+    if settings.layers is not None:
+        which = f"layers for images, {model.parameter_count:,} parameters"
+    report.line(f"{name}: {which}, {settings}")
     if options.resume and checkpoint.exists():
         model = _resume(checkpoint, model)
     rows = len(training.labels) - round(len(training.labels) * (options.validation or 0.0))
@@ -305,16 +314,35 @@ def _train(
                 early_stopping=pynn.EarlyStopping(stopping) if stopping else None,
                 class_weight=options.class_weight,
                 shuffle=not options.no_shuffle,
+                augmentation=make_augmentation(settings),
                 on_epoch=report.epoch,
                 on_progress=report.progress,
                 checkpoint=checkpoint,
             )
         except pynn.DivergenceError as error:
             raise _diverged(name, error, checkpoint) from None
-        path = options.output / f"{name}.safetensors"
         model.save(path)
         test = model.evaluate(*validation) if options.validation else None
-    return Trained(name, sizes, settings, history, path, test)
+        chain = repr(model)
+    return Trained(name, sizes, chain, settings, history, path, test)
+
+
+def _build(
+    options: argparse.Namespace,
+    settings: Settings,
+    training: pynn.datasets.Dataset,
+    validation: pynn.datasets.Dataset,
+) -> tuple[pynn.Model, tuple[int, ...]]:
+    """Build the network that the data and the options need; return it, and its `Trained.sizes`."""
+    shape = training.images.shape[1:]
+    if settings.layers is not None:
+        shape = image_shape(shape)
+    classes = int(max(training.labels.max(), validation.labels.max())) + 1
+    hidden = options.hidden
+    if hidden is None:
+        hidden = () if settings.layers else (256, 64)
+    model = build(settings, shape, hidden, classes, options.seed)
+    return model, (math.prod(shape), *hidden, classes)
 
 
 def _diverged(name: str, error: pynn.DivergenceError, checkpoint: Path) -> Failure:
