@@ -144,10 +144,10 @@ def _blas_library(blas: str) -> str | None:
 
 def _data_cache() -> str | None:
     """Return the folder for downloads of `pynn.datasets.mnist`; None without a home folder."""
-    from pynn.datasets._mnist import _cache  # here, because build_info() does not need it
+    from pynn.datasets._places import user_cache  # here, as build_info() does not need it
 
     try:
-        return str(_cache())
+        return str(user_cache("mnist"))
     except RuntimeError:
         return None
 

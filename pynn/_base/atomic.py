@@ -6,15 +6,25 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from typing import BinaryIO
 
 
 def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
+    """Write a file as `replacing` does, all at once. Errors are those of `replacing`."""
+    with replacing(path) as file:
+        file.write(contents)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Write a file so that a crash leaves either the old contents or the new ones.
 
-    If the contents were written into the file itself, a crash or a full disk would leave a part of
-    them. So they go to a temporary file in the same folder, are flushed to the disk, and then the
-    temporary file is renamed: the system replaces the old file in one step. Without the flush, a
-    power failure could keep the rename and lose the contents.
+    The context's value is the open file. If the contents were written into the file itself, a crash
+    or a full disk would leave a part of them. So they go to a temporary file in the same folder,
+    and when the context ends, they are flushed to the disk, and then the temporary file is renamed:
+    the system replaces the old file in one step. Without the flush, a power failure could keep the
+    rename and lose the contents. If the context ends with an error, the old file stays.
 
     A symbolic link is followed, and the permissions of a file that is replaced are kept. Where the
     file has other names (hard links), these keep the old contents.
@@ -33,8 +43,8 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
         # A new file gets the permissions that the umask leaves of 0o666. A replacement is created
         # with the old file's, so that at no moment more users may read it than before.
         made_with = 0o666 if mode is None else mode
-        with open(beside, "xb", opener=lambda p, flags: os.open(p, flags, made_with)) as file:
-            file.write(contents)
+        with open(beside, "x+b", opener=lambda p, flags: os.open(p, flags, made_with)) as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if mode is not None:

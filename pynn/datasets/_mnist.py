@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from pynn._base import checks
 from pynn._base.errors import DataNotFoundError
 from pynn.datasets._layout import Dataset, load_layout, missing_files
+from pynn.datasets._places import user_cache
 
 CLASSES = 10
 
@@ -65,7 +65,7 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Dataset, Dataset]
 
 def _locate() -> Path:
     """Find the first place that has all four files; if there is none, download to the cache."""
-    cache = _cache()
+    cache = user_cache("mnist")
     places = [cache]
     with suppress(FileNotFoundError):  # the current folder is gone
         places.insert(0, Path("data", "mnist").absolute())
@@ -79,20 +79,6 @@ def _locate() -> Path:
         looked += " ($PYNN_DATA is not set)"
     _download(cache, looked)
     return cache
-
-
-def _cache() -> Path:
-    """Return the directory for downloads, which may not exist yet."""
-    configured = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(configured):
-        base = Path(configured)
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path.home() / "AppData" / "Local"
-    else:
-        base = Path.home() / ".cache"
-    return base / "pynn" / "mnist"
 
 
 def _download(folder: Path, looked: str) -> None:
