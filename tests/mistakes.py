@@ -24,6 +24,7 @@ X.flags.writeable = Y.flags.writeable = FLOATS.flags.writeable = False
 VALUE = (pynn.ArgumentError, ValueError)
 TYPE = (pynn.ArgumentTypeError, TypeError)
 FORMAT = (pynn.FileFormatError, ValueError)
+NO_DATA = (pynn.DataNotFoundError, FileNotFoundError)
 
 Kinds = tuple[type[BaseException], ...]
 

@@ -7,11 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from mistakes import FLOATS, FORMAT, TYPE, VALUE, Array, Bench, DataFrame, Mistake, X, Y, fit
+from mistakes import (
+    FLOATS,
+    FORMAT,
+    NO_DATA,
+    TYPE,
+    VALUE,
+    Array,
+    Bench,
+    DataFrame,
+    Mistake,
+    X,
+    Y,
+    fit,
+)
 
 import pynn
-
-NO_DATA = (pynn.DataNotFoundError, FileNotFoundError)
 
 
 class Tensor(DataFrame):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from mistakes import TYPE, VALUE, Mistake
+from mistakes import FORMAT, NO_DATA, TYPE, VALUE, Bench, Mistake
+from PIL import Image
 
 import pynn
 
@@ -178,4 +180,114 @@ IMAGES: dict[str, Mistake] = {
         VALUE,
         ("got shape (3, 8, 6); a single example is features[None]",),
     ),
+}
+
+
+def folder(*names: str, **options: Any) -> Callable[[Bench], object]:
+    """To read a folder with some images, of which each is a pixel larger than the one before."""
+
+    def read(bench: Bench) -> object:
+        for number, name in enumerate(names, 1):
+            path = bench.folder / "pets" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (number, 1)).save(path, format="PNG")
+        return pynn.datasets.images(bench.folder / "pets", **{"cache": False, **options})
+
+    return read
+
+
+ONE = ("cat/1.png", "dog/2.png")
+
+FOLDERS: dict[str, Mistake] = {
+    "no folder": Mistake(folder(), NO_DATA, ("{folder}/pets: no such folder", "for each class")),
+    "a file in the place of the folder": Mistake(
+        lambda bench: pynn.datasets.images(bench.file("pets.zip")),
+        NO_DATA,
+        ("{folder}/pets.zip: no such folder; give one with a folder for each class",),
+    ),
+    "an empty folder": Mistake(
+        lambda bench: pynn.datasets.images(bench.folder),
+        NO_DATA,
+        ("{folder}: holds no folders; put the images of each class into a folder of its own",),
+    ),
+    "images without classes": Mistake(
+        folder("1.png", "2.png"),
+        NO_DATA,
+        ("{folder}/pets: holds images, but no folders; put the images of each class",),
+    ),
+    "an image beside the classes": Mistake(
+        folder(*ONE, "3.png"),
+        FORMAT,
+        ("{folder}/pets/3.png: lies beside the folders of the classes", "move it"),
+    ),
+    "the parts of a data set": Mistake(
+        folder("train/cat/1.png", "Test/cat/1.png"),
+        VALUE,
+        (
+            "folder holds Test and train, which are parts of a data set, not classes",
+            'train = images("{folder}/pets/train")',
+            "classes=train.classes",
+        ),
+    ),
+    "a class without images": Mistake(
+        folder(*ONE, "owl/notes.txt"),
+        NO_DATA,
+        ("{folder}/pets/owl: holds no images, but other files such as notes.txt", "classes=..."),
+    ),
+    "a format that is not read": Mistake(
+        folder(*ONE, "cat/photo.HEIC"),
+        FORMAT,
+        ("{folder}/pets/cat/photo.HEIC: .heic files are not read; convert it to PNG or JPEG",),
+    ),
+    "images of different sizes": Mistake(
+        folder(*ONE),
+        VALUE,
+        (
+            "size must be given, because the images differ: cat/1.png is 1 x 1 and dog/2.png 1 x 2",
+            "as in size=32",
+        ),
+    ),
+    "a folder that is no class": Mistake(
+        folder(*ONE, classes=("cat", "cow")),
+        VALUE,
+        ("classes must have all folders of {folder}/pets, and lack 'dog'; add it, or move",),
+    ),
+    "classes without any image": Mistake(
+        folder("cat/x/notes.txt", classes=("cat", "dog")),
+        NO_DATA,
+        ("{folder}/pets: holds no images of the classes cat, dog",),
+    ),
+    "a class as a word": Mistake(
+        folder(*ONE, classes="cat"),
+        TYPE,
+        ("classes must be the names of the classes' folders", "got str 'cat'"),
+    ),
+    "a class twice": Mistake(
+        folder(*ONE, classes=["cat", "dog", "cat"]),
+        VALUE,
+        ("classes must be different names, got list",),
+    ),
+    "no classes": Mistake(folder(*ONE, classes=()), VALUE, ("classes must be different names",)),
+    "a size of 0": Mistake(folder(size=0), VALUE, ("size must be in [1, 10000], got 0",)),
+    "a size of floats": Mistake(
+        folder(size=(32, 32.0)), TYPE, ("size must be an integer, got float 32.0",)
+    ),
+    "a shape as size": Mistake(
+        folder(size=(3, 32, 32)),
+        VALUE,
+        ("size must be an integer, or a height and a width, got (3, 32, 32)",),
+    ),
+    "a size as resize": Mistake(
+        folder(resize=32), VALUE, ("resize must be 'stretch', 'crop' or 'pad', got int 32",)
+    ),
+    "a number of channels": Mistake(folder(grey=1), TYPE, ("grey must be True or False, got int",)),
+    "a number as folder of images": Mistake(
+        lambda bench: pynn.datasets.images(5),  # type: ignore[arg-type]
+        TYPE,
+        ("folder must be a str or a Path, got int 5",),
+    ),
+    "a number as cache": Mistake(
+        folder(cache=1), TYPE, ("cache must be a str or a Path, got int 1",)
+    ),
+    "a cache of None": Mistake(folder(cache=None), TYPE, ("cache must be a str or a Path",)),
 }

@@ -59,6 +59,10 @@ def download(folder: Path) -> object:
     return pynn.datasets._mnist._download(folder, "looked in vain")
 
 
+def images(folder: Path) -> object:
+    return pynn.datasets.images(folder)
+
+
 def estimator(folder: Path) -> object:
     from pynn.sklearn import MLPClassifier
 
@@ -73,6 +77,7 @@ def estimator(folder: Path) -> object:
         ("torch", state_dict),
         ("torch", load),
         ("pooch", download),
+        ("PIL", images),
         ("sklearn", estimator),
     ],
 )

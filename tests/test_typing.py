@@ -54,6 +54,9 @@ with {CHAIN}.softmax_cross_entropy().build() as model:
     "datasets": """
 train, test = pynn.datasets.mnist()
 print(train.images + 1, test.labels + 1, pynn.datasets.Dataset(train.images, train.labels))
+pets = pynn.datasets.images("pets", size=(32, 48), grey=True, resize="crop", cache="here")
+names: tuple[str, ...] = pets.classes
+pynn.Builder().input(pets.images.shape[1:]), pynn.datasets.images("pets", classes=names, size=9)
 """,
 }
 # Programs that must not, and what mypy says of their last line.

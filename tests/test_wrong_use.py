@@ -9,7 +9,7 @@ import pytest
 from mistakes import Bench, X
 from mistakes_in_data import DATA_SETS, FEATURES, LABELS
 from mistakes_in_files import CHECKPOINTS, FILES
-from mistakes_in_images import IMAGES
+from mistakes_in_images import FOLDERS, IMAGES
 from mistakes_in_models import CHAINS, MODELS
 from mistakes_in_training import OPTIMIZERS, OPTIONS, THREADS
 
@@ -27,6 +27,7 @@ TABLES = {
     "checkpoints": CHECKPOINTS,
     "threads": THREADS,
     "data sets": DATA_SETS,
+    "folders of images": FOLDERS,
 }
 
 MISTAKES = {
