@@ -158,8 +158,14 @@ def draw_weights(images: npt.NDArray[np.float32], title: str) -> Figure:
 
 
 def draw_captioned(images: npt.NDArray[Any], words: Sequence[str]) -> Figure:
-    """Draw images (n, height, width) in a grid, with a caption above each."""
-    _, height, width = images.shape
+    """Draw images in a grid, with a caption above each.
+
+    They are (n, height, width), or (n, channels, height, width) with one channel or with red, green
+    and blue: uint8, or floats of which 0 is black and 1 is white in colour.
+    """
+    if images.ndim == 4:
+        images = images[:, 0] if images.shape[1] == 1 else _colours(images)
+    height, width = images.shape[1:3]
     columns = math.ceil(math.sqrt(len(images)))
     above, beside = math.ceil(0.3 * height), math.ceil(0.15 * width)
     mosaic, edges = _lay_out(images, columns, above=above, beside=beside)
@@ -173,13 +179,20 @@ def draw_captioned(images: npt.NDArray[Any], words: Sequence[str]) -> Figure:
     return figure
 
 
+def _colours(images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return images (n, 3, height, width) as matplotlib has them: (n, height, width, 3), 0 to 1."""
+    white = 255 if images.dtype == np.uint8 else 1
+    values = np.clip(images.transpose(0, 2, 3, 1) / np.float32(white), 0, 1)
+    return np.asarray(values, np.float32)
+
+
 def _lay_out(
     tiles: npt.NDArray[Any], columns: int, *, above: int, beside: int
 ) -> tuple[npt.NDArray[np.float32], list[tuple[float, int]]]:
-    """Put images (n, height, width) into one large image, row by row; the pixels between are nan.
+    """Put images into one large image, row by row; the pixels between are nan, or white in colour.
 
     Args:
-        tiles: The images.
+        tiles: The images, (n, height, width) or (n, height, width, 3).
         columns: How many images make a row.
         above: How many pixels to leave free above each image.
         beside: How many pixels to leave free to the right of each image.
@@ -187,10 +200,10 @@ def _lay_out(
     Returns:
         The large image, and for each small one the middle x and the y of its upper edge.
     """
-    count, height, width = tiles.shape
+    count, height, width, *colours = tiles.shape
     rows = -(-count // columns)
-    size = (rows * (height + above), columns * (width + beside))
-    mosaic = np.full(size, np.nan, np.float32)
+    size = (rows * (height + above), columns * (width + beside), *colours)
+    mosaic = np.full(size, 1.0 if colours else np.nan, np.float32)
     edges = []
     for place, tile in enumerate(tiles):
         top = place // columns * (height + above) + above

@@ -158,7 +158,8 @@ def worst_mistakes(
 
     Args:
         model: A model with softmax_cross_entropy.
-        images: Shape (n, height, width), as `predict` takes them.
+        images: Shape (n, height, width), or (n, channels, height, width) with one channel or with
+            red, green and blue, as `predict` takes them.
         labels: Shape (n,), integers: the true classes.
         path: A file to write the picture to, in the format that its name ends in.
         count: The most examples to draw, from 1 to 400.
@@ -184,10 +185,11 @@ def worst_mistakes(
             f"model must have softmax_cross_entropy, which predicts classes; it has {loss.kind}"
         )
     images = arrays.plain_array("images", images)
-    if images.ndim != 3:
+    if images.ndim != 3 and not (images.ndim == 4 and images.shape[1] in (1, 3)):
         raise ArgumentError(
-            f"images must have shape (n, height, width), got {images.shape}; with images of 28 x 28"
-            " that is images.reshape(-1, 28, 28)"
+            "images must have shape (n, height, width), or (n, channels, height, width) with 1 or 3"
+            f" channels, got {images.shape}; with images of 28 x 28 that is"
+            " images.reshape(-1, 28, 28)"
         )
     truth = arrays.labels("labels", labels, len(images), model.outputs)
     mistakes = _mistakes(model(images), truth)

@@ -197,6 +197,12 @@ def _parser() -> Parser:
         help="the data set (default: data/mnist of the repository, or else where "
         "pynn.datasets.mnist looks)",
     )
+    places.add_argument(
+        "--prefix",
+        default="",
+        metavar="TEXT",
+        help="what the names of the data set's four files begin with, as emnist-letters-",
+    )
     saved = places.add_mutually_exclusive_group()
     saved.add_argument(
         "--output",
@@ -221,7 +227,7 @@ def _parser() -> Parser:
 
 def train(options: argparse.Namespace) -> int:
     """Train and save what the options ask for, and print the result."""
-    training, validation, source = _data(options.data)
+    training, validation, source = _data(options.data, options.prefix)
     report = Report(sys.stderr if options.json else sys.stdout, quiet=options.quiet)
     held_out = round(len(training.labels) * (options.validation or 0.0))
     report.line(
@@ -355,16 +361,18 @@ def _diverged(name: str, error: pynn.DivergenceError, checkpoint: Path) -> Failu
     )
 
 
-def _data(root: Path | None) -> tuple[pynn.datasets.Dataset, pynn.datasets.Dataset, str]:
+def _data(
+    root: Path | None, prefix: str
+) -> tuple[pynn.datasets.Dataset, pynn.datasets.Dataset, str]:
     """The training set, the validation set, and a name for the two."""
-    if root is None and not DATA.is_dir():
+    if root is None and not prefix and not DATA.is_dir():
         return *pynn.datasets.mnist(), "MNIST"
     root = root or DATA
-    training, validation = pynn.datasets.load(root)
+    training, validation = pynn.datasets.load(root, prefix=prefix)
     for part, (images, _) in (("train", training), ("t10k", validation)):
         if not images.size:
             raise Failure(f"{shown(root)}: the {part} files hold no examples")
-    return training, validation, near(root)
+    return training, validation, near(root / prefix if prefix else root)
 
 
 def _resume(path: Path, like: pynn.Model) -> pynn.Model:

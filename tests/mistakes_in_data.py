@@ -244,6 +244,21 @@ DATA_SETS: dict[str, Mistake] = {
         FORMAT,
         (f"{IMAGE_LABELS}: label 10 at index 2; labels must be 0 to 9",),
     ),
+    "test images of another shape": Mistake(
+        data_set("t10k-images-idx3-ubyte", X.reshape(9, 5, 4)),
+        FORMAT,
+        (f"t10k-images-idx3-ubyte: images of shape (5, 4), and those of {IMAGES} have (4, 5)",),
+    ),
+    "a prefix that there is not": Mistake(
+        lambda bench: pynn.datasets.load(bench.data(IMAGES, X), prefix="letters-"),
+        NO_DATA,
+        (f"{{folder}}: lacks letters-{IMAGES}", "it has them with prefix=''"),
+    ),
+    "a folder as prefix": Mistake(
+        lambda bench: pynn.datasets.load(bench.folder, prefix="emnist/"),
+        TYPE,
+        ("prefix must be a str without folders", "'emnist-letters-', got str 'emnist/'"),
+    ),
     "a file cut short": Mistake(
         data_set(IMAGE_LABELS, b"\0\0\x08\1\0\0\0\x09" + bytes(8)),
         FORMAT,

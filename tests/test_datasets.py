@@ -67,6 +67,78 @@ def test_every_way_to_name_the_files(tmp_path, rename):
     assert test.images.ravel().tolist() == list(range(40)) and test.labels.tolist() == [1, 2]
 
 
+def channels(name):
+    """The name of a file with images of several channels."""
+    return name.replace("-idx3", "-idx4")
+
+
+def emnist(name):
+    """The name of a file as EMNIST has it."""
+    return name.replace("t10k-", "test-")
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (1, 5, 4), (3, 32, 32), (20,)])
+@pytest.mark.parametrize(
+    "rename", [str, channels, emnist, lambda name: dot(emnist(channels(name))) + ".gz"]
+)
+def test_images_of_any_shape(tmp_path, shape, rename):
+    """With one channel or several, whatever the name says of the number of dimensions."""
+    pixels = np.arange(5 * np.prod(shape)).astype(np.uint8).reshape(5, *shape)
+    make(tmp_path, rename=rename, train_images=pixels[:3], t10k_images=pixels[3:])
+    train, test = load(tmp_path)
+    np.testing.assert_array_equal(train.images, pixels[:3])
+    np.testing.assert_array_equal(test.images, pixels[3:])
+
+
+def test_the_usual_names_go_first(tmp_path):
+    """Before those of EMNIST, and those for channels."""
+    for number, rename in enumerate([emnist, channels, str]):
+        labels = np.full(2, number, np.uint8)
+        make(
+            tmp_path,
+            rename=rename,
+            t10k_labels=labels,
+            train_images=np.full((3, 4, 5), number, np.uint8),
+        )
+    train, others = load(tmp_path)
+    assert train.images[0, 0, 0] == 2 and others.labels[0] == 2
+
+
+def test_a_directory_with_several_data_sets(tmp_path):
+    """As that of EMNIST: the prefix says which; without it, the error names those there are."""
+    for prefix, label in (("emnist-letters-", 26), ("emnist-balanced-", 46)):
+        labels = labels_of(0, label, 1)
+        make(tmp_path, rename=lambda name, p=prefix: f"{p}{emnist(name)}.gz", train_labels=labels)
+    (tmp_path / "half-train-images-idx3-ubyte").write_bytes(b"")
+    assert load(tmp_path, prefix="emnist-letters-")[0].labels.max() == 26
+    with pytest.raises(pynn.DataNotFoundError) as caught:
+        load(tmp_path)
+    known = "it has them with prefix='emnist-balanced-' or 'emnist-letters-'"
+    assert str(caught.value) == f"{tmp_path}: lacks {', '.join(NAMES)}; {known}"
+    with pytest.raises(pynn.DataNotFoundError, match="lacks half-train-labels-idx1-ubyte, half-t"):
+        load(tmp_path, prefix="half-")
+
+
+@pytest.mark.parametrize("prefix", [None, 5, "emnist/", "../", "a\0b"])
+def test_what_is_no_prefix(tmp_path, prefix):
+    """It cannot lead to another folder."""
+    with pytest.raises(pynn.ArgumentTypeError, match="prefix must be a str without folders"):
+        load(tmp_path, prefix=prefix)
+
+
+def test_images_of_two_shapes(tmp_path):
+    """A network takes one shape only; of no images the shape says nothing."""
+    make(tmp_path, t10k_images=np.zeros((2, 5, 4), np.uint8))
+    with pytest.raises(pynn.FileFormatError) as caught:
+        load(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path / TEST_IMAGES}: images of shape (5, 4), and those of {IMAGES} have (4, 5); the"
+        " two files do not belong together"
+    )
+    make(tmp_path, t10k_images=np.zeros((0, 0, 0), np.uint8), t10k_labels=labels_of())
+    assert len(load(tmp_path)[1].images) == 0
+
+
 def test_plain_goes_before_compressed(tmp_path):
     """Because it costs nothing to read."""
     make(tmp_path, rename=lambda name: f"{name}.gz", train_labels=np.array([7, 7, 7], np.uint8))
@@ -119,7 +191,7 @@ def labels_of(*values, dtype=np.uint8):
     "changes, name, message",
     [
         ({"train_images": np.zeros((3, 4, 5), np.int8)}, IMAGES, "must be uint8 .* has int8 of"),
-        ({"train_images": np.zeros(3, np.uint8)}, IMAGES, r"shape \(n, height, width\), .* \(3,\)"),
+        ({"train_images": np.zeros(3, np.uint8)}, IMAGES, r"\(n, height, width\) or .* \(3,\)"),
         ({"t10k_labels": np.zeros((2, 1), np.uint8)}, TEST_LABELS, r"\(n,\), .* shape \(2, 1\)"),
         ({"t10k_labels": np.zeros(2, np.float32)}, TEST_LABELS, "must be integers .* has float32"),
         ({"train_labels": np.zeros(2, np.uint8)}, LABELS, f"2 labels for the 3 images of {IMAGES}"),

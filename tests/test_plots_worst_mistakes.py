@@ -71,6 +71,29 @@ def test_worst_mistakes_of_any_shape(
     assert overlaps(figure) == []
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_worst_mistakes_in_colour(dtype: str) -> None:
+    """Three channels are red, green and blue, on white; one channel is grey as without it."""
+    rng = np.random.default_rng(4)
+    images = rng.integers(0, 256, (9, 3, 4, 5), np.uint8)
+    if dtype == "float32":
+        images = np.divide(images, 255, dtype=np.float32)
+    labels = np.arange(9) % 3
+    chain = pynn.Builder().input((3, 4, 5)).dense(3).softmax_cross_entropy()
+    figure = plots.worst_mistakes(chain.build(seed=1), images, labels)
+    tiles = [tile for tile, _ in captioned(figure, 4, 5)]
+    assert len(tiles) > 3 and pixels(figure.axes[0].get_images()[0])[0, 0].tolist() == [1, 1, 1]
+    colours = images.transpose(0, 2, 3, 1) / (255 if dtype == "uint8" else 1)
+    for tile in tiles:
+        assert min(np.abs(tile - colour).max() for colour in colours) < 1e-6
+    grey = pynn.Builder().input((1, 4, 5)).dense(3).softmax_cross_entropy().build(seed=1)
+    figures = [plots.worst_mistakes(grey, x, labels) for x in (images[:, :1], images[:, 0])]
+    found = [captioned(figure, 4, 5) for figure in figures]
+    for (one, words), (other, same) in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert words == same
+
+
 def test_losses_beyond_float32_are_in_order() -> None:
     """The order is right even where the true class's probability is 0 as float32."""
     model = pynn.Builder().input(4).dense(2).softmax_cross_entropy().build()
@@ -97,7 +120,8 @@ REGRESSION = pynn.Builder().input(20).dense(3).mean_squared_error()
 @pytest.mark.parametrize(
     ("chain", "images", "labels", "words"),
     [
-        (CHAIN, np.zeros((2, 20), np.uint8), [0, 1], r"\(n, height, width\), got \(2, 20\)"),
+        (CHAIN, np.zeros((2, 20), np.uint8), [0, 1], r"\(n, height, width\), or .*, got \(2, 20\)"),
+        (CHAIN, np.zeros((2, 5, 2, 2), np.uint8), [0, 1], r"1 or 3 channels, got \(2, 5, 2, 2\)"),
         (CHAIN, np.zeros((2, 4, 5), np.uint8), [0], r"labels must have shape \(2,\)"),
         (CHAIN, np.zeros((2, 4, 5), np.uint8), [0, 3], r"labels must be in \[0, 3\)"),
         (CHAIN, np.zeros((2, 4, 4), np.uint8), [0, 1], r"features must have shape \(n, 20\)"),

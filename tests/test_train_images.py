@@ -104,6 +104,18 @@ def test_the_data_give_input_and_classes(
     assert loaded(tmp_path / "relu.safetensors").startswith(f"Model({np.prod(shape)} -> dense(256")
 
 
+def test_a_data_set_of_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--prefix names one, as of EMNIST; without it the error says which there are."""
+    options = [*write(tmp_path, (8, 8), 26), "--recipe", "conv-small", "--output", str(tmp_path)]
+    options += ["--epochs", "1", "--batch-size", "20"]
+    for path in (tmp_path / "data").iterdir():
+        path.rename(path.with_name(f"letters-{path.name.replace('t10k', 'test')}"))
+    assert train.main([*options, "--prefix", "letters-"]) == 0
+    assert "data/letters-: 120 examples" in capsys.readouterr().out
+    assert train.main(options) == 1
+    assert "it has them with prefix='letters-'" in capsys.readouterr().err
+
+
 def test_dense_layers_can_follow(tmp_path: Path) -> None:
     """--hidden and --dropout mean the same behind the layers for images."""
     options = [*write(tmp_path, (8, 8)), *QUICK, "--output", str(tmp_path)]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynn._base import checks, reading
-from pynn._base.errors import DataNotFoundError, FileFormatError
+from pynn._base.errors import ArgumentTypeError, DataNotFoundError, FileFormatError
 from pynn.datasets._idx import read_idx
 
 NAMES = (
@@ -40,24 +40,31 @@ class Dataset(NamedTuple):
         )
 
 
-def load(root: str | os.PathLike[str], *, mapped: bool = False) -> tuple[Dataset, Dataset]:
-    """Read a data set in MNIST's layout, such as Fashion-MNIST, KMNIST or your own.
+def load(
+    root: str | os.PathLike[str], *, prefix: str = "", mapped: bool = False
+) -> tuple[Dataset, Dataset]:
+    """Read a data set in MNIST's layout, such as Fashion-MNIST, KMNIST, EMNIST or your own.
 
     The four files are train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
-    t10k-labels-idx1-ubyte. A name may have a dot instead, as in train-images.idx3-ubyte, and a file
-    may be compressed with .gz at the end of its name. If there are both, the plain file is read.
+    t10k-labels-idx1-ubyte. A name may have idx4 for images with channels, test for t10k, a dot as
+    in train-images.idx3-ubyte, and .gz at its end if the file is compressed. If there are several
+    such files, the first of these forms is read, and a plain file rather than a compressed one.
+
+    Images may have any size and number of channels, and labels any number of classes.
 
     Args:
         root: The directory with the four files.
+        prefix: What the four names begin with, as in "emnist-letters-".
         mapped: Whether to map plain files into memory, as `read_idx` does.
 
     Returns:
         The training set and the test set, with arrays as from `read_idx`.
 
     Raises:
+        ArgumentTypeError: An argument has the wrong type.
         DataNotFoundError: A file is missing.
         FileFormatError: A file is damaged, does not hold what its name says, or the numbers of
-            images and labels differ.
+            images and labels, or the shapes of training and test images, differ.
 
     Example:
         >>> import pynn
@@ -65,40 +72,72 @@ def load(root: str | os.PathLike[str], *, mapped: bool = False) -> tuple[Dataset
         >>> test
         Dataset(images=uint8 (10000, 28, 28), labels=uint8 (10000,))
     """
-    return load_layout(Path(checks.path("root", root)), mapped=mapped)
+    if not _is_prefix(prefix):
+        raise ArgumentTypeError(
+            "prefix must be a str without folders, with which the names of the files begin, as in"
+            f" 'emnist-letters-', got {checks.describe(prefix)}"
+        )
+    return load_layout(Path(checks.path("root", root)), prefix=prefix, mapped=mapped)
+
+
+def _is_prefix(value: object) -> bool:
+    return isinstance(value, str) and os.path.basename(value) == value and "\0" not in value
 
 
 def load_layout(
-    root: Path, *, classes: int | None = None, mapped: bool = False
+    root: Path, *, prefix: str = "", classes: int | None = None, mapped: bool = False
 ) -> tuple[Dataset, Dataset]:
     """Read a data set as `load` does; with `classes`, check that labels are below it."""
-    missing = missing_files(root)
+    missing = missing_files(root, prefix)
     if missing:
-        found = f"lacks {', '.join(missing)}" if root.is_dir() else "no such directory"
-        raise DataNotFoundError(
-            f"{reading.shown(root)}: {found}; a data set is the four files {', '.join(NAMES)},"
-            " plain or with .gz at the end, also named with a dot as in train-images.idx3-ubyte"
-        )
-    paths = [path for name in NAMES if (path := _find(root, name))]
+        raise DataNotFoundError(f"{reading.shown(root)}: {_what_is_missing(root, missing)}")
+    paths = [path for name in NAMES if (path := _find(root, prefix, name))]
     train = _read(paths[0], paths[1], classes, mapped=mapped)
-    return train, _read(paths[2], paths[3], classes, mapped=mapped)
+    test = _read(paths[2], paths[3], classes, mapped=mapped)
+    shape, other = train.images.shape[1:], test.images.shape[1:]
+    if shape != other and len(train.images) and len(test.images):
+        raise FileFormatError(
+            f"{reading.shown(paths[2])}: images of shape {other}, and those of"
+            f" {reading.shown(paths[0].name)} have {shape}; the two files do not belong together"
+        )
+    return train, test
 
 
-def missing_files(root: Path) -> list[str]:
+def missing_files(root: Path, prefix: str = "") -> list[str]:
     """List the four files that are missing, by their first names."""
-    return [name for name in NAMES if _find(root, name) is None]
+    return [prefix + name for name in NAMES if _find(root, prefix, name) is None]
 
 
-def _find(root: Path, name: str) -> Path | None:
+def _what_is_missing(root: Path, missing: list[str]) -> str:
+    """Say which files a directory lacks, and what it has instead."""
+    found = "no such directory"
+    if root.is_dir():
+        found = f"lacks {', '.join(missing)}"
+        first = "train-images"
+        prefixes = {name.partition(first)[0] for name in os.listdir(root) if first in name}
+        whole = [repr(prefix) for prefix in sorted(prefixes) if not missing_files(root, prefix)]
+        if whole:
+            return checks.printable(f"{found}; it has them with prefix={' or '.join(whole)}", 1000)
+    return (
+        f"{found}; a data set is the four files {', '.join(NAMES)}, plain or with .gz at the end,"
+        " also named with a dot as in train-images.idx3-ubyte"
+    )
+
+
+def _find(root: Path, prefix: str, name: str) -> Path | None:
     """Find a file under the first of its possible names that exists; None if there is none.
 
     A directory is passed over, because some tools unpack a file into a directory of that name. A
     pipe is not passed over: `read_idx` will refuse it.
     """
-    dotted = name.replace("-idx", ".idx")
-    for candidate in (name, dotted, f"{name}.gz", f"{dotted}.gz"):
-        if (root / candidate).exists() and not (root / candidate).is_dir():
-            return root / candidate
+    names = [name, name.replace("-idx3", "-idx4")]  # the digit is the number of dimensions
+    names += [one.replace("t10k-", "test-") for one in names]
+    for hyphened in names:
+        dotted = hyphened.replace("-idx", ".idx")
+        for candidate in (hyphened, dotted, f"{hyphened}.gz", f"{dotted}.gz"):
+            path = root / f"{prefix}{candidate}"
+            if path.exists() and not path.is_dir():
+                return path
     return None
 
 
@@ -109,8 +148,8 @@ def _read(images_path: Path, labels_path: Path, classes: int | None, *, mapped: 
     labels = read_idx(labels_path, mapped=mapped)
     if images.dtype != np.uint8 or images.ndim < 2:
         raise FileFormatError(
-            f"{images_name}: images must be uint8 of shape (n, height, width), the file has"
-            f" {images.dtype} of shape {images.shape}"
+            f"{images_name}: images must be uint8 of shape (n, height, width) or (n, channels,"
+            f" height, width), the file has {images.dtype} of shape {images.shape}"
         )
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise FileFormatError(
