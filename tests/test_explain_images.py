@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 import pynn
-from pynn._explain.equations import equation
+from pynn._explain._equations import EQUATIONS
+from pynn._explain.blocks import blocks
+from pynn._explain.equations import Equation, equation
 from pynn._explain.heat_map import planes
 
 RNG = np.random.default_rng(4)
@@ -60,6 +62,37 @@ def test_running_means_have_an_equation_of_their_own() -> None:
     assert equation("batch_norm.running").text in block
     assert re.search(r"    before  4:? .*\n    after  4:  \[", block)
     assert "gradient" not in block and "of batch_norm1" not in block.partition("after")[2]
+
+
+def test_plain_sgd_names_the_line_of_each_parameter() -> None:
+    """What adds up a gradient does the step, of filters and of a batch_norm as well."""
+    step = chain().build(seed=1).explain(X, Y)
+    found = {
+        block.title: [item for item in block.items if isinstance(item, Equation)]
+        for block in blocks(step._captured)
+        if block.part == "update" and block.title.startswith(("conv2d", "batch_norm"))
+    }
+    assert found == {
+        "conv2d1.weight": [equation("conv2d.fusedW")],
+        "conv2d1.bias": [equation("conv2d.fusedb")],
+        "batch_norm1.weight": [equation("batch_norm.fusedweight")],
+        "batch_norm1.bias": [equation("batch_norm.fusedbias")],
+        "batch_norm1.running_mean": [equation("batch_norm.running")],
+        "batch_norm1.running_var": [equation("batch_norm.running")],
+        "conv2d2.weight": [equation("conv2d.fusedW")],
+        "conv2d2.bias": [equation("conv2d.fusedb")],
+    }
+
+
+@pytest.mark.parametrize("optimizer", [pynn.SGD(momentum=0.9), pynn.Adam()])
+def test_other_optimizers_name_their_own_lines(optimizer: pynn.Optimizer) -> None:
+    """No block of a parameter says that the sum of a gradient does the step."""
+    step = chain().build(seed=1).explain(X, Y, optimizer=optimizer)
+    named = {
+        item for it in blocks(step._captured) for item in it.items if isinstance(item, Equation)
+    }
+    fused = {equation(name) for name in EQUATIONS if ".fused" in name}
+    assert not named & fused
 
 
 def test_notes_of_images() -> None:

@@ -122,12 +122,12 @@ typedef struct group {
 static group group_of(const pynn_layer_call *call, size_t first) {
     size_t channels = call->layer->input_shape.channels;
     const float *gain = call->parameters, *running = gain + 2 * channels;
+    float eps = call->layer->layer.batch_norm.eps;
+    bool of_batch = call->has_backward;
     group g = {.count = pynn_least(channels - first, GROUP)};
     for (size_t i = 0; i < g.count; i++) {
         size_t c = first + i;
         const pynn_channel_part *part = &parts_of(call, call->block)[c];
-        bool of_batch = call->has_backward;
-        float eps = call->layer->layer.batch_norm.eps;
         g.mean[i] = of_batch ? part->batch_mean : running[c];
         g.rest[i] = of_batch ? part->rest : 0.0f;
         g.scale[i] = gain[c] * (of_batch ? part->factor : 1.0f / sqrtf(running[channels + c] + eps));
@@ -140,7 +140,6 @@ static group group_of(const pynn_layer_call *call, size_t first) {
 PYNN_KERNEL(void, normalize, (pynn_channel_values v, const group *g, const float *x, float *restrict y),
             (v, g, x, y)) {
     for (size_t n = 0; n < v.rows; n++, x += v.stride, y += v.stride) {
-        /* y = weight h + bias, h = (x - mean) / sqrt(variance + eps)   @batch_norm.Y */
         if (v.size == 1) {
             for (size_t c = 0; c < g->count; c++)
                 y[c] = (x[c] - g->mean[c] - g->rest[c]) * g->scale[c] + g->bias[c];
@@ -149,6 +148,7 @@ PYNN_KERNEL(void, normalize, (pynn_channel_values v, const group *g, const float
         for (size_t c = 0; c < g->count; c++) {
             const float *from = x + c * v.size, mean = g->mean[c], rest = g->rest[c], scale = g->scale[c];
             float *restrict to = y + c * v.size;
+            /* y = weight h + bias, h = (x - mean) / sqrt(variance + eps)   @batch_norm.Y */
             for (size_t i = 0; i < v.size; i++) to[i] = (from[i] - mean - rest) * scale + g->bias[c];
         }
     }
@@ -184,11 +184,11 @@ PYNN_KERNEL(void, go_back,
             const float mean = g->mean[c], rest = g->rest[c], scale = g->scale[c];
             const float mean_of_dy = g->mean_of_dy[c], slope = g->slope[c];
             size_t i = c * v.size, end = i + v.size;
-            /* dx = weight (dy - mean(dy) - h mean(dy h)) / sqrt(variance + eps)   @batch_norm.dX */
             for (; i + LANES <= end; i += LANES) {
                 vector of_x = *(const vector *)(x + i), of_dy = *(const vector *)(dy + i);
                 *(vector *)(dx + i) = scale * (of_dy - mean_of_dy - (of_x - mean - rest) * slope);
             }
+            /* dx = weight (dy - mean(dy) - h mean(dy h)) / sqrt(variance + eps)   @batch_norm.dX */
             for (; i < end; i++) dx[i] = scale * (dy[i] - mean_of_dy - (x[i] - mean - rest) * slope);
         }
     }
@@ -221,6 +221,8 @@ static float blend(const pynn_target *target, double gradient, float old) {
     return target->alpha * (float)gradient + (target->beta == 0.0f ? 0.0f : target->beta * old);
 }
 
+/* In plain SGD the targets are the parameters themselves, and blend() does the step: so there are two marks
+ * for each of them. The running means stay as they are. */
 static void accumulate(const pynn_layer_call *call, size_t index, const pynn_target *target) {
     size_t channels = call->layer->input_shape.channels;
     float *gain = target->parameters, *bias = gain + channels, *running = bias + channels;
@@ -229,8 +231,10 @@ static void accumulate(const pynn_layer_call *call, size_t index, const pynn_tar
         double of_dy, of_dyh;
         find_sums(call, c, &of_dy, &of_dyh);
         /* dweight = sum of dy h over the channel   @batch_norm.dweight */
+        /* weight = weight - r dweight   @batch_norm.fusedweight */
         gain[c] = blend(target, of_dyh, gain[c]);
         /* dbias = sum of dy over the channel   @batch_norm.dbias */
+        /* bias = bias - r dbias   @batch_norm.fusedbias */
         bias[c] = blend(target, of_dy, bias[c]);
         running[c] = blend(target, 0.0, running[c]);
         running[channels + c] = blend(target, 0.0, running[channels + c]);

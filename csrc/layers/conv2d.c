@@ -235,7 +235,8 @@ static pynn_grid cut(const pynn_layer_call *call) {
     return (pynn_grid){1, 1, 1, 1};
 }
 
-/* T = alpha dP + beta T: the sums of all blocks, in their order. */
+/* T = alpha dP + beta T: the sums of all blocks, in their order. P are the filters, and behind them b. In
+ * plain SGD T is P itself, alpha is -r, where r is the learning rate, and beta is 1: this is the step. */
 static void accumulate(const pynn_layer_call *call, size_t index, const pynn_target *target) {
     (void)index;
     for (size_t i = 0; i < call->layer->parameter_count; i++) {
@@ -243,6 +244,8 @@ static void accumulate(const pynn_layer_call *call, size_t index, const pynn_tar
         for (size_t b = 0; b < call->blocks; b++)
             total += (double)call->block_scratch[b * call->layer->block_scratch + i];
         float kept = target->beta == 0.0f ? 0.0f : target->beta * target->parameters[i];
+        /* W = W - r dW   @conv2d.fusedW */
+        /* b = b - r db   @conv2d.fusedb */
         target->parameters[i] = target->alpha * (float)total + kept;
     }
 }

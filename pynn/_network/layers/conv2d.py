@@ -158,6 +158,9 @@ class Conv2d(Layer):
     def gradient_marks(self, *, sparse: bool) -> dict[str, str]:
         return {name: f"conv2d.{name}" for name in ("dW", "db", "dX")}
 
+    def fused_marks(self, *, sparse: bool) -> dict[str, str]:
+        return {name: f"conv2d.fused{symbol}" for name, symbol in self.symbols.items()}
+
     def _windows(self, x: Floats, y: Floats) -> Windows:
         before, _ = self.pads(x.shape[1:])
         return Windows(self.size, self.stride, before, x.shape[2:], y.shape[2:])

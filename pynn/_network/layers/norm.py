@@ -197,6 +197,9 @@ class BatchNorm(Layer):
     def gradient_marks(self, *, sparse: bool) -> dict[str, str]:
         return {name: f"batch_norm.{name}" for name in ("dweight", "dbias", "dX")}
 
+    def fused_marks(self, *, sparse: bool) -> dict[str, str]:
+        return {name: f"batch_norm.fused{name}" for name in ("weight", "bias")}
+
     def update_mark(self, name: str) -> str:
         return "batch_norm.running" if name.startswith("running") else ""
 
