@@ -95,6 +95,41 @@ def test_other_optimizers_name_their_own_lines(optimizer: pynn.Optimizer) -> Non
     assert not named & fused
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"padding": "valid"}, "c the channel, (y, x) the place in Y"),
+        (
+            {"padding": "valid", "stride": 3},
+            "(i, j) the place in the filter, s = 3 the stride note:",
+        ),
+        ({"groups": 2, "padding": "valid"}, "c the channel of the filter's group, (y, x)"),
+        (
+            {"stride": 2},
+            "s = 2 the stride; the rows and columns of X include the zeros around it: 1 above,"
+            " 1 below, 0 on the left, 1 on the right note:",
+        ),
+    ],
+)
+def test_letters_of_a_convolution(options: dict[str, Any], words: str) -> None:
+    """A note says what they stand for in the equations, with the stride and the padding."""
+    images: Any = pynn.Builder().input((2, 9, 8)).conv2d(4, 3, **options)
+    model = images.global_avg_pool().softmax_cross_entropy().build(seed=1)
+    text = re.sub(r"\s+", " ", str(model.explain(X, Y)))
+    assert "note: n is the example, f the filter, " in text
+    assert words in text
+
+
+def test_equations_of_filters_have_the_names_of_their_arrays() -> None:
+    """Filters are W, and their gradient is dW, where they are added up, too."""
+    names = {name for name in EQUATIONS if name.startswith("conv2d.")}
+    text = " ".join(equation(name).text for name in sorted(names))
+    assert {*re.findall(r"\b[A-Za-z]+\b", text)} - {"sum", "over", "of", "where"} == {
+        *("W", "dW", "b", "db", "X", "dX", "Y", "dY"),
+        *("r", "n", "f", "c", "i", "j", "y", "x", "v", "u", "s"),
+    }
+
+
 def test_notes_of_images() -> None:
     """Shared weights, the means of a batch, and channels of a ReLU that are 0 everywhere."""
     model = chain().build(seed=1)

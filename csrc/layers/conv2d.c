@@ -1,14 +1,14 @@
 /* conv2d.c: the convolution of images with filters.
  *
- * With inputs X (N, C, H, W), filters K (F, C, KH, KW), bias b (F,), outputs Y (N, F, OH, OW), stride s,
- * and zeros around each image as padding:
+ * With inputs X (N, C, height, width), filters W (F, C, KH, KW), bias b (F,), outputs Y (N, F, OH, OW),
+ * stride s, and zeros around each image as padding:
  *
- *     Y[n,f,y,x] = b[f] + sum over c, i, j of K[f,c,i,j] X[n,c,s y + i,s x + j]
- *     dX[n,c,v,u] = sum over f, and the i, j, y, x with s y + i = v, s x + j = u, of K[f,c,i,j] dY[n,f,y,x]
- *     dK[f,c,i,j] = sum over n, y, x of dY[n,f,y,x] X[n,c,s y + i,s x + j]
+ *     Y[n,f,y,x] = b[f] + sum over c, i, j of W[f,c,i,j] X[n,c,s y + i,s x + j]
+ *     dX[n,c,v,u] = sum over f, and the i, j, y, x with s y + i = v, s x + j = u, of W[f,c,i,j] dY[n,f,y,x]
+ *     dW[f,c,i,j] = sum over n, y, x of dY[n,f,y,x] X[n,c,s y + i,s x + j]
  *     db[f] = sum over n, y, x of dY[n,f,y,x]
  *
- * In groups > 1 each group of filters sees a group of channels only. The parameters are K, called weight,
+ * In groups > 1 each group of filters sees a group of channels only. The parameters are W, called weight,
  * and behind it b.
  *
  * These are matrix products. With k for (c, i, j) and p for (y, x), the matrix of the inputs of an image
@@ -17,7 +17,7 @@
  * every row k is a stretch. So the product reads its rows where they lie, and they overlap.
  *
  * For dX there are two ways. With stride 1 it is itself a convolution: of dY, with filters whose taps are
- * turned around. Or the products K[f,c,i,j] dY[n,f,y,x] are summed over f, and each of these sums is added
+ * turned around. Or the products W[f,c,i,j] dY[n,f,y,x] are summed over f, and each of these sums is added
  * to its place in dX. The first way multiplies by the zeros around dY, the second one adds once more for
  * each tap; the layer's sizes decide. */
 #include <limits.h>
@@ -214,7 +214,7 @@ static void forward(const pynn_layer_call *call, pynn_tile tile) {
                                             .b = x + group * x_group,
                                             .bias = b.bias + group * g->filters,
                                             .c = y + group * g->filters * g->places};
-            /* Y = K * X + b   @conv2d.Y */
+            /* Y[n,f,y,x] = b[f] + sum over c, i, j of W[f,c,i,j] X[n,c,s y + i,s x + j]   @conv2d.Y */
             pynn_conv_multiply(product, b.scratch + b.at.small);
         }
     }

@@ -101,7 +101,7 @@ typedef struct pynn_conv_sizes {
     size_t groups, channels, filters; /* the channels and filters of a group */
     size_t taps;                      /* KH * KW */
     size_t depth;                     /* channels * taps: the rows of the inputs' matrix */
-    size_t size;                      /* H * W */
+    size_t size;                      /* height * width of X */
     size_t places;                    /* OH * OW */
     bool is_plain;                    /* whether the inputs' matrix is the image itself: 1 x 1 filters */
     bool is_turned;                   /* whether dX is a convolution of dY */
@@ -115,8 +115,8 @@ typedef struct pynn_conv_sizes {
 
 /* The scratch of a block of rows, in floats from its beginning. */
 typedef struct pynn_conv_pieces {
-    size_t sums;         /* (F * (depth + 1),): the block's part of dK, and behind it of db */
-    size_t turned;       /* (F * depth,): K in the order in which dX needs it */
+    size_t sums;         /* (F * (depth + 1),): the block's part of dW, and behind it of db */
+    size_t turned;       /* (F * depth,): W in the order in which dX needs it */
     size_t offsets;      /* (depth,) int32: where the rows of the inputs' matrix begin */
     size_t back_offsets; /* (filters * taps,) int32: the same for dX */
     size_t x;            /* (images, the planes of X), unless is_plain */
@@ -145,7 +145,7 @@ void pynn_conv_multiply(pynn_shifted_product product, float *small);
 
 /* ---------------------------------------------------------------- conv2d_gradient.c */
 
-/* For a block of rows: its part of dK and db, which it leaves in its scratch, and its dX. */
+/* For a block of rows: its part of dW and db, which it leaves in its scratch, and its dX. */
 void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile, size_t index);
 
 #endif

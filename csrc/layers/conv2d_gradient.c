@@ -1,4 +1,4 @@
-/* conv2d_gradient.c: the gradients of a convolution: dX, dK and db. conv2d.c has the equations. */
+/* conv2d_gradient.c: the gradients of a convolution: dX, dW and db. conv2d.c has the equations. */
 #include <string.h>
 
 #include "base/vector.h"
@@ -6,7 +6,7 @@
 
 /* ---------------------------------------------------------------- dX */
 
-/* K with its axes in the order in which dX needs them, and the offsets that go with it. Where is_turned,
+/* W with its axes in the order in which dX needs them, and the offsets that go with it. Where is_turned,
  * (groups, C, F, taps) with the taps turned around, and the offsets of (F, taps) in the planes of dY; else
  * (groups, C, taps, F), and the offsets of the rows of dY. */
 static void turn(const pynn_conv_block *b) {
@@ -48,7 +48,6 @@ static void find_turned(const pynn_conv_block *b, const float *dy, float *dx) {
                                         .offsets = b->back_offsets,
                                         .b = planes + group * g->filters * g->back.channel,
                                         .c = dx + group * g->channels * g->size};
-        /* dX = K, turned around, * dY   @conv2d.dX */
         pynn_conv_multiply(product, b->scratch + b->at.small);
     }
 }
@@ -139,14 +138,14 @@ static void find_added(const pynn_conv_block *b, const float *dy, float *dx) {
                                             .b = dy + group * g->filters * g->dy_row,
                                             .c = sums,
                                             .ldc = g->dy_row};
-            /* sums[c,i,j,y,x] = sum over f of K[f,c,i,j] dY[f,y,x] */
+            /* sums[c,i,j,y,x] = sum over f of W[f,c,i,j] dY[f,y,x] */
             pynn_multiply_shifted(&product);
             add_sums(&g->planes, channels, g->dy_row, sums, dx + first * g->size);
         }
     }
 }
 
-/* ---------------------------------------------------------------- dK and db */
+/* ---------------------------------------------------------------- dW and db */
 
 /* sums[f] += the sum of dY over the images and places; dy (rows, filters, size). At most 2^12 floats are
  * added to a lane before it is added to the sum. */
@@ -198,9 +197,9 @@ static const float *padded_dy(const pynn_conv_block *b, size_t images, const flo
     return b->scratch + b->at.dy;
 }
 
-/* The part of dK of `images` images. What is read behind the last place of a plane is multiplied by the
+/* The part of dW of `images` images. What is read behind the last place of a plane is multiplied by the
  * zeros behind dY. A long sum is made in parts. */
-static void add_dk(const pynn_conv_block *b, size_t images, const float *x, const float *dy) {
+static void add_dw(const pynn_conv_block *b, size_t images, const float *x, const float *dy) {
     enum { MOST = 1024 * PYNN_STEP };
     const pynn_conv_sizes *g = &b->g;
     size_t x_group = g->channels * (g->is_plain ? g->size : g->planes.channel);
@@ -217,13 +216,13 @@ static void add_dk(const pynn_conv_block *b, size_t images, const float *x, cons
                                       .x_image = b->at.x_image,
                                       .offsets = b->offsets,
                                       .c = b->scratch + b->at.sums + group * g->filters * g->depth};
-            /* dK[f,c,i,j] = sum over n, y, x of dY[n,f,y,x] X[n,c,s y + i,s x + j]   @conv2d.dW */
+            /* dW[f,c,i,j] = sum over n, y, x of dY[n,f,y,x] X[n,c,s y + i,s x + j]   @conv2d.dW */
             pynn_add_shifted_products(&sums);
         }
     }
 }
 
-/* A block's part of dK and db, and its dX. */
+/* A block's part of dW and db, and its dX. */
 void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile, size_t index) {
     const pynn_conv_block b = pynn_conv_block_of(call, index);
     const pynn_conv_sizes *g = &b.g;
@@ -242,11 +241,12 @@ void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile, size_t index) {
                                  planes + i * b.at.x_image);
             x = planes;
         }
-        add_dk(&b, images, x, padded);
-        /* db = sums of dY   @conv2d.db */
+        add_dw(&b, images, x, padded);
+        /* db[f] = sum over n, y, x of dY[n,f,y,x]   @conv2d.db */
         add_bias_sums(images, filters, g->places, dy, sums + filters * g->depth);
         for (size_t i = 0; i < images && call->dx != NULL; i++) {
             float *dx = call->dx + (n + i) * inputs;
+            /* dX[n,c,v,u] = sum of W[f,c,i,j] dY[n,f,y,x] where s y + i = v, s x + j = u   @conv2d.dX */
             if (g->is_turned)
                 find_turned(&b, dy + i * outputs, dx);
             else

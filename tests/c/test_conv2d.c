@@ -16,7 +16,7 @@ typedef struct plain {
     double *y, *dx, *gradients; /* (N, F, OH, OW), (N, C, H, W), (parameters,) */
 } plain;
 
-/* Call what is done for each product K[f,c,i,j] X[n,c,v,u], which belongs to Y[n,f,y,x]. */
+/* Call what is done for each product W[f,c,i,j] X[n,c,v,u], which belongs to Y[n,f,y,x]. */
 static void add_products(const one_layer *it, const plain *to, size_t n, size_t f, size_t y, size_t x) {
     const pynn_conv2d_options *o = &it->at.layer.conv2d;
     const pynn_shape in = it->at.input_shape, out = it->at.output_shape;

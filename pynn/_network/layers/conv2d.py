@@ -44,8 +44,8 @@ def _checked_padding(padding: object) -> Padding:
 class Conv2d(Layer):
     """Y[f,y,x] = b[f] + sum over c, i, j of W[f,c,i,j] X[c, s y + i, s x + j], s the stride.
 
-    X (channels, H, W) has zeros around it as padding. W is (filters, channels / groups, height,
-    width), b (filters,). In groups each group of filters sees one group of channels.
+    X (channels, height, width) has zeros around it as padding. W is (filters, channels / groups,
+    height, width), b (filters,). In groups each group of filters sees one group of channels.
     """
 
     kind = "conv2d"
@@ -221,9 +221,23 @@ class Conv2d(Layer):
         shape = arrays["X"].shape[1:]
         weights, places = arrays["W"].size, math.prod(arrays["Y"].shape[2:])
         return [
+            self._letters(shape),
             f"the same {weights:,} weights are used at {places:,} places of each example:"
-            f" {self.multiply_adds(shape):,} multiply-adds"
+            f" {self.multiply_adds(shape):,} multiply-adds",
         ]
+
+    def _letters(self, shape: Shape) -> str:
+        """What the letters of the equations mean."""
+        (top, left), (bottom, right) = self.pads(shape)
+        of_group = " of the filter's group" if self.groups > 1 else ""
+        letters = (
+            f"n is the example, f the filter, c the channel{of_group}, (y, x) the place in Y,"
+            f" (i, j) the place in the filter, s = {self.stride} the stride"
+        )
+        if not top + left + bottom + right:
+            return letters
+        zeros = f"{top} above, {bottom} below, {left} on the left, {right} on the right"
+        return f"{letters}; the rows and columns of X include the zeros around it: {zeros}"
 
     # ------------------------------------------------------------ export
 
