@@ -11,7 +11,7 @@ from random_networks import ACTIVATIONS, LOSSES, OF_IMAGES, kinds_in, random_inp
 from test_explain import labels_for
 
 import pynn
-from pynn._explain import errors
+from pynn._explain import differences, errors
 from pynn._explain.capture import Captured, copy_of
 from pynn._explain.check import StepCheck
 from pynn._explain.errors import Comparison, LargestError
@@ -150,6 +150,22 @@ def test_labels_that_are_no_class_do_not_come_here(label: int) -> None:
     model = pynn.Builder().input(2).dense(12).softmax_cross_entropy().build(seed=0)
     with pytest.raises(pynn.ArgumentError, match="label"):
         model.explain(np.ones((1, 2), np.float32), np.array([label]))
+
+
+@pytest.mark.parametrize(
+    ("farther", "best"),
+    [
+        ([8.4, 8.1, 8.0, 7.0], 8.0),
+        ([8.04, 9.0, 12.0, 7.0], 8.04),
+        ([8.4, 8.1, None, None], 8.1),
+        ([8.4, 8.1, np.inf, np.inf], 8.1),
+        ([None, None, None, None], 8.0),
+    ],
+)
+def test_differences_that_agree_best(farther: list[float | None], best: float) -> None:
+    """Of distances before a kink or an overflow; the first one, if it is the only one."""
+    others = iter(farther)
+    assert differences._most_agreeing(lambda _: next(others), 1e-4, 8.0) == best
 
 
 # ------------------------------------------------------------ every kind has its reference

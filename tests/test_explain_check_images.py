@@ -33,10 +33,26 @@ def small() -> Step:
 def test_a_sound_step() -> None:
     """All errors are roundings, also those of bytes that are mostly 0."""
     assert largest(small().check()) < 1e-6
-    digits: Any = pynn.Builder().input((1, 28, 28)).conv2d(4, 5).batch_norm().relu().max_pool2d(2)
-    model = digits.dense(10).softmax_cross_entropy().build(seed=3)
-    pixels = np.where(RNG.random((40, 28, 28)) < 0.2, 200, 0).astype(np.uint8)
-    assert largest(model.explain(pixels, np.arange(40) % 10).check()) < 2e-6
+    assert largest(digits(40, seed=3).check()) < 1e-6
+
+
+def digits(rows: int, seed: int) -> Step:
+    """The first step of a network that has a batch_norm and largest values, on noise in bytes."""
+    chain: Any = pynn.Builder().input((1, 28, 28)).conv2d(4, 5).batch_norm().relu().max_pool2d(2)
+    model = chain.dense(10).softmax_cross_entropy().build(seed=seed)
+    noise = np.random.default_rng(seed).random((rows, 28, 28))
+    pixels = np.where(noise < 0.2, 200, 0).astype(np.uint8)
+    return model.explain(pixels, (np.arange(rows) + seed) % 10)
+
+
+@pytest.mark.parametrize("seed", [22, 24, 34])
+def test_rounding_of_all_layers_is_known(seed: int) -> None:
+    """A value near 0, which rounding changes much, may stand below one of thousands of weights.
+
+    In the first two networks another value may become the largest of a window as well: the rounding
+    of the other values counts all the same. The third one needs more than a few random roundings.
+    """
+    assert largest(digits(1, seed).check()) < 1e-6
 
 
 NUMBERS = [

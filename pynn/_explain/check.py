@@ -26,8 +26,9 @@ from pynn._explain.network64 import ROUNDING, Network64, RoundedNetwork, double
 from pynn._explain.reference import images, optimizers
 from pynn._network.parameters import ParameterView, views
 
-RUNS = 4
-"""How many times the network is rounded at random to find how far rounding takes its gradient."""
+RUNS = 16
+"""How many times the network is rounded at random to find how far rounding takes its gradient. With
+a few runs, some of the thousands of weights hardly change in any of them."""
 ROWS_OF_A_PRODUCT = 64
 """C adds the gradient of plain SGD to the parameters in slices of at least so many examples."""
 
@@ -59,7 +60,8 @@ class StepCheck(NamedTuple):
     1e-6 is 17 roundings."""
     differences: LargestError
     """Backpropagation in float64 against central differences of the loss in float64. The error is
-    relative to at least 1e-5 of the loss: smaller gradients are too small for a difference."""
+    relative to at least 1e-5 of the loss: smaller gradients are too small for a difference. Where
+    the first difference is off, it is the one of several distances that agree best."""
     updates: LargestError
     """The change of the parameters in the step, and the moments after it, against the equations of
     the optimizer in float64, with the gradient of C. Roundings of the parameter itself, 6e-8 of it

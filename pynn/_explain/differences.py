@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,10 @@ MOST = 100
 DISTANCE = 1e-4
 """How far a parameter is moved, for inputs up to 1. The error of a difference of the fourth order
 is then about 1e-16 times a fifth derivative."""
+FARTHER = (3.0, 10.0, 30.0, 100.0)
+"""How many times as far a parameter is moved where the first difference is not accurate."""
+ACCURATE = 1e-7
+"""A difference that is nearer than this to backpropagation needs no other one."""
 VISIBLE = 1e-9
 """The least share of the loss whose change a difference can measure: float64 rounds a loss by some
 1e-16 of it, which is 1e-7 of that share."""
@@ -37,14 +42,47 @@ def differences(
         place, symbol, x = view.layer, network.symbol(view), values[view.layer]
         array = network.arrays[place][symbol]
         distance = DISTANCE / max(1.0, float(np.abs(x).max()))
-        difference = _difference(network, place, x, array, index, distance)
+        at = partial(_difference, network, place, x, array, index)
+        difference = at(distance)
         if difference is None:
             yield None
             continue
         size = max(float(sizes[place][f"d{symbol}"][index]), VISIBLE * loss / distance, LEAST)
-        found = (gradients[place][f"d{symbol}"][index], difference, size)
-        error = relative(*(np.array([number], np.float64) for number in found))
-        yield LargestError(float(error[0]), view.name, index)
+        gradient = float(gradients[place][f"d{symbol}"][index])
+        error = _error(gradient, difference, size)
+        if error > ACCURATE:
+            error = _error(gradient, _most_agreeing(at, distance, difference), size)
+        yield LargestError(error, view.name, index)
+
+
+def _error(gradient: float, difference: float, size: float) -> float:
+    """How far backpropagation is from a difference, relative to the size."""
+    numbers = (np.array([number], np.float64) for number in (gradient, difference, size))
+    return float(relative(*numbers)[0])
+
+
+def _most_agreeing(at: Callable[[float], float | None], distance: float, first: float) -> float:
+    """Of the differences at growing distances, one that agrees best with its neighbour.
+
+    The rounding of the loss, which is divided by the distance, is larger than usual where a network
+    makes much of a little, as a batch_norm does of channels that hardly vary. A larger distance
+    makes less of it, but may be too large for the fourth order. Neighbours agree where neither
+    error is large. Nothing here knows the gradient, so a wrong one stays off as much as it is.
+
+    Args:
+        at: Gives the difference at a distance; None where it takes a function over a kink.
+        distance: The first distance.
+        first: The difference there.
+    """
+    found = [first]
+    for factor in FARTHER:
+        difference = at(factor * distance)
+        if difference is None or not math.isfinite(difference):  # over a kink, or an overflow
+            break
+        found.append(difference)
+    if len(found) == 1:
+        return first
+    return found[int(np.abs(np.diff(found)).argmin()) + 1]
 
 
 def _sample(parameters: Sequence[ParameterView]) -> Iterator[tuple[ParameterView, Index]]:

@@ -187,7 +187,7 @@ class RoundedNetwork(Network64):
     Args:
         step: The step.
         values: What forward(0, x) returned without a change. Inputs of a function with a kink stay
-            on the side that they are on there.
+            on the side that they are on there, and the largest value of a window at its place.
         rng: Draws the changes.
     """
 
@@ -200,19 +200,20 @@ class RoundedNetwork(Network64):
         return array + ROUNDING * sizes * self._rng.uniform(-1.0, 1.0, array.shape)
 
     def _on_same_side(self, place: int, x: Doubles) -> Doubles:
-        kept, layer = self._values[place], self.layers[place].layer
-        if isinstance(layer, MaxPool2d):
-            same = images.places_of_largest(layer, x) == images.places_of_largest(layer, kept)
-            return x if same.all() else kept
+        kept = self._values[place]
         return np.where((x > 0) == (kept > 0), x, kept) if self.has_kink(place) else x
 
     def value(self, place: int, x: Doubles) -> Doubles:
-        x = self._on_same_side(place, x)
+        x, layer = self._on_same_side(place, x), self.layers[place].layer
+        if isinstance(layer, MaxPool2d):
+            where = images.places_of_largest(layer, self._values[place])
+            return images.values_at(layer, x, where)  # values are chosen, not rounded
         no_gradient = np.zeros_like(self._values[place + 1])
         return self._changed(super().value(place, x), self.sizes(place, x, no_gradient)["Y"])
 
     def gradients(self, place: int, x: Doubles, dy: Doubles) -> dict[str, Doubles]:
-        x = self._on_same_side(place, x)
+        is_max = isinstance(self.layers[place].layer, MaxPool2d)
+        x = self._values[place] if is_max else self._on_same_side(place, x)
         found, sizes = super().gradients(place, x, dy), self.sizes(place, x, dy)
         return {name: self._changed(array, sizes[name]) for name, array in found.items()}
 

@@ -112,6 +112,13 @@ def places_of_largest(layer: MaxPool2d, x: Doubles) -> npt.NDArray[np.intp]:
     return places
 
 
+def values_at(layer: MaxPool2d, x: Doubles, places: npt.NDArray[np.intp]) -> Doubles:
+    """For each output the value at a place in its window, whether or not it is the largest."""
+    windows = _of_pool(layer).of(x, -np.inf)
+    every = windows.reshape(*windows.shape[:4], -1)
+    return np.take_along_axis(every, places[..., None], axis=-1)[..., 0]
+
+
 def nearly_equal(layer: MaxPool2d, x: Doubles, distance: Doubles) -> npt.NDArray[np.bool_]:
     """Which places of x are in a window where another value may be the largest just as well.
 
