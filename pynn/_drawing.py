@@ -9,7 +9,7 @@ import io
 import math
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Curves = tuple[str, Sequence[float], Sequence[float]]
 _MOST_NUMBERS = 24  # with more classes the counts in the cells could not be read
 _MOST_MARKERS = 30  # with more epochs the markers of a curve would touch each other
+_MOST_COLUMNS = 16  # of the pictures of a layer's channels
+_MAPS_WIDTH = 8.0  # of these pictures, in inches
+_MOST_INCHES = 1.2  # the side of such a picture
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -141,20 +144,100 @@ def _write_counts(
 # ------------------------------------------------------------ images
 
 
-def draw_weights(images: npt.NDArray[np.float32], title: str) -> Figure:
-    """Draw images (n, height, width) in a grid: red above 0, blue below."""
-    count, height, width = images.shape
+def draw_weights(images: npt.NDArray[np.float32], title: str, together: int = 1) -> Figure:
+    """Draw images (n, height, width) in a grid: red above 0, blue below.
+
+    So many of them as belong `together` stand side by side, with a wider gap around them.
+    """
+    gap = 1 if together == 1 else 3
+    tiles = _side_by_side(images, together)
+    count, height, width = tiles.shape
     columns = min(count, math.ceil(math.sqrt(count * height / width)))
-    mosaic, _ = _lay_out(images, columns, above=1, beside=1)
-    reach = float(np.quantile(np.abs(images), 0.995)) or 1.0
+    mosaic, _ = _lay_out(tiles, columns, above=gap, beside=gap)
     tall, wide = (7 * side / max(mosaic.shape) for side in mosaic.shape)
     figure = new_figure(max(wide, 4) + 1.2, max(tall, 2) + 0.5)
     axes = figure.add_subplot()
-    image = axes.imshow(mosaic, cmap="RdBu_r", vmin=-reach, vmax=reach, interpolation="nearest")
+    image = axes.imshow(mosaic, **_red_and_blue(images))
     figure.colorbar(image, label="weight", shrink=0.8, extend="both")
     axes.set_axis_off()
     figure.suptitle(title)
     return figure
+
+
+def _red_and_blue(images: npt.NDArray[np.float32]) -> dict[str, Any]:
+    """How to draw numbers: white is 0, and the largest half percent has the darkest colours."""
+    reach = float(np.quantile(np.abs(images), 0.995)) or 1.0
+    return {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach, "interpolation": "nearest"}
+
+
+def _side_by_side(images: npt.NDArray[np.float32], together: int) -> npt.NDArray[np.float32]:
+    """Make one image of so many, with a pixel between them; what is missing at the end is nan."""
+    count, height, width = images.shape
+    tiles = np.full((-(-count // together), height, together, width + 1), np.nan, np.float32)
+    for place, image in enumerate(images):
+        tiles[place // together, :, place % together, :width] = image
+    return tiles.reshape(len(tiles), height, -1)[:, :, :-1]
+
+
+class _Maps(NamedTuple):
+    """The pictures of a layer's channels: one row of a figure of feature maps."""
+
+    title: str
+    picture: npt.NDArray[np.float32]
+    """All in one, (height, width) or (height, width, 3)."""
+    options: dict[str, Any]
+    """How to draw it."""
+    inches: float
+    """Its height."""
+
+
+def draw_feature_maps(
+    image: npt.NDArray[np.float32], layers: Sequence[tuple[str, npt.NDArray[np.float32]]]
+) -> Figure:
+    """Draw an image (channels, height, width), and below it the channels of layers.
+
+    Args:
+        image: The image; one of three channels is in colours.
+        layers: For each layer a title, and the channels (n, height, width).
+    """
+    parts = [_seen(image)]
+    parts += [_maps(title, maps, _red_and_blue(maps)) for title, maps in layers]
+    heights = [part.inches for part in parts]
+    tall = math.ceil(8 * (sum(heights) + 0.35 * len(parts))) / 8  # in eighths of an inch
+    figure = new_figure(_MAPS_WIDTH + 1.0, tall)
+    grid = figure.subplots(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, part in zip(grid, parts, strict=True):
+        drawn = axes.imshow(part.picture, **part.options)
+        axes.set_title(part.title, loc="left", fontsize=9)
+        axes.set_axis_off()
+        if axes is not grid[0]:
+            reach = part.options["vmax"]
+            bar = figure.colorbar(drawn, ax=axes, ticks=[-reach, 0, reach], format="%.2g", aspect=8)
+            bar.ax.tick_params(labelsize=7)
+        axes.set_anchor("W")  # last: a colour bar changes it
+    return figure
+
+
+def _seen(image: npt.NDArray[np.float32]) -> _Maps:
+    """Show an image (channels, height, width) as one sees it: black is 0, and white 1.
+
+    A wider range of values is made to fit. Three channels are red, green and blue.
+    """
+    least, largest = min(0.0, float(image.min())), max(1.0, float(image.max()))
+    if len(image) != 3:
+        grey = {"cmap": "gray", "vmin": least, "vmax": largest, "interpolation": "nearest"}
+        return _maps("the image", image, grey)
+    colours = (image.transpose(1, 2, 0) - least) / (largest - least)
+    inches = max(0.3, _MOST_INCHES * image.shape[1] / max(image.shape[1:]))
+    return _Maps("the image", colours, {"interpolation": "nearest"}, inches)
+
+
+def _maps(title: str, channels: npt.NDArray[np.float32], options: dict[str, Any]) -> _Maps:
+    """Lay out the channels (n, height, width) of a layer, at most 16 in a row of pictures."""
+    columns = min(len(channels), _MOST_COLUMNS)
+    mosaic, _ = _lay_out(channels, columns, above=1, beside=1)
+    pixel = min(_MOST_INCHES / max(channels.shape[1:]), _MAPS_WIDTH / mosaic.shape[1])
+    return _Maps(title, mosaic, options, max(0.3, pixel * mosaic.shape[0]))
 
 
 def draw_captioned(images: npt.NDArray[Any], words: Sequence[str]) -> Figure:

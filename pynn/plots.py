@@ -2,7 +2,8 @@
 
 history           loss and accuracy over the epochs
 confusion_matrix  how many examples of each class were predicted as each class
-weights           the weights of the first layer's units or filters, as images
+weights           the weights of a layer's units or filters, as images
+feature_maps      what the layers make of an image: their channels, as images
 worst_mistakes    the misclassified examples with the greatest loss
 
 Each function returns the figure. If it is given a path, it also writes the figure to that file. It
@@ -11,6 +12,7 @@ opens no window. It does not use pyplot, which would keep every figure in memory
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,14 +24,18 @@ from pynn import _drawing
 from pynn._base import arrays, checks
 from pynn._base.errors import ArgumentError, ArgumentTypeError, DivergenceError
 from pynn._model import Model
+from pynn._native.data import Data
 from pynn._training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["confusion_matrix", "history", "weights", "worst_mistakes"]
+__all__ = ["confusion_matrix", "feature_maps", "history", "weights", "worst_mistakes"]
 
 _Path = str | os.PathLike[str]
+
+_MOST_TOGETHER = 16
+"""Filters of at most so many channels are drawn with all channels side by side."""
 
 
 def history(history: History, path: _Path | None = None) -> Figure:
@@ -94,20 +100,22 @@ def weights(
     model: Model,
     path: _Path | None = None,
     *,
+    layer: str | None = None,
     shape: tuple[int, int] = (28, 28),
     count: int = 64,
 ) -> Figure:
-    """Draw the weights of the first layer: an image for each unit, or each channel of a filter.
+    """Draw the weights of a layer: an image for each unit, or for each channel of each filter.
 
     Red weights are positive, blue ones negative, white is 0. All images have the same colour scale.
     It covers the smaller 99.5 % of the absolute weights, so that a few large weights do not make
-    all others pale.
+    all others pale. The channels of a filter stand side by side.
 
     Args:
         model: A model that takes images.
         path: A file to write the picture to, in the format that its name ends in.
-        shape: (height, width) of an image, if the first layer is dense; their product is the number
-            of inputs. Filters of a convolution have a shape of their own.
+        layer: The name of a dense or conv2d layer, such as "conv2d2"; without it the first one.
+        shape: (height, width) of an image, if the layer is dense; their product is the number of
+            its inputs. Filters of a convolution have a shape of their own.
         count: The most images to draw, at least 1; the first ones are drawn.
 
     Returns:
@@ -115,32 +123,97 @@ def weights(
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
-        ArgumentError: The shape does not fit the inputs, or matplotlib does not write such files.
+        ArgumentError: There is no such layer, the shape does not fit its inputs, or matplotlib does
+            not write such files.
         DivergenceError: A weight is not finite.
         ClosedError: The model is closed.
         ImportError: matplotlib is not installed.
         OSError: The file cannot be written.
     """
-    if not isinstance(model, Model):
-        raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
+    _check_model(model)
     count = checks.integer("count", count, least=1)
-    layer = next(placed.name for placed in model._spec.placed_layers if placed.layer.is_product)
-    array = model.parameters[f"{layer}.weight"].copy()
+    names = [placed.name for placed in model._spec.placed_layers if placed.layer.is_product]
+    name = names[0] if layer is None else _layer(layer, names, "dense and conv2d layers")
+    array = model.parameters[f"{name}.weight"].copy()
     if not np.isfinite(array).all():
         raise DivergenceError(
-            f"{layer}.weight has values that are not finite, and these cannot be drawn; build or"
+            f"{name}.weight has values that are not finite, and these cannot be drawn; build or"
             " load the model anew"
         )
+    together, what = 1, "weights of {} units"
     if array.ndim == 2:
-        images = array.T.reshape(-1, *_shape(shape, len(array)))
-        what = "weights of {} units"
+        images = array.T.reshape(-1, *_shape(shape, name, len(array)))
     else:
         images = array.reshape(-1, *array.shape[2:])
-        of = f" of {array.shape[1]} channels each" if array.shape[1] > 1 else ""
-        what = f"{{}} images of {len(array)} filters{of}" if of else "{} filters"
+        channels = array.shape[1]
+        together = channels if channels <= _MOST_TOGETHER else 1
+        many = f"{{}} images of {len(array)} filters of {channels} channels each"
+        what = many if channels > 1 else "{} filters"
     some = f"{count} of {len(images)}" if count < len(images) else f"all {len(images)}"
-    figure = _drawing.draw_weights(images[:count], f"{layer}: {what.format(some)}")
-    return _drawing.finish(figure, path)
+    title = f"{name}: {what.format(some)}"
+    return _drawing.finish(_drawing.draw_weights(images[:count], title, together), path)
+
+
+def feature_maps(
+    model: Model,
+    image: npt.NDArray[Any],
+    path: _Path | None = None,
+    *,
+    layer: str | None = None,
+    count: int = 64,
+) -> Figure:
+    """Draw what the layers make of an image: a picture of each channel of their outputs.
+
+    The values are those of a prediction. The image itself stands above. Red values are positive,
+    blue ones negative, white is 0. Each layer has a colour scale of its own, which covers the
+    smaller 99.5 % of its absolute values.
+
+    Args:
+        model: A model whose chain begins with `.input((channels, height, width))`.
+        image: One image as `predict` takes them, without their first axis: shape (channels, height,
+            width), or (height, width) for one channel, or flat.
+        path: A file to write the picture to, in the format that its name ends in.
+        layer: The name of a layer, such as "conv2d1" or "relu2"; without it all layers are drawn
+            whose outputs are images.
+        count: The most channels of a layer to draw, at least 1; the first ones are drawn.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ArgumentTypeError: An argument has the wrong type or dtype.
+        ArgumentError: The image has the wrong shape or holds NaN or infinity, there is no such
+            layer, or matplotlib does not write such files.
+        DivergenceError: An output is not finite, because the parameters are not.
+        ClosedError: The model is closed.
+        ImportError: matplotlib is not installed.
+        OSError: The file cannot be written.
+    """
+    from pynn._explain.capture import outputs_in_prediction  # here, because few programs explain
+
+    _check_model(model)
+    count = checks.integer("count", count, least=1)
+    names = [it.name for it in model._spec.placed_layers if len(it.output_shape) == 3]
+    if not names:
+        raise ArgumentError(
+            "model must have layers whose outputs are images, and it has none; begin the chain with"
+            " .input((channels, height, width))"
+        )
+    chosen = names if layer is None else [_layer(layer, names, "layers whose outputs are images")]
+    batch = _batch_of(image, model._spec.input_shape)
+    outputs = outputs_in_prediction(model._engine, Data(batch))
+    layers = []
+    for name in chosen:
+        maps = outputs[name][0]
+        if not np.isfinite(maps).all():
+            raise DivergenceError(f"outputs of {name} are not finite, and cannot be drawn")
+        some = f"{count} of {len(maps)}" if count < len(maps) else f"all {len(maps)}"
+        size = f"{maps.shape[1]} x {maps.shape[2]}"
+        layers.append((f"{name}: {some} channels, {size}", maps[:count]))
+    pixels = batch.reshape(model._spec.input_shape) / np.float32(
+        255 if batch.dtype == np.uint8 else 1
+    )
+    return _drawing.finish(_drawing.draw_feature_maps(pixels, layers), path)
 
 
 def worst_mistakes(
@@ -176,8 +249,7 @@ def worst_mistakes(
         ImportError: matplotlib is not installed.
         OSError: The file cannot be written.
     """
-    if not isinstance(model, Model):
-        raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
+    _check_model(model)
     count = checks.integer("count", count, least=1, most=400)
     loss = model._spec.loss
     if not loss.has_classes:
@@ -230,6 +302,43 @@ def _mistakes(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int32]) -> 
     ]
 
 
+def _check_model(model: object) -> None:
+    """Check that an argument is a model."""
+    if not isinstance(model, Model):
+        raise ArgumentTypeError(f"model must be a pynn.Model, got {checks.describe(model)}")
+
+
+def _layer(layer: object, names: list[str], what: str) -> str:
+    """Check the name of a layer, which must be among some of the model's."""
+    for name in names:
+        if isinstance(layer, str) and layer == name:
+            return name
+    got = repr(layer[:60]) if isinstance(layer, str) else checks.describe(layer)
+    error = ArgumentError if isinstance(layer, str) else ArgumentTypeError
+    raise error(
+        f"layer must be the name of one of the model's {what}, {', '.join(names)}; got {got}"
+    )
+
+
+def _batch_of(image: object, shape: tuple[int, ...]) -> arrays.Features:
+    """Check one image, and return it as a batch."""
+    array = arrays.plain_array("image", image)
+    fitting = [shape, *([shape[1:]] if shape[0] == 1 else []), (math.prod(shape),)]
+    if array.shape not in fitting:
+        hint = ""
+        if array.ndim > 0 and array.shape[1:] in fitting:
+            hint = "; one of several images is image[0]"
+        elif array.shape == (*shape[1:], shape[0]):
+            hint = "; channels come first: image.transpose(2, 0, 1)"
+        raise ArgumentError(
+            f"image must have shape {' or '.join(map(str, fitting))}, got {array.shape}{hint}"
+        )
+    batch = arrays.features("image", array[None], shape)
+    if not np.isfinite(batch).all():
+        raise ArgumentError("image must have finite values, and it holds NaN or infinity")
+    return batch
+
+
 def _counts(matrix: object) -> npt.NDArray[np.int64]:
     """Check a confusion matrix."""
     array = arrays.plain_array("matrix", matrix)
@@ -255,14 +364,14 @@ def _names(labels: object, classes: int) -> list[str]:
     return [str(label) for label in labels]
 
 
-def _shape(shape: object, inputs: int) -> tuple[int, int]:
-    """Check the height and width of an image, whose pixels must be as many as the inputs."""
+def _shape(shape: object, layer: str, inputs: int) -> tuple[int, int]:
+    """Check the height and width of an image, whose pixels must be as many as a layer's inputs."""
     if not isinstance(shape, (tuple, list)) or len(shape) != 2:
         raise ArgumentTypeError(f"shape must be (height, width), got {checks.describe(shape)}")
     height, width = (checks.integer("shape", side, least=1) for side in shape)
     if height * width != inputs:
         raise ArgumentError(
-            f"shape must be (height, width) of an image of {inputs} pixels, since the model has"
+            f"shape must be (height, width) of an image of {inputs} pixels, since {layer} has"
             f" {inputs} inputs; got {height} x {width}"
         )
     return height, width

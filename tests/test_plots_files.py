@@ -34,9 +34,11 @@ def test_all_pictures_are_written(
 ) -> None:
     """Each file has the figure's size at 150 dots an inch."""
     model = CHAIN.build()
+    images: Any = pynn.Builder().input((1, 4, 5)).conv2d(3, 3).dense(3).softmax_cross_entropy()
     figures = {
         "history": plots.history(FULL, tmp_path / "history.png"),
         "confusion": plots.confusion_matrix(MATRIX, tmp_path / "confusion.png"),
+        "maps": plots.feature_maps(images.build(), examples[0][0], tmp_path / "maps.png"),
         "weights": plots.weights(model, tmp_path / "weights.png", shape=(4, 5)),
         "mistakes": plots.worst_mistakes(model, *examples, path=tmp_path / "mistakes.png"),
     }

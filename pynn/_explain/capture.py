@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
+
 from pynn._base.arrays import Floats
 from pynn._base.errors import OutOfMemoryError
 from pynn._explain.values import ParameterUpdate, Values, read_only
@@ -154,6 +156,30 @@ def capture(engine: Engine, data: Data, optimizer: Optimizer) -> Captured:
         before=before,
         state=state,
     )
+
+
+def outputs_in_prediction(engine: Engine, data: Data) -> dict[str, Floats]:
+    """The outputs of each layer for a few examples, by its name, as the model predicts.
+
+    Nothing is dropped, and a batch_norm has its running mean and variance.
+
+    Raises:
+        ArgumentError: A feature is not finite.
+        DivergenceError: An output is not finite.
+        OutOfMemoryError: There is no memory for the values.
+        ClosedError: The model is closed.
+    """
+    network, spec, rows = engine.open().network, engine.spec, data.rows
+    parameters = engine.at_one_moment(lambda: engine.parameters.copy())
+    workspace, out = _workspace(network, rows), np.empty((rows, spec.outputs), np.float32)
+    try:
+        workspace.predict(data, 0, rows, parameters, out, probabilities=False)
+    except NotFinite:
+        raise faults.explain_use("an output", data) from None
+    return {
+        it.name: _read(workspace, "outputs", it.number - 1, it.output_shape)
+        for it in spec.placed_layers
+    }
 
 
 def _workspace(network: Network, rows: int) -> Workspace:
