@@ -142,7 +142,9 @@ PYNN_KERNEL(void, take_image,
 }
 
 size_t pynn_augmentation_scratch(size_t inputs) {
-    return 4 * inputs + 12; /* (H + 3) (W + 3), for any H and W with H W = inputs */
+    enum { MOST = (MOST_LENGTH + 3) * (MOST_LENGTH + 3) };
+    /* (H + 3) (W + 3), for any H and W with H W = inputs that are no more than MOST_LENGTH. */
+    return inputs < MOST / 4 ? 4 * inputs + 12 : MOST;
 }
 
 void pynn_augment(const pynn_augmentation *a, size_t row, float *x, float *scratch) {

@@ -1,6 +1,7 @@
 /* test_augment.c: images that are changed at random: held against the same formulas in double, and what the
  * random numbers depend on. */
 #include <float.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -208,7 +209,31 @@ static void test_gather(void) {
     pynn_network_destroy(network);
 }
 
+/* The scratch is enough for the narrowest and the largest images (the sanitizers look), and does not grow
+ * with rows that are no image. */
+static void test_scratch(void) {
+    const size_t sizes[][2] = {{1, 1}, {1, 512}, {512, 1}, {128, 512}, {130, 512}, {512, 512}};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        const size_t count = sizes[i][0] * sizes[i][1], needed = (sizes[i][0] + 3) * (sizes[i][1] + 3);
+        pynn_augmentation a = of_shape(1, sizes[i][0], sizes[i][1]);
+        a.elastic = 100.0f;
+        CHECK(pynn_augmentation_is_sound(&a, count));
+        CHECK(pynn_augmentation_scratch(count) >= needed);
+        float *x = calloc(count, sizeof(float)),
+              *own = malloc(pynn_augmentation_scratch(count) * sizeof(float));
+        if (!CHECK(x != NULL && own != NULL)) exit(check_failures());
+        pynn_augment(&a, i, x, own);
+        for (size_t k = 0; k < count; k++) {
+            if (!CHECK_NEAR(x[k], 0.0, 0.0)) break;
+        }
+        free(x);
+        free(own);
+    }
+    CHECK_EQ(pynn_augmentation_scratch(INT_MAX), 515 * 515);
+}
+
 int main(void) {
+    test_scratch();
     test_formulas();
     test_nothing();
     test_far_away();
