@@ -12,6 +12,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import drawn_chains
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
@@ -19,18 +20,13 @@ from model_pairs import JUNK, PairMachine, parameters
 
 import pynn
 
-ACTIVATIONS = [
-    "relu",
-    "sigmoid",
-    "tanh",
-    "leaky_relu",
-    "gelu",
-    "silu",
-    "elu",
-    "softplus",
-    "dropout",
-]
 LOSSES = ["softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy"]
+CHANGES = [
+    None,
+    pynn.Augmentation(shift=2, rotate=10, fill=0.5),
+    pynn.Augmentation(scale=0.3, shear=20, elastic=2),
+    pynn.Augmentation(shift=512, scale=512, elastic=512),
+]
 WAYS = ["copy", "deepcopy", "pickle"]
 
 
@@ -50,35 +46,19 @@ class ApiMachine(PairMachine):
 
     @rule(data=st.data())
     def build(self, data: st.DataObject) -> None:
-        """A chain of any layers."""
-        inputs = self.pick(data, st.integers(1, 20), "inputs")
-        steps: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-        for _ in range(data.draw(st.integers(0, 4), label="layers")):
-            kind = data.draw(st.sampled_from(["dense", *ACTIVATIONS]), label="layer")
-            first: tuple[Any, ...] = ()
-            options: dict[str, Any] = {}
-            if kind == "dense":
-                first = (self.pick(data, st.sampled_from([1, 2, 16, 17, 50]), "outputs"),)
-                options = self.options(data, init=st.sampled_from(["he", "xavier"]))
-            elif kind == "dropout":
-                first = (self.pick(data, st.sampled_from([0.1, 0.5, 0.9]), "rate"),)
-            elif kind == "leaky_relu":
-                options = self.options(data, slope=st.sampled_from([0.01, 0.3]))
-            elif kind == "layer_norm":
-                options = self.options(data, eps=st.sampled_from([1e-5, 0.1]))
-            elif kind == "elu":
-                options = self.options(data, alpha=st.sampled_from([0.0, 0.5, 2.0]))
-            steps.append((kind, first, options))
+        """A chain of any layers, of rows or of images."""
+        of_images = data.draw(st.booleans(), label="of images")
+        steps = (drawn_chains.images if of_images else drawn_chains.rows)(self, data)
         steps.append(("dense", (data.draw(st.integers(1, 5), label="outputs"),), {}))
         loss = data.draw(st.sampled_from(LOSSES), label="loss")
-        options = {}
+        options: dict[str, Any] = {}
         if loss == "softmax_cross_entropy":
             options = self.options(data, label_smoothing=st.sampled_from([0.0, 0.1]))
         steps.append((loss, (), options))
         seed = self.pick(data, st.integers(0, 2**64 - 1), "seed")
 
         def make() -> pynn.Model:
-            chain: Any = pynn.Builder().input(inputs)
+            chain: Any = pynn.Builder()
             for name, arguments, options in steps:
                 chain = getattr(chain, name)(*arguments, **options)
             model: pynn.Model = chain.build(seed=seed)
@@ -86,7 +66,8 @@ class ApiMachine(PairMachine):
 
         bad, self.bad = self.bad, False
         model, result = self.outcome(make)
-        assert model is not None or bad, f"good arguments: {result}"
+        misfit = of_images and result[0] is pynn.ArgumentError
+        assert model is not None or bad or misfit, f"good arguments: {result}"
         if model is not None and model.parameter_count < 100_000:
             self.keep([model, make()], loss)
 
@@ -174,6 +155,7 @@ class ApiMachine(PairMachine):
                 pynn.EarlyStopping, st.integers(1, 2), monitor=st.just("loss")
             ),
             every=st.integers(1, 3),
+            augmentation=st.sampled_from(CHANGES),
         )
         options["optimizer"] = self.optimizer(data)
         epochs = self.pick(data, st.integers(1, 3), "epochs")
@@ -190,7 +172,8 @@ class ApiMachine(PairMachine):
             return model.fit(x, y, epochs=epochs, **more)
 
         # What is good by itself need not be so together: a fraction of one example, weights of
-        # classes without classes; and where a callback fits or closes, or a run was another.
+        # classes without classes, changes of images where rows are none; and where a callback fits
+        # or closes, or a run was another.
         self.twice(pair, train, Raised, fails=(pynn.ArgumentError, pynn.PynnError))
 
     @precondition(lambda self: self.pairs)
@@ -237,7 +220,7 @@ class ApiMachine(PairMachine):
         """Outputs, classes or probabilities."""
         pair = self.choose(data)
         rows = data.draw(st.sampled_from([0, 1, 5, 300]), label="rows")
-        x = self.features(data, pair.one.inputs, rows)
+        x = self.features(data, pair, rows)
         fails = (pynn.ChainError,) if name == "predict_proba" else ()
         self.twice(pair, lambda model, folder: getattr(model, name)(x), fails=fails)
 

@@ -166,8 +166,9 @@ class PairMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ arguments
 
-    def features(self, data: st.DataObject, width: int, rows: int) -> Any:
+    def features(self, data: st.DataObject, pair: Pair, rows: int) -> Any:
         """Features of some kind."""
+        width, shape = pair.one.inputs, pair.one._spec.input_shape
         rng = np.random.default_rng(rows + 100 * width)
         x: Any = rng.integers(0, 256, (rows, width), np.uint8)
         x[rng.random(x.shape) < 0.6] = 0
@@ -177,7 +178,7 @@ class PairMachine(RuleBasedStateMachine):
             lambda x: x / 255.0,
             lambda x: np.asfortranarray(x / np.float32(9)),
             lambda x: np.repeat(x, 2, axis=0)[::2],
-            lambda x: x.reshape(rows, width, 1),
+            lambda x: x.reshape(rows, *(shape if len(shape) > 1 else (width, 1))),
         ]
         broken: list[Callable[[Any], Any]] = [
             lambda x: x[:, 1:],
@@ -188,6 +189,7 @@ class PairMachine(RuleBasedStateMachine):
             lambda x: np.ma.masked_equal(x, 0),
             lambda x: x.tolist(),
             lambda x: np.full((rows, width), 1e300),
+            lambda x: x.reshape(rows, *(*shape, 1)[::-1]),
         ]
         return self.kind_of(data, "features", x, kinds, broken)
 
@@ -233,7 +235,7 @@ class PairMachine(RuleBasedStateMachine):
     def examples(self, data: st.DataObject, pair: Pair) -> tuple[Any, Any, int]:
         """Features, labels or targets, and their number."""
         rows = data.draw(st.sampled_from([1, 2, 3, 7, 30, 130]), label="rows")
-        x = self.features(data, pair.one.inputs, rows)
+        x = self.features(data, pair, rows)
         return x, self.targets(data, pair, rows), rows
 
     def optimizer(self, data: st.DataObject) -> Any:
