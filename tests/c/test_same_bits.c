@@ -40,6 +40,15 @@ static const pynn_layer wide[] = {HE(160), RELU, HE(64), RELU, HE(CLASSES)};
 static const pynn_layer mixed[] = {XAVIER(45), LAYER_NORM(1e-5f), GELU, DROPOUT(0.2f), XAVIER(33),
                                    TANH,       XAVIER(CLASSES)};
 
+/* The same numbers as images, with convolutions of both kinds of dX, and with windows of both kinds. */
+static const pynn_shape shape = {3, 25, 20};
+static const pynn_layer of_images[] = {
+    CONV2D(6, 3, 1, 1), BATCH_NORM(0.1f, 1e-3f), RELU,       MAX_POOL2D(2),
+    CONV2D(8, 5, 0, 2), BATCH_NORM(0.1f, 1e-3f), GELU,       AVG_POOL2D(3),
+    CONV2D(8, 2, 1, 8), GLOBAL_AVG_POOL,         HE(CLASSES)};
+static const pynn_augmentation changes = {
+    .shape = {3, 25, 20}, .shift = 2.0f, .rotate = 10.0f, .elastic = 2.0f, .seed = 5};
+
 #define ADAM(rate) {.kind = PYNN_ADAM, .learning_rate = (rate), .adam = {0.9, 0.999, 1e-8}}
 
 typedef struct training {
@@ -47,15 +56,18 @@ typedef struct training {
     size_t layer_count;
     pynn_path path;
     pynn_optimizer optimizer;
+    const pynn_augmentation *augmentation;
     uint64_t expected; /* the hash of the parameters, by GCC on x86-64 with SSE2 */
 } training;
 
 static const training trainings[] = {
-    {wide, COUNT_OF(wide), PYNN_PATH_DENSE, SGD(0.1f), UINT64_C(0xccb503acd8593e54)},
-    {wide, COUNT_OF(wide), PYNN_PATH_SPARSE, SGD(0.1f), UINT64_C(0x120d93062368a019)},
-    {wide, COUNT_OF(wide), PYNN_PATH_AUTO, SGD(0.1f), UINT64_C(0x120d93062368a019)},
-    {mixed, COUNT_OF(mixed), PYNN_PATH_DENSE, ADAM(1e-2), UINT64_C(0x8e06eeac41a1b473)},
-    {mixed, COUNT_OF(mixed), PYNN_PATH_SPARSE, ADAM(1e-2), UINT64_C(0xd266c56b483354c4)},
+    {wide, COUNT_OF(wide), PYNN_PATH_DENSE, SGD(0.1f), NULL, UINT64_C(0xccb503acd8593e54)},
+    {wide, COUNT_OF(wide), PYNN_PATH_SPARSE, SGD(0.1f), NULL, UINT64_C(0x120d93062368a019)},
+    {wide, COUNT_OF(wide), PYNN_PATH_AUTO, SGD(0.1f), NULL, UINT64_C(0x120d93062368a019)},
+    {mixed, COUNT_OF(mixed), PYNN_PATH_DENSE, ADAM(1e-2), NULL, UINT64_C(0x8e06eeac41a1b473)},
+    {mixed, COUNT_OF(mixed), PYNN_PATH_SPARSE, ADAM(1e-2), NULL, UINT64_C(0xd266c56b483354c4)},
+    {of_images, COUNT_OF(of_images), PYNN_PATH_DENSE, SGD(0.1f), NULL, UINT64_C(0x601d88e8f764fe2d)},
+    {of_images, COUNT_OF(of_images), PYNN_PATH_DENSE, ADAM(1e-2), &changes, UINT64_C(0x4a28fc3567c2a0c6)},
 };
 
 static void *zeros(size_t count) {
@@ -66,8 +78,10 @@ static void *zeros(size_t count) {
 
 static void test_made_examples(size_t index) {
     const training *t = &trainings[index];
-    const pynn_data data = {features, PYNN_FEATURES_FLOAT32, ROWS, labels, t->path};
-    pynn_network *network = create_network(INPUTS, t->layers, t->layer_count, SOFTMAX_CROSS_ENTROPY);
+    const pynn_data data = {features, PYNN_FEATURES_FLOAT32,          ROWS, labels,
+                            t->path,  .augmentation = t->augmentation};
+    pynn_network *network = create_shaped(t->layers == of_images ? shape : (pynn_shape){INPUTS, 1, 1},
+                                          t->layers, t->layer_count, SOFTMAX_CROSS_ENTROPY);
     pynn_workspace *workspace = create_workspace(network, NULL, BATCH);
     size_t count = pynn_network_parameter_count(network);
     float *parameters = zeros(count);
