@@ -12,8 +12,14 @@
 #ifndef PYNN_VECTOR_H
 #define PYNN_VECTOR_H
 
-/* For the functions that a kernel calls: they must be inlined to become part of each version. */
+/* For the functions that a kernel calls: they must be inlined to become part of each version. Where there
+ * is only one version, as for the measurement of coverage, they need not be: lines and branches are then
+ * counted once for each function, not for each place where it is called. */
+#if defined(PYNN_ONE_LEVEL)
+#define PYNN_INLINE static inline
+#else
 #define PYNN_INLINE static inline __attribute__((always_inline))
+#endif
 
 /* Stands before a loop over an array of sums of constant length. If such a loop is not unrolled, the
  * compiler keeps the sums in memory, not in registers. */
