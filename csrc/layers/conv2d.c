@@ -61,8 +61,7 @@ static pynn_conv_sizes geometry_of(const pynn_conv2d_options *o, pynn_shape in, 
     };
     g.depth = g.channels * g.taps;
     g.dy_row = pynn_round_up(g.places);
-    g.is_plain = g.taps == 1 && o->stride == 1 && g.places == g.size && g.dy_row == g.places && top == 0 &&
-                 left == 0;
+    g.is_plain = g.taps == 1 && o->stride == 1 && g.places == g.size && g.dy_row == g.places;
     g.is_turned = is_turned_cheaper(&g, &g.planes);
     if (g.is_turned)
         g.back = pynn_place_planes(out, in, o->size, 1, (ptrdiff_t)o->size[0] - 1 - top,
