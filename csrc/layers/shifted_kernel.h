@@ -68,7 +68,6 @@ PYNN_INLINE void NAME(few)(size_t rows, size_t most, size_t vectors, const pynn_
     case 8:
         if (most >= 8) NAME(tile)(rows, 8, p, i, j);
         break;
-    default: break;
     }
 }
 
