@@ -100,7 +100,7 @@ static void find_batch(const pynn_layer_call *call) {
             mean += apart * k / (n + k);
             n += k;
         }
-        double variance = squares / n < 0.0 ? 0.0 : squares / n;
+        double variance = squares / n; /* below 0 only where squares of floats are 0: eps is far more */
         own[c].batch_variance = variance;
         own[c].batch_mean = (float)mean;
         own[c].rest = (float)(mean - (double)own[c].batch_mean);

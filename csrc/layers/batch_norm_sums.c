@@ -99,10 +99,10 @@ PYNN_INLINE void sum_values(sum_kind kind, size_t channels, pynn_channel_values 
     }
 }
 
-/* The same for LANES channels side by side that have one value in each row, as behind a dense layer. */
+/* The same for LANES channels side by side that have one value in each row, as behind a dense layer: in a
+ * block of rows they are few. */
 PYNN_INLINE void sum_side_by_side(sum_kind kind, pynn_channel_values v, const pynn_channel_part *parts,
                                   const float *x, const float *dy, double (*sums)[2]) {
-    enum { MOST_ROWS = 1024 };
     float mean[LANES], rest[LANES], factor[LANES];
     vector first = {0}, second = {0};
     for (size_t k = 0; k < LANES; k++) {
@@ -111,14 +111,11 @@ PYNN_INLINE void sum_side_by_side(sum_kind kind, pynn_channel_values v, const py
         factor[k] = parts[k].factor;
     }
     const scales s = {*(const vector *)mean, *(const vector *)rest, *(const vector *)factor};
-    for (size_t n = 0; n < v.rows; n++, x += v.stride, dy += v.stride) {
+    for (size_t n = 0; n < v.rows; n++, x += v.stride, dy += v.stride)
         add_vector(kind, &s, x, dy, &first, &second);
-        if (n % MOST_ROWS != MOST_ROWS - 1 && n + 1 < v.rows) continue;
-        for (size_t k = 0; k < LANES; k++) {
-            sums[k][0] += (double)first[k];
-            sums[k][1] += (double)second[k];
-        }
-        first = second = (vector){0};
+    for (size_t k = 0; k < LANES; k++) {
+        sums[k][0] += (double)first[k];
+        sums[k][1] += (double)second[k];
     }
 }
 
