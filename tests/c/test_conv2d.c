@@ -140,9 +140,7 @@ static void test_chosen_shapes(void) {
         {{1, 2, 2},
          FILTERS(.filters = 2, .size = {1, 1}, .stride = 3, .before = {5, 7}, .after = {4, 2}, .groups = 1),
          2}, /* padding wider than the filter */
-        {{1, 140, 130},
-         FILTERS(.filters = 2, .size = {3, 2}, .stride = 1, .groups = 1),
-         2}, /* a long sum */
+        {{1, 140, 130}, FILTERS(.filters = 2, .size = {3, 2}, .stride = 1, .groups = 1), 5}, /* long sums */
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         if (!check_layer(&cases[i].layer, cases[i].in, cases[i].rows, 0.0f, i))
@@ -221,7 +219,34 @@ static void test_refusals(void) {
     CHECK_EQ(status_of(layer, in), PYNN_SIZE_OVERFLOW);
 }
 
+/* The first filters are drawn as a dense layer's weights, for the inputs of an output and the outputs of an
+ * input in a group; the bias starts at 0. */
+static void test_initialize(pynn_init init) {
+    const pynn_layer layer = {
+        .kind = PYNN_CONV2D,
+        .conv2d = {.filters = 60, .size = {3, 2}, .stride = 1, .groups = 2, .init = init}};
+    one_layer it = create_layer(&layer, (pynn_shape){20, 4, 4}, 1, 5);
+    const size_t count = 60 * 10 * 6;
+    const double inputs = 10 * 6, outputs = 30 * 6;
+    const double variance = init == PYNN_INIT_HE ? 2.0 / inputs : 2.0 / (inputs + outputs);
+    double sum = 0.0, squares = 0.0, most = 0.0;
+    it.at.type->initialize(&it.at, 1, 0, it.parameters);
+    for (size_t i = 0; i < count; i++) {
+        const double w = (double)it.parameters[i];
+        sum += w;
+        squares += w * w;
+        most = fmax(most, fabs(w));
+    }
+    CHECK_NEAR(sum / (double)count, 0.0, 4.0 * sqrt(variance / (double)count));
+    CHECK_NEAR(squares / (double)count / variance, 1.0, 0.1);
+    CHECK((most <= sqrt(6.0 / (inputs + outputs)) + 1e-6) == (init == PYNN_INIT_XAVIER));
+    for (size_t f = 0; f < 60; f++) CHECK_NEAR(it.parameters[count + f], 0.0, 0.0);
+    destroy_layer(&it);
+}
+
 int main(void) {
+    test_initialize(PYNN_INIT_HE);
+    test_initialize(PYNN_INIT_XAVIER);
     test_random_shapes();
     test_chosen_shapes();
     test_batch_of_one();

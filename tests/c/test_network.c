@@ -185,8 +185,9 @@ static void test_refusals(void) {
     }
 
     /* A number of layers whose bytes do not fit: the call fails before it reads a layer. */
-    const size_t layer_nbytes =
-        sizeof(pynn_placed_layer) + sizeof(pynn_stage) + PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view);
+    const size_t layer_nbytes = sizeof(pynn_placed_layer) + sizeof(pynn_stage) +
+                                PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view) +
+                                4 * sizeof(pynn_pass_step);
     refuses(3, &dense, SIZE_MAX, PYNN_SIZE_OVERFLOW);
     refuses(3, &dense, SIZE_MAX / layer_nbytes + 1, PYNN_SIZE_OVERFLOW);
     refuses(3, &dense, SIZE_MAX / layer_nbytes, PYNN_SIZE_OVERFLOW);
@@ -195,6 +196,40 @@ static void test_refusals(void) {
     CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, &LOSS(4), &network), PYNN_UNKNOWN_LAYER);
     CHECK(network == NULL);
     CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, &SOFTMAX_CROSS_ENTROPY, NULL), PYNN_INVALID_ARGUMENT);
+}
+
+static void refuses_shape(const pynn_shape *shape, pynn_layer layer, pynn_status expected) {
+    const pynn_layer layers[] = {layer, HE(2)};
+    pynn_network *network = (pynn_network *)&network;
+    CHECK_EQ(pynn_network_create_shaped(NULL, shape, layers, 2, &SOFTMAX_CROSS_ENTROPY, &network),
+             expected);
+    CHECK(network == NULL);
+    pynn_network_destroy(network);
+}
+
+/* Shapes of inputs that are none, or that have more than INT_MAX values; and a layer whose outputs have. */
+static void test_shapes(void) {
+    refuses_shape(NULL, (pynn_layer)RELU, PYNN_INVALID_ARGUMENT);
+    const pynn_shape none[] = {{0, 2, 2}, {2, 0, 2}, {2, 2, 0}};
+    for (size_t k = 0; k < COUNT_OF(none); k++)
+        refuses_shape(&none[k], (pynn_layer)RELU, PYNN_INVALID_ARGUMENT);
+    const pynn_shape large[] = {{2, 2, (size_t)1 << 29},
+                                {SIZE_MAX, 2, 1},
+                                {2, SIZE_MAX, 1},
+                                {2, SIZE_MAX / 2, 2},
+                                {1, 1, SIZE_MAX}};
+    for (size_t k = 0; k < COUNT_OF(large); k++)
+        refuses_shape(&large[k], (pynn_layer)RELU, PYNN_SIZE_OVERFLOW);
+    /* 46340 squared is less than 2^31, 46341 squared is more. */
+    const pynn_layer pool = {.kind = PYNN_AVG_POOL2D,
+                             .avg_pool2d = {.size = {2, 2}, .stride = 1, .padding = 1}};
+    refuses_shape(&(pynn_shape){1, 46340, 46340}, pool, PYNN_SIZE_OVERFLOW);
+    pynn_network *network = NULL;
+    const pynn_layer layers[] = {pool, GLOBAL_AVG_POOL, HE(2)};
+    CHECK_EQ(pynn_network_create_shaped(NULL, &(pynn_shape){1, 46339, 46339}, layers, 3,
+                                        &SOFTMAX_CROSS_ENTROPY, &network),
+             PYNN_OK);
+    pynn_network_destroy(network);
 }
 
 /* A network has no memory for its weights, so even the largest matrix is accepted. */
@@ -297,6 +332,7 @@ int main(void) {
     test_contract();
     test_least_options();
     test_refusals();
+    test_shapes();
     test_largest();
     test_initial_weights();
     test_streams();

@@ -90,6 +90,16 @@ static void test_two_by_two(void) {
     }
 }
 
+/* Windows that reach over both edges. */
+static void test_wide_windows(void) {
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        const pynn_layer layer =
+            POOL2D(seed < 2 ? PYNN_AVG_POOL2D : PYNN_MAX_POOL2D, .size = {5, 5}, .stride = 1, .padding = 2);
+        check_layer(&layer, (pynn_shape){2, 1, 1}, 3, seed);
+        check_layer(&layer, (pynn_shape){2, 3, 2}, 3, seed);
+    }
+}
+
 /* The largest of values with a NaN is NaN. */
 static void test_not_finite(void) {
     const pynn_layer four = POOL2D(PYNN_MAX_POOL2D, .size = {2, 2}, .stride = 2);
@@ -140,10 +150,13 @@ static void test_refusals(void) {
     CHECK_EQ(status_of(POOL2D(PYNN_AVG_POOL2D, .size = {1, 5}, .stride = 1)), PYNN_INVALID_ARGUMENT);
     CHECK_EQ(status_of(POOL2D(PYNN_MAX_POOL2D, .size = {3, 3}, .stride = 1, .padding = 2)),
              PYNN_INVALID_ARGUMENT);
+    CHECK_EQ(status_of(POOL2D(PYNN_MAX_POOL2D, .size = {4, 3}, .stride = 1, .padding = 2)),
+             PYNN_INVALID_ARGUMENT);
     const size_t hostile[] = {(size_t)INT_MAX, SIZE_MAX / 2, SIZE_MAX / 2 + 1, SIZE_MAX - 1, SIZE_MAX};
     for (size_t h = 0; h < COUNT_OF(hostile); h++) {
         const size_t n = hostile[h];
         CHECK(status_of(POOL2D(PYNN_MAX_POOL2D, .size = {n, n}, .stride = 1)) != PYNN_OK);
+        CHECK(status_of(POOL2D(PYNN_MAX_POOL2D, .size = {2, n}, .stride = 1)) != PYNN_OK);
         CHECK(status_of(POOL2D(PYNN_MAX_POOL2D, .size = {n, n}, .stride = 1, .padding = n / 2)) != PYNN_OK);
         CHECK(status_of(POOL2D(PYNN_MAX_POOL2D, .size = {2, 2}, .stride = 1, .padding = n)) != PYNN_OK);
     }
@@ -152,6 +165,7 @@ static void test_refusals(void) {
 int main(void) {
     test_random_shapes();
     test_two_by_two();
+    test_wide_windows();
     test_not_finite();
     test_global();
     test_refusals();
