@@ -24,6 +24,7 @@ static const chain chains[] = {
      {BATCH_NORM(0.1f, 1e-3f), TANH, AVG_POOL2D(3), CONV2D(5, 1, 0, 1), FLATTEN, DROPOUT(0.25f),
       HE(CLASSES)}},
     {6, {HE(40), BATCH_NORM(0.1f, 1e-3f), RELU, HE(20), BATCH_NORM(0.5f, 1e-3f), HE(CLASSES)}},
+    {4, {TANH, BATCH_NORM(0.1f, 1e-3f), SILU, HE(CLASSES)}}, /* batch_norm is the first that is trained */
     {4, {CONV2D(4, 5, 2, 1), SIGMOID, CONV2D(CLASSES, 3, 1, 1), HE(CLASSES)}},
 };
 
