@@ -155,7 +155,6 @@ PYNN_KERNEL(void, add_bias_sums, (size_t rows, size_t filters, size_t size, cons
     for (size_t f = 0; f < filters; f++) {
         double sum = 0.0;
         float lanes[PYNN_STEP] = {0};
-        size_t count = 0;
         for (size_t n = 0; n < rows; n++) {
             const float *row = dy + (n * filters + f) * size;
             for (size_t begin = 0; begin < size; begin += MOST) {
@@ -164,11 +163,9 @@ PYNN_KERNEL(void, add_bias_sums, (size_t rows, size_t filters, size_t size, cons
                     for (size_t k = 0; k < PYNN_STEP; k++) lanes[k] += row[i + k];
                 }
                 for (size_t k = 0; i + k < end; k++) lanes[k] += row[i + k];
-                count += end - begin;
-                if (count < MOST && n + 1 < rows) continue;
+                if (n + 1 < rows) continue; /* several rows are no more than MOST floats */
                 for (size_t k = 0; k < PYNN_STEP; k++) sum += (double)lanes[k];
                 memset(lanes, 0, sizeof lanes);
-                count = 0;
             }
         }
         sums[f] += (float)sum;

@@ -127,10 +127,10 @@ PYNN_INLINE void copy_stretch(ptrdiff_t begin, ptrdiff_t end, const float *from,
 }
 
 /* Whether planes are as wide as the image, with stride 1, as with padding "same". Then the rows of a plane
- * that lie in the image are one stretch of it, moved by some columns. */
+ * that lie in the image are one stretch of it, moved by some columns: left is no less than 0, and less than
+ * the width of the filter, since all columns beside the image are one less than that. */
 static bool is_moved(const pynn_planes *p) {
-    return p->stride == 1 && p->outputs[1] == p->width && p->top >= 0 && p->left >= 0 &&
-           (size_t)p->left < p->width && p->size[1] <= p->width;
+    return p->stride == 1 && p->outputs[1] == p->width && p->top >= 0 && p->size[1] <= p->width;
 }
 
 /* The same as fill(), for planes that are moved images. In the columns beside the image there are values of
