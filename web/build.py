@@ -13,6 +13,7 @@ import base64
 import gzip
 import json
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,12 +34,35 @@ OTHER_BUILDS = {"gemm_cblas.c", "gemm_reference.c", "team.c"}
 SCRIPTS = ("core", "network", "drawing", "layers", "training", "step", "files", "page")
 """The scripts of the page, in their order."""
 
+QUICK = frozenset(
+    [
+        "activations",
+        "batch_norm",
+        "conv2d_gradient",
+        "dense",
+        "finite",
+        "gather",
+        "gemm_portable",
+        "loss",
+        "optimizer",
+        "planes",
+        "pool2d",
+        "shifted",
+        "sparse",
+    ]
+)
+"""Files in whose loops the time of a step goes. All others are made small instead."""
+
+ZERO = 150
+"""The byte of a weight of 0."""
+
+TARGET = ["--target=wasm32-wasi", "-mexec-model=reactor"]
+
 FLAGS = [
-    "--target=wasm32-wasi",
-    "-mexec-model=reactor",
+    *TARGET,
     "-msimd128",
     "-std=c11",
-    "-O3",
+    "-g0",
     "-DNDEBUG",
     "-DPYNN_SAME_BITS",
     "-ffp-contract=off",
@@ -47,8 +71,11 @@ FLAGS = [
     "-Wall",
     "-Wextra",
     "-Werror",
-    "-Wl,--strip-all",
 ]
+
+# Loops that a source asks to be unrolled still are.
+QUICK_FLAGS = ["-O3", "-fno-unroll-loops"]
+SMALL_FLAGS = ["-Oz"]
 
 
 def main() -> None:
@@ -56,12 +83,12 @@ def main() -> None:
     page = (WEB / "index.html").read_text(encoding="utf-8")
     parts = {
         "core": compile_core(),
-        "digits": (WEB / "digits.safetensors").read_bytes(),
+        "digits": pack((WEB / "digits.safetensors").read_bytes()),
         "marks": json.dumps(find_marks()).encode(),
     }
     for name, text in {
-        "style.css": f"<style>\n{(WEB / 'style.css').read_text(encoding='utf-8')}</style>",
-        "scripts": f"<script>\n{''.join(map(read_script, SCRIPTS))}</script>",
+        "style.css": f"<style>\n{read_code('style.css')}</style>",
+        "scripts": f"<script>\n{''.join(read_code(f'{name}.js') for name in SCRIPTS)}</script>",
         "embedded": "\n".join(embed(name, part) for name, part in parts.items()),
     }.items():
         page = page.replace(f"<!-- {name} -->", text)
@@ -71,21 +98,42 @@ def main() -> None:
     print(f"{OUTPUT}: {len(page):,} bytes, {small:,} compressed with gzip")
 
 
-def read_script(name: str) -> str:
-    """Read one of the page's scripts."""
-    return (WEB / f"{name}.js").read_text(encoding="utf-8")
+def read_code(name: str) -> str:
+    """Read a script or the styles, without indentation and lines that are comments."""
+    code = (WEB / name).read_text(encoding="utf-8")
+    code = re.sub(r"^ *(/\*.*?\*/|//[^\n]*)$", "", code, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"\n\s*", "\n", code)
+
+
+def pack(model: bytes) -> bytes:
+    """Write the weights of a model as bytes; page_unpack() in web/page.c makes floats of them.
+
+    The weights are multiples of 1 / 128: see train_digits.py. A byte counts these, from ZERO on.
+    """
+    begin = 8 + int.from_bytes(model[:8], "little")
+    weights = [128 * weight + ZERO for (weight,) in struct.iter_unpack("<f", model[begin:])]
+    packed = bytes(map(int, weights))
+    assert list(packed) == weights, "web/digits.safetensors has weights that are no bytes"
+    return model[:begin] + packed
 
 
 def compile_core() -> bytes:
     """Compile the library and the page's own C files to WebAssembly."""
-    sources = [path for path in sorted(CSRC.glob("*.c")) + sorted(CSRC.glob("layers/*.c"))]
-    sources += [path for path in sorted(CSRC.glob("base/*.c")) if path.name not in OTHER_BUILDS]
+    sources = [*WEB.glob("*.c"), *CSRC.glob("*.c"), *CSRC.glob("layers/*.c")]
+    sources += [path for path in CSRC.glob("base/*.c") if path.name not in OTHER_BUILDS]
+    flags = [*FLAGS, f"-I{CSRC}", f'-DPYNN_VERSION="{version()}"', "-c"]
     with tempfile.TemporaryDirectory() as folder:
-        core = Path(folder) / "page.wasm"
-        command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, f"-I{CSRC}", "-o", core]
-        command += [f'-DPYNN_VERSION="{version()}"', *sorted(WEB.glob("*.c")), *sources]
-        subprocess.run(list(map(str, command)), check=True)
-        return core.read_bytes()
+        for source in sources:
+            zig(folder, *flags, *(QUICK_FLAGS if source.stem in QUICK else SMALL_FLAGS), source)
+        objects = sorted(Path(folder).glob("*.o"))
+        zig(folder, *TARGET, "-O3", "-Wl,--strip-all", "-o", "page.wasm", *objects)
+        return (Path(folder) / "page.wasm").read_bytes()
+
+
+def zig(folder: str, *arguments: str | Path) -> None:
+    """Run zig's C compiler in a folder, in which it leaves what it makes."""
+    command = [sys.executable, "-m", "ziglang", "cc", *map(str, arguments)]
+    subprocess.run(command, check=True, cwd=folder)
 
 
 def version() -> str:

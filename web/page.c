@@ -22,6 +22,13 @@ EXPORT(page_release) void page_release(void *memory) {
     free(memory);
 }
 
+/* Write out the weights of the network that the page starts with, which build.py has packed: multiples of 1
+ * / 128, each as a byte. packed, weights  (count,) */
+EXPORT(page_unpack) void page_unpack(const uint8_t *packed, size_t count, float *weights) {
+    enum { ZERO = 150 };
+    for (size_t i = 0; i < count; i++) weights[i] = (float)(packed[i] - ZERO) / 128.0f;
+}
+
 EXPORT(page_message) const char *page_message(pynn_status status) {
     return pynn_status_message(status);
 }

@@ -17,6 +17,19 @@ function listenToTheme() {
   });
 }
 
+/** The model file of the network that the page starts with. Its weights are bytes in the page. */
+function unpack(packed) {
+  const begin = 8 + Number(new DataView(packed.buffer).getBigUint64(0, true));
+  const count = packed.length - begin;
+  const file = new Uint8Array(begin + 4 * count);
+  file.set(packed.subarray(0, begin));
+  lend(packed.subarray(begin), (from) => lend(file.subarray(begin), (to) => {
+    core.page_unpack(from, count, to);
+    file.set(bytes(to, 4 * count), begin);
+  }));
+  return file;
+}
+
 /** Open the network that the page starts with; the form suggests a smaller one to train. */
 function openDigits(digits) {
   openModel(digits, "page");
@@ -37,7 +50,7 @@ async function start() {
   marks = JSON.parse(decoder.decode(await embedded("marks")));
   $("version").textContent = text(core.page_version());
   listenToTheme();
-  const digits = await embedded("digits");
+  const digits = unpack(await embedded("digits"));
   openDigits(digits);
   warmUp();
   listenToPen();
