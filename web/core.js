@@ -116,17 +116,28 @@ const seven = (x) => minus(String(Number(x.toPrecision(7))));
 /** A number as a factor or a term: a negative one in parentheses. */
 const part = (x) => (x < 0 ? `(${four(x)})` : four(x));
 
-/** A sum of products as the C code writes it (write_sum): its largest terms, the rest, and the bias. */
-function sumText(address, bias, ofProducts = true) {
-  const numbers = floats(address, 35);
-  const [rest, added, result] = numbers;
+/** The terms of a sum of products as the C code writes it (write_sum): the largest, the rest, and the bias. */
+function sumTerms(address, bias, ofProducts = true) {
+  const numbers = floats(address, 36);
+  const [rest, added] = numbers;
   const sum = [];
-  for (let k = 3; k < numbers.length; k += 4) {
+  for (let k = 3; k < 35; k += 4) {
     const [i, a, b] = numbers.subarray(k);
     if (i >= 0) sum.push(ofProducts ? `${part(a)}·${part(b)}` : part(a));
   }
-  if (sum.length === 8) sum.push(`${part(rest)} (the other terms)`);
+  if (sum.length === 8 && numbers[35] > 8) sum.push(`${part(rest)} (the other terms)`);
   if (sum.length === 0) sum.push("0");
   if (bias) sum.push(`${part(added)} (${bias})`);
-  return `${sum.join(" + ")} = ${four(result)}`;
+  return sum.join(" + ");
+}
+
+const sumText = (address, ...how) => `${sumTerms(address, ...how)} = ${four(floats(address, 3)[2])}`;
+
+/** The values of a window, the largest ones first; those that the C code does not list are 0. */
+function valuesText(address) {
+  const numbers = floats(address, 36);
+  const found = [];
+  for (let k = 3; k < 35; k += 4) if (numbers[k] >= 0) found.push(four(numbers[k + 1]));
+  if (numbers[35] > found.length) found.push(found.length === 8 ? "…" : "0");
+  return found.join(", ");
 }

@@ -74,6 +74,7 @@ static problem keep_features(examples *set, const pynn_idx *idx, const void *ite
     if (set->features == NULL) return DATA_NO_MEMORY;
     set->type = is_bytes ? PYNN_FEATURES_UINT8 : PYNN_FEATURES_FLOAT32;
     set->rows = idx->dims[0], set->columns = idx->item_count / idx->dims[0];
+    set->height = idx->ndim == 3 ? idx->dims[1] : 0, set->width = idx->ndim == 3 ? idx->dims[2] : 0;
     if (is_bytes) memcpy(set->features, items, idx->item_count);
     for (size_t i = 0; !is_bytes && i < idx->item_count; i++) {
         const float value = (float)item(idx, items, i);
@@ -108,13 +109,13 @@ EXPORT(page_make_spirals) int page_make_spirals(void) {
     for (size_t set = 0; set < 2; set++) {
         examples *it = &incoming[set];
         forget(it);
-        *it = (examples){calloc(2 * ROWS, sizeof(float)),
-                         calloc(ROWS, sizeof(int32_t)),
-                         PYNN_FEATURES_FLOAT32,
-                         ROWS,
-                         2,
-                         ROWS,
-                         SPIRALS};
+        *it = (examples){.features = calloc(2 * ROWS, sizeof(float)),
+                         .labels = calloc(ROWS, sizeof(int32_t)),
+                         .type = PYNN_FEATURES_FLOAT32,
+                         .rows = ROWS,
+                         .columns = 2,
+                         .label_count = ROWS,
+                         .classes = SPIRALS};
         if (it->features == NULL || it->labels == NULL) return DATA_NO_MEMORY;
         float *point = it->features;
         pynn_random_normal(1, set, 0, 2 * ROWS, 0.0f, 0.04f, point);
@@ -147,6 +148,7 @@ static void take_over(examples *from, examples *to) {
         free(to->features);
         to->features = from->features, to->type = from->type;
         to->rows = from->rows, to->columns = from->columns;
+        to->height = from->height, to->width = from->width;
     }
     if (from->labels != NULL) {
         free(to->labels);
@@ -180,6 +182,15 @@ EXPORT(page_rows) size_t page_rows(size_t set) {
 
 EXPORT(page_columns) size_t page_columns(size_t set) {
     return sets[set].columns;
+}
+
+/* The height (side 0) or the width (1) of the images that the rows of a set are: those of its IDX file, or
+ * else the side of a square. 0 if they are no images. */
+EXPORT(page_image) size_t page_image(size_t set, size_t side) {
+    const examples *e = &sets[set];
+    if (e->height > 0) return side == 0 ? e->height : e->width;
+    const size_t root = (size_t)(sqrt((double)e->columns) + 0.5);
+    return root > 1 && root * root == e->columns ? root : 0;
 }
 
 EXPORT(page_labels) size_t page_labels(size_t set) {

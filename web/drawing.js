@@ -96,7 +96,7 @@ function buildExample() {
   );
   $("example-state").textContent = "";
   $("example-row").value = 1;
-  if (model.input !== 784 && usable.length > 0) showExample();
+  if (inputs() !== 784 && usable.length > 0) showExample();
 }
 
 function showExample() {

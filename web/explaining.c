@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* What there is to see: the values of a pynn_value, or an array of a layer's parameters, numbered 10 times
- * one of these plus 0 for the weight or 1 for the bias. */
+ * one of these plus its number in the layer (see find_view()). */
 enum { BEFORE = 1, GRADIENT = 2, AFTER = 3, M_BEFORE = 4, M_AFTER = 5, V_BEFORE = 6, V_AFTER = 7, KINDS };
 
 static struct {
@@ -109,19 +109,25 @@ EXPORT(page_step_facts) const double *page_step_facts(void) {
 
 /* ---------------------------------------------------------------- arrays */
 
-/* An array of the step. */
-typedef struct array {
-    const float *x;
-    size_t rows, columns;
-    int is_tiled; /* whether it is shown as pictures of 28 x 28 pixels */
-    int by_row;   /* whether a picture is a row, or else a column */
-} array;
-
-static size_t columns_of(size_t layer, int what) {
-    if (what == PYNN_VALUE_LOSSES) return 1;
-    if (what == PYNN_VALUE_PROBABILITIES) return model.widths[model.layer_count - 1];
+static pynn_shape shape_of(size_t layer, int what) {
+    if (what == PYNN_VALUE_LOSSES) return (pynn_shape){1, 1, 1};
+    if (what == PYNN_VALUE_PROBABILITIES) return model.shapes[model.layer_count - 1];
     const int is_input = what == PYNN_VALUE_INPUTS || what == PYNN_VALUE_INPUT_GRADIENTS;
-    return is_input ? width_before(layer) : model.widths[layer];
+    return is_input ? shape_before(layer) : model.shapes[layer];
+}
+
+/* An array of parameters. The weights of the first layer are tiles if it sees images. */
+static array array_of_parameters(size_t layer, const pynn_parameter_view *view, const float *flat) {
+    const float *x = flat + view->offset;
+    const pynn_shape image = image_before(layer);
+    if (view->ndim == 4)
+        return array_of_rows(x, view->dims[0], (pynn_shape){view->dims[1], view->dims[2], view->dims[3]});
+    array it = {.x = x, .rows = 1, .columns = view->dims[0], .ndim = view->ndim, .together = 1};
+    for (size_t d = 0; d < view->ndim; d++) it.dims[d] = view->dims[d];
+    if (view->ndim > 1) it.rows = view->dims[0], it.columns = view->dims[1];
+    if (view->ndim > 1 && layer == 0 && image.height * image.width == it.rows)
+        it.height = image.height, it.width = image.width;
+    return it;
 }
 
 /* Find an array; its x is NULL if the step has none. Values of a batch go into `room`. */
@@ -132,53 +138,35 @@ static array find(size_t layer, int what, float *room) {
     if (what < 10) {
         const pynn_value value = (pynn_value)what;
         if (pynn_workspace_read(kept.workspace, layer, value, room) != PYNN_OK) return it;
-        it = (array){room, kept.rows, columns_of(layer, what), 0, 1};
+        it = array_of_rows(room, kept.rows, shape_of(layer, what));
+        const pynn_shape image = image_before(layer);
+        if (what == PYNN_VALUE_INPUTS && it.height == 0 && image.height * image.width > 1)
+            it.height = image.height, it.width = image.width;
     } else if (find_view(layer, what % 10, &view) && kept.flat[what / 10] != NULL) {
-        const int is_matrix = view.ndim > 1;
-        it.x = kept.flat[what / 10] + view.offset;
-        it.rows = is_matrix ? view.dims[0] : 1, it.columns = view.dims[is_matrix];
+        it = array_of_parameters(layer, &view, kept.flat[what / 10]);
     }
-    const int has_pixels = what == PYNN_VALUE_INPUTS || (what >= 10 && it.rows == DIGIT_PIXELS);
-    it.is_tiled = layer == 0 && model.inputs == DIGIT_PIXELS && has_pixels;
     return it;
 }
 
-static size_t tile_count(const array *it) {
-    return it->by_row ? it->rows : it->columns;
-}
-
-static size_t tiles_across(const array *it) {
-    size_t across = 1;
-    while (across * across < tile_count(it)) across++;
-    return across;
-}
-
-/* The pixels of the picture of an array, across and down. */
-static void measure(const array *it, size_t size[2]) {
-    size[0] = it->columns, size[1] = it->rows;
-    if (!it->is_tiled) return;
-    const size_t across = tiles_across(it), down = (tile_count(it) + across - 1) / across;
-    size[0] = across * (DIGIT_SIDE + 1) - 1, size[1] = down * (DIGIT_SIDE + 1) - 1;
-}
-
-/* The pixel of a value, from the pixel at the top left on. */
-static size_t pixel_of(const array *it, size_t index) {
-    if (!it->is_tiled) return index;
-    const size_t row = index / it->columns, column = index % it->columns;
-    const size_t tile = it->by_row ? row : column, place = it->by_row ? column : row;
-    const size_t across = tiles_across(it), width = across * (DIGIT_SIDE + 1) - 1;
-    const size_t top = tile / across * (DIGIT_SIDE + 1) + place / DIGIT_SIDE;
-    return top * width + tile % across * (DIGIT_SIDE + 1) + place % DIGIT_SIDE;
+/* The part of an array that is shown: of images of several channels the first ones, so that there is room
+ * for each pixel. */
+static array shown(size_t layer, int what) {
+    enum { MOST_PIXELS = 40000 };
+    array it = find(layer, what, values[0]);
+    if (what < 10 && it.ndim == 4 && it.dims[1] > 1) {
+        while (it.rows > 1 && it.rows * it.columns > MOST_PIXELS) it.rows--;
+    }
+    return it;
 }
 
 /* What to say of an array: its rows and columns, the pixels of its picture across and down, its least, mean
- * and largest value, the number of the value of the largest size, and the share of zeros. NULL if the step
- * has no such array. */
+ * and largest value, the number of the value of the largest size among those shown, the share of zeros, and
+ * the rows that are shown. NULL if the step has no such array. */
 EXPORT(page_step_array) const double *page_step_array(size_t layer, int what) {
-    static double facts[9];
-    const array it = find(layer, what, values[0]);
+    static double facts[10];
+    const array all = find(layer, what, values[0]), it = shown(layer, what);
     if (it.x == NULL) return NULL;
-    const size_t count = it.rows * it.columns;
+    const size_t count = all.rows * all.columns, shown_count = it.rows * it.columns;
     double sum = 0.0, least = (double)it.x[0], largest = least;
     size_t place = 0, zeros = 0, size[2];
     for (size_t i = 0; i < count; i++) {
@@ -186,20 +174,39 @@ EXPORT(page_step_array) const double *page_step_array(size_t layer, int what) {
         sum += x;
         least = fmin(least, x), largest = fmax(largest, x);
         zeros += x == 0.0;
-        if (fabsf(it.x[i]) > fabsf(it.x[place])) place = i;
+        if (i < shown_count && fabsf(it.x[i]) > fabsf(it.x[place])) place = i;
     }
     measure(&it, size);
-    const double numbers[9] = {(double)it.rows,
-                               (double)it.columns,
-                               (double)size[0],
-                               (double)size[1],
-                               least,
-                               sum / (double)count,
-                               largest,
-                               (double)place,
-                               (double)zeros / (double)count};
+    const double numbers[10] = {(double)all.rows,
+                                (double)all.columns,
+                                (double)size[0],
+                                (double)size[1],
+                                least,
+                                sum / (double)count,
+                                largest,
+                                (double)place,
+                                (double)zeros / (double)count,
+                                (double)it.rows};
     memcpy(facts, numbers, sizeof facts);
     return facts;
+}
+
+/* The shape of an array: how many dimensions, and these. */
+EXPORT(page_step_shape) const uint32_t *page_step_shape(size_t layer, int what) {
+    static uint32_t numbers[5];
+    const array it = find(layer, what, values[0]);
+    numbers[0] = (uint32_t)it.ndim;
+    for (size_t d = 0; d < it.ndim; d++) numbers[d + 1] = (uint32_t)it.dims[d];
+    return numbers;
+}
+
+/* The place of a value in its array: a number for each dimension. */
+EXPORT(page_step_place) const uint32_t *page_step_place(size_t layer, int what, size_t index) {
+    static uint32_t numbers[5];
+    const array it = find(layer, what, values[0]);
+    numbers[0] = (uint32_t)it.ndim;
+    for (size_t d = it.ndim; d-- > 0; index /= it.dims[d]) numbers[d + 1] = (uint32_t)(index % it.dims[d]);
+    return numbers;
 }
 
 /* The values of an array, row by row. */
@@ -213,52 +220,62 @@ EXPORT(page_step_labels) const int32_t *page_step_labels(void) {
 
 /* Paint an array, and mark one of its values. */
 EXPORT(page_step_paint) const uint8_t *page_step_paint(size_t layer, int what, size_t marked) {
-    const array it = find(layer, what, values[0]);
-    const size_t count = it.rows * it.columns;
-    size_t size[2];
-    if (it.x == NULL) return NULL;
-    measure(&it, size);
-    uint8_t *colours = malloc(4 * count), *painted = room_for(size[0] * size[1]);
-    if (colours != NULL && painted != NULL) {
-        static const uint8_t gold[4] = {255, 176, 0, 255};
-        paint(it.x, count, colours);
-        for (size_t i = 0; i < count; i++) memcpy(painted + 4 * pixel_of(&it, i), colours + 4 * i, 4);
-        memcpy(painted + 4 * pixel_of(&it, marked), gold, sizeof gold);
-    }
-    free(colours);
-    return painted;
+    const array it = shown(layer, what);
+    return it.x != NULL ? paint_array(&it, marked) : NULL;
 }
 
 /* The number of the value that is painted at a pixel; -1 between pictures. */
 EXPORT(page_step_pick) int32_t page_step_pick(size_t layer, int what, size_t x, size_t y) {
-    const array it = find(layer, what, values[0]);
-    size_t size[2];
-    if (it.x == NULL) return -1;
-    measure(&it, size);
-    if (x >= size[0] || y >= size[1]) return -1;
-    if (!it.is_tiled) return (int32_t)(y * size[0] + x);
-    const size_t apart = DIGIT_SIDE + 1, tile = y / apart * tiles_across(&it) + x / apart;
-    if (x % apart == DIGIT_SIDE || y % apart == DIGIT_SIDE || tile >= tile_count(&it)) return -1;
-    const size_t place = y % apart * DIGIT_SIDE + x % apart;
-    return (int32_t)(it.by_row ? tile * it.columns + place : place * it.columns + tile);
+    const array it = shown(layer, what);
+    return it.x != NULL ? pick(&it, x, y) : -1;
 }
 
 /* The pixel where a value is painted, counted row by row. */
 EXPORT(page_step_pixel) size_t page_step_pixel(size_t layer, int what, size_t index) {
-    const array it = find(layer, what, values[0]);
+    const array it = shown(layer, what);
     return it.x != NULL ? pixel_of(&it, index) : 0;
 }
 
 /* ---------------------------------------------------------------- one value, written out */
 
-/* The sum of products that gave a value of a dense layer, as write_sum() writes it; NULL for other values.
- */
+/* The same as page_step_sum() for layers that look at windows of images. For a mean of a window the sum is
+ * that which is divided by the window's size. */
+static const float *sum_of_windows(size_t layer, int what, size_t index, float result) {
+    static float numbers[SUM_NUMBERS];
+    const size_t inputs = width_before(layer), outputs = model.widths[layer];
+    const array weight = find(layer, 10 * BEFORE, NULL), bias = find(layer, 10 * BEFORE + 1, NULL);
+    const array x = find(layer, PYNN_VALUE_INPUTS, values[0]);
+    const float times = weight.x != NULL ? 1.0f : (float)window_size(layer);
+    if (what == PYNN_VALUE_OUTPUTS) {
+        const size_t channel = index % outputs / (model.shapes[layer].height * model.shapes[layer].width);
+        const products it = list_output(layer, index % outputs, x.x + index / outputs * inputs, weight.x);
+        write_sum(it.b, 1, weight.x != NULL ? it.a : NULL, 1, it.count,
+                  bias.x != NULL ? bias.x[channel] : 0.0f, result * times, numbers);
+        return numbers;
+    }
+    const array dy = find(layer, PYNN_VALUE_OUTPUT_GRADIENTS, values[1]);
+    products it = {0};
+    if (what == PYNN_VALUE_INPUT_GRADIENTS) {
+        const size_t n = index / inputs;
+        it = list_input_gradient(layer, index % inputs, x.x + n * inputs, dy.x + n * outputs, weight.x);
+    } else if (what == 10 * GRADIENT || what == 10 * GRADIENT + 1) {
+        it = list_weight_gradient(layer, index, what % 10 == 0 ? x.x : NULL, dy.x, kept.rows);
+    }
+    const int is_mean = weight.x == NULL && model.layers[layer].kind != PYNN_MAX_POOL2D;
+    write_sum(it.a, 1, it.b, 1, it.count, 0.0f, is_mean ? result * times : result, numbers);
+    return it.a != NULL ? numbers : NULL;
+}
+
+/* The sum of products that gave a value of a dense layer, a convolution or a pool, as write_sum() writes
+ * it; NULL for other values. */
 EXPORT(page_step_sum) const float *page_step_sum(size_t layer, int what, size_t index) {
     static float numbers[SUM_NUMBERS];
     const size_t inputs = width_before(layer), outputs = model.widths[layer];
     const array it = find(layer, what, values[0]);
-    if (model.layers[layer].kind != PYNN_DENSE || it.x == NULL) return NULL;
+    if (it.x == NULL) return NULL;
     const float result = it.x[index];
+    if (has_windows(layer)) return sum_of_windows(layer, what, index, result);
+    if (model.layers[layer].kind != PYNN_DENSE) return NULL;
     const array weight = find(layer, 10 * BEFORE, NULL), bias = find(layer, 10 * BEFORE + 1, NULL);
     if (what == PYNN_VALUE_OUTPUTS) {
         const array x = find(layer, PYNN_VALUE_INPUTS, values[1]);
@@ -282,41 +299,53 @@ EXPORT(page_step_sum) const float *page_step_sum(size_t layer, int what, size_t 
     return numbers;
 }
 
-/* The mean and the variance of a row of a layer's inputs. */
-static void row_moments(size_t layer, size_t row, double *mean, double *variance) {
+/* The mean and the variance of the inputs that a value is normalized with: of its row, or for batch
+ * normalization of its channel in all rows. */
+static void moments(size_t layer, size_t index, double *mean, double *variance) {
     const array x = find(layer, PYNN_VALUE_INPUTS, values[1]);
-    const float *at = x.x + row * x.columns;
+    const pynn_shape shape = model.shapes[layer];
+    const int is_batch = model.layers[layer].kind == PYNN_BATCH_NORM;
+    const size_t places = is_batch ? shape.height * shape.width : x.columns;
+    const size_t first = is_batch ? index % x.columns / places * places : index / x.columns * x.columns;
+    const size_t rows = is_batch ? kept.rows : 1;
     double sum = 0.0, squares = 0.0;
-    for (size_t i = 0; i < x.columns; i++) sum += (double)at[i];
-    *mean = sum / (double)x.columns;
-    for (size_t i = 0; i < x.columns; i++) {
-        const double away = (double)at[i] - *mean;
-        squares += away * away;
+    for (size_t n = 0; n < rows; n++) {
+        for (size_t i = 0; i < places; i++) sum += (double)x.x[n * x.columns + first + i];
     }
-    *variance = squares / (double)x.columns;
+    *mean = sum / (double)(rows * places);
+    for (size_t n = 0; n < rows; n++) {
+        for (size_t i = 0; i < places; i++) {
+            const double away = (double)x.x[n * x.columns + first + i] - *mean;
+            squares += away * away;
+        }
+    }
+    *variance = squares / (double)(rows * places);
 }
 
 /* A value of a layer that goes from value to value, and the numbers that it comes from: x, y, dy, dx, the
- * factor of dropout, and for layer norm the mean and the variance of the row, weight and bias. */
+ * factor of dropout, and for a norm the mean and the variance, weight and bias. */
 EXPORT(page_step_point) const double *page_step_point(size_t layer, size_t index) {
     static double numbers[9];
     if (kept.workspace == NULL) return NULL;
-    const size_t width = model.widths[layer], column = index % width;
+    const size_t width = model.widths[layer];
+    const pynn_layer_kind kind = model.layers[layer].kind;
+    size_t unit = index % width;
+    if (kind == PYNN_BATCH_NORM) unit /= model.shapes[layer].height * model.shapes[layer].width;
     for (int value = PYNN_VALUE_INPUTS; value <= PYNN_VALUE_INPUT_GRADIENTS; value++) {
         static const size_t places[] = {0, 0, 1, 2, 3};
         const array it = find(layer, value, values[0]);
         numbers[places[value]] = it.x != NULL ? (double)it.x[index] : NAN;
     }
-    if (model.layers[layer].kind == PYNN_DROPOUT) {
+    if (kind == PYNN_DROPOUT) {
         float factor;
         pynn_dropout_mask(kept.state.seed, kept.state.step, layer, model.layers[layer].dropout.rate, index,
                           1, &factor);
         numbers[4] = (double)factor;
     }
-    if (model.layers[layer].kind == PYNN_LAYER_NORM) {
-        row_moments(layer, index / width, &numbers[5], &numbers[6]);
-        numbers[7] = (double)find(layer, 10 * BEFORE, NULL).x[column];
-        numbers[8] = (double)find(layer, 10 * BEFORE + 1, NULL).x[column];
+    if (kind == PYNN_LAYER_NORM || kind == PYNN_BATCH_NORM) {
+        moments(layer, index, &numbers[5], &numbers[6]);
+        numbers[7] = (double)find(layer, 10 * BEFORE, NULL).x[unit];
+        numbers[8] = (double)find(layer, 10 * BEFORE + 1, NULL).x[unit];
     }
     return numbers;
 }
@@ -367,19 +396,27 @@ EXPORT(page_step_update) const double *page_step_update(size_t layer, int part, 
 
 /* ---------------------------------------------------------------- what there is to learn */
 
-/* Four numbers of a layer: its units whose slope is below 0.01 for every example; the norms of dY and dX,
- * which are 0 if they are not computed; and whether the second is less than a tenth of the first. */
+/* Whether the slope of a unit is below 0.01 for every example; of images, that of a whole channel. */
+static int is_flat(const array *y, pynn_layer_kind kind, size_t channel) {
+    const size_t places = y->ndim == 4 ? y->height * y->width : 1;
+    for (size_t n = 0; n < y->rows; n++) {
+        for (size_t i = 0; i < places; i++) {
+            if (slope_of(kind, y->x[n * y->columns + channel * places + i]) >= 0.01f) return 0;
+        }
+    }
+    return 1;
+}
+
+/* Four numbers of a layer: its units, or channels of images, whose slope is below 0.01 for every example;
+ * the norms of dY and dX, which are 0 if they are not computed; and whether the second is less than a tenth
+ * of the first. */
 EXPORT(page_step_remarks) const double *page_step_remarks(size_t layer) {
     static double numbers[4];
     if (kept.workspace == NULL) return NULL;
     const array y = find(layer, PYNN_VALUE_OUTPUTS, values[0]);
     numbers[0] = 0.0;
-    for (size_t unit = 0; unit < y.columns; unit++) {
-        size_t flat = 0;
-        for (size_t n = 0; n < y.rows; n++)
-            flat += slope_of(model.layers[layer].kind, y.x[n * y.columns + unit]) < 0.01f;
-        numbers[0] += flat == y.rows;
-    }
+    for (size_t channel = 0; channel < y.dims[1]; channel++)
+        numbers[0] += is_flat(&y, model.layers[layer].kind, channel);
     const array dy = find(layer, PYNN_VALUE_OUTPUT_GRADIENTS, values[0]);
     numbers[1] = norm_of(dy.x, dy.rows * dy.columns);
     const array dx = find(layer, PYNN_VALUE_INPUT_GRADIENTS, values[0]);

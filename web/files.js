@@ -71,6 +71,7 @@ async function openData(files) {
 function makeSpirals() {
   checkData("the spirals", core.page_make_spirals());
   acceptData("the spirals");
+  chooseChain("dense");
   $("hidden").value = "16 16";
   $("activation").value = "tanh";
   $("batch").value = "8";
@@ -83,7 +84,7 @@ function acceptData(name) {
   pause();
   forgetRun();
   describeData();
-  if (seen !== DRAWING || model.input !== 784) clearPaper();
+  if (seen !== DRAWING || inputs() !== 784) clearPaper();
   buildExample();
 }
 

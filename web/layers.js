@@ -3,7 +3,7 @@
 const MOST_BARS = 24; // of so many classes the first are shown
 const MOST_SHOWN = 1024; // units of a layer, likewise
 let bars = []; // for each class its row, and the text of its probability
-let layers = []; // for each layer the buttons of its units
+let layers = []; // for each layer the buttons of its units, or the picture of its feature maps
 let isAsked = false; // whether showValues() is to be called for the next frame
 let chosen = null; // the unit that is shown: its layer and its number
 
@@ -18,14 +18,14 @@ function refreshTiles() {
   const isPlane = core.page_has_plane() === 1;
   $("plane-figure").hidden = !isPlane;
   if (isPlane) show($("plane"), core.page_paint_plane(), core.page_plane_side(), core.page_plane_side());
-  const isPicture = model.input === 784 && model.layers[0].kind === "dense";
-  $("tiles-figure").hidden = !isPicture;
-  if (!isPicture) return;
-  const count = Math.min(core.page_width(0), 256);
-  const across = Math.ceil(Math.sqrt(count));
-  const pixels = (tiles) => 29 * tiles - 1;
-  show($("tiles"), core.page_paint_tiles(count, across), pixels(across), pixels(Math.ceil(count / across)));
+  const size = pair(core.page_tiles_size());
+  $("tiles-figure").hidden = size[0] === 0;
+  $("tiles-caption").textContent = `weights of the first layer's ${model.layers[0].kind === "conv2d" ? "filters" : "units"}`;
+  if (size[0] > 0) show($("tiles"), core.page_paint_tiles(), ...size);
 }
+
+/** Two numbers of the C code, such as the width and the height of a picture. */
+const pair = (address) => Array.from(new Uint32Array(core.memory.buffer, address >>> 0, 2));
 
 /** Show everything that depends on the drawing or the example. */
 function refreshDigit() {
@@ -50,8 +50,17 @@ function refreshDigit() {
 /** Show the values of the layers: after the answer, and once a frame, because browsers take long for it. */
 function showValues() {
   isAsked = false;
-  layers.forEach((units, layer) => colour(units, core.page_paint_outputs(layer)));
-  if (chosen) showUnit();
+  layers.forEach((units, layer) => {
+    if (Array.isArray(units)) colour(units, core.page_paint_outputs(layer, -1));
+    else showMaps(layer);
+  });
+  showUnit();
+}
+
+/** Show the feature maps of a layer, with a mark on the unit that is chosen. */
+function showMaps(layer) {
+  const marked = chosen.layer === layer ? chosen.unit : -1;
+  show(layers[layer], core.page_paint_outputs(layer, marked), ...pair(core.page_outputs_size(layer)));
 }
 
 /** Give each unit of a layer its colour. */
@@ -83,24 +92,47 @@ function buildLayers() {
   const names = layerNames(model);
   const boxes = [];
   layers = model.layers.map(({ kind }, layer) => {
+    const shape = shapeBehind(layer + 1);
     const width = core.page_width(layer);
-    const units = element("div", { class: "units", role: "group", "aria-label": `${names[layer]}, ${width} units` });
-    const buttons = Array.from({ length: Math.min(width, MOST_SHOWN) }, (_, unit) => {
-      const button = element("button", {
-        type: "button", tabindex: unit === 0 ? 0 : -1, "aria-label": `unit ${unit}`, "aria-pressed": "false",
-      });
-      button.addEventListener("click", () => choose(layer, unit));
-      return button;
-    });
-    units.style.setProperty("--across", Math.min(Math.ceil(Math.sqrt(width)), 32));
-    units.append(...buttons);
-    units.addEventListener("keydown", moveAmongUnits);
-    const size = width > MOST_SHOWN ? `${many(MOST_SHOWN)} of ${many(width)}` : width;
-    boxes.push(element("li", { class: "layer" }, element("h3", {}, `${words(kind)} `, element("span", {}, size)), units));
-    return buttons;
+    const units = isImage(shape) ? maps(layer, names[layer], shape) : buttons(layer, names[layer], width);
+    const count = width > MOST_SHOWN && !isImage(shape) ? `${many(MOST_SHOWN)} of ${many(width)}` : sizeText(shape);
+    boxes.push(element("li", { class: "layer" }, element("h3", {}, `${words(kind)} `, element("span", {}, count)), units));
+    return isImage(shape) ? units : Array.from(units.children);
   });
   $("layers").replaceChildren(...boxes);
-  choose(0, 0);
+  choose(0, middleOf(shapeBehind(1)));
+}
+
+/** The unit in the middle of the first feature map; 0 where there are no maps. */
+const middleOf = ([, height, width]) => Math.floor(height / 2) * width + Math.floor(width / 2);
+
+/** The units of a layer as buttons. */
+function buttons(layer, name, width) {
+  const units = element("div", { class: "units", role: "group", "aria-label": `${name}, ${width} units` });
+  const made = Array.from({ length: Math.min(width, MOST_SHOWN) }, (_, unit) => {
+    const button = element("button", {
+      type: "button", tabindex: unit === 0 ? 0 : -1, "aria-label": `unit ${unit}`, "aria-pressed": "false",
+    });
+    button.addEventListener("click", () => choose(layer, unit));
+    return button;
+  });
+  units.style.setProperty("--across", Math.min(Math.ceil(Math.sqrt(width)), 32));
+  units.append(...made);
+  units.addEventListener("keydown", moveAmongUnits);
+  return units;
+}
+
+/** The feature maps of a layer: a picture with a tile for each channel, in which a unit can be chosen. */
+function maps(layer, name, [channels, height, width]) {
+  const picture = element("canvas", {
+    class: "maps", tabindex: 0, role: "application",
+    "aria-label": `${name}, ${channels} feature maps of ${height} by ${width}. Arrow keys choose a unit.`,
+  });
+  const [across] = pair(core.page_outputs_size(layer));
+  picture.style.width = `${across * Math.max(1, Math.min(Math.floor(200 / across), 8))}px`;
+  listenToPicture(picture, (x, y) => core.page_unit_at(layer, x, y),
+    () => core.page_unit_pixel(layer, chosen.layer === layer ? chosen.unit : 0), (unit) => choose(layer, unit));
+  return picture;
 }
 
 /** Arrow keys move between the units of a layer. */
@@ -121,30 +153,61 @@ function moveAmongUnits(event) {
 // ---------------------------------------------------------------- one unit
 
 function choose(layer, unit) {
-  if (chosen) layers[chosen.layer][chosen.unit].setAttribute("aria-pressed", "false");
+  const before = chosen ?? { layer, unit };
   chosen = { layer, unit };
-  layers[layer][unit].setAttribute("aria-pressed", "true");
+  for (const it of [before, chosen]) {
+    const units = layers[it.layer];
+    if (Array.isArray(units)) units[it.unit].setAttribute("aria-pressed", it === chosen);
+    else showMaps(it.layer);
+  }
   $("unit").hidden = false;
   showUnit();
+}
+
+/** The place of a unit: its number, or in images its channel, row and column. */
+function unitPlace(layer, unit) {
+  const [, height, width] = shapeBehind(layer + 1);
+  if (height * width === 1) return `${unit}`;
+  return `[${Math.floor(unit / height / width)}, ${Math.floor(unit / width) % height}, ${unit % width}]`;
 }
 
 /** Show the chosen unit: its weights, its sum written out, its equation and the line of C. */
 function showUnit() {
   const { layer, unit } = chosen;
   const { kind } = model.layers[layer];
-  $("unit-title").textContent = `${layerNames(model)[layer]}, unit ${unit}`;
-  $("unit-weights").hidden = kind !== "dense";
-  if (kind === "dense") {
-    const before = layer > 0 ? core.page_width(layer - 1) : model.input;
-    const isPicture = before === 784;
-    show($("unit-weights"), core.page_paint_unit(layer, unit), isPicture ? 28 : before, isPicture ? 28 : 1);
-    $("unit-weights").classList.toggle("picture", isPicture);
-    $("unit-sum").textContent = `y${unit} = ${sumText(core.page_unit_sum(layer, unit), "b")}`;
-  } else {
-    const x = floats(core.page_layer_inputs(layer), core.page_width(layer))[unit];
-    const y = floats(core.page_outputs(layer), core.page_width(layer))[unit];
-    $("unit-sum").textContent = `y${unit} = ${FORMULAS[kind] ? FORMULAS[kind](x, model.layers[layer]) : `${words(kind)}(${four(x)})`} = ${four(y)}`;
-  }
+  const place = unitPlace(layer, unit);
+  $("unit-title").textContent = `${layerNames(model)[layer]}, unit ${place}`;
+  const size = pair(core.page_unit_size(layer, unit));
+  $("unit-weights").hidden = size[0] === 0;
+  if (size[0] > 0) show($("unit-weights"), core.page_paint_unit(layer, unit), ...size);
+  $("unit-weights").classList.toggle("picture", size[1] > 1);
+  $("unit-weights").style.aspectRatio = size[1] > 1 ? `${size[0]} / ${size[1]}` : "";
+  $("unit-sum").textContent = `y${place} = ${unitText(layer, unit)}`;
   const isSparse = kind === "dense" && layer === 0 && core.page_look_is_sparse() === 1;
   $("unit-mark").replaceChildren(markLine(`${kind}.${isSparse ? "sparse" : ""}Y`));
 }
+
+/** How a unit comes about. */
+function unitText(layer, unit) {
+  const { kind, eps } = model.layers[layer];
+  const x = floats(core.page_layer_inputs(layer), unit + 1)[unit];
+  const y = floats(core.page_outputs(layer), unit + 1)[unit];
+  if (kind === "dense") return sumText(core.page_unit_sum(layer, unit), "b");
+  const sum = core.page_unit_sum(layer, unit);
+  if (sum !== 0) return windowText(kind, sum, y, core.page_window_size(layer));
+  if (kind === "batch_norm") {
+    const [mean, variance, weight, bias] = doubles(core.page_unit_norm(layer, unit), 4);
+    return `${normText(x, mean, variance, eps, weight, bias)} = ${four(y)}, with the running mean and variance`;
+  }
+  return `${FORMULAS[kind] ? FORMULAS[kind](x, model.layers[layer]) : `${words(kind)}(${four(x)})`} = ${four(y)}`;
+}
+
+/** What a layer makes of a window, from the sum that the C code writes. */
+function windowText(kind, sum, y, size) {
+  if (kind === "conv2d") return sumText(sum, "b");
+  if (kind === "max_pool2d") return `max(${valuesText(sum)}) = ${four(y)}`;
+  return `(${sumTerms(sum, "", false)}) / ${size} = ${four(y)}`;
+}
+
+const normText = (x, mean, variance, eps, weight, bias) =>
+  `${part(weight)}·(${four(x)} − ${part(mean)}) / √(${four(variance)} + ${eps}) + ${part(bias)}`;

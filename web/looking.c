@@ -1,7 +1,10 @@
 /* looking.c: the drawing, or an example, and what the network makes of it. */
 #include "page.h"
 
+#include "layers/layer.h"
+
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static uint8_t ink[INK_PIXELS];
@@ -117,40 +120,115 @@ EXPORT(page_answer) size_t page_answer(void) {
 
 /* ---------------------------------------------------------------- a unit */
 
-/* The weights that a unit of a dense layer gives to its inputs: column `unit` of W. */
-static const float *unit_weights(size_t layer, size_t unit) {
-    pynn_parameter_view view;
-    find_view(layer, 0, &view);
-    const float *w = model.parameters + view.offset + unit;
-    for (size_t i = 0; i < width_before(layer); i++) model.values[i] = w[i * model.widths[layer]];
-    return model.values;
+/* The channel of a unit. */
+static size_t channel_of(size_t layer, size_t unit) {
+    return unit / (model.shapes[layer].height * model.shapes[layer].width);
 }
 
-/* The sum of a unit of a dense layer, after page_look(), as write_sum() writes it. */
+/* The weights that a unit gives to its inputs: column `unit` of the W of a dense layer, or the filter of a
+ * convolution. */
+static array unit_weights(size_t layer, size_t unit) {
+    pynn_parameter_view view;
+    if (!find_view(layer, 0, &view) || view.ndim == 1) return (array){0};
+    const float *w = model.parameters + view.offset;
+    if (view.ndim == 4) {
+        const pynn_shape filter = {view.dims[1], view.dims[2], view.dims[3]};
+        return array_of_rows(w + channel_of(layer, unit) * pynn_shape_size(filter), 1, filter);
+    }
+    for (size_t i = 0; i < view.dims[0]; i++) model.values[i] = w[i * view.dims[1] + unit];
+    return array_of_rows(model.values, 1, image_before(layer));
+}
+
+/* The sum of a unit, after page_look(), as write_sum() writes it; of a pool, with ones as weights, and the
+ * sum that its mean is made of. NULL for units of other layers. */
 EXPORT(page_unit_sum) const float *page_unit_sum(size_t layer, size_t unit) {
     static float numbers[SUM_NUMBERS];
     const size_t count = width_before(layer), outputs = model.widths[layer];
-    pynn_parameter_view weight, bias;
-    find_view(layer, 0, &weight), find_view(layer, 1, &bias);
     const float result = page_outputs(layer)[unit];
-    write_sum(page_layer_inputs(layer), 1, model.parameters + weight.offset + unit, outputs, count,
-              model.parameters[bias.offset + unit], result, numbers);
+    const float *x = page_layer_inputs(layer);
+    pynn_parameter_view weight, bias;
+    if (model.layers[layer].kind == PYNN_DENSE) {
+        find_view(layer, 0, &weight), find_view(layer, 1, &bias);
+        write_sum(x, 1, model.parameters + weight.offset + unit, outputs, count,
+                  model.parameters[bias.offset + unit], result, numbers);
+        return numbers;
+    }
+    if (!has_windows(layer)) return NULL;
+    const int has_weights = find_view(layer, 0, &weight) && find_view(layer, 1, &bias);
+    const products it = list_output(layer, unit, x, has_weights ? model.parameters + weight.offset : NULL);
+    if (it.a == NULL) return NULL;
+    if (has_weights)
+        write_sum(it.a, 1, it.b, 1, it.count, model.parameters[bias.offset + channel_of(layer, unit)],
+                  result, numbers);
+    else
+        write_sum(it.b, 1, NULL, 0, it.count, 0.0f, result * (float)window_size(layer), numbers);
     return numbers;
+}
+
+/* What batch normalization makes a unit of, in use: the running mean and variance, weight and bias. */
+EXPORT(page_unit_norm) const double *page_unit_norm(size_t layer, size_t unit) {
+    static double numbers[4];
+    static const int parts[4] = {2, 3, 0, 1};
+    for (size_t k = 0; k < 4; k++) {
+        pynn_parameter_view view;
+        find_view(layer, parts[k], &view);
+        numbers[k] = (double)model.parameters[view.offset + channel_of(layer, unit)];
+    }
+    return numbers;
+}
+
+EXPORT(page_window_size) size_t page_window_size(size_t layer) {
+    return window_size(layer);
 }
 
 /* ---------------------------------------------------------------- pictures */
 
-/* Paint the outputs of a layer, or the weights of a unit. */
-EXPORT(page_paint_outputs) const uint8_t *page_paint_outputs(size_t layer) {
-    uint8_t *painted = room_for(model.widths[layer]);
-    if (painted != NULL) paint(page_outputs(layer), model.widths[layer], painted);
-    return painted;
+/* Two numbers, the pixels of a picture across and down. */
+static const uint32_t *size_of(const array *it) {
+    static uint32_t numbers[2];
+    size_t size[2] = {0, 0};
+    if (it->x != NULL) measure(it, size);
+    numbers[0] = (uint32_t)size[0], numbers[1] = (uint32_t)size[1];
+    return numbers;
+}
+
+static array outputs_of(size_t layer) {
+    return array_of_rows(page_outputs(layer), 1, model.shapes[layer]);
+}
+
+/* The size of the picture of a layer's outputs. Each of its channels is a tile, if they are images. */
+EXPORT(page_outputs_size) const uint32_t *page_outputs_size(size_t layer) {
+    const array it = outputs_of(layer);
+    return size_of(&it);
+}
+
+/* Paint the outputs of a layer, with a mark on one of them if there is one of that number. */
+EXPORT(page_paint_outputs) const uint8_t *page_paint_outputs(size_t layer, size_t marked) {
+    const array it = outputs_of(layer);
+    return paint_array(&it, marked);
+}
+
+/* The unit that is painted at a pixel; -1 between tiles. */
+EXPORT(page_unit_at) int32_t page_unit_at(size_t layer, size_t x, size_t y) {
+    const array it = outputs_of(layer);
+    return pick(&it, x, y);
+}
+
+/* The pixel where a unit is painted, counted row by row. */
+EXPORT(page_unit_pixel) size_t page_unit_pixel(size_t layer, size_t unit) {
+    const array it = outputs_of(layer);
+    return pixel_of(&it, unit);
+}
+
+/* The size of the picture of the weights of a unit; 0 if it has none. */
+EXPORT(page_unit_size) const uint32_t *page_unit_size(size_t layer, size_t unit) {
+    const array it = unit_weights(layer, unit);
+    return size_of(&it);
 }
 
 EXPORT(page_paint_unit) const uint8_t *page_paint_unit(size_t layer, size_t unit) {
-    uint8_t *painted = room_for(width_before(layer));
-    if (painted != NULL) paint(unit_weights(layer, unit), width_before(layer), painted);
-    return painted;
+    const array it = unit_weights(layer, unit);
+    return paint_array(&it, SIZE_MAX);
 }
 
 /* Paint the digit, or the drawing: bright ink on black. */
@@ -165,19 +243,40 @@ EXPORT(page_paint_grey) const uint8_t *page_paint_grey(int is_drawing) {
     return painted;
 }
 
-/* Paint the weights of the first `count` units of the first layer, 28 x 28 pixels each, in rows of `across`
- * units, with a clear line between. */
-EXPORT(page_paint_tiles) const uint8_t *page_paint_tiles(size_t count, size_t across) {
-    const size_t apart = DIGIT_SIDE + 1, width = across * apart - 1;
-    const size_t height = (count + across - 1) / across * apart - 1;
-    static uint8_t tile[4 * DIGIT_PIXELS];
-    uint8_t *painted = room_for(width * height);
-    if (painted == NULL) return NULL;
-    for (size_t unit = 0; unit < count; unit++) {
-        paint(unit_weights(0, unit), DIGIT_PIXELS, tile);
-        const size_t top = unit / across * apart, left = unit % across * apart;
-        for (size_t y = 0; y < DIGIT_SIDE; y++)
-            memcpy(painted + 4 * ((top + y) * width + left), tile + 4 * y * DIGIT_SIDE, 4 * DIGIT_SIDE);
+/* The weights of the first layer as tiles: all filters of a convolution, or the units of a dense layer that
+ * sees images, at most MOST_TILES. x is NULL if there are none. */
+static array first_weights(void) {
+    enum { MOST_TILES = 256 };
+    pynn_parameter_view view;
+    if (!find_view(0, 0, &view) || view.ndim == 1) return (array){0};
+    const float *w = model.parameters + view.offset;
+    if (view.ndim == 4)
+        return array_of_rows(w, view.dims[0], (pynn_shape){view.dims[1], view.dims[2], view.dims[3]});
+    const pynn_shape image = image_before(0);
+    if (image.height * image.width == 1) return (array){0};
+    array it = array_of_rows(w, 1, image);
+    it.rows = view.dims[0], it.columns = view.dims[1] < MOST_TILES ? view.dims[1] : MOST_TILES;
+    it.by_row = 0;
+    return it;
+}
+
+EXPORT(page_tiles_size) const uint32_t *page_tiles_size(void) {
+    const array it = first_weights();
+    return size_of(&it);
+}
+
+/* Paint the weights of the first layer. Each unit of a dense layer has colours of its own scale. */
+EXPORT(page_paint_tiles) const uint8_t *page_paint_tiles(void) {
+    array it = first_weights();
+    if (it.by_row) return paint_array(&it, SIZE_MAX);
+    size_t size[2];
+    measure(&it, size);
+    uint8_t *colours = malloc(4 * it.rows), *painted = room_for(size[0] * size[1]);
+    for (size_t unit = 0; colours != NULL && painted != NULL && unit < it.columns; unit++) {
+        paint(unit_weights(0, unit).x, it.rows, colours);
+        for (size_t i = 0; i < it.rows; i++)
+            memcpy(painted + 4 * pixel_of(&it, i * it.columns + unit), colours + 4 * i, 4);
     }
+    free(colours);
     return painted;
 }

@@ -2,11 +2,13 @@
 
 const KINDS = {
   dense: 1, relu: 2, sigmoid: 3, tanh: 4, leaky_relu: 5, gelu: 6, dropout: 7, silu: 8, elu: 9, softplus: 10,
-  layer_norm: 11,
+  layer_norm: 11, conv2d: 12, max_pool2d: 13, avg_pool2d: 14, global_avg_pool: 15, flatten: 16, batch_norm: 17,
 };
 const INITS = { he: 1, xavier: 2 };
 const LOSSES = { softmax_cross_entropy: 1, mean_squared_error: 2, binary_cross_entropy: 3 };
-const OPTIONS = { leaky_relu: "slope", elu: "alpha", dropout: "rate", layer_norm: "eps" };
+const OPTIONS = { leaky_relu: "slope", elu: "alpha", dropout: "rate", layer_norm: "eps", batch_norm: "eps" };
+const WINDOWS = ["conv2d", "max_pool2d", "avg_pool2d"]; // kinds that have a size, a stride and padding
+const MOST_SIZE = 1024; // of a window
 const MOST_LAYERS = 64;
 const MOST_UNITS = 65536;
 
@@ -15,6 +17,7 @@ let source = "page"; // where the network is from: the "page" itself, the "form"
 
 const words = (kind) => kind.replaceAll("_", " ");
 const isClassifier = () => model.loss === "softmax_cross_entropy";
+const inputs = () => core.page_inputs();
 const outputs = () => core.page_width(model.layers.length - 1);
 
 /** The names of the layers, as in pynn: dense1, relu1, dense2, ... */
@@ -26,12 +29,35 @@ function layerNames(description) {
   });
 }
 
+/** The shape of rows behind so many layers of the network: channels, height and width. */
+const shapeBehind = (count) => Array.from(new Uint32Array(core.memory.buffer, core.page_shape(count) >>> 0, 3));
+const isImage = ([, height, width]) => height * width > 1;
+const sizeText = (shape) => (isImage(shape) ? shape.join(" × ") : many(shape[0]));
+
 // ---------------------------------------------------------------- making a network
+
+const isCount = (x, most = MOST_UNITS) => Number.isInteger(x) && x >= 1 && x <= most;
+
+/** Throw an error for windows that no layer has. */
+function checkWindows(name, { kind, filters, size, stride, padding, groups }) {
+  const isPair = Array.isArray(size) && size.length === 2 && size.every((side) => isCount(side, MOST_SIZE));
+  if (!isPair) throw new Error(`${name}, ${words(kind)}, has a size of ${size}, not two numbers from 1 to ${many(MOST_SIZE)}`);
+  if (!isCount(stride, MOST_SIZE)) throw new Error(`${name}, ${words(kind)}, has a stride of ${stride}, not 1 to ${many(MOST_SIZE)}`);
+  const isWord = kind === "conv2d" && ["same", "valid"].includes(padding);
+  if (!isWord && !(padding === 0 || isCount(padding, MOST_SIZE))) {
+    throw new Error(`${name}, ${words(kind)}, has a padding that is not possible: ${padding}`);
+  }
+  if (kind !== "conv2d") return;
+  if (!isCount(filters)) throw new Error(`${name} has ${filters} filters, not 1 to ${many(MOST_UNITS)}`);
+  if (!isCount(groups)) throw new Error(`${name} has ${groups} groups, not 1 to ${many(MOST_UNITS)}`);
+}
 
 /** Throw an error for a description that is not one of a network. */
 function checkDescription(it) {
-  const isCount = (x) => Number.isInteger(x) && x >= 1 && x <= MOST_UNITS;
-  if (!isCount(it?.input)) throw new Error(`the number of inputs is ${it?.input}, not 1 to ${many(MOST_UNITS)}`);
+  const isShape = Array.isArray(it?.input) && it.input.length === 3 && it.input.every((side) => isCount(side));
+  if (!isShape && !isCount(it?.input)) {
+    throw new Error(`the input is ${it?.input}, not a number from 1 to ${many(MOST_UNITS)}, or three: channels, height and width`);
+  }
   if (!Array.isArray(it.layers) || it.layers.length === 0) throw new Error("the model has no layers");
   if (it.layers.length >= MOST_LAYERS) {
     throw new Error(`the model has ${it.layers.length} layers, and this page opens at most ${MOST_LAYERS - 1}`);
@@ -50,7 +76,11 @@ function checkDescription(it) {
     if (layer.kind === "dense" && !isCount(layer.outputs)) {
       throw new Error(`${name} has ${layer.outputs} outputs, not 1 to ${many(MOST_UNITS)}`);
     }
-    if (layer.kind === "dense" && !Object.hasOwn(INITS, layer.init ?? "")) throw new Error(`${name} has an unknown init: ${layer.init}`);
+    if (["dense", "conv2d"].includes(layer.kind) && !Object.hasOwn(INITS, layer.init ?? "")) throw new Error(`${name} has an unknown init: ${layer.init}`);
+    if (WINDOWS.includes(layer.kind)) checkWindows(name, layer);
+    if (layer.kind === "batch_norm" && !(layer.momentum > 0 && layer.momentum <= 1)) {
+      throw new Error(`${name}, batch norm, has a momentum that is not possible: ${layer.momentum}`);
+    }
     if (!option) return;
     const isInRange = layer[option] >= 0 && (layer.kind !== "dropout" || layer[option] < 1);
     if (!Number.isFinite(layer[option]) || !isInRange) {
@@ -62,10 +92,15 @@ function checkDescription(it) {
 /** Make a new network, which is not yet that of the page; its parameters are 0. */
 function createNew(description) {
   checkDescription(description);
-  core.page_begin(description.input, LOSSES[description.loss], description.label_smoothing ?? 0);
-  for (const layer of description.layers) {
-    core.page_add(KINDS[layer.kind], layer.outputs ?? 0, INITS[layer.init] ?? 0, layer[OPTIONS[layer.kind]] ?? 0);
-  }
+  const [channels, height = 1, width = 1] = [description.input].flat();
+  core.page_begin(channels, height, width, LOSSES[description.loss], description.label_smoothing ?? 0);
+  description.layers.forEach((layer, index) => {
+    const { kind, size = [1, 1], stride = 1, groups = 1, outputs = 0, filters = outputs, init, momentum = 0 } = layer;
+    const padding = { same: -1, valid: 0 }[layer.padding] ?? layer.padding ?? 0;
+    core.page_windows(...size, stride, padding, groups);
+    const status = core.page_add(KINDS[kind], filters, INITS[init] ?? 0, layer[OPTIONS[kind]] ?? 0, momentum);
+    check(`layer ${index + 1}, ${words(kind)}, does not go with the shape of its inputs`, status);
+  });
   check("the network cannot be made", core.page_create());
 }
 
@@ -79,19 +114,20 @@ function accept(description, from) {
   forgetRun();
   buildBars();
   buildLayers();
-  if (seen !== DRAWING || description.input !== 784) clearPaper();
+  if (seen !== DRAWING || inputs() !== 784) clearPaper();
   buildExample();
   describe();
-  $("draw-side").hidden = model.input !== 784;
-  $("drawing-title").textContent = model.input === 784 ? "Draw a digit" : "Look at an example";
+  $("draw-side").hidden = inputs() !== 784;
+  $("drawing-title").textContent = inputs() === 784 ? "Draw a digit" : "Look at an example";
   refresh();
 }
 
 function describe() {
-  const chain = model.layers.map((l) => (l.kind === "dense" ? `dense ${l.outputs}` : words(l.kind)));
+  const chain = model.layers.map(({ kind, outputs, filters, size }) =>
+    [words(kind), outputs ?? filters ?? "", size ? size.join("×") : ""].filter(Boolean).join(" "));
   const count = many(core.page_parameter_count());
   $("model-state").textContent =
-    `${model.input} inputs → ${chain.join(" → ")} → ${words(model.loss)}; ${count} parameters.`;
+    `${sizeText(shapeBehind(0))} inputs → ${chain.join(" → ")} → ${words(model.loss)}; ${count} parameters.`;
 }
 
 // ---------------------------------------------------------------- the form
@@ -107,8 +143,8 @@ function numberOf(id, least, most, isWhole) {
   return value;
 }
 
-/** The network that the form describes, for the data that are open. */
-function chosenModel() {
+/** The hidden layers of the form. */
+function chosenLayers() {
   const hidden = $("hidden").value.split(/[\s,]+/).filter(Boolean).map(Number);
   if (hidden.length > 12 || hidden.some((units) => !(Number.isInteger(units) && units >= 1 && units <= 4096))) {
     throw new Error(
@@ -118,21 +154,55 @@ function chosenModel() {
   const kind = $("activation").value;
   const init = ["sigmoid", "tanh"].includes(kind) ? "xavier" : "he";
   const rate = numberOf("dropout", 0, 0.99);
-  const layers = hidden.flatMap((units) => [
+  return hidden.flatMap((units) => [
     { kind: "dense", outputs: units, init },
     ...($("norm").checked ? [{ kind: "layer_norm", eps: 1e-5 }] : []),
     { kind, ...{ leaky_relu: { slope: 0.01 }, elu: { alpha: 1 } }[kind] },
     ...(rate > 0 ? [{ kind: "dropout", rate }] : []),
   ]);
-  layers.push({ kind: "dense", outputs: Math.max(core.page_classes(0), core.page_classes(1), 2), init });
+}
+
+// The chains of pynn.models, but for their last layer.
+const conv = (filters, side, padding) =>
+  ({ kind: "conv2d", filters, size: [side, side], stride: 1, padding, groups: 1, init: "he" });
+const relu = { kind: "relu" };
+const pool = { kind: "max_pool2d", size: [2, 2], stride: 2, padding: 0 };
+const normed = (filters) => [conv(filters, 3, "same"), { kind: "batch_norm", momentum: 0.1, eps: 1e-5 }, relu];
+const hiddenUnits = (units) => [{ kind: "dense", outputs: units, init: "he" }, relu];
+const PRESETS = {
+  lenet: [conv(6, 5, "valid"), relu, pool, conv(16, 5, "valid"), relu, pool, ...hiddenUnits(120), ...hiddenUnits(84)],
+  small_cnn: [...normed(8), pool, ...normed(16), pool, ...normed(32), { kind: "global_avg_pool" }],
+};
+
+/** The shape of the images in the data; 28 by 28 where none are open. */
+function imageShape() {
+  if (core.page_rows(0) === 0) return [1, 28, 28];
+  const [height, width] = [core.page_image(0, 0), core.page_image(0, 1)];
+  if (height === 0) throw new Error(`The data have ${many(core.page_columns(0))} columns, which are no images: choose dense layers.`);
+  return [1, height, width];
+}
+
+/** The network that the form describes, for the data that are open. */
+function chosenModel() {
   const seed = BigInt(numberOf("seed", 0, 4294967295, true));
-  const input = core.page_columns(0) || 784;
-  return { input, layers, loss: "softmax_cross_entropy", seed, epochs_trained: 0, steps_trained: 0 };
+  const trained = { seed, epochs_trained: 0, steps_trained: 0 };
+  const chain = $("chain").value;
+  if (chain === "open") return { ...model, ...trained };
+  const layers = chain === "dense" ? chosenLayers() : PRESETS[chain].slice();
+  const init = layers.findLast((layer) => layer.init)?.init ?? ($("activation").value === "tanh" ? "xavier" : "he");
+  layers.push({ kind: "dense", outputs: Math.max(core.page_classes(0), core.page_classes(1), 2), init });
+  const input = chain === "dense" ? core.page_columns(0) || 784 : imageShape();
+  return { input, layers, loss: "softmax_cross_entropy", ...trained };
 }
 
 /** Show in the form what it can say of a network. */
 function fillForm(description) {
   const of = (kind) => description.layers.find((layer) => layer.kind === kind);
+  const isDense = description.layers.every(({ kind }) => KINDS[kind] <= KINDS.layer_norm);
+  const hidden = JSON.stringify(description.layers.slice(0, -1));
+  const preset = Object.keys(PRESETS).find((name) => JSON.stringify(PRESETS[name]) === hidden);
+  chooseChain(isDense ? "dense" : (preset ?? "open"));
+  if (!isDense) return;
   const dense = description.layers.filter(({ kind }) => kind === "dense");
   const activations = Array.from($("activation").options, ({ value }) => value);
   const activation = description.layers.find(({ kind }) => activations.includes(kind));
@@ -140,6 +210,13 @@ function fillForm(description) {
   if (activation) $("activation").value = activation.kind;
   $("dropout").value = of("dropout")?.rate ?? 0;
   $("norm").checked = of("layer_norm") !== undefined;
+}
+
+/** Choose a kind of network in the form. Only a network that is open, and that it cannot describe, is "open". */
+function chooseChain(name) {
+  $("chain").value = name;
+  $("chain-open").hidden = name !== "open";
+  document.querySelectorAll("[data-dense]").forEach((label) => (label.hidden = name !== "dense"));
 }
 
 /** Make the network of the form, with new weights. */
@@ -156,11 +233,10 @@ function restart() {
 function arrays(description, isNew) {
   const names = layerNames(description);
   const found = [];
-  const numbers = new Uint32Array(core.memory.buffer, core.page_arrays(isNew), 774);
-  for (let k = 0; numbers[k] < names.length; k += 6) {
-    const [layer, isBias, begin, end, rows, columns] = numbers.subarray(k);
-    const name = `${names[layer]}.${isBias ? "bias" : "weight"}`;
-    found.push({ name, begin, end, shape: columns > 0 ? [rows, columns] : [rows] });
+  const numbers = new Uint32Array(core.memory.buffer, core.page_arrays(isNew) >>> 0, 9 * (4 * MOST_LAYERS + 1));
+  for (let k = 0; numbers[k] < names.length; k += 9) {
+    const [layer, name, begin, end, count, ...dims] = numbers.subarray(k, k + 9);
+    found.push({ name: `${names[layer]}.${text(name)}`, begin, end, shape: dims.slice(0, count) });
   }
   return found;
 }

@@ -5,6 +5,8 @@
  * before. */
 #include "page.h"
 
+#include "layers/layer.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,35 +48,84 @@ static void destroy(page_model *it) {
     *it = (page_model){0};
 }
 
-/* Begin the description of a network. */
-EXPORT(page_begin) void page_begin(size_t inputs, pynn_loss_kind loss, float label_smoothing) {
+/* Begin the description of a network whose rows have a shape; n plain values are n channels of one. */
+EXPORT(page_begin)
+void page_begin(size_t channels, size_t height, size_t width, pynn_loss_kind loss, float label_smoothing) {
     destroy(&candidate);
-    candidate.inputs = inputs;
+    candidate.input_shape = (pynn_shape){channels, height, width};
+    candidate.inputs = channels * height * width;
     candidate.loss.kind = loss;
     if (loss == PYNN_SOFTMAX_CROSS_ENTROPY)
         candidate.loss.softmax_cross_entropy.label_smoothing = label_smoothing;
 }
 
-/* Add a layer; a dense one has outputs and an initializer, others have an option or none. */
-EXPORT(page_add) void page_add(pynn_layer_kind kind, size_t outputs, pynn_init init, float option) {
+/* The windows of the next layer. */
+static struct {
+    size_t size[2], stride, groups;
+    int32_t padding; /* on each side; -1: as much as makes ceil(length / stride) outputs of a length */
+} windows;
+
+/* Say what windows the next layer has, before a convolution or a pool is added. */
+EXPORT(page_windows)
+void page_windows(size_t height, size_t width, size_t stride, int32_t padding, size_t groups) {
+    windows.size[0] = height, windows.size[1] = width;
+    windows.stride = stride, windows.padding = padding, windows.groups = groups;
+}
+
+/* Where the zeros are odd in number, one more is behind an image than before it, as in pynn. */
+static pynn_conv2d_options convolution(size_t filters, pynn_init init, pynn_shape in) {
+    const size_t lengths[2] = {in.height, in.width};
+    pynn_conv2d_options o = {
+        .filters = filters, .stride = windows.stride, .groups = windows.groups, .init = init};
+    for (size_t k = 0; k < 2; k++) {
+        o.size[k] = windows.size[k];
+        const size_t reach = (lengths[k] + o.stride - 1) / o.stride * o.stride - o.stride + o.size[k];
+        const size_t missing = reach > lengths[k] ? reach - lengths[k] : 0;
+        o.before[k] = windows.padding < 0 ? missing / 2 : (size_t)windows.padding;
+        o.after[k] = windows.padding < 0 ? missing - missing / 2 : (size_t)windows.padding;
+    }
+    return o;
+}
+
+/* Add a layer. Some have outputs and an initializer, some an option or two, others none. The caller has
+ * checked that no number is out of its range; what does not fit the layers before is found here. */
+EXPORT(page_add)
+pynn_status page_add(pynn_layer_kind kind, size_t outputs, pynn_init init, float option, float momentum) {
+    static const double MOST_VALUES = 16777216.0;
     page_model *it = &candidate;
-    if (it->layer_count == MOST_LAYERS) return; /* the page does not ask for so many */
+    const pynn_layer_type *type = pynn_layer_type_of(kind);
+    if (it->layer_count == MOST_LAYERS || type == NULL) return PYNN_INVALID_ARGUMENT;
+    const size_t count = it->layer_count;
+    const pynn_shape before = count > 0 ? it->shapes[count - 1] : it->input_shape;
+    const pynn_pool2d_options pool = {
+        {windows.size[0], windows.size[1]}, windows.stride, (size_t)windows.padding};
     pynn_layer layer = {.kind = kind};
     if (kind == PYNN_DENSE) layer.dense = (pynn_dense_options){outputs, init};
+    if (kind == PYNN_CONV2D) layer.conv2d = convolution(outputs, init, before);
+    if (kind == PYNN_MAX_POOL2D) layer.max_pool2d = pool;
+    if (kind == PYNN_AVG_POOL2D) layer.avg_pool2d = pool;
     if (kind == PYNN_LEAKY_RELU) layer.leaky_relu.slope = option;
     if (kind == PYNN_ELU) layer.elu.alpha = option;
     if (kind == PYNN_LAYER_NORM) layer.layer_norm.eps = option;
+    if (kind == PYNN_BATCH_NORM) layer.batch_norm = (pynn_batch_norm_options){momentum, option};
     if (kind == PYNN_DROPOUT) layer.dropout.rate = option;
-    const size_t before = it->layer_count > 0 ? it->widths[it->layer_count - 1] : it->inputs;
-    it->widths[it->layer_count] = kind == PYNN_DENSE ? outputs : before;
+    pynn_layer_place place = {.view_count = 0};
+    const pynn_status status = type->place(&layer, before, &place);
+    if (status != PYNN_OK) return status;
+    const pynn_shape shape = place.outputs;
+    if ((double)shape.channels * (double)shape.height * (double)shape.width > MOST_VALUES)
+        return PYNN_SIZE_OVERFLOW;
+    it->shapes[count] = shape;
+    it->widths[count] = pynn_shape_size(shape);
     it->layers[it->layer_count++] = layer;
+    return PYNN_OK;
 }
 
 /* Make the network that was described, with parameters of zero. */
 EXPORT(page_create) pynn_status page_create(void) {
     page_model *it = &candidate;
-    pynn_status status =
-        pynn_network_create(NULL, it->inputs, it->layers, it->layer_count, &it->loss, &it->network);
+    pynn_status status = pynn_network_create_shaped(NULL, &it->input_shape, it->layers, it->layer_count,
+                                                    &it->loss, &it->network);
     if (status == PYNN_OK) status = pynn_workspace_create_keeping(NULL, it->network, NULL, 1, &it->looking);
     if (status != PYNN_OK) return status;
     size_t widest = it->inputs;
@@ -132,21 +183,33 @@ EXPORT(page_parameter_count) size_t page_parameter_count(void) {
     return pynn_network_parameter_count(model.network);
 }
 
-/* The arrays of the parameters: each is six numbers: its layer, whether it is a bias, its first byte, the
- * byte after its last, its rows and its columns (0 for a vector). They end where the layer is 2^32 - 1. */
+/* The shape of a row behind so many layers: channels, height and width. */
+EXPORT(page_shape) const uint32_t *page_shape(size_t layers) {
+    static uint32_t numbers[3];
+    const pynn_shape shape = shape_before(layers);
+    numbers[0] = (uint32_t)shape.channels;
+    numbers[1] = (uint32_t)shape.height;
+    numbers[2] = (uint32_t)shape.width;
+    return numbers;
+}
+
+/* The arrays of the parameters: each is nine numbers: its layer, the address of its name, its first byte,
+ * the byte after its last, how many dimensions it has, and these. They end where the layer is 2^32 - 1. */
 EXPORT(page_arrays) const uint32_t *page_arrays(int is_new) {
-    static uint32_t arrays[2 * MOST_LAYERS + 1][6];
+    enum { NUMBERS = 9 };
+    static uint32_t arrays[PYNN_MAX_LAYER_VIEWS * MOST_LAYERS + 1][NUMBERS];
     const pynn_network *network = which(is_new)->network;
     const size_t count = pynn_network_view_count(network);
     for (size_t index = 0; index < count; index++) {
         pynn_parameter_view view;
         pynn_network_view(network, index, &view);
-        const size_t columns = view.ndim > 1 ? view.dims[1] : 0;
-        const size_t items = view.dims[0] * (columns > 0 ? columns : 1);
-        const size_t numbers[6] = {view.layer,      view.name[0] == 'b',
-                                   4 * view.offset, 4 * (view.offset + items),
-                                   view.dims[0],    columns};
-        for (size_t i = 0; i < 6; i++) arrays[index][i] = (uint32_t)numbers[i];
+        size_t items = 1;
+        for (size_t d = 0; d < view.ndim; d++) items *= view.dims[d];
+        const size_t numbers[NUMBERS] = {
+            view.layer,  (size_t)view.name, 4 * view.offset, 4 * (view.offset + items),
+            view.ndim,   view.dims[0],      view.dims[1],    view.dims[2],
+            view.dims[3]};
+        for (size_t i = 0; i < NUMBERS; i++) arrays[index][i] = (uint32_t)numbers[i];
     }
     arrays[count][0] = UINT32_MAX;
     return arrays[0];
@@ -156,9 +219,19 @@ size_t width_before(size_t layer) {
     return layer > 0 ? model.widths[layer - 1] : model.inputs;
 }
 
+pynn_shape shape_before(size_t layer) {
+    return layer > 0 ? model.shapes[layer - 1] : model.input_shape;
+}
+
+pynn_shape image_before(size_t layer) {
+    const pynn_shape shape = shape_before(layer);
+    if (shape.channels == DIGIT_PIXELS && layer == 0) return (pynn_shape){1, DIGIT_SIDE, DIGIT_SIDE};
+    return shape;
+}
+
 int find_view(size_t layer, int part, pynn_parameter_view *view) {
     for (size_t index = 0; pynn_network_view(model.network, index, view) == PYNN_OK; index++) {
-        if (view->layer == layer && (view->name[0] == 'b') == (part == 1)) return 1;
+        if (view->layer == layer && part-- == 0) return 1;
     }
     return 0;
 }

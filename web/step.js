@@ -48,9 +48,12 @@ function block(id, title, shape, ...children) {
 /** Marks and figures side by side; what is missing is left out. */
 const row = (...figures) => element("div", { class: "figures" }, ...figures.filter(Boolean));
 
-const shapeOf = (layer) => `${layer > 0 ? core.page_width(layer - 1) : model.input} → ${core.page_width(layer)}`;
+const shapeOf = (layer) => `${sizeText(shapeBehind(layer))} → ${sizeText(shapeBehind(layer + 1))}`;
 const sparse = (layer) => (layer === 0 && facts.isSparse ? "sparse" : "");
-const symbols = (kind) => (kind === "dense" ? ["W", "b"] : ["weight", "bias"]);
+const isProduct = (kind) => kind === "dense" || kind === "conv2d";
+const isPool = (kind) => kind.endsWith("pool2d") || kind === "global_avg_pool";
+const symbols = (kind) => (isProduct(kind) ? ["W", "b"] : ["weight", "bias"]);
+const RUNNING = ["running mean", "running variance"]; // of batch normalization: arrays 2 and 3
 const has = (layer, what) => core.page_step_array(layer, what) !== 0;
 const ownSymbols = (layer) => (has(layer, BEFORE) ? symbols(model.layers[layer].kind) : []);
 
@@ -59,7 +62,9 @@ function forwardBlocks() {
   return model.layers.map(({ kind }, layer) => {
     const write = (index) => `Y${at(layer, Y, index)} = ${valueText(layer, index)}`;
     const own = symbols(kind).map((symbol, k) => figure(layer, BEFORE + k, symbol));
-    const equations = kind === "dense" ? [markLine(`dense.${sparse(layer)}Y`), markLine("dense.b")] : [markLine(`${kind}.Y`)];
+    const equations = [markLine(`${kind}.${kind === "dense" ? sparse(layer) : ""}Y`)];
+    if (kind === "dense") equations.push(markLine("dense.b"));
+    if (kind === "batch_norm") equations.unshift(markLine("batch_norm.mean"));
     const input = figure(layer, X, "X", layer > 0 ? `Y of ${names[layer - 1]}` : "the batch");
     return block(`forward-${layer}`, names[layer], shapeOf(layer), ...equations,
       ...forwardRemarks(layer), row(input, ...own, figure(layer, Y, "Y", "", write)));
@@ -72,7 +77,8 @@ const remark = (words) => element("p", { class: "remark" }, words);
 function forwardRemarks(layer) {
   const { kind } = model.layers[layer];
   const [flat] = doubles(core.page_step_remarks(layer), 1);
-  const units = `${many(flat)} of ${many(core.page_width(layer))} units`;
+  const shape = shapeBehind(layer + 1);
+  const units = `${many(flat)} of ${many(shape[0])} ${isImage(shape) ? "channels" : "units"}`;
   if (layer === 0 && facts.isSparse) return [remark("Most of X is 0: C multiplies the other values only (sparse rows).")];
   if (flat > 0 && kind === "relu") {
     return [remark(`${units} are 0 for every example of the batch (dead ReLU): no gradient passes them.`)];
@@ -80,6 +86,7 @@ function forwardRemarks(layer) {
   if (flat > 0) {
     return [remark(`${units} are saturated: their slope is below 0.01 for every example, so hardly any gradient passes.`)];
   }
+  if (kind === "batch_norm") return [remark("In training the mean and the variance are those of the batch; in use they are the running ones.")];
   return [];
 }
 
@@ -108,12 +115,12 @@ function backwardBlocks() {
   const blocks = model.layers.map(({ kind }, layer) => {
     if (!has(layer, DY)) return null;
     const above = layer === last ? "dZ of the loss" : `dX of ${names[layer + 1]}`;
-    const own = symbols(kind).map((symbol, k) => figure(layer, GRADIENT + k, `d${symbol}`, "", kind === "dense"
+    const own = symbols(kind).map((symbol, k) => figure(layer, GRADIENT + k, `d${symbol}`, "", isProduct(kind)
       ? (index) => `d${symbol}${at(layer, GRADIENT + k, index)} = ${sumText(core.page_step_sum(layer, GRADIENT + k, index), "", k === 0)}`
       : null));
     const write = (index) => `dX${at(layer, DX, index)} = ${gradientText(layer, index)}`;
     const equations = ownSymbols(layer).map((symbol) =>
-      markLine(`${kind}.${symbol === "W" ? sparse(layer) : ""}d${symbol}`));
+      markLine(`${kind}.${kind === "dense" && symbol === "W" ? sparse(layer) : ""}d${symbol}`));
     const down = has(layer, DX)
       ? [markLine(`${kind}.dX`), figure(layer, DX, "dX", "", write)]
       : [element("p", { class: "quiet" }, "dX is not computed: no parameter needs it."), null];
@@ -128,7 +135,7 @@ function ruleOf(layer) {
   const { kind } = model.layers[layer];
   if (facts.optimizer !== "sgd") return ["adam.m", "adam.v", `${facts.optimizer}.p`];
   if (facts.momentum > 0) return ["sgd.momentum"];
-  return ownSymbols(layer).map((symbol) => `${kind}.fused${symbol === "W" ? sparse(layer) : ""}${symbol}`);
+  return ownSymbols(layer).map((symbol) => `${kind}.fused${kind === "dense" && symbol === "W" ? sparse(layer) : ""}${symbol}`);
 }
 
 function updateBlocks() {
@@ -142,17 +149,22 @@ function updateBlocks() {
       figure(layer, AFTER + k, `${symbol} after`, "the step", (index) =>
         `${symbol}${at(layer, AFTER + k, index)}: ${updateText(layer, k, index)}`, GRADIENT + k),
     ]);
-    return block(`update-${layer}`, names[layer], `r = ${facts.rate}${count}`, ...ruleOf(layer).map(markLine), row(...figures));
+    const running = RUNNING.map((symbol, k) => figure(layer, AFTER + 2 + k, `${symbol} after`, "follows the batches"));
+    const rules = [...ruleOf(layer), ...(kind === "batch_norm" ? ["batch_norm.running"] : [])];
+    return block(`update-${layer}`, names[layer], `r = ${facts.rate}${count}`, ...rules.map(markLine), row(...figures, ...running));
   }).filter(Boolean);
 }
 
 // ---------------------------------------------------------------- one value, written out
 
-/** The place of a value in its array: "[3, 5]". */
-function at(layer, what, index) {
-  const [rows, columns] = doubles(core.page_step_array(layer, what), 2);
-  return rows === 1 ? `[${index}]` : `[${Math.floor(index / columns)}, ${index % columns}]`;
+/** Numbers of the C code that say first how many they are. */
+function counted(address) {
+  const [count, ...numbers] = new Uint32Array(core.memory.buffer, address >>> 0, 5);
+  return numbers.slice(0, count);
 }
+
+/** The place of a value in its array: "[3, 5]". */
+const at = (layer, what, index) => `[${counted(core.page_step_place(layer, what, index)).join(", ")}]`;
 
 // The scalar functions and their slopes, with numbers.
 const FORMULAS = {
@@ -164,6 +176,7 @@ const FORMULAS = {
   silu: (x) => `${part(x)} / (1 + exp(−${part(x)}))`,
   elu: (x, { alpha }) => (x > 0 ? four(x) : `${alpha}·(exp(${four(x)}) − 1)`),
   softplus: (x) => `log(1 + exp(${four(x)}))`,
+  flatten: (x) => four(x),
 };
 const SLOPES = {
   relu: (x) => (x > 0 ? 1 : 0),
@@ -174,24 +187,34 @@ const SLOPES = {
   silu: (x) => `s·(1 + ${part(x)}·(1 − s)), s = sigmoid(${four(x)}),`,
   elu: (x, y, { alpha }) => (x > 0 ? 1 : `${alpha}·exp(${four(x)})`),
   softplus: (x) => `sigmoid(${four(x)})`,
+  flatten: () => 1,
 };
 
 function valueText(layer, index) {
   const { kind, rate, eps } = model.layers[layer];
-  if (kind === "dense") return sumText(core.page_step_sum(layer, Y, index), "b");
+  const sum = core.page_step_sum(layer, Y, index);
+  if (kind === "dense") return sumText(sum, "b");
+  if (sum !== 0) return windowText(kind, sum, floats(core.page_step_values(layer, Y), index + 1)[index], core.page_window_size(layer));
   const [x, y, , , factor, mean, variance, weight, bias] = doubles(core.page_step_point(layer, index), 9);
   if (kind === "dropout") return `${part(factor)}·${part(x)} = ${four(y)}, with m = ${four(factor)} (rate ${rate})`;
-  if (kind !== "layer_norm") return `${FORMULAS[kind](x, model.layers[layer])} = ${four(y)}`;
-  const h = `(${four(x)} − ${part(mean)}) / √(${four(variance)} + ${eps})`;
-  return `${part(weight)}·${h} + ${part(bias)} = ${four(y)}`;
+  if (!kind.endsWith("norm")) return `${FORMULAS[kind](x, model.layers[layer])} = ${four(y)}`;
+  return `${normText(x, mean, variance, eps, weight, bias)} = ${four(y)}`;
 }
 
 function gradientText(layer, index) {
   const { kind } = model.layers[layer];
-  if (kind === "dense") return sumText(core.page_step_sum(layer, DX, index));
+  const sum = core.page_step_sum(layer, DX, index);
+  if (isProduct(kind) || kind === "max_pool2d") return sumText(sum);
+  if (isPool(kind)) {
+    const value = floats(core.page_step_values(layer, DX), index + 1)[index];
+    return `(${sumTerms(sum, "", false)}) / ${core.page_window_size(layer)} = ${four(value)}`;
+  }
   const [x, y, dy, dx, factor] = doubles(core.page_step_point(layer, index), 9);
   if (kind === "dropout") return `${part(factor)}·${part(dy)} = ${four(dx)}`;
-  if (kind === "layer_norm") return `${four(dx)}, from the whole row of dY and X; here dy = ${four(dy)}, x = ${four(x)}`;
+  if (kind.endsWith("norm")) {
+    const from = kind === "layer_norm" ? "row" : "channel";
+    return `${four(dx)}, from the whole ${from} of dY and X, which is too long to write out; here dy = ${four(dy)}, x = ${four(x)}`;
+  }
   return `${part(dy)}·${SLOPES[kind](x, y, model.layers[layer])} = ${four(dx)}`;
 }
 
@@ -235,15 +258,17 @@ function updateText(layer, isBias, index) {
 function figure(layer, what, symbol, from = "", write = null, other = what) {
   const address = core.page_step_array(layer, what);
   if (address === 0) return null;
-  const [rows, columns, width, height, least, mean, largest, , zeros] = doubles(address, 9);
-  const isTable = rows <= FEW && columns <= FEW;
-  const name = `${symbol}, ${rows === 1 ? columns : `${rows} × ${columns}`}`;
+  const [rows, columns, width, height, least, mean, largest, , zeros, visible] = doubles(address, 10);
+  const shape = counted(core.page_step_shape(layer, what));
+  const isTable = rows <= FEW && columns <= FEW && shape.length <= 2;
+  const name = `${symbol}, ${shape.join(" × ")}`;
   const written = element("p", { class: "sum", "aria-live": "polite" });
   const picture = isTable ? table(layer, what, rows, columns, choose) : canvas(width, height, name, width !== columns);
   const range = `${four(least)} to ${four(largest)}, mean ${four(mean)}`;
   const some = zeros >= 0.005 ? `, ${percent.format(zeros)} zeros` : "";
+  const shown = visible < rows ? `; shown: the first ${visible} of ${rows} examples` : "";
   const made = element("figure", {}, element("figcaption", {}, element("b", {}, name), from ? ` ${from}` : ""), picture,
-    element("p", { class: "quiet" }, range + some), written);
+    element("p", { class: "quiet" }, range + some + shown), written);
   let chosenIndex = doubles(core.page_step_array(layer, other), 9)[7];
 
   function choose(index) {
@@ -255,7 +280,10 @@ function figure(layer, what, symbol, from = "", write = null, other = what) {
   }
 
   made.refresh = () => choose(chosenIndex);
-  if (!isTable) listenToPicture(picture, layer, what, () => chosenIndex, choose);
+  if (!isTable) {
+    listenToPicture(picture, (x, y) => core.page_step_pick(layer, what, x, y),
+      () => core.page_step_pixel(layer, what, chosenIndex), choose);
+  }
   return made;
 }
 
@@ -306,23 +334,24 @@ function mark(made, index) {
   });
 }
 
-/** A click or an arrow key chooses a value of a picture. */
-function listenToPicture(made, layer, what, chosenNow, choose) {
+/** A click or an arrow key chooses a value of a picture: find(x, y) is its number, and pixelNow() where the
+ * chosen one is. */
+function listenToPicture(made, find, pixelNow, choose) {
   made.addEventListener("click", (event) => {
     const x = Math.floor((event.offsetX * made.width) / made.clientWidth);
     const y = Math.floor((event.offsetY * made.height) / made.clientHeight);
-    const index = core.page_step_pick(layer, what, x, y);
+    const index = find(x, y);
     if (index >= 0) choose(index);
   });
   made.addEventListener("keydown", (event) => {
     if (!MOVES[event.key]) return;
     event.preventDefault();
     const [dx, dy] = MOVES[event.key];
-    const pixel = core.page_step_pixel(layer, what, chosenNow());
+    const pixel = pixelNow();
     for (const steps of [1, 2]) { // two over the line between pictures
       const x = (pixel % made.width) + steps * dx;
       const y = Math.floor(pixel / made.width) + steps * dy;
-      const index = x < 0 || y < 0 ? -1 : core.page_step_pick(layer, what, x, y);
+      const index = x < 0 || y < 0 ? -1 : find(x, y);
       if (index >= 0) return choose(index);
     }
   });

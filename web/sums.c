@@ -31,6 +31,7 @@ void write_sum(const float *a, size_t a_step, const float *b, size_t b_step, siz
     numbers[0] = (float)((double)result - (double)added - listed);
     numbers[1] = added;
     numbers[2] = result;
+    numbers[SUM_NUMBERS - 1] = (float)count;
 }
 
 float slope_of(pynn_layer_kind kind, float y) {

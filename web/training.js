@@ -29,7 +29,7 @@ function whyUnusable() {
   const way = '"New weights" makes one of the form.';
   if (!isClassifier()) return `The open model ends in ${words(model.loss)}, and this page trains classifiers. ${way}`;
   return (
-    `The open model takes ${model.input} inputs and has ${outputs()} classes; the data have` +
+    `The open model takes ${many(inputs())} inputs and has ${outputs()} classes; the data have` +
     ` ${core.page_columns(0)} columns and ${core.page_classes(0)} classes. ${way}`
   );
 }
@@ -102,6 +102,11 @@ function pause() {
   $("train").textContent = "Train";
 }
 
+function suggestRate() {
+  $("rate").value = USUAL_RATES[$("optimizer").value];
+  $("momentum").disabled = $("optimizer").value !== "sgd";
+}
+
 function listenToTraining() {
   channel = new MessageChannel();
   channel.port1.onmessage = trainSlice;
@@ -121,9 +126,12 @@ function listenToTraining() {
     began = false;
     isChanged ||= event.target.closest("[data-architecture]") !== null;
   });
-  $("optimizer").addEventListener("change", () => {
-    $("rate").value = USUAL_RATES[$("optimizer").value];
-    $("momentum").disabled = $("optimizer").value !== "sgd";
+  $("optimizer").addEventListener("change", suggestRate);
+  $("chain").addEventListener("change", () => {
+    chooseChain($("chain").value);
+    if ($("chain").value === "dense") return;
+    $("optimizer").value = "adam";
+    suggestRate();
   });
   $("step").addEventListener("click", () => {
     pause();
