@@ -18,7 +18,7 @@ PLACES = {
 }  # fmt: skip
 # What a script computes besides: numbers of layers, rows, steps, bytes and milliseconds.
 ALLOWED = {
-    "core.js": {"1e-4", "k += 4"},
+    "core.js": {"1e-4", "k + 1", "k += 4"},
     "drawing.js": {
         ") - start", "100 * pen.x", "100 * pen.y", "pen.x + MOVES", "pen.y + MOVES",
         "row + 1", "row - 1",
@@ -26,8 +26,9 @@ ALLOWED = {
     "files.js": {
         "8 + Number", "end - begin", "first - other", "found - 100", "k - 1", "last - first",
     },
-    "layers.js": {"layer - 1"},
-    "network.js": {"1e-5", "MOST_LAYERS - 1", "k += 6"},
+    "layers.js": {"layer + 1"},
+    "network.js": {"1e-5", "4 * MOST_LAYERS", "MOST_LAYERS + 1", "MOST_LAYERS - 1", "k + 9", "k += 9"},
+    "page.js": {"8 + Number", "begin + 4", "packed.length - begin"},
     "step.js": {
         "AFTER + k", "BEFORE + k", "GRADIENT + k", "M_AFTER + k", "V_AFTER + k",
         "cell.cellIndex + dx", "cell.parentNode.rowIndex + dy", "columns + c",

@@ -17,6 +17,12 @@ const bytes = (address, count) => new Uint8Array(core.memory.buffer, address >>>
 const floats = (address, count) => new Float32Array(core.memory.buffer, address >>> 0, count);
 const doubles = (address, count) => new Float64Array(core.memory.buffer, address >>> 0, count);
 
+/** Numbers of the C code that say first how many they are. */
+function counted(address) {
+  const [count, ...numbers] = new Uint32Array(core.memory.buffer, address >>> 0, 5);
+  return numbers.slice(0, count);
+}
+
 /** The text at an address, which ends in a byte of 0. */
 function text(address) {
   const all = new Uint8Array(core.memory.buffer, address >>> 0);

@@ -4,27 +4,14 @@
  * trains for one step as page_train_step() does: the gradient is the same, bit for bit. What the step was
  * is kept here until the next step, or until the network or the data change. Where nothing is kept, because
  * a step failed, the functions below return 0 or NULL. */
-#include "page.h"
+#include "step.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What there is to see: the values of a pynn_value, or an array of a layer's parameters, numbered 10 times
- * one of these plus its number in the layer (see find_view()). */
-enum { BEFORE = 1, GRADIENT = 2, AFTER = 3, M_BEFORE = 4, M_AFTER = 5, V_BEFORE = 6, V_AFTER = 7, KINDS };
-
-static struct {
-    pynn_workspace *workspace;
-    size_t rows;
-    int32_t *labels;
-    float *flat[KINDS]; /* flat arrays of all parameters; NULL if the optimizer has none */
-    pynn_optimizer optimizer;
-    pynn_state state; /* before the step; its arrays are not used */
-    double loss;
-} kept;
-
-static float *values[2]; /* arrays of a layer: what is shown, and another that belongs to it */
+kept_step kept;
+float *values[2];
 
 void forget_step(void) {
     pynn_workspace_destroy(kept.workspace);
@@ -130,8 +117,7 @@ static array array_of_parameters(size_t layer, const pynn_parameter_view *view, 
     return it;
 }
 
-/* Find an array; its x is NULL if the step has none. Values of a batch go into `room`. */
-static array find(size_t layer, int what, float *room) {
+array find(size_t layer, int what, float *room) {
     array it = {0};
     pynn_parameter_view view;
     if (kept.workspace == NULL) return it;
@@ -148,13 +134,16 @@ static array find(size_t layer, int what, float *room) {
     return it;
 }
 
-/* The part of an array that is shown: of images of several channels the first ones, so that there is room
- * for each pixel. */
+/* The part of an array that is shown: of images of several channels only as many as leave a pixel of the
+ * screen for each value. */
 static array shown(size_t layer, int what) {
-    enum { MOST_PIXELS = 40000 };
+    enum { MOST_ACROSS = 260 };
     array it = find(layer, what, values[0]);
-    if (what < 10 && it.ndim == 4 && it.dims[1] > 1) {
-        while (it.rows > 1 && it.rows * it.columns > MOST_PIXELS) it.rows--;
+    size_t size[2] = {0, 0};
+    if (what < 10 && it.ndim == 4 && it.dims[1] > 1) measure(&it, size);
+    while (it.rows > 1 && size[0] > MOST_ACROSS) {
+        if (--it.rows == 1) it.together = 1;
+        measure(&it, size);
     }
     return it;
 }
@@ -234,164 +223,6 @@ EXPORT(page_step_pick) int32_t page_step_pick(size_t layer, int what, size_t x, 
 EXPORT(page_step_pixel) size_t page_step_pixel(size_t layer, int what, size_t index) {
     const array it = shown(layer, what);
     return it.x != NULL ? pixel_of(&it, index) : 0;
-}
-
-/* ---------------------------------------------------------------- one value, written out */
-
-/* The same as page_step_sum() for layers that look at windows of images. For a mean of a window the sum is
- * that which is divided by the window's size. */
-static const float *sum_of_windows(size_t layer, int what, size_t index, float result) {
-    static float numbers[SUM_NUMBERS];
-    const size_t inputs = width_before(layer), outputs = model.widths[layer];
-    const array weight = find(layer, 10 * BEFORE, NULL), bias = find(layer, 10 * BEFORE + 1, NULL);
-    const array x = find(layer, PYNN_VALUE_INPUTS, values[0]);
-    const float times = weight.x != NULL ? 1.0f : (float)window_size(layer);
-    if (what == PYNN_VALUE_OUTPUTS) {
-        const size_t channel = index % outputs / (model.shapes[layer].height * model.shapes[layer].width);
-        const products it = list_output(layer, index % outputs, x.x + index / outputs * inputs, weight.x);
-        write_sum(it.b, 1, weight.x != NULL ? it.a : NULL, 1, it.count,
-                  bias.x != NULL ? bias.x[channel] : 0.0f, result * times, numbers);
-        return numbers;
-    }
-    const array dy = find(layer, PYNN_VALUE_OUTPUT_GRADIENTS, values[1]);
-    products it = {0};
-    if (what == PYNN_VALUE_INPUT_GRADIENTS) {
-        const size_t n = index / inputs;
-        it = list_input_gradient(layer, index % inputs, x.x + n * inputs, dy.x + n * outputs, weight.x);
-    } else if (what == 10 * GRADIENT || what == 10 * GRADIENT + 1) {
-        it = list_weight_gradient(layer, index, what % 10 == 0 ? x.x : NULL, dy.x, kept.rows);
-    }
-    const int is_mean = weight.x == NULL && model.layers[layer].kind != PYNN_MAX_POOL2D;
-    write_sum(it.a, 1, it.b, 1, it.count, 0.0f, is_mean ? result * times : result, numbers);
-    return it.a != NULL ? numbers : NULL;
-}
-
-/* The sum of products that gave a value of a dense layer, a convolution or a pool, as write_sum() writes
- * it; NULL for other values. */
-EXPORT(page_step_sum) const float *page_step_sum(size_t layer, int what, size_t index) {
-    static float numbers[SUM_NUMBERS];
-    const size_t inputs = width_before(layer), outputs = model.widths[layer];
-    const array it = find(layer, what, values[0]);
-    if (it.x == NULL) return NULL;
-    const float result = it.x[index];
-    if (has_windows(layer)) return sum_of_windows(layer, what, index, result);
-    if (model.layers[layer].kind != PYNN_DENSE) return NULL;
-    const array weight = find(layer, 10 * BEFORE, NULL), bias = find(layer, 10 * BEFORE + 1, NULL);
-    if (what == PYNN_VALUE_OUTPUTS) {
-        const array x = find(layer, PYNN_VALUE_INPUTS, values[1]);
-        const size_t n = index / outputs, o = index % outputs;
-        write_sum(x.x + n * inputs, 1, weight.x + o, outputs, inputs, bias.x[o], result, numbers);
-        return numbers;
-    }
-    const array dy = find(layer, PYNN_VALUE_OUTPUT_GRADIENTS, values[1]);
-    if (what == PYNN_VALUE_INPUT_GRADIENTS) {
-        const size_t n = index / inputs, i = index % inputs;
-        write_sum(dy.x + n * outputs, 1, weight.x + i * outputs, 1, outputs, 0.0f, result, numbers);
-    } else if (what == 10 * GRADIENT) {
-        const array x = find(layer, PYNN_VALUE_INPUTS, values[0]);
-        const size_t i = index / outputs, o = index % outputs;
-        write_sum(x.x + i, inputs, dy.x + o, outputs, kept.rows, 0.0f, result, numbers);
-    } else if (what == 10 * GRADIENT + 1) {
-        write_sum(dy.x + index, outputs, NULL, 0, kept.rows, 0.0f, result, numbers);
-    } else {
-        return NULL;
-    }
-    return numbers;
-}
-
-/* The mean and the variance of the inputs that a value is normalized with: of its row, or for batch
- * normalization of its channel in all rows. */
-static void moments(size_t layer, size_t index, double *mean, double *variance) {
-    const array x = find(layer, PYNN_VALUE_INPUTS, values[1]);
-    const pynn_shape shape = model.shapes[layer];
-    const int is_batch = model.layers[layer].kind == PYNN_BATCH_NORM;
-    const size_t places = is_batch ? shape.height * shape.width : x.columns;
-    const size_t first = is_batch ? index % x.columns / places * places : index / x.columns * x.columns;
-    const size_t rows = is_batch ? kept.rows : 1;
-    double sum = 0.0, squares = 0.0;
-    for (size_t n = 0; n < rows; n++) {
-        for (size_t i = 0; i < places; i++) sum += (double)x.x[n * x.columns + first + i];
-    }
-    *mean = sum / (double)(rows * places);
-    for (size_t n = 0; n < rows; n++) {
-        for (size_t i = 0; i < places; i++) {
-            const double away = (double)x.x[n * x.columns + first + i] - *mean;
-            squares += away * away;
-        }
-    }
-    *variance = squares / (double)(rows * places);
-}
-
-/* A value of a layer that goes from value to value, and the numbers that it comes from: x, y, dy, dx, the
- * factor of dropout, and for a norm the mean and the variance, weight and bias. */
-EXPORT(page_step_point) const double *page_step_point(size_t layer, size_t index) {
-    static double numbers[9];
-    if (kept.workspace == NULL) return NULL;
-    const size_t width = model.widths[layer];
-    const pynn_layer_kind kind = model.layers[layer].kind;
-    size_t unit = index % width;
-    if (kind == PYNN_BATCH_NORM) unit /= model.shapes[layer].height * model.shapes[layer].width;
-    for (int value = PYNN_VALUE_INPUTS; value <= PYNN_VALUE_INPUT_GRADIENTS; value++) {
-        static const size_t places[] = {0, 0, 1, 2, 3};
-        const array it = find(layer, value, values[0]);
-        numbers[places[value]] = it.x != NULL ? (double)it.x[index] : NAN;
-    }
-    if (kind == PYNN_DROPOUT) {
-        float factor;
-        pynn_dropout_mask(kept.state.seed, kept.state.step, layer, model.layers[layer].dropout.rate, index,
-                          1, &factor);
-        numbers[4] = (double)factor;
-    }
-    if (kind == PYNN_LAYER_NORM || kind == PYNN_BATCH_NORM) {
-        moments(layer, index, &numbers[5], &numbers[6]);
-        numbers[7] = (double)find(layer, 10 * BEFORE, NULL).x[unit];
-        numbers[8] = (double)find(layer, 10 * BEFORE + 1, NULL).x[unit];
-    }
-    return numbers;
-}
-
-/* What the loss makes of one logit: z, exp(z - the largest z of the row), the sum of these over the row,
- * the probability, whether the class is the label, the label, its probability, the loss, dz, and the mean
- * of -log P over the row. */
-EXPORT(page_step_loss) const double *page_step_loss(size_t index) {
-    static double numbers[10];
-    if (kept.workspace == NULL) return NULL;
-    const size_t last = model.layer_count - 1, classes = model.widths[last];
-    const size_t row = index / classes, label = (size_t)kept.labels[row];
-    const float *z = find(last, PYNN_VALUE_OUTPUTS, values[0]).x + row * classes;
-    double largest = (double)z[0], sum = 0.0;
-    for (size_t c = 0; c < classes; c++) largest = fmax(largest, (double)z[c]);
-    for (size_t c = 0; c < classes; c++) sum += exp((double)z[c] - largest);
-    /* -log P by way of z, because a small P is 0 as a float */
-    numbers[9] = 0.0;
-    for (size_t c = 0; c < classes; c++)
-        numbers[9] += (log(sum) - ((double)z[c] - largest)) / (double)classes;
-    numbers[0] = (double)z[index % classes];
-    numbers[1] = exp(numbers[0] - largest);
-    numbers[2] = sum;
-    const float *p = find(last, PYNN_VALUE_PROBABILITIES, values[0]).x;
-    numbers[3] = (double)p[index];
-    numbers[4] = index % classes == label;
-    numbers[5] = (double)label;
-    numbers[6] = (double)p[row * classes + label];
-    numbers[7] = (double)find(last, PYNN_VALUE_LOSSES, values[0]).x[row];
-    numbers[8] = (double)find(last, PYNN_VALUE_OUTPUT_GRADIENTS, values[0]).x[index];
-    return numbers;
-}
-
-/* What the step did to one parameter of a layer's weight (part 0) or bias (1): before, gradient, after, m
- * before and after, v before and after, whether weight decay applies to it; NaN for what the optimizer does
- * not have. */
-EXPORT(page_step_update) const double *page_step_update(size_t layer, int part, size_t index) {
-    static double numbers[KINDS];
-    pynn_parameter_view view;
-    if (kept.workspace == NULL) return NULL;
-    numbers[KINDS - 1] = find_view(layer, part, &view) && view.decays;
-    for (int kind = BEFORE; kind < KINDS; kind++) {
-        const array it = find(layer, 10 * kind + part, NULL);
-        numbers[kind - 1] = it.x != NULL ? (double)it.x[index] : NAN;
-    }
-    return numbers;
 }
 
 /* ---------------------------------------------------------------- what there is to learn */

@@ -100,11 +100,8 @@ function buildLayers() {
     return isImage(shape) ? units : Array.from(units.children);
   });
   $("layers").replaceChildren(...boxes);
-  choose(0, middleOf(shapeBehind(1)));
+  choose(0, core.page_middle_unit(0));
 }
-
-/** The unit in the middle of the first feature map; 0 where there are no maps. */
-const middleOf = ([, height, width]) => Math.floor(height / 2) * width + Math.floor(width / 2);
 
 /** The units of a layer as buttons. */
 function buttons(layer, name, width) {
@@ -129,7 +126,8 @@ function maps(layer, name, [channels, height, width]) {
     "aria-label": `${name}, ${channels} feature maps of ${height} by ${width}. Arrow keys choose a unit.`,
   });
   const [across] = pair(core.page_outputs_size(layer));
-  picture.style.width = `${across * Math.max(1, Math.min(Math.floor(200 / across), 8))}px`;
+  const pixels = Math.max(1, Math.min(Math.floor(200 / across), 8));
+  picture.style.width = `${across * pixels}px`;
   listenToPicture(picture, (x, y) => core.page_unit_at(layer, x, y),
     () => core.page_unit_pixel(layer, chosen.layer === layer ? chosen.unit : 0), (unit) => choose(layer, unit));
   return picture;
@@ -166,9 +164,8 @@ function choose(layer, unit) {
 
 /** The place of a unit: its number, or in images its channel, row and column. */
 function unitPlace(layer, unit) {
-  const [, height, width] = shapeBehind(layer + 1);
-  if (height * width === 1) return `${unit}`;
-  return `[${Math.floor(unit / height / width)}, ${Math.floor(unit / width) % height}, ${unit % width}]`;
+  const place = counted(core.page_unit_place(layer, unit));
+  return place.length > 1 ? `[${place.join(", ")}]` : place[0];
 }
 
 /** Show the chosen unit: its weights, its sum written out, its equation and the line of C. */
@@ -189,12 +186,19 @@ function showUnit() {
 
 /** How a unit comes about. */
 function unitText(layer, unit) {
-  const { kind, eps } = model.layers[layer];
-  const x = floats(core.page_layer_inputs(layer), unit + 1)[unit];
-  const y = floats(core.page_outputs(layer), unit + 1)[unit];
-  if (kind === "dense") return sumText(core.page_unit_sum(layer, unit), "b");
+  const { kind } = model.layers[layer];
   const sum = core.page_unit_sum(layer, unit);
-  if (sum !== 0) return windowText(kind, sum, y, core.page_window_size(layer));
+  if (kind === "dense") return sumText(sum, "b");
+  const width = core.page_width(layer);
+  const y = floats(core.page_outputs(layer), width)[unit];
+  if (sum === 0) return scalarText(layer, unit, y);
+  return windowText(kind, sum, y, core.page_window_size(layer));
+}
+
+/** How a unit comes about that is made of the unit in its place before, or of its row. */
+function scalarText(layer, unit, y) {
+  const { kind, eps } = model.layers[layer];
+  const x = floats(core.page_layer_inputs(layer), core.page_width(layer))[unit];
   if (kind === "batch_norm") {
     const [mean, variance, weight, bias] = doubles(core.page_unit_norm(layer, unit), 4);
     return `${normText(x, mean, variance, eps, weight, bias)} = ${four(y)}, with the running mean and variance`;

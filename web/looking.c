@@ -220,6 +220,24 @@ EXPORT(page_unit_pixel) size_t page_unit_pixel(size_t layer, size_t unit) {
     return pixel_of(&it, unit);
 }
 
+/* The place of a unit, behind how many numbers it is: one, or in images its channel, row and column. */
+EXPORT(page_unit_place) const uint32_t *page_unit_place(size_t layer, size_t unit) {
+    static uint32_t numbers[4];
+    const pynn_shape shape = model.shapes[layer];
+    const size_t places = shape.height * shape.width;
+    numbers[0] = places > 1 ? 3 : 1;
+    numbers[1] = (uint32_t)(unit / places);
+    numbers[2] = (uint32_t)(unit % places / shape.width);
+    numbers[3] = (uint32_t)(unit % shape.width);
+    return numbers;
+}
+
+/* The unit in the middle of the first feature map of a layer; 0 if it has none. */
+EXPORT(page_middle_unit) size_t page_middle_unit(size_t layer) {
+    const pynn_shape shape = model.shapes[layer];
+    return shape.height / 2 * shape.width + shape.width / 2;
+}
+
 /* The size of the picture of the weights of a unit; 0 if it has none. */
 EXPORT(page_unit_size) const uint32_t *page_unit_size(size_t layer, size_t unit) {
     const array it = unit_weights(layer, unit);

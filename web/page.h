@@ -103,6 +103,8 @@ products list_input_gradient(size_t layer, size_t input, const float *x, const f
 /* For a weight: the gradients dy of the outputs of its filter, and what the weight sees for each, in all
  * rows. For a bias, with x = NULL: ones. */
 products list_weight_gradient(size_t layer, size_t index, const float *x, const float *dy, size_t rows);
+/* For a channel: its gradients dy and its inputs x, in all rows of a shape. */
+products list_channel(pynn_shape shape, size_t channel, const float *x, const float *dy, size_t rows);
 /* Whether a layer is one of these. */
 int has_windows(size_t layer);
 /* The places of a window. */

@@ -53,7 +53,7 @@ const sparse = (layer) => (layer === 0 && facts.isSparse ? "sparse" : "");
 const isProduct = (kind) => kind === "dense" || kind === "conv2d";
 const isPool = (kind) => kind.endsWith("pool2d") || kind === "global_avg_pool";
 const symbols = (kind) => (isProduct(kind) ? ["W", "b"] : ["weight", "bias"]);
-const RUNNING = ["running mean", "running variance"]; // of batch normalization: arrays 2 and 3
+const RUNNING = { 2: "running mean", 3: "running variance" }; // of batch normalization: its arrays 2 and 3
 const has = (layer, what) => core.page_step_array(layer, what) !== 0;
 const ownSymbols = (layer) => (has(layer, BEFORE) ? symbols(model.layers[layer].kind) : []);
 
@@ -115,7 +115,7 @@ function backwardBlocks() {
   const blocks = model.layers.map(({ kind }, layer) => {
     if (!has(layer, DY)) return null;
     const above = layer === last ? "dZ of the loss" : `dX of ${names[layer + 1]}`;
-    const own = symbols(kind).map((symbol, k) => figure(layer, GRADIENT + k, `d${symbol}`, "", isProduct(kind)
+    const own = symbols(kind).map((symbol, k) => figure(layer, GRADIENT + k, `d${symbol}`, "", isProduct(kind) || kind === "batch_norm"
       ? (index) => `d${symbol}${at(layer, GRADIENT + k, index)} = ${sumText(core.page_step_sum(layer, GRADIENT + k, index), "", k === 0)}`
       : null));
     const write = (index) => `dX${at(layer, DX, index)} = ${gradientText(layer, index)}`;
@@ -149,19 +149,14 @@ function updateBlocks() {
       figure(layer, AFTER + k, `${symbol} after`, "the step", (index) =>
         `${symbol}${at(layer, AFTER + k, index)}: ${updateText(layer, k, index)}`, GRADIENT + k),
     ]);
-    const running = RUNNING.map((symbol, k) => figure(layer, AFTER + 2 + k, `${symbol} after`, "follows the batches"));
+    const running = [2, 3].map((k) => figure(layer, AFTER + k, `${RUNNING[k]} after`, "follows the batches",
+      (index) => runningText(layer, k, index)));
     const rules = [...ruleOf(layer), ...(kind === "batch_norm" ? ["batch_norm.running"] : [])];
     return block(`update-${layer}`, names[layer], `r = ${facts.rate}${count}`, ...rules.map(markLine), row(...figures, ...running));
   }).filter(Boolean);
 }
 
 // ---------------------------------------------------------------- one value, written out
-
-/** Numbers of the C code that say first how many they are. */
-function counted(address) {
-  const [count, ...numbers] = new Uint32Array(core.memory.buffer, address >>> 0, 5);
-  return numbers.slice(0, count);
-}
 
 /** The place of a value in its array: "[3, 5]". */
 const at = (layer, what, index) => `[${counted(core.page_step_place(layer, what, index)).join(", ")}]`;
@@ -235,6 +230,13 @@ function lossTexts(index) {
   ];
 }
 
+function runningText(layer, part, channel) {
+  const [before, after, found] = doubles(core.page_step_running(layer, part, channel), 3);
+  const { momentum } = model.layers[layer];
+  const what = part === 2 ? "the mean" : "the variance, with the count less 1 as divisor,";
+  return `${seven(before)} + ${momentum}·(${seven(found)} − ${seven(before)}) = ${seven(after)}: ${what} of the batch is ${seven(found)}`;
+}
+
 function updateText(layer, isBias, index) {
   const [p, g, after, m0, m, v0, v, decays] = doubles(core.page_step_update(layer, isBias, index), 8);
   const r = facts.rate;
@@ -268,7 +270,7 @@ function figure(layer, what, symbol, from = "", write = null, other = what) {
   const some = zeros >= 0.005 ? `, ${percent.format(zeros)} zeros` : "";
   const shown = visible < rows ? `; shown: the first ${visible} of ${rows} examples` : "";
   const made = element("figure", {}, element("figcaption", {}, element("b", {}, name), from ? ` ${from}` : ""), picture,
-    element("p", { class: "quiet" }, range + some + shown), written);
+    element("p", { class: "quiet" }, `${range}${some}${shown}`), written);
   let chosenIndex = doubles(core.page_step_array(layer, other), 9)[7];
 
   function choose(index) {

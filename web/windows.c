@@ -135,3 +135,13 @@ products list_weight_gradient(size_t layer, size_t index, const float *x, const 
     }
     return list;
 }
+
+products list_channel(pynn_shape shape, size_t channel, const float *x, const float *dy, size_t rows) {
+    const size_t places = shape.height * shape.width;
+    if (!begin(rows * places)) return (products){0};
+    for (size_t i = 0; i < rows * places; i++) {
+        const size_t at = (i / places * shape.channels + channel) * places + i % places;
+        add(dy[at], x[at]);
+    }
+    return list;
+}
