@@ -127,7 +127,7 @@ array find(size_t layer, int what, float *room) {
         it = array_of_rows(room, kept.rows, shape_of(layer, what));
         const pynn_shape image = image_before(layer);
         if (what == PYNN_VALUE_INPUTS && it.height == 0 && image.height * image.width > 1)
-            it.height = image.height, it.width = image.width;
+            it.height = image.height, it.width = image.width, it.together = image.channels;
     } else if (find_view(layer, what % 10, &view) && kept.flat[what / 10] != NULL) {
         it = array_of_parameters(layer, &view, kept.flat[what / 10]);
     }

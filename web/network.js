@@ -170,7 +170,8 @@ const pool = { kind: "max_pool2d", size: [2, 2], stride: 2, padding: 0 };
 const normed = (filters) => [conv(filters, 3, "same"), { kind: "batch_norm", momentum: 0.1, eps: 1e-5 }, relu];
 const hiddenUnits = (units) => [{ kind: "dense", outputs: units, init: "he" }, relu];
 const PRESETS = {
-  lenet: [conv(6, 5, "valid"), relu, pool, conv(16, 5, "valid"), relu, pool, ...hiddenUnits(120), ...hiddenUnits(84)],
+  lenet: [conv(6, 5, "valid"), relu, pool, conv(16, 5, "valid"), relu, pool, { kind: "flatten" },
+    ...hiddenUnits(120), ...hiddenUnits(84)],
   small_cnn: [...normed(8), pool, ...normed(16), pool, ...normed(32), { kind: "global_avg_pool" }],
 };
 

@@ -99,6 +99,7 @@ pynn_status page_add(pynn_layer_kind kind, size_t outputs, pynn_init init, float
     const pynn_shape before = count > 0 ? it->shapes[count - 1] : it->input_shape;
     const pynn_pool2d_options pool = {
         {windows.size[0], windows.size[1]}, windows.stride, (size_t)windows.padding};
+    if (kind == PYNN_DENSE && before.height * before.width > 1) return PYNN_INVALID_ARGUMENT;
     pynn_layer layer = {.kind = kind};
     if (kind == PYNN_DENSE) layer.dense = (pynn_dense_options){outputs, init};
     if (kind == PYNN_CONV2D) layer.conv2d = convolution(outputs, init, before);
@@ -224,6 +225,7 @@ pynn_shape shape_before(size_t layer) {
 }
 
 pynn_shape image_before(size_t layer) {
+    while (layer > 0 && model.layers[layer - 1].kind == PYNN_FLATTEN) layer--;
     const pynn_shape shape = shape_before(layer);
     if (shape.channels == DIGIT_PIXELS && layer == 0) return (pynn_shape){1, DIGIT_SIDE, DIGIT_SIDE};
     return shape;

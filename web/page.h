@@ -63,7 +63,9 @@ extern uint8_t digit[DIGIT_PIXELS];
 /* page.c */
 size_t width_before(size_t layer);
 pynn_shape shape_before(size_t layer);
-/* The same as it is painted: 784 plain inputs of a network are a digit. */
+/* The same as it is painted: 784 plain inputs of a network are a digit, and behind flatten there are
+ * images.
+ */
 pynn_shape image_before(size_t layer);
 /* Find an array of a layer's parameters by its number: 0 for the weight, 1 for the bias, and behind these
  * the running mean and variance. Returns 0 if the layer has no such array. */

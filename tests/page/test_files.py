@@ -96,6 +96,18 @@ def not_finite() -> bytes:
 
 
 LAYERS = [{"kind": "dense", "outputs": 10, "init": "he"}]
+CONV = {"kind": "conv2d", "filters": 2, "size": [3, 3], "stride": 1, "padding": "same"}
+CONV |= {"groups": 1, "init": "he"}
+POOL = {"kind": "max_pool2d", "size": [2, 2], "stride": 2, "padding": 0}
+NORM = {"kind": "batch_norm", "momentum": 0.1, "eps": 1e-5}
+
+
+def of_images(*layers: dict[str, Any], shape: Any = (1, 28, 28)) -> bytes:
+    """The file of web/ as one of a network of images."""
+    chain = [*layers, {"kind": "flatten"}, *LAYERS]
+    return changed("model", input=shape, layers=chain)
+
+
 MODELS = {
     "empty": b"",
     "seven bytes": DIGITS[:7],
@@ -112,7 +124,7 @@ MODELS = {
     "an overlap": changed("dense2.bias", data_offsets=[0, 128]),
     "offsets beyond": changed("dense2.bias", data_offsets=[10**9, 10**9 + 128]),
     "offsets too near": changed("dense2.bias", data_offsets=[0, 4]),
-    "an unknown layer": changed("model", layers=[{"kind": "conv2d"}, *LAYERS]),
+    "an unknown layer": changed("model", layers=[{"kind": "conv4d"}, *LAYERS]),
     "no layers": changed("model", layers=[]),
     "layers of no list": changed("model", layers="dense"),
     "a huge layer": changed("model", layers=[{"kind": "dense", "outputs": 2**31, "init": "he"}]),
@@ -127,6 +139,27 @@ MODELS = {
     "no inputs": changed("model", input=0),
     "inputs of text": changed("model", input="many"),
     "a number that is NaN": not_finite(),
+    "inputs of two numbers": of_images(CONV, shape=[28, 28]),
+    "inputs of no channel": of_images(CONV, shape=[0, 28, 28]),
+    "a filter without a size": of_images({"kind": "conv2d", "filters": 2}),
+    "a filter of no size": of_images(CONV | {"size": [0, 3]}),
+    "a filter of three sizes": of_images(CONV | {"size": [3, 3, 3]}),
+    "a huge filter": of_images(CONV | {"size": [2**31, 2**31]}),
+    "a filter beyond the image": of_images(CONV | {"size": [40, 40], "padding": "valid"}),
+    "no filters": of_images(CONV | {"filters": 0}),
+    "huge images": of_images(CONV | {"filters": 65536}, shape=[1, 60000, 60000]),
+    "no stride": of_images(CONV | {"stride": 0}),
+    "padding of a word": of_images(CONV | {"padding": "much"}),
+    "padding below 0": of_images(CONV | {"padding": -1}),
+    "padding of JavaScript": of_images(CONV | {"padding": "constructor"}),
+    "groups that do not divide": of_images(CONV | {"groups": 3}),
+    "a pool beyond the image": of_images(POOL | {"size": [29, 2]}),
+    "a pool with too much padding": of_images(POOL | {"padding": 2}),
+    "a pool with a word as padding": of_images(POOL | {"padding": "same"}),
+    "momentum of 0": of_images(NORM | {"momentum": 0}),
+    "momentum of text": of_images(NORM | {"momentum": "some"}),
+    "images into a dense layer": changed("model", input=[1, 28, 28], layers=[CONV, *LAYERS]),
+    "filters without tensors": of_images(CONV),
 }
 
 

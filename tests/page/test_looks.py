@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import PAGE, draw, get, give, open_page, requests, text, wait
+from chromium import PAGE, draw, get, give, open_page, requests, set_field, text, wait
 from strokes import BY_HAND
 
 ROOT = Path(__file__).parent.parent.parent
 MOST_BYTES = 150_000
+STEPS = {"dense": 938, "lenet": 150}  # that a network is trained before its picture is taken
 
 
 def test_the_size(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,17 +72,24 @@ def contrast(one: list[float], other: list[float]) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+@pytest.mark.parametrize("chain", ["dense", "lenet"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_screenshot(page: Any, width: int, scheme: str) -> None:
+def test_a_screenshot(page: Any, width: int, scheme: str, chain: str) -> None:
     """It is written to build/page; texts have contrast, and nothing is wider than the screen."""
     open_page(page, width, scheme)
     give(page, "data", *sorted((ROOT / "data" / "mnist").glob("*.gz")))
+    set_field(page, "chain", chain)
     page.find_element("id", "train").click()
-    wait(page, "document.getElementById('train-state').dataset.epochs >= 1")
+    wait(page, f"doubles(core.page_progress(), 8)[1] >= {STEPS[chain]}")
     page.find_element("id", "train").click()
     draw(page, BY_HAND[3])
-    page.find_element("css selector", ".units button:nth-child(2)").click()
+    if chain == "dense":
+        page.find_element("css selector", ".units button:nth-child(2)").click()
+    else:
+        page.find_element("css selector", ".maps").click()
+        page.find_element("id", "step").click()
+        wait(page, "!document.getElementById('explained').hidden")
     page.execute_script("window.scrollTo(0, 0); document.activeElement.blur()")
 
     assert get(page, "document.documentElement.scrollWidth") <= width
@@ -101,7 +109,8 @@ def test_a_screenshot(page: Any, width: int, scheme: str) -> None:
     area = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
     options = {"captureBeyondViewport": True, "clip": area}
     picture = page.execute_cdp_cmd("Page.captureScreenshot", options)["data"]
-    PAGE.with_name(f"{width}-{scheme}.png").write_bytes(base64.b64decode(picture))
+    name = f"{width}-{scheme}.png" if chain == "dense" else f"{width}-{scheme}-{chain}.png"
+    PAGE.with_name(name).write_bytes(base64.b64decode(picture))
 
 
 def test_every_control_has_a_name(page: Any) -> None:
