@@ -28,15 +28,14 @@ import equations  # noqa: E402 - it stands with the C sources
 
 OUTPUT = ROOT / "build" / "page" / "index.html"
 
-OTHER_BUILDS = {"gemm_cblas.c", "gemm_reference.c", "team.c"}
-"""Files of csrc/base that the page has another for: gemm_portable.c and team_single.c."""
+OTHER_BUILDS = {"augment.c", "gemm_cblas.c", "gemm_reference.c", "team.c"}
+"""Files that the page has another for: as_they_are.c, gemm_portable.c and team_single.c."""
 
 SCRIPTS = ("core", "network", "drawing", "layers", "training", "step", "files", "page")
 """The scripts of the page, in their order."""
 
 QUICK = frozenset(
     [
-        "activations",
         "batch_norm",
         "conv2d_gradient",
         "dense",
@@ -44,8 +43,6 @@ QUICK = frozenset(
         "gather",
         "gemm_portable",
         "loss",
-        "optimizer",
-        "planes",
         "pool2d",
         "shifted",
         "sparse",
@@ -119,11 +116,17 @@ def pack(model: bytes) -> bytes:
 
 def compile_core() -> bytes:
     """Compile the library and the page's own C files to WebAssembly."""
-    sources = [*WEB.glob("*.c"), *CSRC.glob("*.c"), *CSRC.glob("layers/*.c")]
-    sources += [path for path in CSRC.glob("base/*.c") if path.name not in OTHER_BUILDS]
+    sources = [
+        *WEB.glob("*.c"),
+        *CSRC.glob("*.c"),
+        *CSRC.glob("layers/*.c"),
+        *CSRC.glob("base/*.c"),
+    ]
     flags = [*FLAGS, f"-I{CSRC}", f'-DPYNN_VERSION="{version()}"', "-c"]
     with tempfile.TemporaryDirectory() as folder:
         for source in sources:
+            if source.name in OTHER_BUILDS:
+                continue
             zig(folder, *flags, *(QUICK_FLAGS if source.stem in QUICK else SMALL_FLAGS), source)
         objects = sorted(Path(folder).glob("*.o"))
         zig(folder, *TARGET, "-O3", "-Wl,--strip-all", "-o", "page.wasm", *objects)
