@@ -146,6 +146,7 @@ MODELS = {
     "a filter of three sizes": of_images(CONV | {"size": [3, 3, 3]}),
     "a huge filter": of_images(CONV | {"size": [2**31, 2**31]}),
     "a filter beyond the image": of_images(CONV | {"size": [40, 40], "padding": "valid"}),
+    "more inputs than there are numbers": of_images(shape=[65536, 65536, 65536]),
     "no filters": of_images(CONV | {"filters": 0}),
     "huge images": of_images(CONV | {"filters": 65536}, shape=[1, 60000, 60000]),
     "no stride": of_images(CONV | {"stride": 0}),
