@@ -141,7 +141,7 @@ MODELS = {
     "a number that is NaN": not_finite(),
     "inputs of two numbers": of_images(CONV, shape=[28, 28]),
     "inputs of no channel": of_images(CONV, shape=[0, 28, 28]),
-    "a filter without a size": of_images({"kind": "conv2d", "filters": 2}),
+    "a filter without a size": of_images(CONV | {"size": None}),
     "a filter of no size": of_images(CONV | {"size": [0, 3]}),
     "a filter of three sizes": of_images(CONV | {"size": [3, 3, 3]}),
     "a huge filter": of_images(CONV | {"size": [2**31, 2**31]}),
@@ -162,6 +162,20 @@ MODELS = {
     "images into a dense layer": changed("model", input=[1, 28, 28], layers=[CONV, *LAYERS]),
     "filters without tensors": of_images(CONV),
 }
+SAID = {
+    "inputs of two numbers": "the input is 28,28, not a number from 1",
+    "a filter without a size": "layer 1, conv2d, has a size of null",
+    "a filter of three sizes": "layer 1, conv2d, has a size of 3,3,3",
+    "a filter beyond the image": "layer 1, conv2d, does not go with the shape of its inputs",
+    "no filters": "layer 1 has 0 filters",
+    "no stride": "layer 1, conv2d, has a stride of 0",
+    "padding of a word": "a padding that is not possible: much",
+    "padding of JavaScript": "a padding that is not possible: constructor",
+    "a pool with a word as padding": "max pool2d, has a padding that is not possible: same",
+    "momentum of 0": "layer 1, batch norm, has a momentum that is not possible: 0",
+    "images into a dense layer": "layer 2, dense, does not go with the shape of its inputs",
+}
+"""What the page says of some of them."""
 
 
 def state_of(page: Any) -> list[Any]:
@@ -185,10 +199,11 @@ def refused(page: Any, field: str, *files: Path) -> str:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_damaged_model(page: Any, name: str, tmp_path: Path) -> None:
-    """The page names the file, and keeps the model that it has."""
+    """The page names the file and what is wrong, and keeps the model that it has."""
     file = tmp_path / "wrong.safetensors"
     file.write_bytes(MODELS[name])
-    assert "wrong.safetensors" in refused(page, "open", file)
+    said = refused(page, "open", file)
+    assert "wrong.safetensors" in said and SAID.get(name, "") in said
 
 
 IDX = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (2, 28, 28)) + bytes(2 * 784)
