@@ -20,15 +20,16 @@ static void insert(float *terms, const float found[4]) {
 void write_sum(const float *a, size_t a_step, const float *b, size_t b_step, size_t count, float added,
                float result, float numbers[SUM_NUMBERS]) {
     float *terms = numbers + 3;
-    double listed = 0.0;
+    double listed = 0.0, total = 0.0;
     for (size_t k = 0; k < TERMS; k++) terms[4 * k] = -1.0f, terms[4 * k + 3] = 0.0f;
     for (size_t i = 0; i < count; i++) {
         const float x = a[i * a_step], y = b != NULL ? b[i * b_step] : 1.0f;
         const float term[4] = {(float)i, x, y, x * y};
         insert(terms, term);
+        total += (double)x * (double)y;
     }
     for (size_t k = 0; k < TERMS; k++) listed += (double)terms[4 * k + 3];
-    numbers[0] = (float)((double)result - (double)added - listed);
+    numbers[0] = (float)(total - listed);
     numbers[1] = added;
     numbers[2] = result;
     numbers[SUM_NUMBERS - 1] = (float)count;
