@@ -27,7 +27,9 @@ ALLOWED = {
         "8 + Number", "end - begin", "first - other", "found - 100", "k - 1", "last - first",
     },
     "layers.js": {"layer + 1"},
-    "network.js": {"1e-5", "4 * MOST_LAYERS", "MOST_LAYERS + 1", "MOST_LAYERS - 1", "k + 9", "k += 9"},
+    "network.js": {
+        "1e-5", "4 * MOST_LAYERS", "MOST_LAYERS + 1", "MOST_LAYERS - 1", "k + 9", "k += 9",
+    },
     "page.js": {"8 + Number", "begin + 4", "packed.length - begin"},
     "step.js": {
         "AFTER + k", "BEFORE + k", "GRADIENT + k", "M_AFTER + k", "V_AFTER + k",
