@@ -80,12 +80,10 @@ PYNN_INLINE void NAME(panel)(size_t rows, const pynn_shifted_product *p, size_t 
     size_t j = 0;
     for (; j + most * LANES <= p->columns; j += most * LANES) NAME(tile)(rows, most, p, i, j);
     size_t left = pynn_divide_up(p->columns - j, LANES);
-    if (left == 0) return;
-    if (left * LANES <= p->columns) {
-        NAME(few)(rows, most, left, p, i, p->columns - left * LANES);
-    } else {
-        NAME(few)(rows, most, left - 1, p, i, j);
-        NAME(tile)(rows, 1, p, i, p->columns - LANES);
+    while (left > 0) { /* at most twice: with two calls of few() it takes twice as long to compile */
+        size_t now = left * LANES <= p->columns ? left : left - 1;
+        NAME(few)(rows, most, now, p, i, now == left ? p->columns - left * LANES : j);
+        left -= now;
     }
 }
 
