@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 Activation = Literal["relu", "leaky_relu", "gelu", "sigmoid", "tanh"]
@@ -54,8 +54,11 @@ class Settings(NamedTuple):
         return ", ".join([*words, f"batch size {self.batch_size}"])
 
 
-Layers = Callable[[Any, Settings], Any]
-"""It adds layers to a chain. (The chain's methods are found by name, which no type describes.)"""
+Layers = Callable[[Any, Settings, Sequence[int]], Any]
+"""It adds layers to a chain of images of that shape, (channels, height, width).
+
+The chain's methods are found by name, which no type describes.
+"""
 
 NUMBERS = ("momentum", "weight_decay", "warm_up", "dropout", "label_smoothing")
 CHANGES = ("shift", "rotate", "scale", "shear", "elastic")
@@ -70,24 +73,28 @@ PLAIN = {
 }
 
 
-def _convolve(chain: Any, its: Settings, *filters: int) -> Any:
-    """Add convolutions of 3 x 3, each with batch normalization and an activation."""
-    for count in filters:
-        chain = chain.conv2d(count, 3, init=its.init).batch_norm()
-        chain = getattr(chain, its.activation)()
-    return chain
+class Convolutions(NamedTuple):
+    """LeNet up to its dense layers, with batch normalization, and a third convolution."""
 
+    first: int
+    """The filters of 5 x 5 of the first convolution; then those of the second."""
+    second: int
+    third: int
+    """The filters of 3 x 3."""
 
-def _conv(chain: Any, its: Settings) -> Any:
-    chain = _convolve(chain, its, 16, 16).max_pool2d(2)
-    chain = _convolve(chain, its, 32, 32).max_pool2d(2)
-    return _convolve(chain, its, 48, 48).global_avg_pool()
+    def __call__(self, chain: Any, its: Settings, shape: Sequence[int]) -> Any:
+        """Add the layers.
 
+        Images of less than 16 x 16 get zeros around them, or nothing would be left of them.
+        """
+        padding = "valid" if min(shape[1:]) >= 16 else "same"
+        chain = self._convolve(chain, its, self.first, 5, padding).max_pool2d(2)
+        chain = self._convolve(chain, its, self.second, 5, padding).max_pool2d(2)
+        return self._convolve(chain, its, self.third, 3, "same")
 
-def _conv_small(chain: Any, its: Settings) -> Any:
-    chain = _convolve(chain, its, 8).max_pool2d(2)
-    chain = _convolve(chain, its, 16).max_pool2d(2)
-    return _convolve(chain, its, 32).global_avg_pool()
+    def _convolve(self, chain: Any, its: Settings, filters: int, size: int, padding: str) -> Any:
+        chain = chain.conv2d(filters, size, padding=padding, init=its.init).batch_norm()
+        return getattr(chain, its.activation)()
 
 
 SINGLE = {
@@ -107,29 +114,41 @@ SINGLE = {
         "relu",
         "he",
         0.01,
-        epochs=10,
-        batch_size=128,
+        epochs=13,
+        batch_size=64,
         optimizer="adamw",
-        weight_decay=0.05,
+        weight_decay=0.1,
         schedule="one-cycle",
-        shift=2.0,
+        label_smoothing=0.05,
+        shift=1.5,
         rotate=10.0,
         scale=0.1,
-        layers=_conv,
+        shear=8.0,
+        elastic=1.0,
+        layers=Convolutions(16, 32, 64),
     ),
     "conv-small": Settings(
         "relu",
         "he",
         0.01,
-        epochs=20,
-        batch_size=128,
-        optimizer="adamw",
-        weight_decay=0.05,
+        epochs=36,
+        batch_size=64,
+        optimizer="adam",
         schedule="one-cycle",
-        shift=1.0,
-        rotate=10.0,
-        scale=0.1,
-        layers=_conv_small,
+        shift=1.5,
+        rotate=8.0,
+        scale=0.08,
+        layers=Convolutions(8, 12, 24),
+    ),
+    "conv-fast": Settings(
+        "relu",
+        "he",
+        0.01,
+        epochs=4,
+        optimizer="adam",
+        schedule="one-cycle",
+        label_smoothing=0.05,
+        layers=Convolutions(8, 16, 32),
     ),
 }
 """The recipes that train one network, which is saved under the recipe's name."""

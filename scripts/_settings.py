@@ -128,7 +128,7 @@ def build(
     if settings.layers is None:
         chain = pynn.Builder().input(math.prod(shape))
     else:
-        chain = settings.layers(pynn.Builder().input(shape), settings)
+        chain = settings.layers(pynn.Builder().input(shape), settings, shape)
         if settings.dropout:
             chain = chain.dropout(settings.dropout)
     for width in hidden:

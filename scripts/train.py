@@ -50,7 +50,8 @@ of them is the default. Other recipes train one network, of the recipe's name:
                          sigmoid   --init xavier  --learning-rate 0.2
     --recipe best        784-256-64-10, as good as it gets: docs/learning.md
     --recipe conv        a convolutional network: docs/images.md
-    --recipe conv-small  one with a tenth of the parameters
+    --recipe conv-small  one with less than 10,000 parameters
+    --recipe conv-fast   one that is trained in some seconds
 
 On a terminal a bar shows how far an epoch is; each epoch then leaves a line.
 Loss and accuracy in training are means over the epoch while it ran, those in
