@@ -5,8 +5,9 @@
 The harness starts it. These are the requests, by "do", and what the reply has besides "seconds":
     load      data, rows
     build     widths, batch, learning_rate      notes
+              network in the place of widths, where the contender trains networks for images
     epoch     wish: about how long to run       loss, cpu_seconds
-    predictor batch                             first: the probabilities of the first row
+    predictor batch                             first: the probabilities of the first row; notes
     predict   wish: about how long to run       calls; seconds are those of one call
     save      path
     memory                                      nbytes: the most that this process held at once
@@ -41,8 +42,8 @@ class Contender:
             self.loaded = (data, rows)
         return {}
 
-    def build(self, widths: list[int], batch: int, learning_rate: float) -> dict[str, Any]:
-        self.peer.build(widths, batch, learning_rate)
+    def build(self, **request: Any) -> dict[str, Any]:
+        self.peer.build(**request)
         return {"notes": self.peer.notes}
 
     def epoch(self, wish: float) -> dict[str, Any]:
@@ -65,7 +66,8 @@ class Contender:
 
     def predictor(self, batch: int) -> dict[str, Any]:
         self.predict_batch = self.peer.predictor(batch)
-        return {"first": [float(p) for p in self.predict_batch(0)[0]]}
+        first = [float(p) for p in self.predict_batch(0)[0]]
+        return {"first": first, "notes": self.peer.notes}
 
     def predict(self, wish: float) -> dict[str, Any]:
         calls = 1
