@@ -92,7 +92,8 @@ def build(folder: Path) -> Path:
         blas += [csrc / "base/gemm_cblas.c", openblas / "lib/libscipy_openblas.so"]
         blas += [f"-Wl,-rpath,{openblas / 'lib'}"]
     own = ROOT / "benchmarks/images_layers.c"
-    command = ["cc", *FLAGS, f"-I{csrc}", *sources, own, *blas, "-lm", "-o", program]
+    files: list[str | Path] = [*sources, own, *blas]
+    command = ["cc", *FLAGS, f"-I{csrc}", *files, "-lm", "-o", program]
     subprocess.run(command, check=True)
     return program
 
@@ -126,10 +127,9 @@ def parse(printed: str) -> Measured:
 
 def _work(words: list[str]) -> Work:
     numbers = [int(word) for word in words[1:11]]
-    shapes = (*numbers[2:5],), (*numbers[5:8],)
-    kind = KINDS[numbers[1]]
-    what, seconds = words[11], float(words[12])
-    return Work(words[0], numbers[0], kind, *shapes, numbers[8], bool(numbers[9]), what, seconds)
+    layer, kind, c, h, w, out_c, out_h, out_w, size, turned = numbers
+    where, shapes = (words[0], layer, KINDS[kind]), ((c, h, w), (out_c, out_h, out_w))
+    return Work(*where, *shapes, size, bool(turned), words[11], float(words[12]))
 
 
 # ---------------------------------------------------------------- what a piece of work is
