@@ -101,11 +101,13 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
             "_source_folder.use_installed()": IN_SOURCE,
             "from pynn import datasets as datasets": FOR_TYPES,
             "from pynn import formats as formats": FOR_TYPES,
+            "from pynn import models as models": FOR_TYPES,
             "from pynn import plots as plots": FOR_TYPES,
             "from pynn import schedules as schedules": FOR_TYPES,
             "from pynn._builder import Builder": FOR_TYPES,
             "from pynn._info import BuildInfo": FOR_TYPES,
             "from pynn._model import Model": FOR_TYPES,
+            "from pynn._training.augmentation import": FOR_TYPES,
             "from pynn._training.history import": FOR_TYPES,
             "from pynn._training.optimizers import": FOR_TYPES,
             "from pynn._training.stopping import": FOR_TYPES,
@@ -157,6 +159,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     "pynn/_training/history.py": {"": {"from matplotlib.figure import Figure": FOR_TYPES}},
+    "pynn/datasets/_pictures.py": {"": {"from PIL import Image": FOR_TYPES}},
     "pynn/plots.py": {"": {"from matplotlib.figure import Figure": FOR_TYPES}},
     "pynn/formats/__init__.py": {
         "": {

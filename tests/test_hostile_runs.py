@@ -66,6 +66,8 @@ def test_every_extreme_in_a_run_is_used_or_refused(
         ({"state": {"kind": None, "updates": 0, "moments": 1}}, r"moments must be in \[0, 0\]"),
         ({"state": {"kind": [], "updates": 0, "moments": 0}}, "unknown optimizer list"),
         ({"id": "me"}, "id must be 32 hexadecimal digits, got str 'me'"),
+        ({"augmentation": [1]}, "augmentation must be an object, got list"),
+        ({"augmentation": {"shift": 1}}, "rotate"),
         ({"id": None}, "id must be 32 hexadecimal digits, got NoneType None"),
     ],
 )
