@@ -180,7 +180,7 @@ static pynn_tile with_columns(pynn_tile tile, size_t columns) {
 
 static void do_planes(const pynn_layer_call *call, pynn_tile tile, work w) {
     if (call->layer->type->kind != PYNN_CONV2D || all.kind != PLANES) return;
-    const pynn_conv_block b = pynn_conv_block_of(call, call->block);
+    const pynn_conv_block b = pynn_conv_block_of(call);
     const pynn_conv_sizes *g = &b.g;
     if (w == X_PLANES ? g->is_plain : !g->is_turned || call->dx == NULL) return;
     double began = now();
@@ -237,7 +237,7 @@ static void do_sum(size_t l, pynn_tile tile, size_t block) {
     bool is_convolution = call.layer->type->kind == PYNN_CONV2D, alone = all.kind == WITHOUT_DX;
     if (is_convolution && alone) call.dx = NULL;
     double began = now();
-    call.layer->type->sum(&call, with_columns(tile, call.layer->outputs), block);
+    call.layer->type->sum(&call, with_columns(tile, call.layer->outputs));
     add(l, is_convolution && alone ? SUM_WITHOUT_DX : SUM, began);
     if (!alone) do_planes(&call, tile, DY_PLANES);
 }
@@ -260,7 +260,7 @@ static void do_step(pynn_pass_step step, pynn_tile tile, size_t block) {
     case PYNN_OBSERVE: {
         pynn_layer_call call = call_of(first, block, NULL);
         double began = now();
-        call.layer->type->observe(&call, with_columns(tile, call.layer->inputs), block);
+        call.layer->type->observe(&call, with_columns(tile, call.layer->inputs));
         add(first, OBSERVE, began);
         break;
     }
@@ -400,7 +400,7 @@ static void print(const char *name, size_t rounds) {
         size_t side = layer->type->kind == PYNN_MAX_POOL2D ? layer->layer.max_pool2d.size[0] : 0;
         if (layer->type->kind == PYNN_CONV2D) {
             pynn_layer_call call = call_of(l, 0, NULL);
-            is_turned = pynn_conv_block_of(&call, 0).g.is_turned;
+            is_turned = pynn_conv_block_of(&call).g.is_turned;
             side = layer->layer.conv2d.size[0];
         }
         for (size_t w = 0; w < WORKS; w++) {

@@ -178,9 +178,9 @@ static void do_step(const pynn_batch *batch, pynn_pass_step step, pynn_tile tile
     switch (step.kind) {
     case PYNN_GATHER: batch->workspace->finite[block] = pynn_gather(batch, tile, block); break;
     case PYNN_OBSERVE:
-        if (call.has_backward) call.layer->type->observe(&call, tile, block);
+        if (call.has_backward) call.layer->type->observe(&call, tile);
         break;
-    case PYNN_SUM: call.layer->type->sum(&call, tile, block); break;
+    case PYNN_SUM: call.layer->type->sum(&call, tile); break;
     case PYNN_FORWARD: forward(batch, step.stage, tile, block); break;
     case PYNN_OUTPUT:
         output(batch, tile, block);

@@ -65,15 +65,15 @@ static pynn_channel_values values_of(const pynn_layer_call *call, pynn_tile tile
     return (pynn_channel_values){tile.row_end - tile.row_begin, in.height * in.width, call->layer->inputs};
 }
 
-static void observe(const pynn_layer_call *call, pynn_tile tile, size_t block) {
+static void observe(const pynn_layer_call *call, pynn_tile tile) {
     pynn_observe_channels(call->layer->input_shape.channels, values_of(call, tile),
-                          call->x + tile.row_begin * call->layer->inputs, parts_of(call, block));
+                          call->x + tile.row_begin * call->layer->inputs, parts_of(call, call->block));
 }
 
-static void sum(const pynn_layer_call *call, pynn_tile tile, size_t block) {
+static void sum(const pynn_layer_call *call, pynn_tile tile) {
     size_t first = tile.row_begin * call->layer->inputs;
     pynn_sum_channels(call->layer->input_shape.channels, values_of(call, tile), call->x + first,
-                      call->dy + first, parts_of(call, block));
+                      call->dy + first, parts_of(call, call->block));
 }
 
 /* ---------------------------------------------------------------- forward */
@@ -212,17 +212,8 @@ static void backward(const pynn_layer_call *call, pynn_tile tile) {
 
 /* ---------------------------------------------------------------- the parameters */
 
-static pynn_grid cut(const pynn_layer_call *call) {
-    (void)call;
-    return (pynn_grid){1, 1, 1, 1};
-}
-
-static float blend(const pynn_target *target, double gradient, float old) {
-    return target->alpha * (float)gradient + (target->beta == 0.0f ? 0.0f : target->beta * old);
-}
-
-/* In plain SGD the targets are the parameters themselves, and blend() does the step: so there are two marks
- * for each of them. The running means stay as they are. */
+/* In plain SGD the targets are the parameters themselves, and pynn_blend() does the step: so there are two
+ * marks for each of them. The running means stay as they are. */
 static void accumulate(const pynn_layer_call *call, size_t index, const pynn_target *target) {
     size_t channels = call->layer->input_shape.channels;
     float *gain = target->parameters, *bias = gain + channels, *running = bias + channels;
@@ -232,12 +223,12 @@ static void accumulate(const pynn_layer_call *call, size_t index, const pynn_tar
         find_sums(call, c, &of_dy, &of_dyh);
         /* dweight = sum of dy h over the channel   @batch_norm.dweight */
         /* weight = weight - r dweight   @batch_norm.fusedweight */
-        gain[c] = blend(target, of_dyh, gain[c]);
+        gain[c] = pynn_blend(target, of_dyh, &gain[c]);
         /* dbias = sum of dy over the channel   @batch_norm.dbias */
         /* bias = bias - r dbias   @batch_norm.fusedbias */
-        bias[c] = blend(target, of_dy, bias[c]);
-        running[c] = blend(target, 0.0, running[c]);
-        running[channels + c] = blend(target, 0.0, running[channels + c]);
+        bias[c] = pynn_blend(target, of_dy, &bias[c]);
+        running[c] = pynn_blend(target, 0.0, &running[c]);
+        running[channels + c] = pynn_blend(target, 0.0, &running[channels + c]);
     }
 }
 
@@ -266,6 +257,6 @@ const pynn_layer_type pynn_batch_norm = {
     .follow = follow,
     .forward = forward,
     .backward = backward,
-    .cut = cut,
+    .cut = pynn_cut_nothing,
     .accumulate = accumulate,
 };

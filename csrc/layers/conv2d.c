@@ -167,10 +167,10 @@ static void list_offsets(const pynn_conv_sizes *g, int32_t *offsets) {
     }
 }
 
-pynn_conv_block pynn_conv_block_of(const pynn_layer_call *call, size_t index) {
+pynn_conv_block pynn_conv_block_of(const pynn_layer_call *call) {
     pynn_conv_block b = {.g = geometry_of_call(call), .weights = call->parameters};
     b.at = pieces_of(&b.g);
-    b.scratch = call->block_scratch + index * call->layer->block_scratch;
+    b.scratch = call->block_scratch + call->block * call->layer->block_scratch;
     b.offsets = (int32_t *)(void *)(b.scratch + b.at.offsets);
     b.back_offsets = (int32_t *)(void *)(b.scratch + b.at.back_offsets);
     b.bias = call->parameters + b.g.groups * b.g.filters * b.g.depth;
@@ -194,7 +194,7 @@ void pynn_conv_multiply(pynn_shifted_product product, float *small) {
 /* ---------------------------------------------------------------- forward */
 
 static void forward(const pynn_layer_call *call, pynn_tile tile) {
-    const pynn_conv_block b = pynn_conv_block_of(call, call->block);
+    const pynn_conv_block b = pynn_conv_block_of(call);
     const pynn_conv_sizes *g = &b.g;
     size_t x_group = g->channels * (g->is_plain ? g->size : g->planes.channel);
     for (size_t n = tile.row_begin; n < tile.row_end; n++) {
@@ -229,11 +229,6 @@ static void backward(const pynn_layer_call *call, pynn_tile tile) {
 
 /* ---------------------------------------------------------------- the gradient of the parameters */
 
-static pynn_grid cut(const pynn_layer_call *call) {
-    (void)call;
-    return (pynn_grid){1, 1, 1, 1};
-}
-
 /* T = alpha dP + beta T: the sums of all blocks, in their order. P are the filters, and behind them b. In
  * plain SGD T is P itself, alpha is -r, where r is the learning rate, and beta is 1: this is the step. */
 static void accumulate(const pynn_layer_call *call, size_t index, const pynn_target *target) {
@@ -242,10 +237,9 @@ static void accumulate(const pynn_layer_call *call, size_t index, const pynn_tar
         double total = 0.0;
         for (size_t b = 0; b < call->blocks; b++)
             total += (double)call->block_scratch[b * call->layer->block_scratch + i];
-        float kept = target->beta == 0.0f ? 0.0f : target->beta * target->parameters[i];
         /* W = W - r dW   @conv2d.fusedW */
         /* b = b - r db   @conv2d.fusedb */
-        target->parameters[i] = target->alpha * (float)total + kept;
+        target->parameters[i] = pynn_blend(target, total, &target->parameters[i]);
     }
 }
 
@@ -258,6 +252,6 @@ const pynn_layer_type pynn_conv2d = {
     .forward = forward,
     .backward = backward,
     .sum = pynn_conv_sum,
-    .cut = cut,
+    .cut = pynn_cut_nothing,
     .accumulate = accumulate,
 };

@@ -137,7 +137,7 @@ typedef struct pynn_conv_block {
     const float *weights, *bias;
 } pynn_conv_block;
 
-pynn_conv_block pynn_conv_block_of(const pynn_layer_call *call, size_t index);
+pynn_conv_block pynn_conv_block_of(const pynn_layer_call *call);
 
 /* A product whose C (rows, columns) has no gaps. If it has less columns than a step, whole steps are
  * computed in another place, `small`, and copied from there. */
@@ -146,6 +146,6 @@ void pynn_conv_multiply(pynn_shifted_product product, float *small);
 /* ---------------------------------------------------------------- conv2d_gradient.c */
 
 /* For a block of rows: its part of dW and db, which it leaves in its scratch, and its dX. */
-void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile, size_t index);
+void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile);
 
 #endif

@@ -220,8 +220,8 @@ static void add_dw(const pynn_conv_block *b, size_t images, const float *x, cons
 }
 
 /* A block's part of dW and db, and its dX. */
-void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile, size_t index) {
-    const pynn_conv_block b = pynn_conv_block_of(call, index);
+void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile) {
+    const pynn_conv_block b = pynn_conv_block_of(call);
     const pynn_conv_sizes *g = &b.g;
     size_t filters = g->groups * g->filters, inputs = call->layer->inputs, outputs = call->layer->outputs;
     float *sums = b.scratch + b.at.sums;

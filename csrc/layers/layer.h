@@ -103,10 +103,10 @@ struct pynn_layer_type {
     void (*forward)(const pynn_layer_call *call, pynn_tile tile);
     void (*backward)(const pynn_layer_call *call, pynn_tile tile);
 
-    /* For a block of whole rows, number `block`: write into its block_scratch what forward() in training
-     * must know of the whole batch; and what backward() or accumulate() must know, from dY. */
-    void (*observe)(const pynn_layer_call *call, pynn_tile tile, size_t block);
-    void (*sum)(const pynn_layer_call *call, pynn_tile tile, size_t block);
+    /* For a block of whole rows, number call->block: write into its block_scratch what forward() in
+     * training must know of the whole batch; and what backward() or accumulate() must know, from dY. */
+    void (*observe)(const pynn_layer_call *call, pynn_tile tile);
+    void (*sum)(const pynn_layer_call *call, pynn_tile tile);
 
     /* After a step of training: change the parameters that are not trained, but follow the data. */
     void (*follow)(const pynn_layer_call *call, float *parameters);
@@ -123,6 +123,17 @@ struct pynn_layer_type {
 
 /* kinds.c: the type of a kind; NULL where there is none. */
 const pynn_layer_type *pynn_layer_type_of(pynn_layer_kind kind);
+
+/* cut() of a kind whose parameters are so few that one task does them all. */
+static inline pynn_grid pynn_cut_nothing(const pynn_layer_call *call) {
+    (void)call;
+    return (pynn_grid){1, 1, 1, 1};
+}
+
+/* alpha dp + beta t of one parameter. With beta 0 t is not read: it may be uninitialized. */
+static inline float pynn_blend(const pynn_target *target, double gradient, const float *t) {
+    return target->alpha * (float)gradient + (target->beta == 0.0f ? 0.0f : target->beta * *t);
+}
 
 /* The number of values of a shape. No product overflows: the network has checked it. */
 static inline size_t pynn_shape_size(pynn_shape shape) {

@@ -87,9 +87,9 @@ static inline void do_blocks(const one_layer *it, work what, bool has_backward) 
         pynn_tile tile = pynn_grid_tile(&grid, b);
         const pynn_layer_call call = call_of_layer(it, b, has_backward);
         tile.column_end = what == BACKWARD ? it->at.inputs : it->at.outputs;
-        if (what == OBSERVE && type->observe != NULL) type->observe(&call, tile, b);
+        if (what == OBSERVE && type->observe != NULL) type->observe(&call, tile);
         if (what == FORWARD) type->forward(&call, tile);
-        if (what == SUM && type->sum != NULL) type->sum(&call, tile, b);
+        if (what == SUM && type->sum != NULL) type->sum(&call, tile);
         if (what == BACKWARD) type->backward(&call, tile);
     }
 }
