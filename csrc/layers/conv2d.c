@@ -39,9 +39,17 @@ static bool is_turned_cheaper(const pynn_conv_sizes *g, const pynn_planes *p) {
     return turned <= added;
 }
 
+/* How many of `columns` columns are computed together with those of other images: those behind the last
+ * whole step, if to collect them costs little against the products that it saves. */
+static size_t late_columns(size_t groups, size_t rows, size_t columns) {
+    enum { MOST = PYNN_STEP / 8, FEWEST_ROWS = 8 };
+    size_t count = columns % PYNN_STEP;
+    return groups == 1 && rows >= FEWEST_ROWS && columns > PYNN_STEP && count <= MOST ? count : 0;
+}
+
 /* As many images as stay in a second-level cache with their planes. */
 static size_t images_at_a_time(const pynn_conv_sizes *g) {
-    enum { MOST_FLOATS = 64 * 1024, MOST_IMAGES = 16 };
+    enum { MOST_FLOATS = 80 * 1024, MOST_IMAGES = 16 };
     size_t x = g->is_plain ? 0 : pynn_planes_size(&g->planes, g->groups * g->channels);
     size_t images = MOST_FLOATS / (x + g->groups * g->filters * g->dy_row);
     return images < 1 ? 1 : pynn_least(images, MOST_IMAGES);
@@ -63,9 +71,13 @@ static pynn_conv_sizes geometry_of(const pynn_conv2d_options *o, pynn_shape in, 
     g.dy_row = pynn_round_up(g.places);
     g.is_plain = g.taps == 1 && o->stride == 1 && g.places == g.size && g.dy_row == g.places;
     g.is_turned = is_turned_cheaper(&g, &g.planes);
-    if (g.is_turned)
+    if (g.is_turned) {
+        g.late = late_columns(g.groups, g.filters, g.places);
+        g.late_back = late_columns(g.groups, g.channels, g.size);
+        if (g.late > 0) g.dy_row = g.places;
         g.back = pynn_place_planes(out, in, o->size, 1, (ptrdiff_t)o->size[0] - 1 - top,
                                    (ptrdiff_t)o->size[1] - 1 - left);
+    }
     g.images = images_at_a_time(&g);
     g.chunk = pynn_least(g.channels, MOST_FLOATS / (g.taps * g.dy_row) + 1);
     return g;
@@ -77,7 +89,8 @@ static pynn_conv_sizes geometry_of_call(const pynn_layer_call *call) {
 
 static pynn_conv_pieces pieces_of(const pynn_conv_sizes *g) {
     size_t filters = g->groups * g->filters, channels = g->groups * g->channels;
-    size_t sums = g->chunk * g->taps * g->dy_row;
+    size_t sums = g->chunk * g->taps * g->dy_row, back_depth = g->filters * g->taps;
+    size_t depth = g->depth > back_depth ? g->depth : back_depth;
     pynn_conv_pieces at = {0};
     at.turned = at.sums + pynn_round_up(filters * (g->depth + 1));
     at.offsets = at.turned + pynn_round_up(filters * g->depth);
@@ -88,7 +101,10 @@ static pynn_conv_pieces pieces_of(const pynn_conv_sizes *g) {
     at.dy_image = filters * g->dy_row;
     at.work = at.dy + (g->dy_row == g->places ? 0 : g->images * at.dy_image);
     at.small = at.work + pynn_round_up(g->is_turned ? pynn_planes_size(&g->back, filters) : sums);
-    at.end = at.small + (g->channels + g->filters) * PYNN_STEP;
+    at.late = at.small + (g->channels + g->filters) * PYNN_STEP;
+    size_t late = depth * PYNN_STEP, of_dw = (g->depth + g->filters) * pynn_round_up(g->images * g->late);
+    at.late_offsets = at.late + (late > of_dw ? late : of_dw);
+    at.end = at.late_offsets + pynn_round_up(depth);
     return at;
 }
 
@@ -102,7 +118,8 @@ static bool is_sound_size(const pynn_conv2d_options *o, pynn_shape in, pynn_shap
                   ((double)out.height + (double)o->size[0]) * (double)out.width;
     double of_dy = (double)o->size[1] * ((double)in.height + (double)o->size[0]) * (double)in.width;
     double weights = 2.0 * filters * (channels * taps + 1.0) + (channels + filters) * (taps + step);
-    double total = weights + channels * (of_x + step) + filters * (of_dy + step) + filters * places +
+    double late = 4.0 * step * (channels + filters) * (taps + 1.0);
+    double total = late + weights + channels * (of_x + step) + filters * (of_dy + step) + filters * places +
                    taps * places + cache;
     return total < (double)(INT_MAX / 4);
 }
@@ -174,21 +191,62 @@ pynn_conv_block pynn_conv_block_of(const pynn_layer_call *call) {
     b.offsets = (int32_t *)(void *)(b.scratch + b.at.offsets);
     b.back_offsets = (int32_t *)(void *)(b.scratch + b.at.back_offsets);
     b.bias = call->parameters + b.g.groups * b.g.filters * b.g.depth;
+    b.late_offsets = (int32_t *)(void *)(b.scratch + b.at.late_offsets);
     list_offsets(&b.g, b.offsets);
+    size_t depth = b.g.taps * (b.g.channels > b.g.filters ? b.g.channels : b.g.filters);
+    for (size_t k = 0; k < depth; k++) b.late_offsets[k] = (int32_t)(k * PYNN_STEP);
     return b;
 }
 
-void pynn_conv_multiply(pynn_shifted_product product, float *small) {
-    float *c = product.c;
-    size_t columns = product.columns;
-    product.ldc = columns;
-    if (columns < PYNN_STEP) {
-        product.c = small;
-        product.ldc = product.columns = PYNN_STEP;
+/* ---------------------------------------------------------------- products */
+
+pynn_late pynn_late_of(const pynn_conv_block *b, size_t count) {
+    return (pynn_late){.count = count,
+                       .b = b->scratch + b->at.late,
+                       .offsets = b->late_offsets,
+                       .c = b->scratch + b->at.small};
+}
+
+void pynn_collect(size_t depth, const int32_t *offsets, size_t count, const float *from, size_t step,
+                  float *to) {
+    for (size_t k = 0; k < depth; k++, to += step) {
+        for (size_t i = 0; i < count; i++) to[i] = from[offsets[k] + (int32_t)i];
     }
-    pynn_multiply_shifted(&product);
-    for (size_t r = 0; r < product.rows && columns < PYNN_STEP; r++)
-        memcpy(c + r * columns, small + r * PYNN_STEP, columns * sizeof(float));
+}
+
+void pynn_conv_finish(const pynn_shifted_product *product, pynn_late *late) {
+    if (late->images == 0) return;
+    pynn_shifted_product p = *product;
+    p.offsets = late->offsets;
+    p.b = late->b;
+    p.c = late->c;
+    p.columns = p.ldc = PYNN_STEP;
+    pynn_multiply_shifted(&p);
+    for (size_t n = 0; n < late->images; n++) {
+        const float *from = late->c + n * late->count;
+        for (size_t r = 0; r < p.rows; r++)
+            memcpy(late->outputs[n] + r * product->columns, from + r * PYNN_STEP,
+                   late->count * sizeof(float));
+    }
+    late->images = 0;
+}
+
+void pynn_conv_multiply(const pynn_shifted_product *product, pynn_late *late) {
+    pynn_shifted_product p = *product;
+    p.ldc = p.columns;
+    p.columns -= late->count;
+    if (p.columns < PYNN_STEP) {
+        p.c = late->c;
+        p.ldc = p.columns = PYNN_STEP;
+    }
+    pynn_multiply_shifted(&p);
+    for (size_t r = 0; r < p.rows && product->columns < PYNN_STEP; r++)
+        memcpy(product->c + r * product->columns, p.c + r * PYNN_STEP, product->columns * sizeof(float));
+    if (late->count == 0) return;
+    pynn_collect(p.depth, p.offsets, late->count, p.b + p.columns, PYNN_STEP,
+                 late->b + late->images * late->count);
+    late->outputs[late->images++] = product->c + p.columns;
+    if ((late->images + 1) * late->count > PYNN_STEP) pynn_conv_finish(product, late);
 }
 
 /* ---------------------------------------------------------------- forward */
@@ -197,6 +255,7 @@ static void forward(const pynn_layer_call *call, pynn_tile tile) {
     const pynn_conv_block b = pynn_conv_block_of(call);
     const pynn_conv_sizes *g = &b.g;
     size_t x_group = g->channels * (g->is_plain ? g->size : g->planes.channel);
+    pynn_late late = pynn_late_of(&b, g->late);
     for (size_t n = tile.row_begin; n < tile.row_end; n++) {
         const float *x = call->x + n * call->layer->inputs;
         float *y = call->y + n * call->layer->outputs;
@@ -214,7 +273,8 @@ static void forward(const pynn_layer_call *call, pynn_tile tile) {
                                             .bias = b.bias + group * g->filters,
                                             .c = y + group * g->filters * g->places};
             /* Y[n,f,y,x] = b[f] + sum over c, i, j of W[f,c,i,j] X[n,c,s y + i,s x + j]   @conv2d.Y */
-            pynn_conv_multiply(product, b.scratch + b.at.small);
+            pynn_conv_multiply(&product, &late);
+            if (n + 1 == tile.row_end) pynn_conv_finish(&product, &late);
         }
     }
 }

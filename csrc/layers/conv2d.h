@@ -76,8 +76,11 @@ typedef struct pynn_shifted_product {
 
 void pynn_multiply_shifted(const pynn_shifted_product *product);
 
-/* C[f,k] += the sum over the images and over p < length of dY[f,p] X[offsets[k] + p].
- *   c  (rows, columns) */
+/* C[f,k] += the sum over the images and over p < length of dY[f,p] X[offsets[k] + p], and over p < late_row
+ * of late_dy[f,p] late_x[k,p].
+ *   late_dy  (rows, late_row)
+ *   late_x   (columns, late_row)
+ *   c        (rows, columns) */
 typedef struct pynn_shifted_sums {
     size_t images;
     size_t rows;
@@ -89,6 +92,8 @@ typedef struct pynn_shifted_sums {
     const float *x;
     size_t x_image;
     const int32_t *offsets; /* (columns,) */
+    size_t late_row;        /* a multiple of PYNN_STEP, or 0 */
+    const float *late_dy, *late_x;
     float *c;
 } pynn_shifted_sums;
 
@@ -108,7 +113,10 @@ typedef struct pynn_conv_sizes {
     pynn_planes planes;               /* of X */
     pynn_planes back;                 /* of dY, where is_turned */
     size_t dy_row;                    /* floats from one filter's part of dY to the next: places, with zeros
-                                       * behind them to a whole step */
+                                       * behind them to a whole step, unless `late` of them are summed apart */
+    size_t late;                      /* the last places, if they are computed together with those of other
+                                       * images; or 0 */
+    size_t late_back;                 /* the same for dX */
     size_t images; /* how many images the gradient of the filters is summed over at a time */
     size_t chunk;  /* channels whose sums are added to dX at a time, where not is_turned */
 } pynn_conv_sizes;
@@ -123,8 +131,10 @@ typedef struct pynn_conv_pieces {
     size_t x_image;      /* floats from one image to the next */
     size_t dy;           /* (images, F, dy_row), unless dY has no zeros to be added */
     size_t dy_image;
-    size_t work;  /* the planes of dY of an image; or the sums of a chunk of channels */
-    size_t small; /* (filters or channels of a group, a step): outputs of less than a step */
+    size_t work;         /* the planes of dY of an image; or the sums of a chunk of channels */
+    size_t small;        /* (filters or channels of a group, a step): outputs of less than a step */
+    size_t late;         /* what the last places of some images read: see pynn_late and add_dw() */
+    size_t late_offsets; /* (depth or filters * taps,) int32: a step from each row to the next */
     size_t end;
 } pynn_conv_pieces;
 
@@ -133,15 +143,36 @@ typedef struct pynn_conv_block {
     pynn_conv_sizes g;
     pynn_conv_pieces at;
     float *scratch;
-    int32_t *offsets, *back_offsets;
+    int32_t *offsets, *back_offsets, *late_offsets;
     const float *weights, *bias;
 } pynn_conv_block;
 
 pynn_conv_block pynn_conv_block_of(const pynn_layer_call *call);
 
-/* A product whose C (rows, columns) has no gaps. If it has less columns than a step, whole steps are
- * computed in another place, `small`, and copied from there. */
-void pynn_conv_multiply(pynn_shifted_product product, float *small);
+/* The last columns of the products of some images. If an image has a column more than whole steps, as 7 x 7
+ * places are 48 and one, a step for it alone would be lost work. So these columns of several images are
+ * collected, and computed when they fill a step. */
+typedef struct pynn_late {
+    size_t count;  /* columns of an image; 0 if whole steps are computed for each image */
+    size_t images; /* how many of them are collected */
+    float *b;      /* (depth, a step): the columns of B */
+    const int32_t *offsets;
+    float *c;                  /* (rows, a step) */
+    float *outputs[PYNN_STEP]; /* where the columns of C of each image belong */
+} pynn_late;
+
+pynn_late pynn_late_of(const pynn_conv_block *block, size_t count);
+
+/* A product whose C (rows, columns) has no gaps, but for its last columns, which may come later. If it has
+ * less columns than a step, a whole step is computed in late->c, and copied from there. */
+void pynn_conv_multiply(const pynn_shifted_product *product, pynn_late *late);
+
+/* Compute the columns that are still missing; `product` is one of those that were given. */
+void pynn_conv_finish(const pynn_shifted_product *product, pynn_late *late);
+
+/* to[k * step + i] = from[offsets[k] + i] for i < count. */
+void pynn_collect(size_t depth, const int32_t *offsets, size_t count, const float *from, size_t step,
+                  float *to);
 
 /* ---------------------------------------------------------------- conv2d_gradient.c */
 

@@ -35,7 +35,8 @@ static void turn(const pynn_conv_block *b) {
 }
 
 /* dX of an image as a convolution of dY. */
-static void find_turned(const pynn_conv_block *b, const float *dy, float *dx) {
+static void find_turned(const pynn_conv_block *b, const float *dy, float *dx, pynn_late *late,
+                        bool is_last) {
     const pynn_conv_sizes *g = &b->g;
     float *planes = b->scratch + b->at.work;
     pynn_fill_planes(&g->back, g->groups * g->filters, dy, planes);
@@ -48,7 +49,8 @@ static void find_turned(const pynn_conv_block *b, const float *dy, float *dx) {
                                         .offsets = b->back_offsets,
                                         .b = planes + group * g->filters * g->back.channel,
                                         .c = dx + group * g->channels * g->size};
-        pynn_conv_multiply(product, b->scratch + b->at.small);
+        pynn_conv_multiply(&product, late);
+        if (is_last) pynn_conv_finish(&product, late);
     }
 }
 
@@ -147,32 +149,37 @@ static void find_added(const pynn_conv_block *b, const float *dy, float *dx) {
 
 /* ---------------------------------------------------------------- dW and db */
 
-/* sums[f] += the sum of dY over the images and places; dy (rows, filters, size). At most 2^12 floats are
- * added to a lane before it is added to the sum. */
+typedef float step __attribute__((vector_size(PYNN_STEP * sizeof(float)), aligned(4), may_alias));
+
+/* sums[f] += the sum of dY over the images and places; dy (rows, filters, size). Floats are added in four
+ * vectors side by side, so that an addition need not wait for the one before it; at most 2^12 to a lane,
+ * before they are added to the sum, which is a double. */
 PYNN_KERNEL(void, add_bias_sums, (size_t rows, size_t filters, size_t size, const float *dy, float *sums),
             (rows, filters, size, dy, sums)) {
-    enum { MOST = 4096 * PYNN_STEP };
+    enum { WIDE = 4, MOST = 4096 * PYNN_STEP };
     for (size_t f = 0; f < filters; f++) {
         double sum = 0.0;
-        float lanes[PYNN_STEP] = {0};
+        step at[WIDE] = {{0}};
         for (size_t n = 0; n < rows; n++) {
             const float *row = dy + (n * filters + f) * size;
             for (size_t begin = 0; begin < size; begin += MOST) {
                 size_t end = pynn_least(begin + MOST, size), i = begin;
-                for (; i + PYNN_STEP <= end; i += PYNN_STEP) {
-                    for (size_t k = 0; k < PYNN_STEP; k++) lanes[k] += row[i + k];
+                for (; i + WIDE * PYNN_STEP <= end; i += WIDE * PYNN_STEP) {
+                    PYNN_UNROLL
+                    for (size_t w = 0; w < WIDE; w++) at[w] += *(const step *)(row + i + w * PYNN_STEP);
                 }
-                for (size_t k = 0; i + k < end; k++) lanes[k] += row[i + k];
+                for (; i + PYNN_STEP <= end; i += PYNN_STEP) at[0] += *(const step *)(row + i);
+                for (; i < end; i++) sum += (double)row[i];
                 if (n + 1 < rows) continue; /* several rows are no more than MOST floats */
-                for (size_t k = 0; k < PYNN_STEP; k++) sum += (double)lanes[k];
-                memset(lanes, 0, sizeof lanes);
+                for (size_t w = 0; w < WIDE; w++) {
+                    for (size_t k = 0; k < PYNN_STEP; k++) sum += (double)at[w][k];
+                    at[w] = (step){0};
+                }
             }
         }
         sums[f] += (float)sum;
     }
 }
-
-typedef float step __attribute__((vector_size(PYNN_STEP * sizeof(float)), aligned(4), may_alias));
 
 /* Copy rows of `width` floats to rows of whole steps, with zeros behind. */
 PYNN_KERNEL(void, pad_rows, (size_t rows, size_t width, const float *from, float *to),
@@ -194,24 +201,50 @@ static const float *padded_dy(const pynn_conv_block *b, size_t images, const flo
     return b->scratch + b->at.dy;
 }
 
+/* Collect what the last places of `images` images read, and their dY, so that they are summed like one
+ * image more. Returns the floats of a row of both; behind the last image's they are zeros. */
+static size_t collect_late(const pynn_conv_block *b, size_t images, const float *x, const float *dy,
+                           float *late_x, float *late_dy) {
+    const pynn_conv_sizes *g = &b->g;
+    size_t whole = g->places - g->late, row = pynn_round_up(images * g->late);
+    if (row > images * g->late) {
+        memset(late_x, 0, g->depth * row * sizeof(float));
+        memset(late_dy, 0, g->filters * row * sizeof(float));
+    }
+    for (size_t n = 0; n < images && g->late > 0; n++, x += b->at.x_image, dy += b->at.dy_image) {
+        pynn_collect(g->depth, b->offsets, g->late, x + whole, row, late_x + n * g->late);
+        for (size_t f = 0; f < g->filters; f++) {
+            for (size_t i = 0; i < g->late; i++)
+                late_dy[f * row + n * g->late + i] = dy[f * g->places + whole + i];
+        }
+    }
+    return row;
+}
+
 /* The part of dW of `images` images. What is read behind the last place of a plane is multiplied by the
  * zeros behind dY. A long sum is made in parts. */
 static void add_dw(const pynn_conv_block *b, size_t images, const float *x, const float *dy) {
     enum { MOST = 1024 * PYNN_STEP };
     const pynn_conv_sizes *g = &b->g;
     size_t x_group = g->channels * (g->is_plain ? g->size : g->planes.channel);
+    size_t length = g->late > 0 ? g->places - g->late : g->dy_row;
+    float *late_x = b->scratch + b->at.late, *late_dy = late_x + g->depth * pynn_round_up(images * g->late);
+    size_t late_row = collect_late(b, images, x, dy, late_x, late_dy);
     for (size_t group = 0; group < g->groups; group++) {
-        for (size_t begin = 0; begin < g->dy_row; begin += MOST) {
+        for (size_t begin = 0; begin < length; begin += MOST) {
             pynn_shifted_sums sums = {.images = images,
                                       .rows = g->filters,
                                       .columns = g->depth,
-                                      .length = pynn_least(MOST, g->dy_row - begin),
+                                      .length = pynn_least(MOST, length - begin),
                                       .dy = dy + group * g->filters * g->dy_row + begin,
                                       .dy_image = b->at.dy_image,
                                       .dy_row = g->dy_row,
                                       .x = x + group * x_group + begin,
                                       .x_image = b->at.x_image,
                                       .offsets = b->offsets,
+                                      .late_row = begin == 0 ? late_row : 0,
+                                      .late_dy = late_dy,
+                                      .late_x = late_x,
                                       .c = b->scratch + b->at.sums + group * g->filters * g->depth};
             /* dW[f,c,i,j] = sum over n, y, x of dY[n,f,y,x] X[n,c,s y + i,s x + j]   @conv2d.dW */
             pynn_add_shifted_products(&sums);
@@ -241,11 +274,12 @@ void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile) {
         add_dw(&b, images, x, padded);
         /* db[f] = sum over n, y, x of dY[n,f,y,x]   @conv2d.db */
         add_bias_sums(images, filters, g->places, dy, sums + filters * g->depth);
+        pynn_late late = pynn_late_of(&b, g->late_back);
         for (size_t i = 0; i < images && call->dx != NULL; i++) {
             float *dx = call->dx + (n + i) * inputs;
             /* dX[n,c,v,u] = sum of W[f,c,i,j] dY[n,f,y,x] where s y + i = v, s x + j = u   @conv2d.dX */
             if (g->is_turned)
-                find_turned(&b, dy + i * outputs, dx);
+                find_turned(&b, dy + i * outputs, dx, &late, i + 1 == images);
             else
                 find_added(&b, padded + i * b.at.dy_image, dx);
         }

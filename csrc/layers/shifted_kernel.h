@@ -104,6 +104,21 @@ TARGET static void NAME(multiply)(const pynn_shifted_product *p) {
     if (i < p->rows) NAME(panel)(1, p, i);
 }
 
+/* sums += what the late places give to some lanes of a tile, which begins at row f and column k. */
+PYNN_INLINE void NAME(add_late)(size_t rows, size_t columns, const pynn_shifted_sums *p, size_t f, size_t k,
+                                size_t lane, NAME(vector) (*sums)[SUMS]) {
+    const float *dy = p->late_dy + f * p->late_row + lane, *x = p->late_x + k * p->late_row + lane;
+    for (size_t j = 0; j < p->late_row; j += SUM_LANES) {
+        PYNN_UNROLL
+        for (size_t c = 0; c < columns; c++) {
+            NAME(vector) of_x = *(const NAME(vector) *)(x + c * p->late_row + j);
+            PYNN_UNROLL
+            for (size_t r = 0; r < rows; r++)
+                sums[r][c] += *(const NAME(vector) *)(dy + r * p->late_row + j) * of_x;
+        }
+    }
+}
+
 /* C += sums of products, for a tile of `rows` rows from row f on and `columns` columns from column k on,
  * both constants wherever this is inlined. Each sum has SUM_LANES lanes. Where a register has fewer, it
  * takes some of the lanes at a time. */
@@ -132,6 +147,7 @@ PYNN_INLINE void NAME(add_tile)(size_t rows, size_t columns, const pynn_shifted_
                 }
             }
         }
+        NAME(add_late)(rows, columns, p, f, k, lane, sums);
         PYNN_UNROLL
         for (size_t r = 0; r < rows; r++) {
             PYNN_UNROLL

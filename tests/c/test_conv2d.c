@@ -140,6 +140,22 @@ static void test_chosen_shapes(void) {
         {{1, 2, 2},
          FILTERS(.filters = 2, .size = {1, 1}, .stride = 3, .before = {5, 7}, .after = {4, 2}, .groups = 1),
          2}, /* padding wider than the filter */
+        /* The last places, of outputs and of inputs, are computed together with those of other images. */
+        {{16, 7, 7},
+         FILTERS(.filters = 32, .size = {3, 3}, .stride = 1, .before = {1, 1}, .after = {1, 1},
+                 .groups = 1),
+         35},
+        {{9, 5, 10},
+         FILTERS(.filters = 12, .size = {3, 1}, .stride = 1, .before = {1, 0}, .after = {1, 0},
+                 .groups = 1),
+         20},
+        {{3, 7, 7},
+         FILTERS(.filters = 9, .size = {3, 3}, .stride = 1, .before = {1, 1}, .after = {1, 1}, .groups = 1),
+         17},
+        {{8, 8, 8}, FILTERS(.filters = 10, .size = {2, 2}, .stride = 1, .groups = 1), 1},
+        {{8, 7, 7},
+         FILTERS(.filters = 8, .size = {3, 3}, .stride = 1, .before = {2, 1}, .after = {1, 1}, .groups = 1),
+         18},
         {{1, 140, 130}, FILTERS(.filters = 2, .size = {3, 2}, .stride = 1, .groups = 1), 5}, /* long sums */
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
