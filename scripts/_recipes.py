@@ -36,6 +36,8 @@ class Settings(NamedTuple):
     scale: float = 0.0
     shear: float = 0.0
     elastic: float = 0.0
+    plain_epochs: int = 0
+    """The number of epochs at the end in which images are not changed."""
     layers: Layers | None = None
     """The layers for images, up to the last one, which is dense; None: dense layers only."""
 
@@ -46,7 +48,7 @@ class Settings(NamedTuple):
             words.append(self.optimizer)
         if self.schedule != "constant":
             words.append(self.schedule)
-        for name in (*NUMBERS, "max_gradient_norm", *CHANGES):
+        for name in (*NUMBERS, "max_gradient_norm", *CHANGES, "plain_epochs"):
             if value := getattr(self, name):
                 words.append(f"{name.replace('_', ' ')} {value:g}")
         if self.nesterov:

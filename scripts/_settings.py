@@ -73,6 +73,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             metavar=units.get(name, "DEGREES"),
             help=f"default: {_defaults(name)}",
         )
+    images.add_argument(
+        "--plain-epochs",
+        type=integer(0, 2**31 - 1),
+        metavar="EPOCHS",
+        help="the last epochs, in which images are not changed "
+        f"(default: {_defaults('plain_epochs')})",
+    )
 
 
 def _defaults(name: str) -> str:
@@ -166,7 +173,10 @@ def image_shape(shape: Sequence[int]) -> tuple[int, int, int]:
 def make_augmentation(settings: Settings) -> pynn.Augmentation | None:
     """Make the changes of images, or None if there are none."""
     changes = {name: getattr(settings, name) for name in CHANGES}
-    return pynn.Augmentation(**changes) if any(changes.values()) else None
+    if not any(changes.values()):
+        return None
+    epochs = settings.epochs - settings.plain_epochs
+    return pynn.Augmentation(**changes, epochs=epochs) if epochs > 0 else None
 
 
 def make_optimizer(settings: Settings, steps: int) -> pynn.SGD | pynn.Adam:

@@ -94,6 +94,31 @@ def test_a_resumed_run_needs_the_same_changes(tmp_path: Path) -> None:
     assert fitted(model, epochs=4) == fitted(build(), epochs=4)
 
 
+def test_the_last_epochs_may_have_no_changes() -> None:
+    """Changes for one epoch of three are those of two calls, the second one without changes."""
+    changes = pynn.Augmentation(**{**vars(CHANGES), "epochs": 1})
+    model = build()
+    fitted(model, epochs=1)
+    expected = fitted(model, epochs=2, augmentation=None)
+    assert fitted(build(), augmentation=changes) == expected
+    model = build()
+    fitted(model, epochs=1, augmentation=changes)
+    assert fitted(model, epochs=2, augmentation=changes) == expected
+    assert repr(changes).endswith(", epochs=1)")
+
+
+def test_a_checkpoint_knows_for_how_many_epochs(tmp_path: Path) -> None:
+    """A resumed run goes on without changes, and a run with other changes is refused."""
+    changes = pynn.Augmentation(shift=2, epochs=2)
+    fitted(build(), augmentation=changes, checkpoint=tmp_path / "run")
+    model = pynn.Model.resume(tmp_path / "run")
+    with pytest.raises(pynn.ArgumentError, match=r"Augmentation\(shift=2.0, epochs=2\)"):
+        fitted(model, epochs=4, augmentation=pynn.Augmentation(shift=2))
+    assert fitted(model, epochs=4, augmentation=changes) == fitted(
+        build(), epochs=4, augmentation=changes
+    )
+
+
 def test_features_of_plain_models_may_be_images() -> None:
     """Where the chain says only 72, the features' own shape counts."""
     assert fitted(build(72)) == fitted(build())
@@ -123,6 +148,7 @@ def test_images_that_are_too_large() -> None:
         ({"scale": float("nan")}, "augmentation scale must be at least 0"),
         ({"elastic": float("inf")}, "augmentation elastic must be at least 0"),
         ({"fill": float("nan")}, "augmentation fill must be"),
+        ({"epochs": 0}, "augmentation epochs must be"),
     ],
 )
 def test_numbers_out_of_range(options: dict[str, float], message: str) -> None:

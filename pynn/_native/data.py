@@ -37,6 +37,7 @@ class Data:
         self.targets = targets
         self.weights = weights
         self._augmentation: Any = None
+        self._changing_epochs: int | None = None
         kind = lib.PYNN_FEATURES_UINT8 if dtype == _UINT8 else lib.PYNN_FEATURES_FLOAT32
         # The other members are zero: the pointers are NULL, the path is PYNN_PATH_AUTO.
         self.handle = ffi.new("pynn_data *", (self._features, kind, self.rows))
@@ -46,23 +47,33 @@ class Data:
             assert weights.shape == (self.rows,)
             self._weights = self.handle.weights = floats(weights, self.rows)
 
-    def augmented(self, shape: tuple[int, int, int], options: dict[str, float], seed: int) -> Data:
+    def augmented(
+        self,
+        shape: tuple[int, int, int],
+        options: dict[str, float],
+        seed: int,
+        epochs: int | None = None,
+    ) -> Data:
         """The same examples, changed at random whenever C reads them; begin_epoch() begins anew.
 
         Args:
             shape: (channels, height, width) of an image.
             options: The fields of pynn_augmentation, but for these two.
             seed: The seed of the random numbers.
+            epochs: How many epochs change images; None means all.
         """
         data = Data(self.features, self.targets, self.weights)
         values = {"shape": shape, "seed": seed, **options}
         data._augmentation = data.handle.augmentation = ffi.new("pynn_augmentation *", values)
+        data._changing_epochs = epochs
         return data
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw other changes from here on, if there are any."""
         if self._augmentation is not None:
             self._augmentation.epoch = epoch
+            is_over = self._changing_epochs is not None and epoch >= self._changing_epochs
+            self.handle.augmentation = ffi.NULL if is_over else self._augmentation
 
     def _lend_targets(self, targets: Targets) -> None:
         """Point C's labels or targets to the array, by its dtype."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pynn._base import checks
 from pynn._base.arguments import Arguments
@@ -14,6 +14,9 @@ from pynn._network.spec import Spec
 
 MOST_LENGTH = 512
 """The largest height and width of an image that can be changed; csrc/augment.c has it."""
+
+
+_CHANGES = ("shift", "rotate", "scale", "shear", "elastic", "fill")
 
 
 def _up_to(most: float, name: str, value: object) -> float:
@@ -41,9 +44,11 @@ class Augmentation(Arguments):
             between them (after Simard, Steinkraus and Platt 2003). The points are 8 pixels apart,
             or 16 in images of more than 256 pixels.
         fill: The value outside of an image, as the network reads it: bytes are divided by 255.
+        epochs: The number of epochs, from the first one on, in which images are changed; None means
+            all. Where the last ones are left out, a network ends with images such as it will see.
 
     Raises:
-        ArgumentTypeError: An argument is not a number.
+        ArgumentTypeError: An argument is not a number, or `epochs` is not an integer.
         ArgumentError: A number is out of range.
 
     Examples:
@@ -52,7 +57,7 @@ class Augmentation(Arguments):
         Augmentation(shift=2.0, rotate=10.0)
     """
 
-    _optional = dict.fromkeys(("shift", "rotate", "scale", "shear", "elastic", "fill"), 0.0)
+    _optional: ClassVar[dict[str, Any]] = {**dict.fromkeys(_CHANGES, 0.0), "epochs": None}
 
     shift: float
     rotate: float
@@ -60,6 +65,7 @@ class Augmentation(Arguments):
     shear: float
     elastic: float
     fill: float
+    epochs: int | None
 
     def __init__(
         self,
@@ -70,7 +76,9 @@ class Augmentation(Arguments):
         shear: float = 0.0,
         elastic: float = 0.0,
         fill: float = 0.0,
+        epochs: int | None = None,
     ) -> None:
+        name = "augmentation epochs"
         super().__init__(
             shift=_up_to(float(MOST_LENGTH), "shift", shift),
             rotate=_up_to(180.0, "rotate", rotate),
@@ -78,7 +86,12 @@ class Augmentation(Arguments):
             shear=checks.real("augmentation shear", shear, least=0.0, below=90.0),
             elastic=_up_to(float(MOST_LENGTH), "elastic", elastic),
             fill=checks.real("augmentation fill", fill, least=-checks.MAX_FLOAT32),
+            epochs=None if epochs is None else checks.integer(name, epochs, least=1),
         )
+
+    def options(self) -> dict[str, float]:
+        """The numbers that C needs, by their names there."""
+        return {name: getattr(self, name) for name in _CHANGES}
 
 
 def check(value: object, spec: Spec, features: Features) -> Augmentation | None:
@@ -112,9 +125,17 @@ def images_of(spec: Spec, features: Features) -> Shape:
     return shape if len(shape) == 3 else (1, *shape)
 
 
-def to_dict(augmentation: Augmentation | None) -> dict[str, float] | None:
-    """Convert to plain values for JSON."""
-    return None if augmentation is None else dict(vars(augmentation))
+def to_dict(augmentation: Augmentation | None) -> dict[str, Any] | None:
+    """Convert to plain values for JSON.
+
+    `epochs` is there only if it is a number, so that older versions can read the others.
+    """
+    if augmentation is None:
+        return None
+    values = dict(vars(augmentation))
+    if augmentation.epochs is None:
+        del values["epochs"]
+    return values
 
 
 def from_dict(kept: Any) -> Augmentation | None:
@@ -124,4 +145,5 @@ def from_dict(kept: Any) -> Augmentation | None:
     if not isinstance(kept, Mapping):
         raise ValueError(f"augmentation must be an object, got {checks.describe(kept)}")
     checks.no_others("augmentation", kept, tuple(Augmentation._optional))
-    return Augmentation(**{name: kept[name] for name in Augmentation._optional})
+    changes = {name: kept[name] for name in _CHANGES}
+    return Augmentation(**changes, epochs=kept.get("epochs"))

@@ -99,7 +99,8 @@ def _change(engine: Engine, examples: Examples, changes: Augmentation | None) ->
         return examples
     channels, height, width = augmenting.images_of(engine.spec, examples.data.features)
     shape = channels, height, width
-    return examples._replace(data=examples.data.augmented(shape, dict(vars(changes)), engine.seed))
+    data = examples.data.augmented(shape, changes.options(), engine.seed, changes.epochs)
+    return examples._replace(data=data)
 
 
 def _check_batch_size(value: object, count: int) -> int:
