@@ -77,7 +77,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--plain-epochs",
         type=integer(0, 2**31 - 1),
         metavar="EPOCHS",
-        help="the last epochs, in which images are not changed "
+        help="the last epochs, in which images do not change, but for the first one "
         f"(default: {_defaults('plain_epochs')})",
     )
 
@@ -175,8 +175,8 @@ def make_augmentation(settings: Settings) -> pynn.Augmentation | None:
     changes = {name: getattr(settings, name) for name in CHANGES}
     if not any(changes.values()):
         return None
-    epochs = settings.epochs - settings.plain_epochs
-    return pynn.Augmentation(**changes, epochs=epochs) if epochs > 0 else None
+    epochs = max(settings.epochs - settings.plain_epochs, 1)
+    return pynn.Augmentation(**changes, epochs=epochs)
 
 
 def make_optimizer(settings: Settings, steps: int) -> pynn.SGD | pynn.Adam:

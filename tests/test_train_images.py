@@ -138,6 +138,18 @@ def test_each_change_of_the_images_counts(tmp_path: Path, change: str) -> None:
     assert saved[0].read_bytes() != saved[1].read_bytes()
 
 
+def test_plain_epochs_do_not_change_images(tmp_path: Path) -> None:
+    """Two of three make another network than none; more than there are leave the first epoch."""
+    call = [*write(tmp_path, (8, 8)), *QUICK, "--epochs", "3", "--network", "relu", "--hidden", "3"]
+    saved = []
+    for count in ("0", "2", "9"):
+        model = tmp_path / f"{count}.safetensors"
+        more = ["--shift", "2", "--plain-epochs", count, "--model", str(model)]
+        assert train.main([*call, *more]) == 0
+        saved.append(model.read_bytes())
+    assert saved[0] != saved[1] == saved[2]
+
+
 def test_model_is_the_file_and_its_checkpoint_is_beside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
