@@ -116,7 +116,7 @@ SINGLE = {
         "relu",
         "he",
         0.01,
-        epochs=13,
+        epochs=12,
         batch_size=64,
         optimizer="adamw",
         weight_decay=0.1,

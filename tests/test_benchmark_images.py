@@ -58,11 +58,18 @@ def test_bytes_of_a_layer_without_products():
 
 @pytest.mark.parametrize(
     ("what", "turned", "share"),
-    [("forward", True, 64 / 64), ("dW", True, 64 / 64), ("dX", True, 49 / 64), ("dX", False, 1.0)],
+    [("forward", True, 64 / 64), ("dW", True, 64 / 64), ("dX", True, 36 / 48), ("dX", False, 1.0)],
 )
 def test_share_that_is_not_padding(what, turned, share):
-    """49 values are computed as 64; dX has the size of the inputs where it is a convolution."""
-    work = CONVOLUTION._replace(inputs=(8, 7, 7), outputs=(16, 8, 8), what=what, turned=turned)
+    """36 values are computed as 48; dX has the size of the inputs where it is a convolution."""
+    work = CONVOLUTION._replace(inputs=(8, 6, 6), outputs=(16, 8, 8), what=what, turned=turned)
+    assert images_layers.useful(work) == share
+
+
+@pytest.mark.parametrize(("filters", "turned", "share"), [(8, True, 1.0), (7, True, 49 / 64)])
+def test_the_last_of_49_values_is_computed_with_those_of_other_images(filters, turned, share):
+    """Where there are at least 8 filters, it fills up a vector together with them."""
+    work = CONVOLUTION._replace(outputs=(filters, 7, 7), what="forward", turned=turned)
     assert images_layers.useful(work) == share
 
 
@@ -91,7 +98,7 @@ def test_table_of_layers():
         ["", "the rest"],
         ["", "all products"],
     ]
-    assert rows[2][2:] == ["100", "20%", "36", "36%", "", "77%", "20%"]
+    assert rows[2][2:] == ["100", "20%", "36", "36%", "", "100%", "20%"]
     assert "pynn_gradient() takes 1000 us" in images_layers.text(found)
 
 

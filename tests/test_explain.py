@@ -284,7 +284,7 @@ CODE = {
     "layer_norm.dbias": "bias_sums[i] += dy_row[i]",
     "layer_norm.fusedweight": "gain[i] = alpha * (float)gain_totals[i]",
     "layer_norm.fusedbias": "bias[i] = alpha * (float)bias_totals[i]",
-    "conv2d.Y": "pynn_conv_multiply(product",
+    "conv2d.Y": "pynn_conv_multiply(&product",
     "conv2d.dX": "if (g->is_turned)",
     "conv2d.dW": "pynn_add_shifted_products(",
     "conv2d.db": "add_bias_sums(",
