@@ -77,7 +77,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--plain-epochs",
         type=integer(0, 2**31 - 1),
         metavar="EPOCHS",
-        help="the last epochs, in which images do not change, but for the first one "
+        help="how many epochs at the end do not change images; the first always does "
         f"(default: {_defaults('plain_epochs')})",
     )
 
@@ -175,8 +175,9 @@ def make_augmentation(settings: Settings) -> pynn.Augmentation | None:
     changes = {name: getattr(settings, name) for name in CHANGES}
     if not any(changes.values()):
         return None
-    epochs = max(settings.epochs - settings.plain_epochs, 1)
-    return pynn.Augmentation(**changes, epochs=epochs)
+    plain = settings.plain_epochs
+    # Without plain epochs a run may be resumed for more of them, so no number is kept.
+    return pynn.Augmentation(**changes, epochs=max(settings.epochs - plain, 1) if plain else None)
 
 
 def make_optimizer(settings: Settings, steps: int) -> pynn.SGD | pynn.Adam:

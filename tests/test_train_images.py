@@ -138,6 +138,13 @@ def test_each_change_of_the_images_counts(tmp_path: Path, change: str) -> None:
     assert saved[0].read_bytes() != saved[1].read_bytes()
 
 
+def test_changes_know_of_epochs_only_where_some_are_plain() -> None:
+    """Else a run that an older train.py was interrupted in could not be resumed."""
+    settings = SINGLE["conv"]._replace(epochs=5, plain_epochs=0)
+    found = [_settings.make_augmentation(settings._replace(plain_epochs=n)) for n in (0, 2, 9)]
+    assert [changes.epochs for changes in found if changes is not None] == [None, 3, 1]
+
+
 def test_plain_epochs_do_not_change_images(tmp_path: Path) -> None:
     """Two of three make another network than none; more than there are leave the first epoch."""
     call = [*write(tmp_path, (8, 8)), *QUICK, "--epochs", "3", "--network", "relu", "--hidden", "3"]

@@ -87,10 +87,15 @@ static pynn_conv_sizes geometry_of_call(const pynn_layer_call *call) {
     return geometry_of(&call->layer->layer.conv2d, call->layer->input_shape, call->layer->output_shape);
 }
 
+/* How many rows of matrices are read for late places, at most; 0 where there are none. */
+static size_t late_depth(const pynn_conv_sizes *g) {
+    size_t most = g->channels > g->filters ? g->channels : g->filters;
+    return g->late + g->late_back > 0 ? most * g->taps : 0;
+}
+
 static pynn_conv_pieces pieces_of(const pynn_conv_sizes *g) {
     size_t filters = g->groups * g->filters, channels = g->groups * g->channels;
-    size_t sums = g->chunk * g->taps * g->dy_row, back_depth = g->filters * g->taps;
-    size_t depth = g->depth > back_depth ? g->depth : back_depth;
+    size_t sums = g->chunk * g->taps * g->dy_row;
     pynn_conv_pieces at = {0};
     at.turned = at.sums + pynn_round_up(filters * (g->depth + 1));
     at.offsets = at.turned + pynn_round_up(filters * g->depth);
@@ -102,9 +107,10 @@ static pynn_conv_pieces pieces_of(const pynn_conv_sizes *g) {
     at.work = at.dy + (g->dy_row == g->places ? 0 : g->images * at.dy_image);
     at.small = at.work + pynn_round_up(g->is_turned ? pynn_planes_size(&g->back, filters) : sums);
     at.late = at.small + (g->channels + g->filters) * PYNN_STEP;
-    size_t late = depth * PYNN_STEP, of_dw = (g->depth + g->filters) * pynn_round_up(g->images * g->late);
+    size_t late = late_depth(g) * PYNN_STEP,
+           of_dw = (g->depth + g->filters) * pynn_round_up(g->images * g->late);
     at.late_offsets = at.late + (late > of_dw ? late : of_dw);
-    at.end = at.late_offsets + pynn_round_up(depth);
+    at.end = at.late_offsets + pynn_round_up(late_depth(g));
     return at;
 }
 
@@ -193,8 +199,7 @@ pynn_conv_block pynn_conv_block_of(const pynn_layer_call *call) {
     b.bias = call->parameters + b.g.groups * b.g.filters * b.g.depth;
     b.late_offsets = (int32_t *)(void *)(b.scratch + b.at.late_offsets);
     list_offsets(&b.g, b.offsets);
-    size_t depth = b.g.taps * (b.g.channels > b.g.filters ? b.g.channels : b.g.filters);
-    for (size_t k = 0; k < depth; k++) b.late_offsets[k] = (int32_t)(k * PYNN_STEP);
+    for (size_t k = 0; k < late_depth(&b.g); k++) b.late_offsets[k] = (int32_t)(k * PYNN_STEP);
     return b;
 }
 

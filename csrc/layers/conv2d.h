@@ -134,7 +134,8 @@ typedef struct pynn_conv_pieces {
     size_t work;         /* the planes of dY of an image; or the sums of a chunk of channels */
     size_t small;        /* (filters or channels of a group, a step): outputs of less than a step */
     size_t late;         /* what the last places of some images read: see pynn_late and add_dw() */
-    size_t late_offsets; /* (depth or filters * taps,) int32: a step from each row to the next */
+    size_t late_offsets; /* (depth or filters * taps,) int32, if places are late: a step from each row to
+                            the next */
     size_t end;
 } pynn_conv_pieces;
 
