@@ -205,11 +205,14 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
             "owner.forget_threads()": IN_CHILD,
         },
     },
-    "pynn/_model.py": {
+    "pynn/_model/saving.py": {
         "": {
-            "from pynn._explain.step import Step": FOR_TYPES,
+            "from pynn._model import Model": FOR_TYPES,
             "from pynn.formats.c import Footprint": FOR_TYPES,
         },
+    },
+    "pynn/_model/training.py": {
+        "": {"from pynn._explain.step import Step": FOR_TYPES},
     },
     "pynn/_training/engine.py": {
         "": {"from pynn._training.run import Run": FOR_TYPES},

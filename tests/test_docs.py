@@ -50,7 +50,7 @@ def test_there_are_docstrings_to_test() -> None:
     for name in (
         "pynn",
         "pynn._builder",
-        "pynn._model",
+        "pynn._model.training",
         "pynn._native.threads",
         "pynn.datasets._idx",
     ):

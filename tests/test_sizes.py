@@ -26,7 +26,6 @@ C = sorted(
 LONG_FILES = {
     "csrc/pynn.h": "it is the manual of the C library, and mostly comments",
     "pynn/_builder.py": "it has a method for each kind of layer, and is mostly docstrings",
-    "pynn/_model.py": "it is one class, the face of pynn, and mostly docstrings",
 }
 """Files of more lines, and why."""
 

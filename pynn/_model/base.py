@@ -1,0 +1,37 @@
+"""What all parts of a model share: its engine, and the check of examples."""
+
+from __future__ import annotations
+
+from pynn._base import checks
+from pynn._base.errors import ArgumentTypeError
+from pynn._native.data import Data
+from pynn._network.spec import Spec
+from pynn._training.engine import Engine
+from pynn._training.examples import make_data, make_examples
+
+
+class ModelBase:
+    """A model without methods for users.
+
+    Args:
+        engine: The network, its parameters, and the state of its training.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        if not isinstance(engine, Engine):
+            raise ArgumentTypeError(
+                "a Model is made by Builder()...build() or pynn.load(path), not from"
+                f" {checks.describe(engine)}"
+            )
+        self._engine = engine
+
+    @property
+    def _spec(self) -> Spec:
+        """The chain of layers and its loss."""
+        return self._engine.spec
+
+    def _data(self, features: object, labels: object, sample_weight: object) -> Data:
+        """Check and prepare the examples of a call of `partial_fit` or `evaluate`."""
+        self._engine.open()
+        data = make_data(self._spec, "", features, labels)
+        return make_examples(self._spec, self._engine.seed, data, None, sample_weight, None).data

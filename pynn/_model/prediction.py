@@ -1,0 +1,134 @@
+"""The methods of a model that use it: evaluate, predict, and calculate outputs."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, overload
+
+import numpy.typing as npt
+
+from pynn._base.arrays import Floats
+from pynn._base.errors import ArgumentError, ChainError
+from pynn._model.base import ModelBase
+from pynn._native.library import NotFinite
+from pynn._training.faults import explain_use
+from pynn._training.history import ClassEvaluation, Evaluation
+
+
+class PredictingModel(ModelBase):
+    """A model as a function from features to outputs."""
+
+    @overload
+    def evaluate(
+        self,
+        features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        *,
+        sample_weight: npt.NDArray[Any] | None = ...,
+        per_class: Literal[False] = ...,
+    ) -> Evaluation: ...
+
+    @overload
+    def evaluate(
+        self,
+        features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        *,
+        sample_weight: npt.NDArray[Any] | None = ...,
+        per_class: Literal[True],
+    ) -> ClassEvaluation: ...
+
+    def evaluate(
+        self,
+        features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        *,
+        sample_weight: npt.NDArray[Any] | None = None,
+        per_class: bool = False,
+    ) -> Evaluation | ClassEvaluation:
+        """Calculate mean loss and accuracy over examples.
+
+        Args:
+            features: As for `fit`.
+            labels: As for `fit`.
+            sample_weight: As for `fit`; the weights apply to the loss, not to the accuracy.
+            per_class: Whether to return the confusion matrix and metrics of each class as well;
+                only with softmax_cross_entropy.
+
+        Returns:
+            An `Evaluation`, or a `ClassEvaluation`.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type or dtype.
+            ArgumentError: An argument has the wrong value or shape, or holds NaN or infinity.
+            DivergenceError: The loss is not finite, because the parameters are not.
+            OutOfMemoryError: There is no memory for the confusion matrix.
+            ClosedError: The model is closed.
+        """
+        data = self._data(features, labels, sample_weight)
+        if per_class and not self._spec.loss.has_classes:
+            raise ArgumentError(f"per_class needs classes, and {self._spec.loss.kind} has none")
+        try:
+            evaluation = self._engine.evaluate(data)
+        except NotFinite:
+            raise explain_use("the loss", data) from None
+        if not per_class:
+            return evaluation
+        assert data.targets is not None
+        predicted = self._engine.predict(features, probabilities=False).argmax(axis=1)
+        return ClassEvaluation.of(evaluation, data.targets, predicted, self._spec.outputs)
+
+    def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Predict for each example its class, its values, or True or False for each output.
+
+        Args:
+            features: Shape (n, inputs) or (n, ...), as for `fit`; n may be 0.
+
+        Returns:
+            With softmax_cross_entropy the class, shape (n,): the index of the largest output, the
+            first one if several are equal. With mean_squared_error the outputs, float32. With
+            binary_cross_entropy whether the probability is above one half, bool. The shape of the
+            last two is (n, outputs), or (n,) for one output.
+
+        Raises:
+            ArgumentTypeError: The features have the wrong type or dtype.
+            ArgumentError: They have the wrong shape, or hold NaN or infinity.
+            DivergenceError: The outputs are not finite, because the parameters are not.
+            ClosedError: The model is closed.
+        """
+        engine = self._engine
+        return engine.spec.loss.predictions(engine.predict(features, probabilities=False))
+
+    def predict_proba(self, features: npt.NDArray[Any]) -> Floats:
+        """Predict the probability of each class, by the softmax of the outputs.
+
+        With binary_cross_entropy, predict for each output the probability that its target is 1, by
+        the sigmoid.
+
+        Args:
+            features: As for `predict`.
+
+        Returns:
+            The probabilities, shape (n, outputs), float32; with softmax_cross_entropy each row sums
+            to 1.
+
+        Raises:
+            ChainError: The loss is mean_squared_error, which has no probabilities.
+            ArgumentTypeError: The features have the wrong type or dtype.
+            ArgumentError: They have the wrong shape, or hold NaN or infinity.
+            DivergenceError: The outputs are not finite, because the parameters are not.
+            ClosedError: The model is closed.
+        """
+        engine = self._engine
+        if not engine.spec.loss.has_probabilities:
+            raise ChainError(
+                f"predict_proba needs probabilities, but a network with {engine.spec.loss.kind}"
+                " gives values: use predict"
+            )
+        return engine.predict(features, probabilities=True)
+
+    def __call__(self, features: npt.NDArray[Any]) -> Floats:
+        """Calculate the outputs of the last layer, such as logits: shape (n, outputs), float32.
+
+        Arguments and errors are those of `predict`.
+        """
+        return self._engine.predict(features, probabilities=False)

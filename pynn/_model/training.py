@@ -1,0 +1,215 @@
+"""The methods of a model that train it, or explain a step of training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy.typing as npt
+
+from pynn._base import checks
+from pynn._model.base import ModelBase
+from pynn._training import fit_arguments, trainer
+from pynn._training.augmentation import Augmentation
+from pynn._training.fit_arguments import OnEpoch, OnProgress
+from pynn._training.history import Evaluation, History
+from pynn._training.optimizers import Optimizer
+from pynn._training.stopping import EarlyStopping
+
+if TYPE_CHECKING:
+    from pynn._explain.step import Step
+
+
+class TrainedModel(ModelBase):
+    """A model as something that learns."""
+
+    def fit(
+        self,
+        features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        *,
+        epochs: int,
+        batch_size: int | None = None,
+        optimizer: Optimizer | None = None,
+        validation: tuple[npt.NDArray[Any], npt.NDArray[Any]] | float | None = None,
+        sample_weight: npt.NDArray[Any] | None = None,
+        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+        shuffle: bool = True,
+        augmentation: Augmentation | None = None,
+        early_stopping: EarlyStopping | None = None,
+        on_epoch: OnEpoch | Sequence[OnEpoch] | None = None,
+        on_progress: OnProgress | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: int | None = None,
+    ) -> History:
+        """Train on examples, in a new random order for each epoch.
+
+        The last batch of an epoch may be smaller than the others; it is trained on, too. A second
+        call continues with the parameters, the optimizer's moments, the count of steps that
+        schedules use, and the next random orders: two calls give the same result as one call with
+        the sum of their epochs. If a callback raises an exception, or Ctrl-C is pressed, the
+        training ends between two steps. The model is then usable, and the checkpoint, if one was
+        asked for, is written; `Model.resume` can continue from it.
+
+        Args:
+            features: Shape (n, inputs), or (n, ...) with `inputs` values in each row. A model of
+                images takes (n, channels, height, width), (n, height, width) for one channel, or
+                (n, inputs). A uint8 value is read as value / 255; float32 is used as it is; float64
+                is converted to a float32 copy. An array that is contiguous in C's order is used
+                without a copy. (If it is mapped from a file, no program may make the file shorter
+                meanwhile.)
+            labels: With softmax_cross_entropy the class labels: shape (n,), any integer dtype, each
+                in [0, classes). With other losses the target values: shape (n, outputs), or (n,)
+                for one output; with binary_cross_entropy each in [0, 1].
+            epochs: The number of passes through the examples, at least 1.
+            batch_size: The number of examples in a step, 1 to n; the default is 128, or n if that
+                is less.
+            optimizer: The optimizer, which changes the parameters in each step; the default is
+                SGD().
+            validation: A pair (features, labels) to evaluate after each epoch; or a fraction in
+                (0, 1) of the examples to hold out and evaluate instead. The seed of the model
+                decides which ones, and about the same fraction of each class is held out.
+            sample_weight: The weights of the examples, shape (n,), at least 0. The loss of each
+                example is multiplied by its weight, divided by the mean of all weights.
+            class_weight: Weights of the classes, used in the same way: a dict from class to weight,
+                1 for missing classes; or "balanced" for weights that give all classes the same
+                total.
+            shuffle: Whether to shuffle; otherwise examples are taken in their order.
+            augmentation: Changes each image a little at random, anew in each epoch; validation
+                data stay as they are. None: not at all.
+            early_stopping: Ends the training before all epochs are done.
+            on_epoch: A function, or several, called with an `EpochResult` after each epoch. If one
+                returns True, the training ends. The checkpoint does not keep this, so a run that is
+                resumed continues.
+            on_progress: A function called with a `Progress` every few steps, about 20 times a
+                second.
+            checkpoint: A file to keep the run in. It is written at the start, after each epoch, and
+                when the run is interrupted, each time atomically. It may replace a checkpoint of an
+                older run, but a file of any other kind is refused. `load` can read it, too.
+            every: Write the checkpoint after so many steps instead of after each epoch; the steps
+                are counted over all epochs.
+
+        Returns:
+            The metrics of each epoch of this call; after `Model.resume`, of the whole run.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type or dtype.
+            ArgumentError: An argument has the wrong value or shape, or a feature is not finite.
+            DivergenceError: A loss, a parameter or a moment of the optimizer stopped being finite.
+                The message names the epoch and step. The model goes back to its checkpoint, if
+                there is one and no other run has replaced it.
+            OSError: The checkpoint cannot be written.
+            OutOfMemoryError: There is no memory for a batch of this size.
+            ClosedError: The model is closed.
+            PynnError: This thread is already training the model: the call comes from a callback or
+                a signal handler.
+        """
+        call = fit_arguments.check(
+            self._engine,
+            features,
+            labels,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            validation=validation,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            shuffle=shuffle,
+            augmentation=augmentation,
+            early_stopping=early_stopping,
+            on_epoch=on_epoch,
+            on_progress=on_progress,
+            checkpoint=checkpoint,
+            every=every,
+        )
+        return trainer.fit(self._engine, call)
+
+    def partial_fit(
+        self,
+        features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        *,
+        batch_size: int | None = None,
+        optimizer: Optimizer | None = None,
+        sample_weight: npt.NDArray[Any] | None = None,
+    ) -> Evaluation:
+        """Train once on some examples, in their order: for data that arrive in a stream.
+
+        Like a second `fit`, it continues with the optimizer's moments and the count of steps. It
+        does not count as an epoch: `epochs_trained` does not change. If the model came from
+        `Model.resume`, its run is given up.
+
+        Args:
+            features: As for `fit`.
+            labels: As for `fit`.
+            batch_size: The number of examples in a step, at least 1; the default is 128. Fewer
+                examples make one step.
+            optimizer: As for `fit`. Pass the same in each call, because its moments are kept.
+            sample_weight: As for `fit`; the mean is over the weights of this call.
+
+        Returns:
+            Mean loss and accuracy; those of each batch are measured before its update.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type or dtype.
+            ArgumentError: An argument has the wrong value or shape; or a feature is not finite,
+                then the model is as the step before left it.
+            DivergenceError: The loss, a parameter or a moment of the optimizer stopped being
+                finite. The parameters are lost.
+            OutOfMemoryError: There is no memory for a batch of this size.
+            ClosedError: The model is closed.
+            PynnError: As for `fit`.
+        """
+        data = self._data(features, labels, sample_weight)
+        size = fit_arguments.DEFAULT_BATCH_SIZE
+        if batch_size is not None:
+            size = checks.integer("batch_size", batch_size, least=1)
+        used = fit_arguments.check_optimizer(optimizer)
+        return trainer.partial_fit(self._engine, data, min(size, data.rows), used)
+
+    def explain(
+        self,
+        features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        *,
+        optimizer: Optimizer | None = None,
+        sample_weight: npt.NDArray[Any] | None = None,
+    ) -> Step:
+        """Explain one step of training on a batch of examples; the model does not change.
+
+        The step is the one that `fit` would do now on these examples as one batch, in this order:
+        the same numbers, bit for bit. `Step.apply` does it. It takes about three times as long as a
+        step of `fit`, and the memory for all values, gradients and moments of the batch.
+
+        Args:
+            features: As for `fit`.
+            labels: As for `fit`.
+            optimizer: As for `fit`.
+            sample_weight: As for `fit`; the mean is over the weights of this call.
+
+        Returns:
+            The step: every value and gradient, and what becomes of the parameters. `print` shows
+            it.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type or dtype.
+            ArgumentError: An argument has the wrong value or shape, or a feature is not finite.
+            DivergenceError: The loss, or a parameter after the step, is not finite.
+            OutOfMemoryError: There is no memory for the values of a batch of this size.
+            ClosedError: The model is closed.
+
+        Examples:
+            >>> import numpy as np
+            >>> import pynn
+            >>> model = pynn.Builder().input(2).dense(1).mean_squared_error().build(seed=0)
+            >>> x, y = np.array([[1.0, 2.0]], np.float32), np.array([3.0], np.float32)
+            >>> step = model.explain(x, y, optimizer=pynn.SGD(learning_rate=0.1))
+            >>> step.forward["dense1"]
+            Values(dense1: X (1, 2), W (2, 1), b (1,), Y (1, 1))
+        """
+        from pynn._explain import capture, step  # here, because few programs explain
+
+        data = self._data(features, labels, sample_weight)
+        used = fit_arguments.check_optimizer(optimizer)
+        return step.Step(self._engine, capture.capture(self._engine, data, used))
