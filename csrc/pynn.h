@@ -222,6 +222,9 @@ typedef enum pynn_loss_kind {
     PYNN_MEAN_SQUARED_ERROR = 2,    /* mean over the outputs of (y - t)^2 */
     PYNN_BINARY_CROSS_ENTROPY = 3,  /* mean over the outputs of -t log s(z) - (1 - t) log(1 - s(z)), where s
                                      * is the sigmoid */
+    PYNN_POISSON = 4, /* mean over the outputs of exp(z) - t + t (log t - z), half the deviance of a Poisson
+                       * distribution. z are the logarithms of its rates; t are counts, or other numbers
+                       * of at least 0 */
 } pynn_loss_kind;
 
 typedef struct pynn_softmax_cross_entropy_options {

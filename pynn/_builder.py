@@ -31,6 +31,7 @@ from pynn._network.layers.dropout import Dropout
 from pynn._network.layers.norm import BatchNorm, LayerNorm
 from pynn._network.layers.pool2d import AvgPool2d, Flatten, GlobalAvgPool, MaxPool2d
 from pynn._network.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from pynn._network.poisson import Poisson
 from pynn._network.spec import NO_PRODUCT, Spec, append, checked_shape, has_product
 
 if TYPE_CHECKING:
@@ -351,6 +352,18 @@ class LayerBuilder:
             ChainError: The chain has no dense layer, so there is nothing to train.
         """
         return self._finish(BinaryCrossEntropy())
+
+    def poisson(self) -> FinishedBuilder:
+        """End the chain with the Poisson loss: counts and frequencies, whose outputs are log rates.
+
+        The loss is exp(z) - t + t (log t - z), averaged over outputs and a batch: half the deviance
+        of a Poisson distribution. Here z are the outputs, the logarithms of the rates, and t are
+        the targets, at least 0. `Model.predict` gives the rates, exp(z).
+
+        Raises:
+            ChainError: The chain has no dense layer, so there is nothing to train.
+        """
+        return self._finish(Poisson())
 
     def _finish(self, loss: Loss) -> FinishedBuilder:
         if not has_product(self._layers):

@@ -20,7 +20,7 @@ from model_pairs import JUNK, PairMachine, parameters
 
 import pynn
 
-LOSSES = ["softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy"]
+LOSSES = ["softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy", "poisson"]
 CHANGES = [
     None,
     pynn.Augmentation(shift=2, rotate=10, fill=0.5),

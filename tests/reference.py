@@ -99,6 +99,13 @@ def binary_cross_entropy(logits: Array, targets: npt.NDArray[Any]) -> tuple[Arra
     return losses.mean(axis=1), (sigmoid(logits) - targets) / logits.shape[1]
 
 
+def poisson(logs: Array, targets: npt.NDArray[Any]) -> tuple[Array, Array]:
+    """The means of exp(z) - t + t (log t - z) over the outputs, and their gradients."""
+    rates = np.exp(logs)
+    losses = rates - targets + targets * (np.log(np.where(targets > 0, targets, 1)) - logs)
+    return losses.mean(axis=1), (rates - targets) / logs.shape[1]
+
+
 SMOOTHING = 0.25
 
 LOSSES = {
@@ -106,6 +113,7 @@ LOSSES = {
     "smoothed_cross_entropy": smoothed_cross_entropy,
     "mean_squared_error": mean_squared_error,
     "binary_cross_entropy": binary_cross_entropy,
+    "poisson": poisson,
 }
 
 

@@ -37,7 +37,7 @@ KINDS = (
     "batch_norm",
     "dropout",
 )
-LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy")
+LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy", "poisson")
 STEPS = ("input", *KINDS, *LOSSES, "build")
 # The states of the chain, and the steps that each offers.
 STATES: dict[str, tuple[Any, tuple[str, ...]]] = {

@@ -316,6 +316,8 @@ CODE = {
     "binary_cross_entropy.P": "static void sigmoid(",
     "binary_cross_entropy.loss": "loss += ",
     "binary_cross_entropy.dZ": "d[i] = factor * (",
+    "poisson.loss": "loss += ",
+    "poisson.dZ": "for (size_t o = 0; o < outputs; o++) dz[o] = factor *",
     "sgd.plain": "p[i] -= rate * (clip * g[i]",
     "sgd.nesterov": "m[i] = momentum * m[i] + gradient",
     "sgd.momentum": "m[i] = momentum * m[i] + into",

@@ -205,6 +205,20 @@ def test_probabilities_of_labels(libc: bool, tmp_path: Path) -> None:
     np.testing.assert_allclose(outputs, model.predict_proba(x), rtol=2e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("libc", [True, False])
+def test_rates_of_counts(libc: bool, tmp_path: Path) -> None:
+    """With poisson the outputs are logarithms, and NAME_rates makes of them what predict gives."""
+    model = pynn.Builder().input(6).dense(4).poisson().build()
+    model.parameters["dense1.bias"][...] = [0, 80, -80, 1]
+    network = export_all({"counts": model}, tmp_path, libc=libc)["counts"]
+    x, _ = random_inputs(model, 20)
+    outputs = np.ascontiguousarray(network.predict(x))
+    np.testing.assert_allclose(outputs, model(x), rtol=1e-5, atol=1e-5)
+    for row in outputs:
+        network.function("rates")(ctypes.c_void_p(row.ctypes.data))
+    np.testing.assert_allclose(outputs, model.predict(x), rtol=2e-5)
+
+
 def test_exponential_is_exact(exported: dict[str, Exported]) -> None:
     """Beside an output of 0 the probability of x < -18 is exp(x), to 2 units in the last place."""
     x = np.linspace(-86, -18, 3001, dtype=np.float32)

@@ -102,7 +102,7 @@ def test_unknown_entry_of_the_metadata_is_refused(path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("loss", ["mean_squared_error", "binary_cross_entropy"])
+@pytest.mark.parametrize("loss", ["mean_squared_error", "binary_cross_entropy", "poisson"])
 def test_entry_of_another_loss_is_refused(loss: str, path: Path) -> None:
     """An entry that the loss does not use is a mistake."""
     write(path, description=DESCRIPTION | {"loss": loss, "label_smoothing": 0.1})

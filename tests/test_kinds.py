@@ -20,7 +20,7 @@ import pynn
 from pynn._base.arguments import Arguments
 from pynn._native.library import lib
 from pynn._native.network import Network
-from pynn._network import layers, losses
+from pynn._network import layers, losses, poisson
 from pynn._network.layers import Layer, Parameter, Shape
 from pynn._network.layers.pool2d import _Pool2d
 from pynn._network.losses import Loss, SoftmaxCrossEntropy
@@ -56,11 +56,11 @@ def run_python(code: str) -> str:
 
 
 def test_every_class_is_registered() -> None:
-    """With the builder all classes of layers/ and losses.py can be found by their kind."""
+    """With the builder the classes of all layers and losses can be found by their kind."""
     modules = [
         f"{layers.__name__}.{module.name}" for module in pkgutil.iter_modules(layers.__path__)
     ]
-    expected = classes_of(Layer, *modules) | classes_of(Loss, losses.__name__)
+    expected = classes_of(Layer, *modules) | classes_of(Loss, losses.__name__, poisson.__name__)
     found = run_python(
         "import pynn; pynn.Builder\n"
         "from pynn._network.layers import Layer\n"

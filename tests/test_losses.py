@@ -17,7 +17,7 @@ from pynn._native.network import Network
 from pynn._native.workspace import Workspace
 
 ROWS, INPUTS = 45, 9  # rows in several blocks
-NAMES = ("smoothed_cross_entropy", "mean_squared_error", "binary_cross_entropy")
+NAMES = ("smoothed_cross_entropy", "mean_squared_error", "binary_cross_entropy", "poisson")
 
 
 def make(
@@ -37,6 +37,8 @@ def make(
         answers = rng.normal(size=(ROWS, network.outputs)).astype(np.float32)
     elif loss == "binary_cross_entropy":
         answers = rng.random((ROWS, network.outputs)).round(1).astype(np.float32)
+    elif loss == "poisson":
+        answers = rng.poisson(2.0, (ROWS, network.outputs)).astype(np.float32)
     return network, reference, parameters, x, answers
 
 
@@ -67,7 +69,7 @@ def test_gradient_and_sums(loss: str, layers: list[int | str], weighted: bool) -
     right = 0
     if loss == "binary_cross_entropy":
         right = np.count_nonzero((outputs > 0) == (answers > 0.5))
-    elif loss != "mean_squared_error":
+    elif loss.endswith("cross_entropy"):
         right = np.count_nonzero(outputs.argmax(axis=1) == answers)
     assert (sums.correct, sums.rows) == (right, ROWS)
 
@@ -110,6 +112,27 @@ def test_binary_cross_entropy_by_hand(
     parameters = np.array([0.0, logit], np.float32)
     gradients, sums = Workspace(network, 1).gradient(data, None, 1, parameters)
     assert sums.loss == pytest.approx(loss, rel=1e-6)
+    assert gradients[1] == pytest.approx(gradient, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("log_rate", "target", "loss", "gradient"),
+    [
+        (0.0, 1.0, 0.0, 0.0),
+        (0.0, 3.0, 3 * math.log(3) - 2, -2.0),
+        (1.0, 0.0, math.e, math.e),
+        (-1e4, 0.0, 0.0, 0.0),
+        (-1e4, 2.0, 2 * math.log(2) + 19998.0, -2.0),
+        (math.log(0.5), 0.25, 0.25 + 0.25 * math.log(0.5), 0.25),
+    ],
+)
+def test_poisson_by_hand(log_rate: float, target: float, loss: float, gradient: float) -> None:
+    """exp(z) - t + t (log t - z) and exp(z) - t; of a target 0 only the rate is left."""
+    network = make_network(1, [1], "poisson")
+    data = Data(np.zeros((1, 1), np.float32), np.array([[target]], np.float32))
+    parameters = np.array([0.0, log_rate], np.float32)
+    gradients, sums = Workspace(network, 1).gradient(data, None, 1, parameters)
+    assert sums.loss == pytest.approx(loss, rel=1e-6, abs=1e-12)
     assert gradients[1] == pytest.approx(gradient, rel=1e-6)
 
 
@@ -173,6 +196,36 @@ def test_regression_of_several_outputs() -> None:
         model.predict_proba(X)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_counts(dtype: Any) -> None:
+    """The rates of counts are learnt, and are what predict gives."""
+    rates = np.exp(1.0 + X[:, 0] - 0.5 * X[:, 1])
+    y = np.random.default_rng(0).poisson(rates).astype(dtype)
+    model = chain(1, "poisson")
+    model.fit(X, y, epochs=60, batch_size=20, optimizer=pynn.Adam(learning_rate=0.02))
+    found = model.predict(X)
+    assert found.shape == (400,) and found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.exp(model(X)[:, 0]))
+    assert np.median(np.abs(np.log(found / rates))) < 0.2
+    deviances = np.where(y > 0, y * np.log(np.maximum(y, 1) / found), 0) - y + found
+    assert model.evaluate(X, y).loss == pytest.approx(deviances.mean(), rel=1e-5)
+    with pytest.raises(pynn.ChainError, match=r"predict_proba needs probabilities.*use predict"):
+        model.predict_proba(X)
+
+
+def test_rates_that_are_no_floats() -> None:
+    """exp(89) is an error, not infinity, and so is its loss; its logarithm can be had."""
+    model = pynn.Builder().input(3).dense(2).poisson().build()
+    model.parameters["dense1.bias"][...] = 89
+    with pytest.raises(pynn.DivergenceError, match=r"not finite: it is exp\(\d\d.*call the"):
+        model.predict(X)
+    assert np.isfinite(model(X)).all()
+    with pytest.raises(pynn.DivergenceError, match="the loss is not finite"):
+        model.evaluate(X, np.zeros((400, 2)))
+    with pytest.raises(pynn.DivergenceError, match="step 1 of 4: the loss is not finite any more"):
+        model.fit(X, np.zeros((400, 2)), epochs=1)
+
+
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float64])
 def test_several_labels_at_once(dtype: Any) -> None:
     """A yes or no is learnt for each output; accuracy is the share of right ones."""
@@ -202,6 +255,13 @@ def test_several_labels_at_once(dtype: Any) -> None:
         ("binary_cross_entropy", np.full((5, 2), 1.5), ValueError, "[0, 1], got 1.5 at [0, 0]"),
         ("binary_cross_entropy", np.full((5, 2), np.nan), ValueError, "in [0, 1], got nan"),
         ("binary_cross_entropy", np.ones((5, 3)), ValueError, "got (5, 3)"),
+        (
+            "poisson",
+            np.full((5, 2), -1),
+            ValueError,
+            "at least 0 with poisson, which is for",
+        ),
+        ("poisson", np.full((5, 2), math.nan), ValueError, "finite, got nan at [0, 0]"),
     ],
 )
 def test_wrong_targets_are_refused(

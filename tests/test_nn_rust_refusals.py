@@ -69,6 +69,7 @@ def u32(*numbers: int) -> bytes:
         ),
         (pynn.Builder().input(2).dense(2).mean_squared_error(), "loss: mean_squared_error: "),
         (pynn.Builder().input(2).dense(2).binary_cross_entropy(), "loss: binary_cross_entropy: "),
+        (pynn.Builder().input(2).dense(2).poisson(), "loss: poisson: "),
         (
             pynn.Builder().input(2).dense(2).softmax_cross_entropy(label_smoothing=0.125),
             "loss: softmax_cross_entropy with label_smoothing=0.125: ",

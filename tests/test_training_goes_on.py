@@ -107,7 +107,7 @@ def test_partial_fit_that_diverges() -> None:
         model.partial_fit(x, y, batch_size=1, optimizer=pynn.SGD(learning_rate=1e3))
 
 
-@pytest.mark.parametrize("loss", ["mean_squared_error", "binary_cross_entropy"])
+@pytest.mark.parametrize("loss", ["mean_squared_error", "binary_cross_entropy", "poisson"])
 def test_other_losses_and_layers_are_saved(loss: str, tmp_path: Path) -> None:
     """A model of every layer comes back with its loss, and its run with the same bytes."""
     chain: Any = pynn.Builder().input(6).dense(5).leaky_relu(0.2).dense(4).gelu().dropout(0.5)

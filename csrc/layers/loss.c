@@ -1,4 +1,4 @@
-/* loss.c: the three losses, each with its gradient, and what turns outputs into probabilities: softmax,
+/* loss.c: the losses, each with its gradient, and what turns outputs into probabilities: softmax,
  * sigmoid. */
 #include <math.h>
 
@@ -272,12 +272,52 @@ static void binary_cross_entropy(const pynn_loss *loss, const pynn_loss_rows *it
     }
 }
 
+/* ---------------------------------------------------------------- Poisson */
+
+/* The loss of a row: half the deviance of a Poisson distribution, summed over the outputs. With the
+ * distance d = z - log t it is
+ *
+ *     exp(z) - t + t (log t - z) = t (exp(d) - 1 - d)
+ *
+ * Near a target of 1e4 the terms on the left cancel, and their sum may be below 0; those on the right do
+ * so only near d = 0, where expm1() is exact. A rate that is no finite float makes the loss infinite,
+ * because then the gradient is infinite; and -infinity in z gives NaN, also where t is 0. */
+static double poisson_loss(size_t outputs, const float *z, const float *targets, const float *rates) {
+    double loss = 0.0;
+    for (size_t o = 0; o < outputs; o++) {
+        double t = (double)targets[o], distance = t > 0.0 ? (double)z[o] - log(t) : 0.0;
+        /* loss = mean of exp(z) - t + t (log t - z) over the outputs   @poisson.loss */
+        loss += t > 0.0 && isfinite(rates[o]) ? t * (expm1(distance) - distance)
+                                              : (double)rates[o] - t * (double)z[o];
+    }
+    return loss;
+}
+
+/* z are the logarithms of the rates: d loss / dz = exp(z) - t */
+static void poisson(const pynn_loss *loss, const pynn_loss_rows *it, pynn_sums *sums) {
+    (void)loss;
+    const float *z = it->z, *targets = it->targets;
+    float *dz = it->dz;
+    size_t outputs = it->outputs;
+    *sums = (pynn_sums){.rows = it->rows};
+    for (size_t i = 0; i < it->rows * outputs; i++) dz[i] = z[i];
+    exp_in_place(it->rows * outputs, dz);
+    for (size_t n = 0; n < it->rows; n++, z += outputs, targets += outputs, dz += outputs) {
+        float weight = weight_at(it->weights, n);
+        float factor = weight * it->scale / (float)outputs;
+        sums->loss += (double)weight * poisson_loss(outputs, z, targets, dz) / (double)outputs;
+        /* dZ = (exp(z) - t) / (outputs N)   @poisson.dZ */
+        for (size_t o = 0; o < outputs; o++) dz[o] = factor * (dz[o] - targets[o]);
+    }
+}
+
 /* ---------------------------------------------------------------- the table */
 
 static const pynn_loss_type types[] = {
     {PYNN_SOFTMAX_CROSS_ENTROPY, true, check_smoothing, softmax_cross_entropy, softmax},
     {PYNN_MEAN_SQUARED_ERROR, false, check_no_options, mean_squared_error, NULL},
     {PYNN_BINARY_CROSS_ENTROPY, false, check_no_options, binary_cross_entropy, sigmoid},
+    {PYNN_POISSON, false, check_no_options, poisson, NULL},
 };
 
 const pynn_loss_type *pynn_loss_type_of(pynn_loss_kind kind) {

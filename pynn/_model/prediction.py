@@ -86,13 +86,15 @@ class PredictingModel(ModelBase):
         Returns:
             With softmax_cross_entropy the class, shape (n,): the index of the largest output, the
             first one if several are equal. With mean_squared_error the outputs, float32. With
-            binary_cross_entropy whether the probability is above one half, bool. The shape of the
-            last two is (n, outputs), or (n,) for one output.
+            binary_cross_entropy whether the probability is above one half, bool. With poisson the
+            expected counts, the exponentials of the outputs, float32. The shape of the last three
+            is (n, outputs), or (n,) for one output.
 
         Raises:
             ArgumentTypeError: The features have the wrong type or dtype.
             ArgumentError: They have the wrong shape, or hold NaN or infinity.
-            DivergenceError: The outputs are not finite, because the parameters are not.
+            DivergenceError: The outputs are not finite, because the parameters are not; or with
+                poisson an expected count is too large for a float32.
             ClosedError: The model is closed.
         """
         engine = self._engine
@@ -112,7 +114,7 @@ class PredictingModel(ModelBase):
             to 1.
 
         Raises:
-            ChainError: The loss is mean_squared_error, which has no probabilities.
+            ChainError: The loss is mean_squared_error or poisson, which have no probabilities.
             ArgumentTypeError: The features have the wrong type or dtype.
             ArgumentError: They have the wrong shape, or hold NaN or infinity.
             DivergenceError: The outputs are not finite, because the parameters are not.

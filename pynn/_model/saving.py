@@ -38,7 +38,8 @@ class SavedModel(ModelBase):
 
         The input of the file is "input", float32, shape (batch, inputs), or of images (batch,
         channels, height, width), with any number of rows; divide uint8 values by 255 first. The
-        output is "output", float32, shape (batch, outputs): the outputs of the last layer.
+        output is "output", float32, shape (batch, outputs): the outputs of the last layer, or with
+        poisson the rates of `predict`.
         Initializers have the names and shapes of `parameters`. A crash leaves the old file or the
         new one, and the same model always gives the same bytes.
 
@@ -67,8 +68,8 @@ class SavedModel(ModelBase):
 
         The source has `NAME_predict` for floats, `NAME_predict_bytes` for uint8 values, which are
         read as value / 255, and `NAME_self_test`; for classification also `NAME_class` and
-        `NAME_probabilities`. It allocates no memory, and many threads may call it at the same time.
-        Each of the two files is replaced atomically.
+        `NAME_probabilities`, for counts `NAME_rates`. It allocates no memory, and many threads may
+        call it at the same time. Each of the two files is replaced atomically.
 
         Args:
             path: The source file to write; its name must end in ".c". The header has the same name

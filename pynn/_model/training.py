@@ -61,7 +61,7 @@ class TrainedModel(ModelBase):
                 meanwhile.)
             labels: With softmax_cross_entropy the class labels: shape (n,), any integer dtype, each
                 in [0, classes). With other losses the target values: shape (n, outputs), or (n,)
-                for one output; with binary_cross_entropy each in [0, 1].
+                for one output; with binary_cross_entropy each in [0, 1], with poisson at least 0.
             epochs: The number of passes through the examples, at least 1.
             batch_size: The number of examples in a step, 1 to n; the default is 128, or n if that
                 is less.

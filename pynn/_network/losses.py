@@ -1,4 +1,4 @@
-"""The losses: a class for each. csrc/layers/loss.c computes them."""
+"""The losses: a class for each, one of them in poisson.py. csrc/layers/loss.c computes them."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ class Loss(Arguments):
     """Whether each example has a label, its class; otherwise it has a target for each output."""
     has_probabilities: ClassVar[bool] = False
     """Whether the outputs can be turned into probabilities."""
+    has_rates: ClassVar[bool] = False
+    """Whether the outputs are logarithms of the rates that `Model.predict` gives."""
     torch_module: ClassVar[str]
     """The class in torch.nn that computes the same loss."""
 

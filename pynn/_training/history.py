@@ -24,7 +24,7 @@ class Evaluation(NamedTuple):
 
     With softmax_cross_entropy, accuracy is the share of examples whose class is predicted right.
     With binary_cross_entropy, it is the share of right predictions over all examples and outputs.
-    With mean_squared_error there is no accuracy, and it is nan.
+    With mean_squared_error or poisson there is no accuracy, and it is nan.
     """
 
     loss: float

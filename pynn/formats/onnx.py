@@ -6,7 +6,8 @@ Parameters are initializers with the names and shapes of `Model.parameters`, so 
 (inputs, outputs); only those of a layer_norm of images are (channels, height, width). A layer
 becomes one operator, such as Gemm for a dense layer, or several where the opset has none for it:
 GELU is made of Erf and others, because its own operator came only with opset 20. Dropout is left
-out, as it does nothing in prediction.
+out, as it does nothing in prediction. With the loss poisson the output is the rates that `predict`
+gives.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ class _Graph:
         self.value = "input"
         layers = [placed for placed in snapshot.spec.placed_layers if placed.layer.in_use]
         has_images, end = len(layers[-1].output_shape) > 1, "output"
-        if probabilities:
+        loss = snapshot.spec.loss
+        if probabilities or loss.has_rates:
             end = "rows" if has_images else layers[-1].name
         for placed in layers[:-1]:
             self._add_layer(placed, placed.name)
@@ -79,9 +81,10 @@ class _Graph:
         if has_images:
             self.value = self.add("Flatten", [self.value], end, axis=1)
         if probabilities:
-            loss = snapshot.spec.loss
             loss.add_probabilities_to_onnx(self, self.value, "probabilities")
             self.value = "probabilities"
+        elif loss.has_rates:
+            self.value = self.add("Exp", [self.value], "output")
 
     def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """Add an operator that makes the value called `output`; return that name."""

@@ -83,6 +83,7 @@ static inline size_t width_of(const pynn_layer *dense) {
     ((pynn_loss){.kind = PYNN_SOFTMAX_CROSS_ENTROPY, .softmax_cross_entropy = {(e)}})
 #define MEAN_SQUARED_ERROR LOSS(PYNN_MEAN_SQUARED_ERROR)
 #define BINARY_CROSS_ENTROPY LOSS(PYNN_BINARY_CROSS_ENTROPY)
+#define POISSON LOSS(PYNN_POISSON)
 
 /* The initializer of an optimizer: plain SGD. */
 #define SGD(rate) {.kind = PYNN_SGD, .learning_rate = (rate)}

@@ -305,7 +305,57 @@ static void test_binary_extremes(void) {
     }
 }
 
+/* The Poisson loss of a row. */
+static void poisson(size_t outputs, const float *z, const float *targets, float *dz, pynn_sums *sums) {
+    const pynn_loss loss = POISSON;
+    const pynn_loss_rows it = {1, outputs, z, NULL, targets, NULL, 1.0f, dz};
+    pynn_loss_type_of(loss.kind)->compute(&loss, &it, sums);
+}
+
+/* Rates of 1, e, 0 and 0, and targets that fit them or do not: exp(z) - t + t (log t - z). */
+static void test_poisson_by_hand(void) {
+    const float z[] = {0.0f, 1.0f, -1e4f, -1e4f}, targets[] = {3.0f, 0.0f, 2.0f, 0.0f};
+    const double e = exp(1.0), losses[] = {3 * log(3.0) - 2, e, 2 * (log(2.0) + 1e4) - 2, 0};
+    const double gradients[] = {-2, e, -2, 0};
+    float dz[4];
+    for (size_t o = 0; o < 4; o++) {
+        pynn_sums sums = {0};
+        poisson(1, z + o, targets + o, dz, &sums);
+        CHECK_NEAR(sums.loss, losses[o], 1e-6);
+        CHECK_NEAR(dz[0], gradients[o], 1e-6);
+        CHECK_EQ(sums.correct, 0);
+    }
+    pynn_sums all = {0};
+    poisson(4, z, targets, dz, &all);
+    CHECK_NEAR(all.loss, (losses[0] + losses[1] + losses[2] + losses[3]) / 4, 1e-6);
+    for (size_t o = 0; o < 4; o++) CHECK_NEAR(dz[o], gradients[o] / 4, 1e-6);
+}
+
+/* Rates that are near their large targets: the loss, whose terms cancel, is never below 0. A rate that is
+ * no float gives an infinite loss, not a finite one with an infinite gradient; a z that is no number, or
+ * minus infinity, gives none. */
+static void test_poisson_extremes(void) {
+    for (int power = 0; power <= 30; power++) {
+        const float target = powf(10.0f, (float)power), z = logf(target);
+        float dz;
+        pynn_sums sums = {0};
+        poisson(1, &z, &target, &dz, &sums);
+        const double error = (double)z - log((double)target), expected = (double)target * error * error / 2;
+        CHECK(sums.loss >= 0.0);
+        CHECK_NEAR(sums.loss, expected, 1e-5 * expected + 1e-14 * (double)target);
+    }
+    const float overflowing[] = {88.8f, 1e4f, INFINITY, NAN, -INFINITY}, target = 0.0f;
+    for (size_t i = 0; i < 5; i++) {
+        float dz;
+        pynn_sums sums = {0};
+        poisson(1, overflowing + i, &target, &dz, &sums);
+        CHECK(!isfinite(sums.loss) && (overflowing[i] < 0.0f || !isfinite(dz)));
+    }
+}
+
 int main(void) {
+    test_poisson_by_hand();
+    test_poisson_extremes();
     test_by_hand();
     test_extremes();
     test_one_class();

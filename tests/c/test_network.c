@@ -193,7 +193,7 @@ static void test_refusals(void) {
     refuses(3, &dense, SIZE_MAX / layer_nbytes, PYNN_SIZE_OVERFLOW);
 
     pynn_network *network = (pynn_network *)&network;
-    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, &LOSS(4), &network), PYNN_UNKNOWN_LAYER);
+    CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, &LOSS(5), &network), PYNN_UNKNOWN_LAYER);
     CHECK(network == NULL);
     CHECK_EQ(pynn_network_create(NULL, 3, &dense, 1, &SOFTMAX_CROSS_ENTROPY, NULL), PYNN_INVALID_ARGUMENT);
 }

@@ -49,6 +49,7 @@ FLOATS = (BYTES.astype(np.float32) - np.float32(125)) / np.float32(64)
 ANSWERS: dict[str, Array] = {
     "labels": BYTES[:, :OUTPUTS].argmax(axis=1).astype(np.uint8),
     "values": FLOATS[:, 1:] * np.float32(0.5),
+    "counts": (BYTES[:, :OUTPUTS] % 7).astype(np.float32),
     "yes or no": (FLOATS[:, :OUTPUTS] > 0).astype(np.float32),
 }
 WEIGHTS = (np.arange(ROWS) % 4 + 1).astype(np.float32)
@@ -88,8 +89,11 @@ CHAINS = {
     "label_smoothing": Chain(_narrow.softmax_cross_entropy(label_smoothing=0.1)),
     "mean_squared_error": Chain(_narrow.mean_squared_error(), "values"),
     "binary_cross_entropy": Chain(_narrow.binary_cross_entropy(), "yes or no"),
+    "poisson": Chain(_narrow.poisson(), "counts"),
     "every_layer": Chain(_deep.softmax_cross_entropy()),
 }
+VALUES = ("mean_squared_error", "poisson")
+"""The losses without probabilities."""
 STATES = ("built", "trained")
 
 
@@ -200,6 +204,7 @@ RUNS = {
     "label_smoothing": Run(_sgd(), chain="label_smoothing"),
     "mean_squared_error": Run(_adamw(), chain="mean_squared_error"),
     "binary_cross_entropy": Run(_sgd(momentum=0.9), chain="binary_cross_entropy"),
+    "poisson": Run(_sgd(), chain="poisson"),
     "every_layer": Run(_adam(), chain="every_layer"),
 }
 
@@ -233,7 +238,7 @@ def flat(model: pynn.Model) -> Array:
 
 def predictions(model: pynn.Model) -> Array:
     """Outputs, and probabilities where the loss has some, for floats and for bytes."""
-    calls = [model] if "mean_squared_error" in repr(model) else [model, model.predict_proba]
+    calls = [model] if any(name in repr(model) for name in VALUES) else [model, model.predict_proba]
     return np.concatenate([call(x[:3]).ravel() for call in calls for x in (FLOATS, BYTES)])
 
 

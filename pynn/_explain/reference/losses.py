@@ -14,6 +14,7 @@ from pynn._base.arrays import Doubles
 from pynn._explain.reference import single
 from pynn._explain.reference.layers import sigmoid
 from pynn._network.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from pynn._network.poisson import Poisson
 
 Targets64 = npt.NDArray[np.int64] | Doubles
 """Labels, or targets in float64."""
@@ -119,3 +120,22 @@ def _(loss: BinaryCrossEntropy, z: Doubles, t: Targets64) -> Sized:
 def _(loss: BinaryCrossEntropy, z: Doubles, t: Targets64) -> Sized:
     p, count = sigmoid(z), z.shape[1]
     return (p - t) / count, (p + t) / count
+
+
+# ------------------------------------------------------------ Poisson
+
+
+@losses.register
+def _(loss: Poisson, z: Doubles, t: Targets64) -> Sized:
+    logarithms = np.log(np.where(t > 0.0, t, 1.0))  # 0 log 0 is 0
+    terms = np.exp(z), t, t * logarithms, t * z
+    right = (terms[0] - terms[1] + terms[2] - terms[3]).mean(axis=1)
+    # C adds these terms as doubles, and rounds the sum to a float.
+    size = np.sum([np.abs(term).mean(axis=1) for term in terms], axis=0)
+    return right, np.abs(right) + 2.0**-24 * size
+
+
+@gradient.register
+def _(loss: Poisson, z: Doubles, t: Targets64) -> Sized:
+    rates, count = np.exp(z), z.shape[1]
+    return (rates - t) / count, (rates + t) / count
