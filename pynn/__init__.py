@@ -26,6 +26,8 @@ if not _compiled:  # Python has found the source folder before the installed pac
     _source_folder.use_installed()
 else:
     from pynn._base import forks as _forks
+    from pynn._base import vocabulary as _vocabulary
+    from pynn._base import words as _words
     from pynn._base.errors import (
         ArgumentError,
         ArgumentTypeError,
@@ -131,7 +133,13 @@ def _import(name: str) -> object:
             found: object = getattr(importlib.import_module(f"pynn.{module}"), name)
             globals()[name] = found  # the next use finds it without this function
             return found
-    raise AttributeError(f"module 'pynn' has no attribute {name!r}")
+    if name.startswith("_"):  # such as a module's, which Python asks for before it imports it
+        raise AttributeError(f"module 'pynn' has no attribute {name!r}")
+    raise AttributeError(
+        _words.missing(
+            "module 'pynn'", name, __all__, _vocabulary.MODULE, _vocabulary.OF_MODULE, "pynn.{}"
+        ).message
+    )
 
 
 if not TYPE_CHECKING:  # a type checker finds wrong names only without it

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from pynn._base import checks
+from pynn._base import checks, vocabulary, words
 from pynn._base.errors import ChainError
 from pynn._network.layers import Layer, Shape
 from pynn._network.layers.activations import (
@@ -37,26 +37,51 @@ from pynn._network.spec import NO_PRODUCT, Spec, append, checked_shape, has_prod
 if TYPE_CHECKING:
     from pynn._model import Model
 
-_OF_MODELS = ("fit", "evaluate", "predict", "predict_proba", "parameters", "save", "summary")
 
-
-def _refuse(state: object, name: str, offered: tuple[str, ...]) -> NoReturn:
+def _refuse(state: Builder | LayerBuilder | FinishedBuilder, name: str) -> NoReturn:
     """Raise the error for an attribute that `state` does not have.
 
-    The attribute may be a step that cannot come now, a method of a model, or any other name. Only
-    the first two messages use repr(state): copy and pickle look up other names while the object is
-    still empty, and repr() would fail then.
+    The attribute may be a step that cannot come now, a method of a model, a word of another
+    library, or any other name. Only a name without an underscore is looked at: copy and pickle
+    look up others while the object is still empty, and repr(state) would fail then.
     """
-    if name in _OF_MODELS:
+    what = f"{type(state).__name__!r} object"
+    if name.startswith("_"):
+        raise AttributeError(f"{what} has no attribute {name!r}")
+    steps = [step for one in (Builder, LayerBuilder, FinishedBuilder) for step in _steps_of(one)]
+    offered = _offered(state, name)
+    said = words.missing(what, name, steps, vocabulary.STEPS, vocabulary.OF_CHAINS, form=".{}()")
+    message = said.message
+    if name in steps:
+        message = f".{name}() cannot come after {state!r}"
+    elif said.known and (said.meant in offered or not said.meant):
+        raise ChainError(message)
+    elif not said.meant and (method := words.find(name, vocabulary.MODELS)):
+        says = "" if method == name else f" (where pynn says .{method})"
         raise ChainError(
-            f".{name} belongs to a model, and {state!r} is a chain: after its loss, .build() makes"
-            " the model"
+            f".{name} belongs to a model{says}, and {state!r} is a chain: after its loss, .build()"
+            " makes the model"
         )
-    classes = (Builder, LayerBuilder, FinishedBuilder)
-    if not any(name in _steps_of(one) for one in classes):
-        raise AttributeError(f"{type(state).__name__!r} object has no attribute {name!r}")
-    may = ", ".join(f".{step}()" for step in offered)
-    raise ChainError(f".{name}() cannot come after {state!r}; what may come next: {may}")
+    if isinstance(state, LayerBuilder) and said.meant in Layer.kinds:  # it needs images
+        raise ChainError(
+            f"{message}, which needs images; begin the chain with .input((channels, height, width))"
+        )
+    raise ChainError(
+        f"{message}; what may come next: {', '.join(f'.{step}()' for step in offered)}"
+    )
+
+
+def _offered(state: Builder | LayerBuilder | FinishedBuilder, wanted: str) -> list[str]:
+    """The steps that may come next; only the losses where a wanted step has to come after one."""
+    steps = list(_steps_of(type(state)))
+    if not isinstance(state, LayerBuilder):
+        return steps
+    ready = has_product(state._layers)
+    if ready and wanted in _steps_of(FinishedBuilder):
+        return [step for step in steps if step in Loss.kinds]
+    images = {step for step in steps if step in Layer.kinds and Layer.kinds[step].needs_images}
+    impossible = set() if len(state._shape) == 3 else images
+    return [step for step in steps if step not in impossible and (ready or step not in Loss.kinds)]
 
 
 def _steps_of(builder: type) -> tuple[str, ...]:
@@ -64,6 +89,7 @@ def _steps_of(builder: type) -> tuple[str, ...]:
     return tuple(name for name in vars(builder) if not name.startswith("_"))
 
 
+@words.corrected
 class Builder:
     """The start of a chain.
 
@@ -95,9 +121,10 @@ class Builder:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
-            _refuse(self, name, _steps_of(Builder))
+            _refuse(self, name)
 
 
+@words.corrected
 class LayerBuilder:
     """A chain that has its input; layers or a loss may follow. `Builder.input` makes it."""
 
@@ -379,7 +406,7 @@ class LayerBuilder:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
-            _refuse(self, name, _steps_of(LayerBuilder))
+            _refuse(self, name)
 
 
 def _chain(shape: Shape, layers: tuple[Layer, ...]) -> str:
@@ -393,6 +420,7 @@ def _chain(shape: Shape, layers: tuple[Layer, ...]) -> str:
     return ".".join(steps)
 
 
+@words.corrected
 class FinishedBuilder:
     """A chain that has its loss and can be built. The losses of `LayerBuilder` make it."""
 
@@ -428,7 +456,7 @@ class FinishedBuilder:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
-            _refuse(self, name, _steps_of(FinishedBuilder))
+            _refuse(self, name)
 
 
 __all__ = ["Builder", "FinishedBuilder", "LayerBuilder"]

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pynn._base import words
 from pynn._builder import Builder, LayerBuilder
 
 MNIST_SHAPE = (1, 28, 28)
 
 
+@words.corrected
 def lenet(classes: int = 10, *, shape: Sequence[int] = MNIST_SHAPE) -> LayerBuilder:
     """LeNet-5, with ReLU and largest values: two convolutions and three dense layers.
 
@@ -40,6 +42,7 @@ def lenet(classes: int = 10, *, shape: Sequence[int] = MNIST_SHAPE) -> LayerBuil
     return second.dense(120).relu().dense(84).relu().dense(classes)
 
 
+@words.corrected
 def small_cnn(classes: int = 10, *, shape: Sequence[int] = MNIST_SHAPE) -> LayerBuilder:
     """Three convolutions with 8, 16 and 32 filters and batch normalization: few parameters.
 

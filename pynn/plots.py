@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynn import _drawing
-from pynn._base import arrays, checks
+from pynn._base import arrays, checks, words
 from pynn._base.errors import ArgumentError, ArgumentTypeError, DivergenceError
 from pynn._model import Model
 from pynn._native.data import Data
@@ -38,6 +38,7 @@ _MOST_TOGETHER = 16
 """Filters of at most so many channels are drawn with all channels side by side."""
 
 
+@words.corrected
 def history(history: History, path: _Path | None = None) -> Figure:
     """Draw loss and accuracy over the epochs.
 
@@ -64,6 +65,7 @@ def history(history: History, path: _Path | None = None) -> Figure:
     return _drawing.finish(_drawing.draw_curves(parts), path)
 
 
+@words.corrected
 def confusion_matrix(
     matrix: npt.NDArray[Any],
     path: _Path | None = None,
@@ -96,6 +98,7 @@ def confusion_matrix(
     return _drawing.finish(figure, path)
 
 
+@words.corrected
 def weights(
     model: Model,
     path: _Path | None = None,
@@ -154,6 +157,7 @@ def weights(
     return _drawing.finish(_drawing.draw_weights(images[:count], title, together), path)
 
 
+@words.corrected
 def feature_maps(
     model: Model,
     image: npt.NDArray[Any],
@@ -216,6 +220,7 @@ def feature_maps(
     return _drawing.finish(_drawing.draw_feature_maps(pixels, layers), path)
 
 
+@words.corrected
 def worst_mistakes(
     model: Model,
     images: npt.NDArray[Any],

@@ -31,7 +31,7 @@ CHAINS: dict[str, Mistake] = {
         CHAIN,
         (
             ".input() cannot come after Builder().input(20)",
-            "what may come next: .dense(), .conv2d()",
+            "what may come next: .dense(), .flatten(), .relu()",
         ),
     ),
     "build without a loss": Mistake(
@@ -64,7 +64,7 @@ CHAINS: dict[str, Mistake] = {
         (".predict belongs to a model", "is a chain", ".build() makes the model"),
     ),
     "a misspelt step": Mistake(
-        lambda bench: INPUT.rleu(), (AttributeError,), ("'LayerBuilder'", "'rleu'")
+        lambda bench: INPUT.rleu(), CHAIN, ("'LayerBuilder'", "'rleu': did you mean .relu()?")
     ),
     "an activation without its parentheses": Mistake(
         lambda bench: INPUT.relu.dense(3), (AttributeError,), ("'dense'",)
@@ -80,7 +80,7 @@ CHAINS: dict[str, Mistake] = {
             "grey images are (1, 28, 28)",
         ),
     ),
-    "no input": Mistake(lambda bench: START.input(), (TypeError,), ("'features'",)),
+    "no input": Mistake(lambda bench: START.input(), TYPE, ("input() needs 'features'",)),
     "a width of 0": Mistake(
         lambda bench: LAYERS.dense(0), VALUE, ("layer 4: dense must be in [1, 2147483647], got 0",)
     ),
@@ -104,7 +104,9 @@ CHAINS: dict[str, Mistake] = {
         ("layer 4: dense: init must be 'he' or 'xavier', got 'normal'",),
     ),
     "an init by position": Mistake(
-        lambda bench: INPUT.dense(3, "he"), (TypeError,), ("positional",)
+        lambda bench: INPUT.dense(3, "he"),
+        TYPE,
+        ("dense() takes 1 positional argument, got 2; give the others by name: init=",),
     ),
     "an array as init": Mistake(
         lambda bench: INPUT.dense(3, init=np.zeros((20, 3))),
@@ -112,7 +114,9 @@ CHAINS: dict[str, Mistake] = {
         ("layer 1: dense: init must be 'he' or 'xavier', got an array of shape (20, 3)",),
     ),
     "an activation as an option": Mistake(
-        lambda bench: INPUT.dense(3, activation="relu"), (TypeError,), ("'activation'",)
+        lambda bench: INPUT.dense(3, activation="relu"),
+        TYPE,
+        ("dense() has no argument 'activation': it is a layer of its own: .dense(64).relu()",),
     ),
     "a seed below 0": Mistake(
         lambda bench: FINISHED.build(seed=-1),

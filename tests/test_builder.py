@@ -52,6 +52,16 @@ REPRS = {
     "layers": "Builder().input(3).dense(2, init='he').tanh()",
     "finished": "Builder().input(3).dense(2, init='he').softmax_cross_entropy()",
 }
+FOR_IMAGES = ("conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool")
+ROWS = tuple(kind for kind in KINDS if kind not in FOR_IMAGES)
+OFFERED = {
+    ("start", ""): ("input",),
+    ("input", ""): ROWS,  # rows of values are no images, and no loss comes before a product
+    ("layers", ""): (*ROWS, *LOSSES),
+    ("layers", "build"): LOSSES,  # only then comes build
+    ("finished", ""): ("build",),
+}
+"""What an error says may come next in a state, if one step is wanted, or any other."""
 WRONG = [(state, step) for state, (_, may) in STATES.items() for step in STEPS if step not in may]
 
 
@@ -65,7 +75,8 @@ def test_state_offers_its_steps_and_no_others(state: str) -> None:
 @pytest.mark.parametrize(("state", "step"), WRONG)
 def test_wrong_step_says_what_may_come_next(state: str, step: str) -> None:
     """A step out of place is named, and the chain so far, and each step that fits there."""
-    chain, may = STATES[state]
+    chain, _ = STATES[state]
+    may = OFFERED.get((state, step)) or OFFERED[state, ""]
     offered = ", ".join(f".{name}()" for name in may)
     with pytest.raises(pynn.ChainError) as caught:
         getattr(chain, step)
@@ -76,11 +87,33 @@ def test_wrong_step_says_what_may_come_next(state: str, step: str) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_name_that_is_no_step_is_a_plain_attribute_error(state: str) -> None:
-    """A misspelt step is no step out of place."""
-    with pytest.raises(AttributeError, match="has no attribute 'rleu'") as caught:
+def test_misspelt_step_is_spelt_right(state: str) -> None:
+    """The nearest step is named, also where it cannot come."""
+    with pytest.raises(pynn.ChainError, match=r"has no attribute 'rleu': did you mean \.relu\(\)"):
         _ = STATES[state][0].rleu
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("name", ["_layer", "__array__", "_repr_png_"])
+def test_private_name_is_a_plain_attribute_error(state: str, name: str) -> None:
+    """Other programs look for such names, and want no advice."""
+    with pytest.raises(
+        AttributeError, match=f"Builder' object has no attribute '{name}'"
+    ) as caught:
+        getattr(STATES[state][0], name)
     assert not isinstance(caught.value, pynn.PynnError)
+
+
+def test_images_are_offered_their_layers() -> None:
+    """Before and behind a convolution, whose loss may come then."""
+    chain: Any = START.input((1, 8, 8))
+    with pytest.raises(pynn.ChainError) as caught:
+        chain.input(3)
+    assert str(caught.value).endswith("next: " + ", ".join(f".{name}()" for name in KINDS))
+    with pytest.raises(pynn.ChainError) as caught:
+        chain.conv2d(2, 3).input(3)
+    steps = (*KINDS, *LOSSES)
+    assert str(caught.value).endswith("next: " + ", ".join(f".{name}()" for name in steps))
 
 
 def test_loss_needs_a_dense_layer() -> None:

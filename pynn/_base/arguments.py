@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NoReturn
 
+from pynn._base import words
+
 
 class Arguments:
     """An immutable object whose attributes, equality, hash and repr come from its arguments.
@@ -13,6 +15,10 @@ class Arguments:
 
     _optional: ClassVar[dict[str, Any]] = {}
     """Optional arguments and their defaults; repr leaves out an argument that is its default."""
+
+    def __init_subclass__(cls) -> None:
+        """Let the constructor, and other methods, say what is wrong with a call."""
+        words.corrected(cls)
 
     def __init__(self, **arguments: Any) -> None:
         self.__dict__.update(arguments)

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from pynn._base import checks
+from pynn._base import checks, words
 from pynn._base.arrays import Floats
 from pynn._base.atomic import write_atomically
 from pynn._base.errors import ArgumentTypeError, PynnError
@@ -61,6 +61,7 @@ class _Shown:
         )
 
 
+@words.corrected
 class Example(_Shown):
     """One example of a step, on its way through the layers and back. `print` shows it.
 
@@ -88,6 +89,7 @@ class Example(_Shown):
         return f"Example({self.index} of {self._captured.data.rows}; loss {self.loss:.6g})"
 
 
+@words.corrected
 class Step(_Shown):
     """One step of training: each value, each gradient, and what the step does to the parameters.
 

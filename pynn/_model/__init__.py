@@ -9,7 +9,7 @@ import os
 from types import TracebackType
 from typing import Any
 
-from pynn._base import checks
+from pynn._base import checks, words
 from pynn._model.description import DescribedModel
 from pynn._model.prediction import PredictingModel
 from pynn._model.saving import SavedModel
@@ -20,6 +20,7 @@ from pynn._training import checkpoints
 from pynn._training.engine import Engine
 
 
+@words.corrected
 class Model(TrainedModel, PredictingModel, DescribedModel, SavedModel):
     """A network with its parameters. `Builder...build()` and `pynn.load` make one.
 
@@ -110,6 +111,7 @@ class Model(TrainedModel, PredictingModel, DescribedModel, SavedModel):
         self.close()
 
 
+@words.corrected
 def load(path: str | os.PathLike[str]) -> Model:
     """Read a model that `Model.save` wrote.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pynn._base import checks
-from pynn._base.errors import ArgumentTypeError
+from typing import TYPE_CHECKING, Any
+
+from pynn._base import checks, vocabulary, words
+from pynn._base.errors import ArgumentTypeError, ChainError
 from pynn._native.data import Data
 from pynn._network.spec import Spec
 from pynn._training.engine import Engine
@@ -24,6 +26,20 @@ class ModelBase:
                 f" {checks.describe(engine)}"
             )
         self._engine = engine
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise the error for an attribute that the model does not have."""
+            if hasattr(type(self), name):  # a property, whose own error is to be seen
+                return object.__getattribute__(self, name)
+            what = f"{type(self).__name__!r} object"
+            if name.startswith("_"):  # copy and pickle look for some of these
+                raise AttributeError(f"{what} has no attribute {name!r}")
+            own = [one for one in dir(type(self)) if not one.startswith("_")]
+            raise ChainError(
+                words.missing(what, name, own, vocabulary.MODELS, vocabulary.OF_MODELS).message
+            )
 
     @property
     def _spec(self) -> Spec:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pynn._base import words
 from pynn._base.arrays import Floats
 from pynn._model.base import ModelBase
 from pynn._network import parameters as _parameters
 
 
+@words.corrected
 class DescribedModel(ModelBase):
     """A model as something to look at."""
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, overload
 
 import numpy.typing as npt
 
+from pynn._base import words
 from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError, ChainError
 from pynn._model.base import ModelBase
@@ -14,6 +15,7 @@ from pynn._training.faults import explain_use
 from pynn._training.history import ClassEvaluation, Evaluation
 
 
+@words.corrected
 class PredictingModel(ModelBase):
     """A model as a function from features to outputs."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, cast
 
-from pynn._base import checks
+from pynn._base import checks, words
 from pynn._model.base import ModelBase
 from pynn._training import checkpoints
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pynn.formats.c import Footprint
 
 
+@words.corrected
 class SavedModel(ModelBase):
     """A model as something to keep."""
 

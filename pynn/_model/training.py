@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 
-from pynn._base import checks
+from pynn._base import checks, words
 from pynn._model.base import ModelBase
 from pynn._training import fit_arguments, trainer
 from pynn._training.augmentation import Augmentation
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pynn._explain.step import Step
 
 
+@words.corrected
 class TrainedModel(ModelBase):
     """A model as something that learns."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Literal
 
-from pynn._base import checks
+from pynn._base import checks, words
 from pynn._base.errors import ArgumentError
 from pynn._native import cores, library
 from pynn._native.library import check, ffi, lib
@@ -28,6 +28,7 @@ def create_team(threads: int) -> Any:
 team = create_team(1)
 
 
+@words.corrected
 def set_num_threads(threads: int) -> None:
     """Set how many threads all models share for their arithmetic.
 

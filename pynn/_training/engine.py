@@ -251,7 +251,8 @@ class Engine:
         data = Data(arrays.features("features", features, network.input_shape))
         out = np.empty((data.rows, network.outputs), np.float32)
         try:
-            for first, last in paced(0, data.rows, ROWS_AT_A_TIME):
+            few = 0 < data.rows <= ROWS_AT_A_TIME  # one piece, without the cost of a generator
+            for first, last in ((0, data.rows),) if few else paced(0, data.rows, ROWS_AT_A_TIME):
                 with self.lock:
                     if self.workspaces is None:
                         self.open()

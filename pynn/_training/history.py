@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base import checks
+from pynn._base import checks, words
 from pynn._base.atomic import write_atomically
 from pynn._base.errors import OutOfMemoryError
 
@@ -140,6 +140,7 @@ class EpochResult(NamedTuple):
     """The wall time of the epoch's steps in seconds, without validation and callbacks."""
 
 
+@words.corrected
 class History:
     """A list for each metric, with one entry for each epoch; `EpochResult` explains the metrics.
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base import arrays, checks, reading
+from pynn._base import arrays, checks, reading, words
 from pynn._base.atomic import write_atomically
 from pynn._base.errors import (
     ArgumentError,
@@ -31,6 +31,7 @@ READ_NBYTES = 1 << 16  # how much of a compressed file is read at a time
 PIECE_NBYTES = 1 << 18  # the most bytes that are decompressed at a time
 
 
+@words.corrected
 def read_idx(path: str | os.PathLike[str], *, mapped: bool = False) -> npt.NDArray[Any]:
     """Read the array in an IDX file.
 
@@ -79,6 +80,7 @@ def read_idx(path: str | os.PathLike[str], *, mapped: bool = False) -> npt.NDArr
         raise OutOfMemoryError(f"{name}: there is no memory for its array") from None
 
 
+@words.corrected
 def write_idx(path: str | os.PathLike[str], array: npt.NDArray[Any]) -> None:
     """Write an array to an IDX file, compressed with gzip if the name ends in .gz.
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base import checks, reading
+from pynn._base import checks, reading, words
 from pynn._base.atomic import absolute
 from pynn._base.errors import (
     ArgumentError,
@@ -62,6 +62,7 @@ class ImageDataset(Dataset):
         return f"Image{super().__repr__()[:-1]}, {len(self.classes)} classes)"
 
 
+@words.corrected
 def images(
     folder: str | os.PathLike[str],
     *,

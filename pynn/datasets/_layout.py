@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base import checks, reading
+from pynn._base import checks, reading, words
 from pynn._base.errors import ArgumentTypeError, DataNotFoundError, FileFormatError
 from pynn.datasets._idx import read_idx
 
@@ -40,6 +40,7 @@ class Dataset(NamedTuple):
         )
 
 
+@words.corrected
 def load(
     root: str | os.PathLike[str], *, prefix: str = "", mapped: bool = False
 ) -> tuple[Dataset, Dataset]:

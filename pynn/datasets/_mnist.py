@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pynn._base import checks
+from pynn._base import checks, words
 from pynn._base.errors import DataNotFoundError
 from pynn.datasets._layout import Dataset, load_layout, missing_files
 from pynn.datasets._places import user_cache
@@ -31,6 +31,7 @@ CHECKSUMS = {
 }
 
 
+@words.corrected
 def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Dataset, Dataset]:
     """Read MNIST, images of handwritten digits: 60,000 to train on and 10,000 to test with.
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base import checks, reading
+from pynn._base import checks, reading, words
 from pynn._base.arrays import Floats
 from pynn._base.atomic import write_atomically
 from pynn._base.errors import ArgumentError, ArgumentTypeError
@@ -66,6 +66,7 @@ class Footprint(NamedTuple):
         )
 
 
+@words.corrected
 def save(
     model: Model, path: str | os.PathLike[str], *, name: str | None = None, libc: bool = True
 ) -> Footprint:

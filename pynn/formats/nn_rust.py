@@ -29,7 +29,7 @@ from typing import BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 
-from pynn._base import checks, reading
+from pynn._base import checks, reading, words
 from pynn._base.arrays import Floats
 from pynn._base.atomic import write_atomically
 from pynn._base.errors import ArgumentError, FileFormatError
@@ -51,6 +51,7 @@ _KINDS = {code: kind for kind, code in _CODES.items()}
 _LOSS = "softmax_cross_entropy"
 
 
+@words.corrected
 def load(path: str | os.PathLike[str], *, seed: int = 0) -> Model:
     """Read a model file of the original Rust library.
 
@@ -90,6 +91,7 @@ def load(path: str | os.PathLike[str], *, seed: int = 0) -> Model:
             reading.refuse(os.fspath(path), str(error))
 
 
+@words.corrected
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a model as a file of the original Rust library.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pynn._base import checks
+from pynn._base import checks, words
 from pynn._base.atomic import write_atomically
 from pynn._base.errors import ArgumentError
 from pynn._model import Model
@@ -39,6 +39,7 @@ MAX_NBYTES = 2**31 - 2**20
 than 2 GiB."""
 
 
+@words.corrected
 def save(model: Model, path: str | os.PathLike[str], *, probabilities: bool = False) -> None:
     """Write a model as an ONNX file. `Model.export_onnx` calls this function, and documents it."""
     checked(model)

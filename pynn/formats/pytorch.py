@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base import checks
+from pynn._base import checks, words
 from pynn._base.atomic import write_atomically
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._builder import FinishedBuilder
@@ -39,6 +39,7 @@ __all__ = ["load", "save", "state_dict"]
 _DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
+@words.corrected
 def load(
     state_dict: str | os.PathLike[str] | Mapping[str, Any],
     chain: FinishedBuilder,
@@ -112,6 +113,7 @@ def load(
     return model
 
 
+@words.corrected
 def save(model: Model, path: str | os.PathLike[str], *, names: Sequence[str] | None = None) -> None:
     """Write the weights as a state_dict of PyTorch, in a safetensors file.
 
@@ -143,6 +145,7 @@ def save(model: Model, path: str | os.PathLike[str], *, names: Sequence[str] | N
     write_atomically(path, to_bytes(arrays))
 
 
+@words.corrected
 def state_dict(model: Model, *, names: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the weights as `module.load_state_dict` takes them; needs PyTorch.
 

@@ -126,6 +126,8 @@ class Layer(Arguments):
     """Whether in prediction y = scale x + shift, with numbers for each channel."""
     takes_scale: ClassVar[bool] = False
     """Whether the parameters can contain such a scale and shift of Y."""
+    needs_images: ClassVar[bool] = False
+    """Whether the inputs must be images."""
     onnx_operator: ClassVar[str] = ""
     """The ONNX operator that computes the same; empty if there is none."""
     torch_module: ClassVar[str]

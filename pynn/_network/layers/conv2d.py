@@ -55,6 +55,7 @@ class Conv2d(Layer):
     symbols: ClassVar[dict[str, str]] = {"weight": "W", "bias": "b"}
     is_product = True
     in_place = False
+    needs_images = True
     takes_scale = True
     onnx_operator = "Conv"
     torch_module = "Conv2d"

@@ -29,6 +29,7 @@ class _Pool2d(Layer):
     options = ("size", "stride", "padding")
     hidden: ClassVar[dict[str, Any]] = {"padding": 0}
     in_place = False
+    needs_images = True
 
     size: tuple[int, int]
     stride: int
@@ -206,6 +207,7 @@ class GlobalAvgPool(Layer):
 
     kind = "global_avg_pool"
     in_place = False
+    needs_images = True
     torch_module = "AdaptiveAvgPool2d"
 
     def __init__(self) -> None:
