@@ -11,6 +11,7 @@ static pynn_status place_parameters(pynn_network *network, pynn_placed_layer *la
         pynn_parameter_view *view = &network->views[network->view_count++];
         *view = place->views[v];
         view->layer = layer->index;
+        view->trained = view->trained && !layer->layer.frozen;
         view->offset = network->parameter_count;
         size_t count = 1;
         for (size_t d = 0; d < view->ndim; d++) {
@@ -83,14 +84,18 @@ static void list_steps(pynn_network *network) {
 
 /* Place all layers, from the first to the last. */
 static pynn_status place_layers(pynn_network *network, const pynn_layer *layers, size_t layer_count) {
-    bool has_product = false;
+    bool has_product = false, has_trained = false;
     network->outputs = network->inputs;
     network->output_shape = network->input_shape;
     for (size_t l = 0; l < layer_count; l++) {
-        bool has_trained = network->parameter_count > 0;
         pynn_status status = place_layer(network, &layers[l]);
         if (status != PYNN_OK) return status;
         if (!has_trained) network->first_trained = network->stage_count - 1;
+        bool has_parameters = network->layers[l].parameter_count > 0;
+        if (layers[l].frozen)
+            network->has_frozen = network->has_frozen || has_parameters;
+        else
+            has_trained = has_trained || has_parameters;
         has_product = has_product || network->layers[l].type->draws_weights;
     }
     size_t nbytes;

@@ -227,11 +227,34 @@ static void find_range(const pynn_network *network, size_t index, size_t *begin,
     *end = *begin + pynn_least(left, TASK_PARAMETERS);
 }
 
+/* The part [begin, end) of a task's parameters that lies in view number `v`; begin is not below end if
+ * there is none. */
+static void find_overlap(const pynn_network *network, size_t v, size_t *begin, size_t *end) {
+    size_t first = network->views[v].offset;
+    size_t last = v + 1 < network->view_count ? network->views[v + 1].offset : network->parameter_count;
+    if (*begin < first) *begin = first;
+    if (*end > last) *end = last;
+}
+
+/* Whether the parameters of view number `v` belong to a frozen layer. */
+static bool is_frozen(const pynn_network *network, size_t v) {
+    return network->layers[network->views[v].layer].layer.frozen != 0;
+}
+
 static void sum_task(void *context, size_t index) {
     const update *it = context;
+    const pynn_network *network = it->workspace->network;
     size_t begin, end;
-    find_range(it->workspace->network, index, &begin, &end);
-    it->workspace->squares[index] = sum_squares(end - begin, it->state->gradients + begin);
+    double squares = 0.0;
+    find_range(network, index, &begin, &end);
+    if (!network->has_frozen) squares = sum_squares(end - begin, it->state->gradients + begin);
+    for (size_t v = 0; v < network->view_count && network->has_frozen; v++) {
+        size_t from = begin, to = end;
+        find_overlap(network, v, &from, &to);
+        if (from < to && !is_frozen(network, v))
+            squares += sum_squares(to - from, it->state->gradients + from);
+    }
+    it->workspace->squares[index] = squares;
 }
 
 /* What is checked when the steps of a call are done. */
@@ -263,30 +286,22 @@ bool pynn_state_is_finite(const pynn_workspace *workspace, const pynn_optimizer 
     return finite;
 }
 
-/* Update the part of [begin, end) that lies in [first, last). */
-static void update_overlap(const update *it, size_t begin, size_t end, size_t first, size_t last,
-                           double decay) {
-    if (begin < first) begin = first;
-    if (end > last) end = last;
-    if (begin < end) it->type->update(it, begin, end, decay);
-}
-
-/* One task of an update: the views of its range one by one, because some of them decay and others do
- * not. */
+/* One task of an update: the views of its range one by one, because some of them decay or are frozen and
+ * others are not. */
 static void update_task(void *context, size_t index) {
     const update *it = context;
     const pynn_network *network = it->workspace->network;
     size_t begin, end;
     find_range(network, index, &begin, &end);
-    if (it->optimizer->weight_decay == 0.0) {
+    if (it->optimizer->weight_decay == 0.0 && !network->has_frozen) {
         it->type->update(it, begin, end, 0.0);
         return;
     }
     for (size_t v = 0; v < network->view_count; v++) {
-        size_t first = network->views[v].offset;
-        size_t last = v + 1 < network->view_count ? network->views[v + 1].offset : network->parameter_count;
+        size_t from = begin, to = end;
+        find_overlap(network, v, &from, &to);
         double decay = network->views[v].decays ? it->optimizer->weight_decay : 0.0;
-        update_overlap(it, begin, end, first, last, decay);
+        if (from < to && !is_frozen(network, v)) it->type->update(it, from, to, decay);
     }
 }
 

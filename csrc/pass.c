@@ -21,7 +21,8 @@
  * sums of all blocks, so they begin a piece.
  *
  * Last comes the gradient of the parameters, for a dense layer dW and db. It is a sum over all rows, so its
- * tasks are parts of the parameters, for a dense layer tiles of W, and not blocks of rows. */
+ * tasks are parts of the parameters, for a dense layer tiles of W, and not blocks of rows. Frozen layers
+ * have no such tasks, and below the first layer that is trained no step goes backward. */
 #include <math.h>
 #include <string.h>
 
@@ -157,8 +158,9 @@ static bool is_large(const pynn_batch *batch, pynn_pass_step step) {
 
 /* Whether a step reads what the tasks of all blocks of rows have written. */
 static bool needs_whole_batch(const pynn_batch *batch, pynn_pass_step step) {
-    return batch->purpose == PYNN_FOR_GRADIENT && layer_of(batch, step)->type->reach == PYNN_REACH_BATCH &&
-           (step.kind == PYNN_FORWARD || step.kind == PYNN_BACKWARD);
+    const pynn_placed_layer *layer = layer_of(batch, step);
+    return batch->purpose == PYNN_FOR_GRADIENT && layer->type->reach == PYNN_REACH_BATCH &&
+           !layer->layer.frozen && (step.kind == PYNN_FORWARD || step.kind == PYNN_BACKWARD);
 }
 
 /* Pack a tile of dY of the first layer, for the product with its sparse inputs. */
@@ -238,9 +240,10 @@ static pynn_grid cut_large(const pynn_batch *batch, pynn_pass_step step) {
 
 /* ---------------------------------------------------------------- the gradient of the parameters */
 
-/* How many tasks the gradient of a layer's parameters is; none without parameters. */
+/* How many tasks the gradient of a layer's parameters is; none without parameters, or if they are frozen.
+ */
 static size_t task_count(const pynn_layer_call *call) {
-    if (call->layer->type->cut == NULL) return 0;
+    if (call->layer->type->cut == NULL || call->layer->layer.frozen) return 0;
     pynn_grid grid = call->layer->type->cut(call);
     return pynn_grid_count(&grid);
 }
@@ -335,7 +338,7 @@ void pynn_follow_batch(const pynn_batch *batch, float *parameters) {
     const pynn_network *network = batch->workspace->network;
     for (size_t l = 0; l < network->layer_count; l++) {
         pynn_layer_call call = call_of(batch, l, 0);
-        if (call.layer->type->follow != NULL)
+        if (call.layer->type->follow != NULL && !call.layer->layer.frozen)
             call.layer->type->follow(&call, parameters + call.layer->parameter_offset);
     }
 }

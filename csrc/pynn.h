@@ -190,7 +190,16 @@ typedef struct pynn_dropout_options {
 } pynn_dropout_options;
 
 /* A layer: its kind and the options of that kind. The options are in the union member with the name of the
- * kind; a kind without a member has no options. A list of layers:
+ * kind; a kind without a member has no options.
+ *
+ * If `frozen` is not 0, training leaves the parameters of the layer as they are: no update and no weight
+ * decay, and the moments of an optimizer stay, too. Its gradient is not computed, and does not count for
+ * max_norm. In training a frozen PYNN_BATCH_NORM normalizes by its running means, as in use. Below the
+ * first layer that is trained nothing goes backward at all. The gradients of the other layers are the same,
+ * bit for bit, as without frozen layers. Layers without parameters work as always. If all layers are
+ * frozen, training only computes the loss.
+ *
+ * A list of layers:
  *
  *     pynn_layer layers[] = {
  *         {.kind = PYNN_DENSE, .dense = {.outputs = 256, .init = PYNN_INIT_HE}},
@@ -202,6 +211,7 @@ typedef struct pynn_dropout_options {
  * one. */
 typedef struct pynn_layer {
     pynn_layer_kind kind;
+    int frozen; /* whether training leaves its parameters as they are; see below */
     union {
         pynn_dense_options dense;
         pynn_conv2d_options conv2d;
@@ -249,7 +259,8 @@ typedef struct pynn_parameter_view {
     size_t ndim;      /* how many of dims are used */
     size_t offset;    /* where the array begins, in floats */
     int decays;       /* whether weight decay applies to it */
-    int trained;      /* whether training changes it; all parameters of today's kinds are trained */
+    int trained;      /* whether an optimizer changes it; not if the layer is frozen. The running means of
+                       * batch normalization are not trained: they follow the data */
 } pynn_parameter_view;
 
 /* The shape of a row that is an image: its values lie channel by channel, and each channel row by row. A
@@ -470,7 +481,7 @@ typedef struct pynn_state {
     uint64_t seed;    /* of the random numbers of dropout */
     uint64_t step;    /* number of the next step, which dropout draws by; each step adds 1 */
     uint64_t updates; /* t of the last update; each update adds 1 */
-    float *gradients; /* the gradient of the step, overwritten */
+    float *gradients; /* the gradient of the step, overwritten but for frozen layers */
     float *first;     /* m */
     float *second;    /* v */
 } pynn_state;
@@ -495,7 +506,7 @@ PYNN_API void pynn_dropout_mask(uint64_t seed, uint64_t step, size_t layer, floa
  *   count       1 to the workspace's max_batch
  *   state       its seed and step say what dropout drops, as in pynn_train(); NULL: nothing is dropped
  *   parameters  (parameter_count,)
- *   gradients   (parameter_count,), overwritten
+ *   gradients   (parameter_count,), overwritten; with zeros for the parameters of frozen layers
  *   sums        added to
  * Returns PYNN_INVALID_ARGUMENT, PYNN_WORKSPACE_MISMATCH, PYNN_ROW_OUT_OF_RANGE or PYNN_LABEL_OUT_OF_RANGE
  * before anything is written. Returns PYNN_NOT_FINITE if the loss or a feature is not finite: the gradients
@@ -574,9 +585,9 @@ PYNN_API int pynn_workspace_is_sparse(const pynn_workspace *workspace);
  *   layer  the number of the layer, from 0; probabilities and losses do not depend on it
  *   out    overwritten
  * Gradients and losses are there after pynn_gradient() and pynn_train(), if the loss was finite. Gradients
- * with respect to the inputs of the first layer that has parameters, or of a layer below, are never
- * computed: no parameter needs them. Returns PYNN_INVALID_ARGUMENT for a value that is not there, with out
- * as it was. */
+ * with respect to the inputs of the first layer that is trained, or of a layer below, are never computed:
+ * no parameter needs them. Returns PYNN_INVALID_ARGUMENT for a value that is not there, with out as it was.
+ */
 PYNN_API pynn_status pynn_workspace_read(const pynn_workspace *workspace, size_t layer, pynn_value value,
                                          float *out);
 

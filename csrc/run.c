@@ -2,6 +2,7 @@
  * batches, and run these. */
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "internal.h"
 
@@ -48,6 +49,15 @@ static bool is_sparse(const pynn_workspace *workspace, const pynn_data *data, si
 
 /* ---------------------------------------------------------------- training */
 
+/* Set the gradients of frozen layers to 0. */
+static void clear_frozen(const pynn_network *network, float *gradients) {
+    for (size_t l = 0; l < network->layer_count && network->has_frozen; l++) {
+        const pynn_placed_layer *layer = &network->layers[l];
+        if (layer->layer.frozen)
+            memset(gradients + layer->parameter_offset, 0, layer->parameter_count * sizeof(float));
+    }
+}
+
 pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, const uint32_t *rows,
                           size_t count, const pynn_state *state, const float *parameters, float *gradients,
                           pynn_sums *sums) {
@@ -67,7 +77,9 @@ pynn_status pynn_gradient(pynn_workspace *workspace, const pynn_data *data, cons
                         .sparse = is_sparse(workspace, data, count),
                         .state = state,
                         .target = {.alpha = 1.0f, .beta = 0.0f, .parameters = gradients}};
-    return pynn_run_batch(&batch, sums) ? PYNN_OK : PYNN_NOT_FINITE;
+    if (!pynn_run_batch(&batch, sums)) return PYNN_NOT_FINITE;
+    clear_frozen(workspace->network, gradients);
+    return PYNN_OK;
 }
 
 /* Whether a layer of the network draws random numbers in training, as dropout does. */

@@ -449,7 +449,7 @@ class FinishedBuilder:
         return Model._create(self._spec, seed)
 
     def __repr__(self) -> str:
-        shape, layers, loss = self._spec
+        shape, layers, loss, _ = self._spec
         options = ", ".join(f"{name}={value!r}" for name, value in loss.given().items())
         return f"{_chain(shape, layers)}.{loss.kind}({options})"
 

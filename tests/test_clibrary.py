@@ -121,7 +121,7 @@ class LayerOptions(ctypes.Union):
 
 
 class Layer(ctypes.Structure):
-    _fields_ = [("kind", c_int), ("options", LayerOptions)]
+    _fields_ = [("kind", c_int), ("frozen", c_int), ("options", LayerOptions)]
 
 
 class Loss(ctypes.Structure):
@@ -234,7 +234,7 @@ def test_ctypes_trains_a_network(library: ctypes.CDLL) -> None:
     labels = classes.astype(np.int32)
     data = Data(features.ctypes.data, 1, len(features), labels.ctypes.data_as(POINTER(c_int32)))
     dense_8, dense_3 = (LayerOptions(Dense(outputs, init)) for outputs, init in ((8, 1), (3, 2)))
-    layers = (Layer * 3)(Layer(1, dense_8), Layer(2), Layer(1, dense_3))
+    layers = (Layer * 3)(Layer(1, 0, dense_8), Layer(2), Layer(1, 0, dense_3))
 
     network = c_void_p()
     workspace = c_void_p()

@@ -21,6 +21,7 @@ from pynn._explain.blocks import blocks
 from pynn._explain.equations import Equation, equation
 from pynn._native.workspace import Workspace
 from pynn._network.layers import Layer
+from pynn._network.layers.norm import BatchNorm
 from pynn._network.losses import Loss
 
 SOURCES = Path(__file__).parents[1]
@@ -325,6 +326,8 @@ CODE = {
     "adam.v": "v[i] = ",
     "adam.p": "p[i] = kept",
     "adamw.p": "p[i] = kept",
+    "batch_norm.frozenY": "g.mean[i] = of_batch ?",
+    "batch_norm.frozendX": "g.mean_of_dy[i] = g.slope[i] = 0.0f;",
     # The scalar functions, whose code is a loop under these names.
     "Y": "VALUE({kind})",
     "dX": "SLOPE({kind})",
@@ -335,8 +338,8 @@ CODE = {
 def test_every_kind_has_its_equations() -> None:
     """What a layer, a loss or an optimizer names is marked, and every mark is named by one."""
     named = set()
-    for layer in Layer.kinds.values():
-        example = layer.__new__(layer)
+    examples = [kind.__new__(kind) for kind in Layer.kinds.values()]
+    for example in [*examples, BatchNorm().as_frozen()]:
         for sparse in (False, True):
             named |= {*example.forward_marks(sparse=sparse)}
             named |= {*example.gradient_marks(sparse=sparse).values()}

@@ -37,12 +37,12 @@ KINDS: dict[str, type[Layer] | type[Loss]] = {**Layer.kinds, **Loss.kinds}
 
 
 def classes_of(base: type[Arguments], *modules: str) -> set[str]:
-    """The names of the classes derived from a base class, and with a kind, in some modules."""
+    """The names of classes in some modules: derived from a base class, with a kind of their own."""
     return {
         name
         for module in modules
         for name, value in vars(importlib.import_module(module)).items()
-        if inspect.isclass(value) and issubclass(value, base) and hasattr(value, "kind")
+        if inspect.isclass(value) and issubclass(value, base) and "kind" in vars(value)
     }
 
 

@@ -13,6 +13,9 @@
  * likewise v', from the variance with M - 1 in the place of M. The parameters are g, called weight, then b,
  * m' and v'. The last two have no gradient.
  *
+ * If the layer is frozen, m' and v' take the place of m and v in training, too, and do not change. They do
+ * not depend on x, so then dx = g dy / sqrt(v' + eps).
+ *
  * A block of rows finds its own mean and its own sum of squared differences from it. Those of the batch are
  * made of these in the order of the blocks, in each task that needs them, so that they do not depend on how
  * many threads there are. */
@@ -65,12 +68,19 @@ static pynn_channel_values values_of(const pynn_layer_call *call, pynn_tile tile
     return (pynn_channel_values){tile.row_end - tile.row_begin, in.height * in.width, call->layer->inputs};
 }
 
+/* Whether the mean and the variance are those of the batch, or else the running ones. */
+static bool is_of_batch(const pynn_layer_call *call) {
+    return call->has_backward && !call->layer->layer.frozen;
+}
+
 static void observe(const pynn_layer_call *call, pynn_tile tile) {
+    if (!is_of_batch(call)) return;
     pynn_observe_channels(call->layer->input_shape.channels, values_of(call, tile),
                           call->x + tile.row_begin * call->layer->inputs, parts_of(call, call->block));
 }
 
 static void sum(const pynn_layer_call *call, pynn_tile tile) {
+    if (!is_of_batch(call)) return;
     size_t first = tile.row_begin * call->layer->inputs;
     pynn_sum_channels(call->layer->input_shape.channels, values_of(call, tile), call->x + first,
                       call->dy + first, parts_of(call, call->block));
@@ -123,11 +133,12 @@ static group group_of(const pynn_layer_call *call, size_t first) {
     size_t channels = call->layer->input_shape.channels;
     const float *gain = call->parameters, *running = gain + 2 * channels;
     float eps = call->layer->layer.batch_norm.eps;
-    bool of_batch = call->has_backward;
+    bool of_batch = is_of_batch(call);
     group g = {.count = pynn_least(channels - first, GROUP)};
     for (size_t i = 0; i < g.count; i++) {
         size_t c = first + i;
         const pynn_channel_part *part = &parts_of(call, call->block)[c];
+        /* y = weight (x - running_mean) / sqrt(running_var + eps) + bias   @batch_norm.frozenY */
         g.mean[i] = of_batch ? part->batch_mean : running[c];
         g.rest[i] = of_batch ? part->rest : 0.0f;
         g.scale[i] = gain[c] * (of_batch ? part->factor : 1.0f / sqrtf(running[channels + c] + eps));
@@ -156,7 +167,7 @@ PYNN_KERNEL(void, normalize, (pynn_channel_values v, const group *g, const float
 
 static void forward(const pynn_layer_call *call, pynn_tile tile) {
     pynn_channel_values v = values_of(call, tile);
-    if (call->has_backward) find_batch(call);
+    if (is_of_batch(call)) find_batch(call);
     for (size_t c = 0; c < call->layer->input_shape.channels; c += GROUP) {
         group g = group_of(call, c);
         size_t first = tile.row_begin * call->layer->inputs + c * v.size;
@@ -201,6 +212,9 @@ static void backward(const pynn_layer_call *call, pynn_tile tile) {
     for (size_t c = 0; c < call->layer->input_shape.channels; c += GROUP) {
         group g = group_of(call, c);
         for (size_t i = 0; i < g.count; i++) {
+            /* dX = weight dY / sqrt(running_var + eps)   @batch_norm.frozendX */
+            g.mean_of_dy[i] = g.slope[i] = 0.0f;
+            if (!is_of_batch(call)) continue;
             find_sums(call, c + i, &of_dy, &of_dyh);
             g.mean_of_dy[i] = (float)(of_dy / count);
             g.slope[i] = parts[c + i].factor * (float)(of_dyh / count);

@@ -252,7 +252,24 @@ static void add_dw(const pynn_conv_block *b, size_t images, const float *x, cons
     }
 }
 
-/* A block's part of dW and db, and its dX. */
+/* Add the parts of dW and db of `images` images to those of the block; `padded` is dY with zeros between
+ * its rows. */
+static void add_gradients(const pynn_conv_block *b, size_t images, const float *x, const float *dy,
+                          const float *padded) {
+    const pynn_conv_sizes *g = &b->g;
+    size_t filters = g->groups * g->filters, channels = g->groups * g->channels;
+    if (!g->is_plain) {
+        float *planes = b->scratch + b->at.x;
+        for (size_t i = 0; i < images; i++)
+            pynn_fill_planes(&g->planes, channels, x + i * channels * g->size, planes + i * b->at.x_image);
+        x = planes;
+    }
+    add_dw(b, images, x, padded);
+    /* db[f] = sum over n, y, x of dY[n,f,y,x]   @conv2d.db */
+    add_bias_sums(images, filters, g->places, dy, b->scratch + b->at.sums + filters * g->depth);
+}
+
+/* A block's part of dW and db, unless they are frozen, and its dX. */
 void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile) {
     const pynn_conv_block b = pynn_conv_block_of(call);
     const pynn_conv_sizes *g = &b.g;
@@ -264,16 +281,7 @@ void pynn_conv_sum(const pynn_layer_call *call, pynn_tile tile) {
         size_t images = pynn_least(g->images, tile.row_end - n);
         const float *x = call->x + n * inputs, *dy = call->dy + n * outputs;
         const float *padded = padded_dy(&b, images, dy);
-        if (!g->is_plain) {
-            float *planes = b.scratch + b.at.x;
-            for (size_t i = 0; i < images; i++)
-                pynn_fill_planes(&g->planes, g->groups * g->channels, x + i * inputs,
-                                 planes + i * b.at.x_image);
-            x = planes;
-        }
-        add_dw(&b, images, x, padded);
-        /* db[f] = sum over n, y, x of dY[n,f,y,x]   @conv2d.db */
-        add_bias_sums(images, filters, g->places, dy, sums + filters * g->depth);
+        if (!call->layer->layer.frozen) add_gradients(&b, images, x, dy, padded);
         pynn_late late = pynn_late_of(&b, g->late_back);
         for (size_t i = 0; i < images && call->dx != NULL; i++) {
             float *dx = call->dx + (n + i) * inputs;

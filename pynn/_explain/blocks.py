@@ -20,7 +20,7 @@ from pynn._explain.equations import equation
 from pynn._explain.items import Array, Block, Formula, Item, Note, Sentence
 from pynn._explain.values import ParameterUpdate
 from pynn._network.losses import LossRow
-from pynn._network.parameters import ParameterView, views
+from pynn._network.parameters import ParameterView
 from pynn._network.spec import PlacedLayer
 from pynn._training.optimizers import OneUpdate
 
@@ -80,6 +80,8 @@ class _Blocks:
             items.append(self._array(name, array, same_as, self._axis(placed, name)))
         output = int(abs(values["Y"][self._written]).argmax())
         items += _formula(lambda: placed.layer.written_out(values, self._written, output))
+        if placed.frozen:
+            items.append(Sentence("frozen: the step leaves the parameters as they are"))
         if self._row is None:
             items += map(Note, placed.layer.remarks(values, sparse=sparse))
             if any(it.layer.is_product for it in self._step.spec.placed_layers[: placed.number]):
@@ -155,7 +157,7 @@ class _Blocks:
             items += [equation(mark), self._array(name, values[name], "", self._axis(placed, name))]
             items += self._gradient(placed, name)
         if "dX" not in values:
-            items.append(Sentence("dX is not computed: no parameter needs it"))
+            items.append(Sentence("dX is not computed: no parameter that is trained needs it"))
         elif self._row is None:
             items += map(Note, placed.layer.gradient_remarks(values))
         return Block("backward", placed.name, items)
@@ -180,7 +182,7 @@ class _Blocks:
         items.append(Sentence(", ".join(letters)))
         items += map(Note, optimizer._remarks(norm))
         clip, updates = optimizer._clip(norm), step.updates()
-        own = [self._update(view, updates[view.name], clip) for view in views(step.spec)]
+        own = [self._update(view, updates[view.name], clip) for view in step.changing()]
         return [Block("update", repr(optimizer), items), *own]
 
     def _update(self, view: ParameterView, update: ParameterUpdate, clip: float) -> Block:

@@ -23,7 +23,7 @@ from pynn._native.network import Network
 from pynn._native.state import State
 from pynn._native.workspace import Sums, Workspace
 from pynn._network.layers import Shape
-from pynn._network.parameters import views
+from pynn._network.parameters import ParameterView, first_trained, views
 from pynn._network.spec import PlacedLayer, Spec
 from pynn._training import faults
 from pynn._training.engine import Engine
@@ -56,8 +56,12 @@ class Captured(NamedTuple):
     """And after it."""
 
     def gradients_by_name(self) -> Mapping[str, Floats]:
-        """The gradient of each parameter, by the names of `Model.parameters`."""
-        return MappingProxyType({it.name: it.of(self.gradients) for it in views(self.spec)})
+        """The gradient of each parameter that is not frozen, by the names of `Model.parameters`."""
+        return MappingProxyType({it.name: it.of(self.gradients) for it in self.changing()})
+
+    def changing(self) -> list[ParameterView]:
+        """The parameters that the step may change: those of layers that are not frozen."""
+        return [view for view in views(self.spec) if not view.frozen]
 
     def example(self, index: int) -> Captured:
         """The values of one example alone: each array of the batch has one row."""
@@ -87,7 +91,7 @@ class Captured(NamedTuple):
         )
 
     def updates(self) -> Mapping[str, ParameterUpdate]:
-        """What the step does to each parameter, by name."""
+        """What the step does to each parameter that is not frozen, by name."""
         arrays = {"before": self.parameters, "gradient": self.gradients, "after": self.after}
         names = self.optimizer._moment_names
         arrays |= dict(zip(names, self.state.moments, strict=False))
@@ -98,7 +102,7 @@ class Captured(NamedTuple):
                     self.learning_rate,
                     self.state.updates,
                 )
-                for view in views(self.spec)
+                for view in self.changing()
             }
         )
 
@@ -224,9 +228,9 @@ def _forward(workspace: Workspace, placed: PlacedLayer, spec: Spec, parameters: 
 def _backward(workspace: Workspace, placed: PlacedLayer, spec: Spec, gradients: Floats) -> Values:
     """dY, the gradients of the parameters, and dX of a layer, as far as they are computed.
 
-    Gradients are computed down to the first layer that has parameters, whose dX nobody needs.
+    Gradients are computed down to the first layer that is trained, whose dX nobody needs.
     """
-    place, first = placed.number - 1, views(spec)[0].layer
+    place, first = placed.number - 1, first_trained(spec)
     arrays = {}
     if place >= first:
         arrays["dY"] = _read(workspace, "output_gradients", place, placed.output_shape)

@@ -158,7 +158,7 @@ def _of_gradients(network: Network64, step: Captured) -> Iterator[Comparison]:
     sizes = network.sizes_of_gradients(values, right)
     rounded = RoundedNetwork(step, values, np.random.default_rng(0))
     runs = [rounded.backward(rounded.forward(0, network.x)) for _ in range(RUNS)]
-    for view in views(step.spec):
+    for view in step.changing():
         place, symbol = view.layer, f"d{network.symbol(view)}"
         numbers = right[place][symbol]
         squares = np.mean([(run[place][symbol] - numbers) ** 2 for run in runs], axis=0)
@@ -174,7 +174,7 @@ def _gradient_sizes(network: Network64, step: Captured) -> Doubles:
     """
     sizes = np.abs(double(step.gradients))
     if optimizers.is_fused(step.optimizer):
-        for view in views(step.spec):
+        for view in step.changing():
             name = network.layers[view.layer].name
             x, dy = double(step.forward[name]["X"]), double(step.backward[name]["dY"])
             found = network.sizes(view.layer, x, dy)[f"d{network.symbol(view)}"]
@@ -205,7 +205,10 @@ def _of_updates(network: Network64, step: Captured, g_sizes: Doubles) -> Iterato
     rounding = roundings * ROUNDING * np.maximum(np.abs(p), np.abs(after))
     for view in parameters:
         change, size = view.of(right.change), view.of(right.change_size)
-        if not view.trained:
+        if view.frozen:
+            change = size = np.zeros_like(change)  # and no rounding: it is the same to the bit
+            view.of(rounding)[...] = 0.0
+        elif not view.trained:
             change, size = _following(network, step, view)
         arrays = view.of(after - p), change, size, view.of(rounding)
         yield Comparison(f"{view.name}.after", *arrays)
@@ -224,17 +227,18 @@ def _following(network: Network64, step: Captured, view: ParameterView) -> tuple
 def _of_moments(
     step: Captured, right: optimizers.Updated, before: list[Doubles]
 ) -> Iterator[Comparison]:
-    """The moments after a step; those that the optimizer does not use are as before."""
+    """The moments after a step; those of frozen layers, or of no use, are as before."""
     unused = before[len(right.moments) :]
     moments = [*right.moments, *unused]
     sizes = [*right.moment_sizes, *map(np.abs, unused)]
     names, found = step.optimizer._moment_names, step.state.moments
     yield _count("moments", len(found), len(moments))
-    for name, numbers, *others in zip(names, found, moments, sizes, strict=False):
+    old = [*before, *(np.zeros_like(size) for size in sizes[len(before) :])]
+    for name, numbers, *changed, kept in zip(names, found, moments, sizes, old, strict=False):
         for view in views(step.spec):
-            yield Comparison(
-                f"{view.name}.{name}", view.of(numbers), *(view.of(array) for array in others)
-            )
+            others = [kept, np.abs(kept)] if view.frozen else changed
+            arrays = (view.of(array) for array in (numbers, *others))
+            yield Comparison(f"{view.name}.{name}", *arrays)
 
 
 def _count(name: str, number: int, right: int) -> Comparison:

@@ -14,7 +14,7 @@ from pynn._explain.reference import images, layers, losses
 from pynn._explain.reference.losses import Sized, Targets64
 from pynn._network.layers import Shape
 from pynn._network.layers.pool2d import AvgPool2d, Flatten, GlobalAvgPool, MaxPool2d
-from pynn._network.parameters import ParameterView, views
+from pynn._network.parameters import ParameterView, first_trained
 from pynn._network.spec import PlacedLayer
 
 ByLayer = list[dict[str, Doubles]]
@@ -68,7 +68,7 @@ class Network64:
             self._targets = step.data.targets.astype(np.int64)
         weights = step.data.weights
         self._weights = np.ones(len(self.x)) if weights is None else double(weights)
-        self._first_trained = views(step.spec)[0].layer
+        self._first_trained = first_trained(step.spec)
 
     def symbol(self, view: ParameterView) -> str:
         """What the equations call a parameter: "W"."""
@@ -131,7 +131,7 @@ class Network64:
     def backward(self, values: Sequence[Doubles]) -> ByLayer:
         """Backpropagation: the gradients of each layer, from what forward(0, x) returned.
 
-        It goes down to the first layer with parameters, as in C; layers below have none.
+        It goes down to the first layer that is trained, as in C; layers below have none.
         """
         found: ByLayer = [{} for _ in self.layers]
         dy = self.output_gradient(values[-1])[0]

@@ -101,12 +101,14 @@ class Step(_Shown):
             (`.W` and `.b` of a dense layer) and its outputs `.Y`.
         backward: For each layer the gradients of the loss with respect to the same arrays: `.dY`,
             `.dW`, `.db`, `.dX`. The first layer with parameters has no dX, because no parameter
-            needs it; layers below it have no gradients at all.
+            needs it; layers below it have no gradients at all. Frozen layers count as layers
+            without parameters: there are no gradients of their parameters.
         loss: The mean of `losses`.
         losses: The loss of each example, times its weight, shape (n,).
         probabilities: Those of the outputs, shape (n, outputs); None if the loss has none.
-        gradients: The gradient of each parameter, by the names of `Model.parameters`.
-        updates: What the step does to each parameter: `.before`, `.gradient`, `.after`, and the
+        gradients: The gradient of each parameter that is not frozen, by the names of
+            `Model.parameters`.
+        updates: What the step does to each of these: `.before`, `.gradient`, `.after`, and the
             moments of the optimizer after the step: `.momentum`, or `.m` and `.v`.
     """
 

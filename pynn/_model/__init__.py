@@ -12,6 +12,7 @@ from typing import Any
 from pynn._base import checks, words
 from pynn._model.description import DescribedModel
 from pynn._model.prediction import PredictingModel
+from pynn._model.reuse import ReusedModel
 from pynn._model.saving import SavedModel
 from pynn._model.training import TrainedModel
 from pynn._native.network import Network
@@ -21,7 +22,7 @@ from pynn._training.engine import Engine
 
 
 @words.corrected
-class Model(TrainedModel, PredictingModel, DescribedModel, SavedModel):
+class Model(TrainedModel, PredictingModel, DescribedModel, ReusedModel, SavedModel):
     """A network with its parameters. `Builder...build()` and `pynn.load` make one.
 
     Several threads may use a model at the same time: it locks itself. A signal handler may use a

@@ -74,7 +74,7 @@ class DescribedModel(ModelBase):
         rows = [("input", _batch(self._spec.input_shape), "0")]
         for placed in self._spec.placed_layers:
             count = sum(parameter.size for parameter in placed.parameters)
-            label = f"{placed.number:<3}{placed.layer}"
+            label = f"{placed.number:<3}{placed.layer}{', frozen' if placed.frozen else ''}"
             rows.append((label, _batch(placed.output_shape), f"{count:,}"))
         first = max(25, *(len(label) + 2 for label, _, _ in rows))
         loss = f"loss: {self._spec.loss}"
@@ -85,7 +85,10 @@ class DescribedModel(ModelBase):
 
     def __repr__(self) -> str:
         closed = "" if self._engine.workspaces is not None else "; closed"
-        return f"Model({self._spec}; {self.parameter_count:,} parameters{closed})"
+        layers = self._spec.placed_layers
+        frozen = sum(it.size for placed in layers if placed.frozen for it in placed.parameters)
+        count = f"{self.parameter_count:,} parameters{f', {frozen:,} frozen' if frozen else ''}"
+        return f"Model({self._spec}; {count}{closed})"
 
 
 def _batch(shape: Sequence[int]) -> str:

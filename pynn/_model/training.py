@@ -124,6 +124,7 @@ class TrainedModel(ModelBase):
             checkpoint=checkpoint,
             every=every,
         )
+        fit_arguments.check_trained(self._spec, "fit")
         return trainer.fit(self._engine, call)
 
     def partial_fit(
@@ -163,6 +164,7 @@ class TrainedModel(ModelBase):
             PynnError: As for `fit`.
         """
         data = self._data(features, labels, sample_weight)
+        fit_arguments.check_trained(self._spec, "partial_fit")
         size = fit_arguments.DEFAULT_BATCH_SIZE
         if batch_size is not None:
             size = checks.integer("batch_size", batch_size, least=1)
@@ -212,5 +214,6 @@ class TrainedModel(ModelBase):
         from pynn._explain import capture, step  # here, because few programs explain
 
         data = self._data(features, labels, sample_weight)
+        fit_arguments.check_trained(self._spec, "explain")
         used = fit_arguments.check_optimizer(optimizer)
         return step.Step(self._engine, capture.capture(self._engine, data, used))

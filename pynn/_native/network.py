@@ -39,6 +39,7 @@ class Network:
         layers = ffi.new("pynn_layer[]", len(spec.layers))
         for described, placed in zip(layers, spec.placed_layers, strict=True):
             _describe(described, placed.layer, placed.layer.c_struct(placed.input_shape))
+            described.frozen = placed.frozen
         objective = ffi.new("pynn_loss *")
         _describe(objective, spec.loss, vars(spec.loss))
         shape = ffi.new("pynn_shape *", [*spec.input_shape, 1, 1][:3])

@@ -34,9 +34,11 @@ class ParameterView(NamedTuple):
     decays: bool
     """Whether weight decay makes it smaller."""
     trained: bool
-    """Whether a step of the optimizer changes it."""
+    """Whether a step of the optimizer changes it; not if its layer is frozen."""
     transposed: bool
     """Whether PyTorch stores the transpose."""
+    frozen: bool = False
+    """Whether its layer is frozen; then it is not trained, and does not follow the data either."""
 
     @property
     def end(self) -> int:
@@ -54,11 +56,24 @@ def views(spec: Spec) -> list[ParameterView]:
     offset = 0
     for placed in spec.placed_layers:
         for own in placed.parameters:
-            name, flags = f"{placed.name}.{own.name}", (own.decays, own.trained, own.transposed)
-            view = ParameterView(placed.number - 1, name, own.shape, offset, *flags)
+            view = ParameterView(
+                placed.number - 1,
+                f"{placed.name}.{own.name}",
+                own.shape,
+                offset,
+                own.decays,
+                own.trained and not placed.frozen,
+                own.transposed,
+                placed.frozen,
+            )
             found.append(view)
             offset = view.end
     return found
+
+
+def first_trained(spec: Spec) -> int:
+    """The place, from 0, of the first layer with parameters that are not frozen."""
+    return next(view.layer for view in views(spec) if not view.frozen)
 
 
 class Parameters(dict[str, Floats]):

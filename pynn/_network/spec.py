@@ -33,7 +33,8 @@ class PlacedLayer:
         number: The layer's place in the chain, from 1, as error messages name it.
         name: The layer's kind and its number among the layers of that kind: "dense1", "relu1",
             "dense2".
-        layer: The layer itself.
+        frozen: Whether it has parameters that training leaves as they are.
+        layer: The layer itself; a batch_norm that is frozen is a FrozenBatchNorm.
         input_shape: The shape of its inputs: (values,), or of images (channels, height, width).
         output_shape: The shape of its outputs.
         inputs: The number of its inputs.
@@ -41,10 +42,13 @@ class PlacedLayer:
         parameters: Its parameters, in the order in which they are stored.
     """
 
-    def __init__(self, number: int, name: str, layer: Layer, shape: Shape) -> None:
+    def __init__(
+        self, number: int, name: str, layer: Layer, shape: Shape, *, frozen: bool = False
+    ) -> None:
         self.number = number
         self.name = name
-        self.layer = layer
+        self.frozen = frozen
+        self.layer = layer.as_frozen() if frozen else layer
         self.input_shape = shape
         self.output_shape = layer.shape_after(shape)
         self.inputs = math.prod(shape)
@@ -58,6 +62,8 @@ class Spec(NamedTuple):
     input_shape: Shape
     layers: tuple[Layer, ...]
     loss: Loss
+    frozen: frozenset[int] = frozenset()
+    """The numbers of the layers, from 1, that training leaves as they are; all have parameters."""
 
     @property
     def inputs(self) -> int:
@@ -83,7 +89,7 @@ class Spec(NamedTuple):
         for number, layer in enumerate(self.layers, start=1):
             counts[layer.kind] += 1
             name = f"{layer.kind}{counts[layer.kind]}"
-            placed.append(PlacedLayer(number, name, layer, shape))
+            placed.append(PlacedLayer(number, name, layer, shape, frozen=number in self.frozen))
             shape = placed[-1].output_shape
         return placed
 
@@ -108,7 +114,10 @@ class Spec(NamedTuple):
         layers = [{"kind": layer.kind, **layer.arguments()} for layer in self.layers]
         shape = self.input_shape
         begin = shape[0] if len(shape) == 1 else list(shape)
-        return {"input": begin, "layers": layers, **self.loss.to_dict()}
+        chain = {"input": begin, "layers": layers, **self.loss.to_dict()}
+        if self.frozen:  # an older pynn can read a file without this entry
+            chain["frozen"] = [placed.name for placed in self.placed_layers if placed.frozen]
+        return chain
 
     @classmethod
     def from_dict(cls, chain: Mapping[str, Any]) -> Spec:
@@ -129,8 +138,18 @@ class Spec(NamedTuple):
         loss = Loss.from_dict(chain)
         if not has_product(layers):
             raise ValueError(NO_PRODUCT)
-        checks.no_others("the model", chain, ("input", "layers", "loss", *loss.options))
-        return cls(shape, layers, loss)
+        checks.no_others("the model", chain, ("input", "layers", "loss", "frozen", *loss.options))
+        return cls(shape, layers, loss)._with_frozen(chain.get("frozen", []))
+
+    def _with_frozen(self, names: Any) -> Spec:
+        """The chain with frozen layers, whose names come from a file."""
+        if not isinstance(names, list):
+            raise ValueError(f"frozen must be a list, got {checks.describe(names)}")
+        if not names:
+            return self
+        numbers = {placed.name: placed.number for placed in self.placed_layers if placed.parameters}
+        frozen = [numbers[checks.known("frozen layer", name, numbers)] for name in names]
+        return self._replace(frozen=frozenset(frozen))
 
     @classmethod
     def from_pickle(cls, kept: Any) -> Spec:

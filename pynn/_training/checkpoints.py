@@ -73,6 +73,8 @@ def go_back_to(engine: Engine, path: str | os.PathLike[str], run_id: str) -> str
     run, state = _run_of(saved, name)
     if run.id != run_id:
         refuse(name, "it no longer belongs to this run: another call of fit has written it")
+    if engine.spec.frozen != saved.spec.frozen:  # a callback has changed it since
+        engine.freeze(saved.spec.frozen)
     with engine.lock:
         engine.parameters[...] = saved.parameters
         engine.epochs_trained = saved.epochs_trained

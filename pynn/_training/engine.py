@@ -148,6 +148,37 @@ class Engine:
         with self.lock:
             self.parameters[...] = parameters
 
+    def freeze(self, frozen: frozenset[int]) -> None:
+        """Let training leave the layers with these numbers as they are, from its next steps on.
+
+        C's network is a description that never changes, so the engine gets another one. A call that
+        uses the old one meanwhile ends with it.
+
+        Raises:
+            OutOfMemoryError: There is no memory for the network.
+            ClosedError: The model is closed.
+        """
+        spec = self.spec._replace(frozen=frozen)
+        workspaces = Workspaces(Network(spec))
+        with self.lock:
+            old = self.open()
+            self.spec, self.workspaces = spec, workspaces
+            old.close()
+
+    def reset(self, seed: int) -> None:
+        """Become as a new engine: initial weights, counts of 0, no moments, nothing frozen.
+
+        The array of the parameters stays, because views of it may be in use.
+
+        Raises:
+            ClosedError: The model is closed.
+        """
+        self.freeze(frozenset())
+        with self.lock:
+            self.parameters[...] = self.open().network.initialize(seed)
+            self.seed, self.epochs_trained, self.resumed = seed, 0, None
+            self.state = State(seed)
+
     # ------------------------------------------------------------ train
 
     def lock_of_only_fit(self, call: str) -> threading.RLock:

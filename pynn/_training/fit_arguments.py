@@ -93,6 +93,16 @@ def check(
     return Call(plan, _change(engine, examples, plan.augmentation), callbacks, on_progress, kept)
 
 
+def check_trained(spec: Spec, call: str) -> None:
+    """Raise an ArgumentError if all layers are frozen: a call of this name would do nothing."""
+    with_parameters = [placed for placed in spec.placed_layers if placed.parameters]
+    if all(placed.frozen for placed in with_parameters):
+        raise ArgumentError(
+            f"{call} has nothing to train, because all layers are frozen; let it train one, as in"
+            f' model.unfreeze("{with_parameters[-1].name}")'
+        )
+
+
 def _change(engine: Engine, examples: Examples, changes: Augmentation | None) -> Examples:
     """Change the examples to train on, each time that C reads them, if that is asked for."""
     if changes is None:

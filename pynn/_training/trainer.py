@@ -198,12 +198,19 @@ class Trainer:
         self.engine.epochs_trained = run.epochs_trained
         if self.call.checkpoint is not None and (self.call.checkpoint.every == 0 or run.is_over):
             self._save()
+        self._call_back(result)
+
+    def _call_back(self, result: EpochResult) -> None:
+        """Call the callbacks of an epoch; save again what the next epoch needs of their doing."""
+        spec = self.engine.spec
         for callback in self.call.on_epoch:
             returned = callback(result)
             self.stopped |= isinstance(returned, (bool, np.bool_)) and bool(returned)
         if self.call.on_epoch:
             self._check_model("after its callbacks", result.epoch, trained=False)
-        if self.stopped and self.call.checkpoint is not None and self.call.checkpoint.every > 0:
+        froze = self.engine.spec is not spec  # a resumed run does not call them again
+        kept = self.call.checkpoint
+        if froze or (self.stopped and kept is not None and kept.every > 0):
             self._save()
 
     def _validate(self, held_out: Data) -> Evaluation:

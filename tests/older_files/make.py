@@ -108,12 +108,15 @@ class Run(NamedTuple):
     features: Array = FLOATS
     whole_epochs: bool = False
     epochs_before: int = 0
+    frozen: tuple[str, ...] = ()
 
     def begin(self) -> pynn.Model:
         """The model as the call finds it."""
         model = CHAINS[self.chain].build()
         if self.epochs_before > 0:
             self._fit(model, epochs=self.epochs_before)
+        if self.frozen:
+            model.freeze(*self.frozen)
         return model
 
     def _fit(self, model: pynn.Model, **arguments: Any) -> pynn.History:
@@ -206,6 +209,7 @@ RUNS = {
     "binary_cross_entropy": Run(_sgd(momentum=0.9), chain="binary_cross_entropy"),
     "poisson": Run(_sgd(), chain="poisson"),
     "every_layer": Run(_adam(), chain="every_layer"),
+    "frozen": Run(_adamw(), chain="every_layer", frozen=("dense1", "dense5")),
 }
 
 

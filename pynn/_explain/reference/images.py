@@ -15,7 +15,7 @@ from pynn._explain.reference import single
 from pynn._explain.reference.layers import Arrays, gradients, sizes, value
 from pynn._network.layers import Layer
 from pynn._network.layers.conv2d import Conv2d
-from pynn._network.layers.norm import BatchNorm
+from pynn._network.layers.norm import BatchNorm, FrozenBatchNorm
 from pynn._network.layers.pool2d import AvgPool2d, Flatten, GlobalAvgPool, MaxPool2d
 
 # ------------------------------------------------------------ windows
@@ -255,6 +255,36 @@ def _(layer: BatchNorm, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Do
         "Y": it.across(weight) * it.size + np.abs(it.across(arrays["bias"])),
         **_norm_gradients(it, it.size, dy, weight),
         "dX": it.across(weight) * inner / it.d,
+    }
+
+
+def _across(channels: Doubles, x: Doubles) -> Doubles:
+    """A number of each channel, in a shape that goes with X."""
+    return channels.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def _deviations(layer: FrozenBatchNorm, x: Doubles, arrays: Arrays) -> Doubles:
+    return np.sqrt(_across(arrays["running_var"], x) + single(layer.eps))
+
+
+@value.register
+def _(layer: FrozenBatchNorm, x: Doubles, arrays: Arrays) -> Doubles:
+    weight, bias, mean = (_across(arrays[it], x) for it in ("weight", "bias", "running_mean"))
+    return weight * (x - mean) / _deviations(layer, x, arrays) + bias
+
+
+@gradients.register
+def _(layer: FrozenBatchNorm, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    return {"dX": _across(arrays["weight"], x) * dy / _deviations(layer, x, arrays)}
+
+
+@sizes.register
+def _(layer: FrozenBatchNorm, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    magnitudes = {name: np.abs(array) for name, array in arrays.items()}
+    negative = {**magnitudes, "running_mean": -magnitudes["running_mean"]}  # |x| + |mean|
+    return {
+        "Y": value(layer, np.abs(x), negative),
+        **gradients(layer, x, np.abs(dy), magnitudes),
     }
 
 

@@ -176,6 +176,10 @@ class Layer(Arguments):
         """The layer's parameters if its inputs have this shape, in the order of storage."""
         return ()
 
+    def as_frozen(self) -> Layer:
+        """The layer as it works in training if it is frozen; mostly no other."""
+        return self
+
     def multiply_adds(self, shape: Shape) -> int:
         """The number of multiply-adds in the layer's matrix products, for one example."""
         return 0

@@ -189,6 +189,9 @@ class BatchNorm(Layer):
         ]
         return Parameter("weight", width), Parameter("bias", width), *running
 
+    def as_frozen(self) -> Layer:
+        return FrozenBatchNorm(self.momentum, self.eps)
+
     # ------------------------------------------------------------ explain
 
     def forward_marks(self, *, sparse: bool) -> tuple[str, ...]:
@@ -271,3 +274,42 @@ static void batch_norm_layer(size_t channels, size_t size, const float *x, const
     }
 }
 """
+
+
+class FrozenBatchNorm(BatchNorm):
+    """A frozen batch_norm: in training, too, it has its running mean and variance.
+
+    It is no kind of its own: a chain holds a BatchNorm, and `Spec.placed_layers` gives this one.
+    """
+
+    def forward_marks(self, *, sparse: bool) -> tuple[str, ...]:
+        return ("batch_norm.frozenY",)
+
+    def gradient_marks(self, *, sparse: bool) -> dict[str, str]:
+        return {"dX": "batch_norm.frozendX"}
+
+    def written_out(self, arrays: Mapping[str, Floats], row: int, output: int) -> str:
+        at = place_of(arrays["Y"], output)
+        value, c = (row, *at), at[0]
+        own = {name: arrays[name][c] for name in ("weight", "bias", "running_mean")}
+        weight, bias, mean = map(factor, own.values())
+        h = f"({number(arrays['X'][value])} - {mean}) / {self._deviation(arrays, c)}"
+        return f"{value_name('y', at)} = {weight}*{h} + {bias} = {number(arrays['Y'][value])}"
+
+    def gradient_written_out(
+        self,
+        name: str,
+        at: tuple[int, ...],
+        forward: Mapping[str, Floats],
+        backward: Mapping[str, Floats],
+    ) -> str:
+        weight, dy = factor(forward["weight"][at[1]]), factor(backward["dY"][at])
+        divisor, dx = self._deviation(forward, at[1]), number(backward["dX"][at])
+        return f"{value_name('dx', at[1:])} = {weight}*{dy} / {divisor} = {dx}"
+
+    def _deviation(self, arrays: Mapping[str, Floats], channel: int) -> str:
+        """The divisor of a channel, as a formula."""
+        return f"sqrt({number(arrays['running_var'][channel])} + {number(self.eps)})"
+
+    def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
+        return ["mean and variance are not those of the batch, because the layer is frozen"]
