@@ -7,6 +7,7 @@ import importlib
 import re
 from pathlib import Path
 
+import links
 import pytest
 
 import pynn
@@ -132,3 +133,14 @@ def test_files_of_tests_are_there(page: Path) -> None:
     names = set(re.findall(r"\btest_[\w*]+\.(?:py|c)\b", page.read_text(encoding="utf-8")))
     names -= {"test_mlp.py"}  # scikit-learn's
     assert [name for name in sorted(names) if not [*(ROOT / "tests").rglob(name)]] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links(page: Path) -> None:
+    """Each link leads to a file or a heading that is there; addresses have the form of one."""
+    assert links.problems_of(ROOT, [page]) == []
+
+
+def test_every_page_is_listed() -> None:
+    """docs/README.md, the list of all pages, has each page; the site's menu is made of it."""
+    assert links.not_listed(ROOT) == []
