@@ -92,7 +92,8 @@ struct pynn_workspace {
     bool *sound;              /* (pynn_update_tasks(),): whether what each task has checked is finite */
     float *augmenting;        /* (most blocks of rows, pynn_augmentation_scratch()) */
     bool *finite;             /* (max_batch,): whether the features of each block of rows are finite */
-    pynn_sums *parts;         /* (max_batch,): the sums of each block of rows */
+    pynn_sums *parts;         /* (max_batch,): the sums of each block of rows, without their errors */
+    double *errors;           /* (most blocks of rows, 2, O): those errors; NULL for a loss without any */
     pynn_layer_buffers layers[];
 };
 

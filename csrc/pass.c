@@ -67,9 +67,14 @@ static void forward(const pynn_batch *batch, size_t stage, pynn_tile tile, size_
     }
 }
 
+/* The errors of a block of rows, (2, outputs); NULL for a loss without any. */
+static double *errors_of(const pynn_workspace *workspace, size_t block) {
+    return workspace->errors == NULL ? NULL : workspace->errors + block * 2 * workspace->network->outputs;
+}
+
 /* Compute the losses of a block of rows, and the gradient of the mean loss with respect to the last layer's
  * outputs z. */
-static void find_loss(const pynn_batch *batch, pynn_tile tile, const float *z, pynn_sums *sums) {
+static void find_loss(const pynn_batch *batch, pynn_tile tile, const float *z, size_t block) {
     const pynn_workspace *workspace = batch->workspace;
     const pynn_network *network = workspace->network;
     bool has_labels = network->loss_type->has_labels;
@@ -83,8 +88,9 @@ static void find_loss(const pynn_batch *batch, pynn_tile tile, const float *z, p
         .weights = batch->data->weights != NULL ? workspace->weights + row : NULL,
         .scale = 1.0f / (float)batch->count,
         .dz = workspace->layers[network->layer_count - 1].deltas + row * outputs,
+        .errors = errors_of(workspace, block),
     };
-    network->loss_type->compute(&network->loss, &rows, sums);
+    network->loss_type->compute(&network->loss, &rows, &workspace->parts[block]);
 }
 
 /* Compute the result of the pass for a block of rows, from its outputs: logits, probabilities, or
@@ -100,7 +106,7 @@ static void output(const pynn_batch *batch, pynn_tile tile, size_t block) {
     else if (batch->purpose == PYNN_FOR_PROBABILITIES)
         network->loss_type->probabilities(rows, outputs, z, batch->out + first);
     else
-        find_loss(batch, tile, z, &workspace->parts[block]);
+        find_loss(batch, tile, z, block);
 }
 
 /* Backward for a tile, dX = dY f'(X), through all layers of a stage but its first, from the last one down.
@@ -291,6 +297,10 @@ static bool begins_piece(const pynn_batch *batch, pynn_pass_step step) {
     return is_large(batch, step) || needs_whole_batch(batch, step);
 }
 
+static void add_errors(size_t count, const double *errors, double *to) {
+    for (size_t i = 0; i < count; i++) to[i] += errors[i];
+}
+
 /* Add what the blocks of rows have found to *sums, always in the order of the blocks, so that the sum does
  * not depend on which thread was first. Returns the result of pynn_run_batch(). */
 static bool add_parts(const pynn_batch *batch, pynn_sums *sums) {
@@ -303,6 +313,8 @@ static bool add_parts(const pynn_batch *batch, pynn_sums *sums) {
         sums->loss += workspace->parts[b].loss;
         sums->correct += workspace->parts[b].correct;
         sums->rows += workspace->parts[b].rows;
+        if (sums->errors != NULL && workspace->errors != NULL)
+            add_errors(2 * workspace->network->outputs, errors_of(workspace, b), sums->errors);
     }
     return finite && (!has_loss || isfinite(sums->loss));
 }

@@ -421,6 +421,10 @@ typedef struct pynn_sums {
                      * equal logits the first counts); for binary cross-entropy: outputs with z > 0 exactly
                      * where t > 1/2; else 0 */
     size_t rows;    /* how many examples */
+    double *errors; /* for mean squared error and Poisson: (2, outputs), the sum of |y - t| over the
+                     * examples for each output, then the sum of (y - t)^2, both without the examples'
+                     * weights, where y is predicted: z, or exp(z). NULL if they are not wanted. Other
+                     * losses do not touch them */
 } pynn_sums;
 
 typedef enum pynn_optimizer_kind {

@@ -87,6 +87,8 @@ static void lay_out(pynn_workspace *workspace, memory_layout *layout) {
     size_t batch = workspace->max_batch, tasks = pynn_update_tasks(network);
     lay_out_batch(workspace, layout);
     workspace->parts = take(layout, batch, 1, sizeof(pynn_sums));
+    if (network->loss_type->has_errors)
+        workspace->errors = take(layout, pynn_most_blocks(batch), network->outputs, 2 * sizeof(double));
     workspace->squares = take(layout, tasks, 1, sizeof(double));
     workspace->sound = take(layout, tasks, 1, sizeof(bool));
     workspace->finite = take(layout, batch, 1, sizeof(bool));

@@ -1,6 +1,6 @@
 """Pictures of training runs, models and mistakes. Needs matplotlib: pip install 'pynn-blas[plots]'.
 
-history           loss and accuracy over the epochs
+history           loss and accuracy, or R2, over the epochs
 confusion_matrix  how many examples of each class were predicted as each class
 weights           the weights of a layer's units or filters, as images
 feature_maps      what the layers make of an image: their channels, as images
@@ -40,7 +40,7 @@ _MOST_TOGETHER = 16
 
 @words.corrected
 def history(history: History, path: _Path | None = None) -> Figure:
-    """Draw loss and accuracy over the epochs.
+    """Draw loss and accuracy over the epochs; for regression loss and R2.
 
     Args:
         history: What `fit` returned.
@@ -62,6 +62,8 @@ def history(history: History, path: _Path | None = None) -> Figure:
     parts = [("loss", history.loss, history.val_loss)]
     if history.accuracy:
         parts.append(("accuracy", history.accuracy, history.val_accuracy))
+    if history.r2:
+        parts.append(("R2", history.r2, history.val_r2))
     return _drawing.finish(_drawing.draw_curves(parts), path)
 
 

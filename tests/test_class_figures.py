@@ -7,7 +7,7 @@ import pytest
 from random_training import X
 
 import pynn
-from pynn._training.history import ClassEvaluation
+from pynn._training.evaluation import ClassEvaluation
 
 
 def test_figures_of_each_class_by_hand() -> None:

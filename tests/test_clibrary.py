@@ -142,7 +142,12 @@ class Data(ctypes.Structure):
 
 
 class Sums(ctypes.Structure):
-    _fields_ = [("loss", c_double), ("correct", c_size_t), ("rows", c_size_t)]
+    _fields_ = [
+        ("loss", c_double),
+        ("correct", c_size_t),
+        ("rows", c_size_t),
+        ("errors", POINTER(c_double)),
+    ]
 
 
 class SGD(ctypes.Structure):

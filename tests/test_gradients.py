@@ -226,7 +226,7 @@ def test_one_class_has_no_gradient() -> None:
     workspace = Workspace(example.network, 7)
     gradients, sums = workspace.gradient(example.data, None, 7, example.parameters)
     assert not gradients.any()
-    assert sums == (0.0, 7, 7)
+    assert sums[:3] == (0.0, 7, 7)
 
 
 def test_saturated_activations_stay_finite() -> None:
@@ -328,7 +328,7 @@ def test_many_steps_are_step_by_step() -> None:
             train(workspace, example.data, order, 8, first, last, 0.1, parameters)
             for first, last in itertools.pairwise(cuts)
         ]
-        totals = [sum(column) for column in zip(*runs, strict=True)]
+        totals = [sum(column) for column in zip(*(run[:3] for run in runs), strict=True)]
         results.append((parameters, totals))
     (whole, (loss, correct, rows)), *others = results
     assert rows == 50

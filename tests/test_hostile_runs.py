@@ -43,6 +43,9 @@ def test_every_extreme_in_a_run_is_used_or_refused(
         use_or_refuse(path, join(header, tensors))
 
 
+TESTED, OF_REGRESSION = (0.5, 0.5), (0.5, 1.0, 0.5, 1.0)
+
+
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
@@ -69,6 +72,11 @@ def test_every_extreme_in_a_run_is_used_or_refused(
         ({"augmentation": [1]}, "augmentation must be an object, got list"),
         ({"augmentation": {"shift": 1}}, "rotate"),
         ({"id": None}, "id must be 32 hexadecimal digits, got NoneType None"),
+        ({"errors": [[1.0], [1.0]]}, "it has the entry errors, which only regression has"),
+        (
+            {"results": [[1, 3, 0.5, 0.5, *TESTED, 0.1, *OF_REGRESSION]]},
+            "metrics of epoch 1 are not",
+        ),
     ],
 )
 @pytest.mark.parametrize("read", [pynn.load, pynn.Model.resume])

@@ -14,12 +14,14 @@ typedef struct pynn_loss_rows {
     const float *weights;  /* (rows,), or NULL for 1 */
     float scale;           /* a factor of the gradient, beside the weight: 1 / N for the mean */
     float *dz;             /* (rows, outputs), overwritten: scale * weight * d loss / dz */
+    double *errors;        /* (2, outputs), overwritten: see pynn_sums. NULL if they are not wanted */
 } pynn_loss_rows;
 
 /* A kind of loss. */
 typedef struct pynn_loss_type {
     pynn_loss_kind kind;
     bool has_labels; /* one label for each row; else one target for each output */
+    bool has_errors; /* the outputs stand for numbers, whose distance from the targets is an error */
 
     /* Check the options. */
     pynn_status (*check)(const pynn_loss *loss);

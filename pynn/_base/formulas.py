@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,6 +27,12 @@ def digits(count: int) -> Iterator[None]:
 def number(value: float) -> str:
     """A number with four digits."""
     return f"{float(value) + 0.0:.{_digits.get()}g}"  # the sum makes 0 of -0
+
+
+def figure(value: float) -> str:
+    """A loss or another metric with four decimals, or like "1.08e+44" if it is large or small."""
+    is_plain = value == 0.0 or 5e-5 <= abs(value) < 1e7 or not math.isfinite(value)
+    return f"{value:.4f}" if is_plain else f"{value:.2e}"
 
 
 def factor(value: float) -> str:

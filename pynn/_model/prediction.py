@@ -11,8 +11,8 @@ from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError, ChainError
 from pynn._model.base import ModelBase
 from pynn._native.library import NotFinite
+from pynn._training.evaluation import ClassEvaluation, Evaluation
 from pynn._training.faults import explain_use
-from pynn._training.history import ClassEvaluation, Evaluation
 
 
 @words.corrected
@@ -47,17 +47,18 @@ class PredictingModel(ModelBase):
         sample_weight: npt.NDArray[Any] | None = None,
         per_class: bool = False,
     ) -> Evaluation | ClassEvaluation:
-        """Calculate mean loss and accuracy over examples.
+        """Calculate mean loss over examples, and accuracy or, for regression, R2 and mean error.
 
         Args:
             features: As for `fit`.
             labels: As for `fit`.
-            sample_weight: As for `fit`; the weights apply to the loss, not to the accuracy.
+            sample_weight: As for `fit`; the weights apply to the loss alone.
             per_class: Whether to return the confusion matrix and metrics of each class as well;
                 only with softmax_cross_entropy.
 
         Returns:
-            An `Evaluation`, or a `ClassEvaluation`.
+            An `Evaluation`, or a `ClassEvaluation`. Both can be unpacked as `loss, accuracy, ...`;
+            r2 and mean_absolute_error of a regression are attributes of the `Evaluation`.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type or dtype.

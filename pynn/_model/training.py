@@ -12,8 +12,9 @@ from pynn._base import checks, words
 from pynn._model.base import ModelBase
 from pynn._training import fit_arguments, trainer
 from pynn._training.augmentation import Augmentation
+from pynn._training.evaluation import Evaluation
 from pynn._training.fit_arguments import OnEpoch, OnProgress
-from pynn._training.history import Evaluation, History
+from pynn._training.history import History
 from pynn._training.optimizers import Optimizer
 from pynn._training.stopping import EarlyStopping
 
@@ -151,7 +152,8 @@ class TrainedModel(ModelBase):
             sample_weight: As for `fit`; the mean is over the weights of this call.
 
         Returns:
-            Mean loss and accuracy; those of each batch are measured before its update.
+            Mean loss, and accuracy or the errors of a regression; those of each batch are measured
+            before its update.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type or dtype.

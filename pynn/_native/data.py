@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base.arrays import Features, Floats, Targets
+from pynn._base import statistics
+from pynn._base.arrays import Doubles, Features, Floats, Targets
 from pynn._native.library import ffi, floats, lib
 
 _UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
@@ -83,6 +85,12 @@ class Data:
         else:
             assert targets.dtype == _FLOAT32 and targets.ndim == 2
             self._targets = self.handle.targets = ffi.from_buffer("float[]", targets)
+
+    @cached_property
+    def variances(self) -> Doubles:
+        """The variance of the targets of each output, shape (outputs,)."""
+        assert self.targets is not None
+        return statistics.variances(self.targets)
 
     def find_not_finite(self, rows: npt.NDArray[Any] | None = None) -> tuple[int, str] | None:
         """Find the first row with a feature that is not finite, among some rows or all.

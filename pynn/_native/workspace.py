@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base.arrays import Floats
+from pynn._base.arrays import Doubles, Floats
 from pynn._native import library, threads
 from pynn._native.data import Data
 from pynn._native.library import check, create, ffi, floats, lib
@@ -25,6 +25,13 @@ class Sums(NamedTuple):
     loss: float = 0.0
     correct: int = 0
     rows: int = 0
+    errors: Doubles | None = None
+    """For regression, shape (2, outputs): the sums of |y - t| and of (y - t)^2 of each output."""
+
+    @classmethod
+    def zero(cls, errors: int) -> Sums:
+        """The sums over no examples, with the errors of so many outputs."""
+        return cls(errors=np.zeros((2, errors)) if errors else None)
 
     def mean(self, decisions: int = 1) -> tuple[float, float]:
         """Calculate mean loss and accuracy.
@@ -46,11 +53,16 @@ class RunningSums:
     """
 
     def __init__(self, sums: Sums) -> None:
-        self.pointer = ffi.new("pynn_sums *", tuple(sums))
+        loss, correct, rows, errors = sums
+        self.pointer = ffi.new("pynn_sums *", (loss, correct, rows))
+        self._errors = None if errors is None else errors.copy()
+        if self._errors is not None:
+            self._lent = self.pointer.errors = ffi.from_buffer("double[]", self._errors)
 
     def read(self) -> Sums:
         """Return the current values."""
-        return Sums(self.pointer.loss, self.pointer.correct, self.pointer.rows)
+        errors = None if self._errors is None else self._errors.copy()
+        return Sums(self.pointer.loss, self.pointer.correct, self.pointer.rows, errors)
 
 
 class Workspace:
@@ -74,7 +86,6 @@ class Workspace:
         size = library.allocator, network.handle, threads.team, max_batch
         make = lib.pynn_workspace_create_keeping if keeping else lib.pynn_workspace_create
         self.handle = create("pynn_workspace", make, lib.pynn_workspace_destroy, *size)
-        self._sums = ffi.new("pynn_sums *")
         self._pointed_to: tuple[Floats | None, Any] = None, None
 
     @property
@@ -133,6 +144,7 @@ class Workspace:
         assert rows is None or len(rows) >= count
         gradients = np.empty(self.network.parameter_count, np.float32)
         size = self.network.parameter_count
+        running = RunningSums(sums)
         check(
             lib.pynn_gradient(
                 self.handle,
@@ -142,10 +154,10 @@ class Workspace:
                 ffi.NULL if state is None else state.handle,
                 floats(parameters, size),
                 floats(gradients, size, writable=True),
-                self._write_sums(sums),
+                running.pointer,
             )
         )
-        return gradients, self._read_sums()
+        return gradients, running.read()
 
     def train(
         self,
@@ -209,16 +221,15 @@ class Workspace:
         first_row: int,
         last_row: int,
         parameters: Floats,
-        sums: Sums = NO_SUMS,
+        sums: RunningSums | None = None,
     ) -> Sums:
-        """Return `sums` plus the sums over rows first_row <= r < last_row."""
+        """Add the sums over rows first_row <= r < last_row to `sums`, or to zero; return them."""
+        sums = RunningSums(NO_SUMS) if sums is None else sums
         pointer = floats(parameters, self.network.parameter_count)
         check(
-            lib.pynn_evaluate(
-                self.handle, data.handle, first_row, last_row, pointer, self._write_sums(sums)
-            )
+            lib.pynn_evaluate(self.handle, data.handle, first_row, last_row, pointer, sums.pointer)
         )
-        return self._read_sums()
+        return sums.read()
 
     def predict(
         self,
@@ -257,12 +268,3 @@ class Workspace:
             # One assignment: Ctrl-C cannot leave an array with the pointer of another.
             self._pointed_to = parameters, pointer
         return pointer
-
-    def _write_sums(self, sums: Sums) -> Any:
-        """Put sums where C adds to them."""
-        self._sums.loss, self._sums.correct, self._sums.rows = sums
-        return self._sums
-
-    def _read_sums(self) -> Sums:
-        """Return what C has made of the sums."""
-        return Sums(self._sums.loss, self._sums.correct, self._sums.rows)

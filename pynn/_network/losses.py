@@ -58,6 +58,8 @@ class Loss(Arguments):
     """Whether the outputs can be turned into probabilities."""
     has_rates: ClassVar[bool] = False
     """Whether the outputs are logarithms of the rates that `Model.predict` gives."""
+    has_errors: ClassVar[bool] = False
+    """Whether predictions are numbers, whose distances from the targets are errors: regression."""
     torch_module: ClassVar[str]
     """The class in torch.nn that computes the same loss."""
 
@@ -285,6 +287,7 @@ class MeanSquaredError(Loss):
     """(outputs - targets)^2, averaged over outputs and a batch: regression."""
 
     kind = "mean_squared_error"
+    has_errors = True
     torch_module = "MSELoss"
 
     def loss_written_out(self, row: LossRow) -> str:

@@ -22,6 +22,7 @@ class Poisson(Loss):
     """
 
     kind = "poisson"
+    has_errors = True
     has_rates = True
     torch_module = "PoissonNLLLoss"
 

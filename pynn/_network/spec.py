@@ -81,6 +81,11 @@ class Spec(NamedTuple):
         return self.loss.decisions(self.outputs)
 
     @property
+    def errors(self) -> int:
+        """Of how many outputs the errors are measured: all for regression, else none."""
+        return self.outputs if self.loss.has_errors else 0
+
+    @property
     def placed_layers(self) -> list[PlacedLayer]:
         """The layers in order, each with its name and sizes."""
         placed: list[PlacedLayer] = []

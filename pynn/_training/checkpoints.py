@@ -118,8 +118,7 @@ def from_dict(kept: dict[str, Any]) -> Engine:
     moments = [_array_like(own, moment) for moment in state["moments"]]
     engine.state.restore(**{**state, "moments": moments})
     if (resumed := kept["resumed"]) is not None:
-        has_accuracy = spec.decisions > 0
-        run = Run.from_dict(resumed["run"], resumed["best"], has_accuracy=has_accuracy)
+        run = Run.from_dict(resumed["run"], resumed["best"], spec=spec)
         engine.resumed = run, resumed["path"]
     return engine
 
@@ -136,10 +135,9 @@ def _run_of(saved: Snapshot, name: str) -> tuple[Run, State]:
     """
     if saved.run is None:
         refuse(name, "it is a model, but not a checkpoint; use pynn.load")
-    has_accuracy = saved.spec.decisions > 0
     state = State(saved.seed, saved.steps_trained)
     try:
-        run = Run.from_dict(saved.run, saved.arrays.get("best"), has_accuracy=has_accuracy)
+        run = Run.from_dict(saved.run, saved.arrays.get("best"), spec=saved.spec)
         run.restore(state, saved.run, saved.arrays)
         check_finite("parameters", saved.parameters)
         if run.epochs_trained != saved.epochs_trained:

@@ -25,7 +25,7 @@ from pynn._native.workspace import ROWS_AT_A_TIME, RunningSums, Sums
 from pynn._network.snapshot import Snapshot
 from pynn._network.spec import Spec
 from pynn._training import faults
-from pynn._training.history import Evaluation
+from pynn._training.evaluation import Evaluation
 from pynn._training.optimizers import Optimizer
 from pynn._training.workspaces import Workspaces
 
@@ -256,22 +256,27 @@ class Engine:
     # ------------------------------------------------------------ use
 
     def evaluate(self, data: Data) -> Evaluation:
-        """Calculate mean loss and accuracy over examples.
+        """Calculate mean loss, and accuracy or errors, over examples.
 
         Raises:
             NotFinite: The loss is not finite.
             ClosedError: The model is closed.
         """
-        sums = Sums()
+        sums = RunningSums(Sums.zero(self.spec.errors))
         for first, last in paced(0, data.rows, ROWS_AT_A_TIME):
             with self.lock:
                 workspaces = self.open()
                 workspace = workspaces.take(min(data.rows, ROWS_AT_A_TIME))
                 try:
-                    sums = workspace.evaluate(data, first, last, self.parameters, sums)
+                    workspace.evaluate(data, first, last, self.parameters, sums)
                 finally:
                     workspaces.give_back(workspace)
-        return Evaluation(*sums.mean(self.spec.decisions))
+        return self.evaluation(sums, data)
+
+    def evaluation(self, sums: RunningSums, data: Data) -> Evaluation:
+        """Calculate the metrics from the sums over all of some examples."""
+        variances = data.variances if self.spec.errors else None
+        return Evaluation.of(sums.read(), self.spec.decisions, variances)
 
     def predict(self, features: object, *, probabilities: bool) -> Floats:
         """Calculate the outputs, or probabilities, shape (rows, outputs); errors as in `Model`."""

@@ -154,7 +154,11 @@ def _check_stopping(value: object, examples: Examples, spec: Spec) -> EarlyStopp
             f" got {checks.describe(value)}"
         )
     has_validation = examples.held_out is not None
-    value._check(has_validation=has_validation, has_accuracy=spec.decisions > 0)
+    value._check(
+        has_validation=has_validation,
+        has_accuracy=spec.decisions > 0,
+        has_errors=spec.errors > 0,
+    )
     return value
 
 

@@ -1,4 +1,4 @@
-"""The results of training and evaluation."""
+"""The results of training: of an epoch, and of all of them."""
 
 from __future__ import annotations
 
@@ -6,101 +6,30 @@ import math
 import os
 from collections.abc import Iterable
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, NamedTuple
 
 from pynn._base import checks, words
 from pynn._base.atomic import write_atomically
-from pynn._base.errors import OutOfMemoryError
+from pynn._base.formulas import figure
+from pynn._training.evaluation import ClassEvaluation, Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
+__all__ = ["ClassEvaluation", "EpochResult", "Evaluation", "History", "Progress"]
 
-class Evaluation(NamedTuple):
-    """Mean loss and accuracy over a set of examples.
-
-    With softmax_cross_entropy, accuracy is the share of examples whose class is predicted right.
-    With binary_cross_entropy, it is the share of right predictions over all examples and outputs.
-    With mean_squared_error or poisson there is no accuracy, and it is nan.
-    """
-
-    loss: float
-    accuracy: float
-
-    def __repr__(self) -> str:
-        return f"Evaluation(loss={self.loss:.4f}, accuracy={self.accuracy:.4f})"
-
-
-class ClassEvaluation(NamedTuple):
-    """An `Evaluation` with metrics for each class.
-
-    A metric is 0 where its formula would divide by zero, as for a class that never occurs.
-    """
-
-    loss: float
-    accuracy: float
-    confusion: npt.NDArray[np.intp]
-    """Shape (classes, classes): [i, j] counts the examples of class i that were predicted as j."""
-    precision: npt.NDArray[np.float64]
-    """Shape (classes,): of the examples predicted as this class, the share that belongs to it."""
-    recall: npt.NDArray[np.float64]
-    """Shape (classes,): of the examples of this class, the share that was predicted as it."""
-    f1: npt.NDArray[np.float64]
-    """Shape (classes,): 2 precision recall / (precision + recall)."""
-    support: npt.NDArray[np.intp]
-    """Shape (classes,): the number of examples of this class."""
-
-    @classmethod
-    def of(
-        cls,
-        evaluation: Evaluation,
-        labels: npt.NDArray[Any],
-        predicted: npt.NDArray[Any],
-        classes: int,
-    ) -> ClassEvaluation:
-        """Calculate the metrics of each class.
-
-        Args:
-            evaluation: The loss and accuracy of the examples.
-            labels: The class of each example, shape (n,), integers below `classes`.
-            predicted: The predicted class of each example, likewise.
-            classes: The number of classes.
-
-        Raises:
-            OutOfMemoryError: There is no memory for the confusion matrix.
-        """
-        try:
-            confusion = np.zeros((classes, classes), np.intp)
-        except (MemoryError, ValueError):  # ValueError: more bytes than can be addressed
-            raise OutOfMemoryError(
-                f"out of memory for the confusion matrix of {classes:,} classes, {classes**2:,}"
-                " counts; evaluate without per_class"
-            ) from None
-        np.add.at(confusion, (labels, predicted), 1)
-        # Count from the labels, not from the matrix. Most of a large matrix is zeros, for which
-        # the system provides memory only when they are used.
-        right = np.bincount(labels[labels == predicted], minlength=classes)
-        support = np.bincount(labels, minlength=classes)
-        predictions = np.bincount(predicted, minlength=classes)
-        precision = right / np.maximum(predictions, 1)
-        recall = right / np.maximum(support, 1)
-        f1 = 2.0 * right / np.maximum(support + predictions, 1)
-        return cls(*evaluation, confusion, precision, recall, f1, support)
-
-    def __repr__(self) -> str:
-        lines = [
-            f"ClassEvaluation(loss={self.loss:.4f}, accuracy={self.accuracy:.4f})",
-            f"{'class':>5}{'precision':>11}{'recall':>9}{'f1':>9}{'support':>10}",
-        ]
-        for label in range(len(self.support)):
-            lines.append(
-                f"{label:>5}{self.precision[label]:>11.4f}{self.recall[label]:>9.4f}"
-                f"{self.f1[label]:>9.4f}{self.support[label]:>10,}"
-            )
-        return "\n".join(lines)
+CLASSIFICATION = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+REGRESSION = (
+    "loss",
+    "r2",
+    "mean_absolute_error",
+    "val_loss",
+    "val_r2",
+    "val_mean_absolute_error",
+    "seconds",
+)
+"""The metrics of an epoch in the order in which they are shown."""
 
 
 class Progress(NamedTuple):
@@ -118,14 +47,22 @@ class Progress(NamedTuple):
     """The mean loss over the examples of this epoch so far."""
     accuracy: float
     """The accuracy over the examples of this epoch so far; nan for regression."""
+    r2: float = math.nan
+    """For regression, R2 over the examples of this epoch so far, with the variance of all targets;
+    nan for classification."""
+    mean_absolute_error: float = math.nan
+    """For regression, the mean absolute error over the examples of this epoch so far; nan for
+    classification."""
 
 
 class EpochResult(NamedTuple):
     """The metrics of one epoch.
 
-    loss and accuracy are means over the examples of the epoch; those of each batch are measured
-    before the update that it makes. val_loss and val_accuracy are measured on the validation data
-    after the epoch; without validation data they are None. Accuracies are nan for regression.
+    loss, accuracy, r2 and mean_absolute_error are those of the examples of the epoch; those of each
+    batch are measured before the update that it makes. Those whose names begin with val_ are
+    measured on the validation data after the epoch; without validation data they are None.
+    `Evaluation` explains the metrics. Accuracies are nan for regression; the other two are nan for
+    classification.
     """
 
     epoch: int
@@ -138,14 +75,19 @@ class EpochResult(NamedTuple):
     val_accuracy: float | None
     seconds: float
     """The wall time of the epoch's steps in seconds, without validation and callbacks."""
+    r2: float = math.nan
+    mean_absolute_error: float = math.nan
+    val_r2: float | None = None
+    val_mean_absolute_error: float | None = None
 
 
 @words.corrected
 class History:
     """A list for each metric, with one entry for each epoch; `EpochResult` explains the metrics.
 
-    val_loss and val_accuracy stay empty if `fit` was given no validation data. accuracy and
-    val_accuracy stay empty for regression.
+    The lists whose names begin with val_ stay empty if `fit` was given no validation data.
+    accuracy and val_accuracy stay empty for regression; r2, mean_absolute_error and their
+    validation stay empty for classification.
     """
 
     def __init__(
@@ -155,12 +97,24 @@ class History:
         val_loss: list[float] | None = None,
         val_accuracy: list[float] | None = None,
         seconds: list[float] | None = None,
+        r2: list[float] | None = None,
+        mean_absolute_error: list[float] | None = None,
+        val_r2: list[float] | None = None,
+        val_mean_absolute_error: list[float] | None = None,
     ) -> None:
         self.loss = loss or []
         self.accuracy = accuracy or []
         self.val_loss = val_loss or []
         self.val_accuracy = val_accuracy or []
         self.seconds = seconds or []
+        self.r2 = r2 or []
+        self.mean_absolute_error = mean_absolute_error or []
+        self.val_r2 = val_r2 or []
+        self.val_mean_absolute_error = val_mean_absolute_error or []
+
+    def __setstate__(self, state: dict[str, list[float]]) -> None:
+        """Restore a pickled history; those of older versions have fewer metrics."""
+        self.__init__(**state)  # type: ignore[misc]
 
     @classmethod
     def of(cls, results: Iterable[EpochResult]) -> History:
@@ -181,21 +135,19 @@ class History:
         Args:
             result: The result of the epoch, as `on_epoch` receives it.
         """
-        self.loss.append(result.loss)
-        self.seconds.append(result.seconds)
-        if result.val_loss is not None:
-            self.val_loss.append(result.val_loss)
-        if not math.isnan(result.accuracy):
-            self.accuracy.append(result.accuracy)
-            if result.val_accuracy is not None:
-                self.val_accuracy.append(result.val_accuracy)
+        # An epoch that an older version trained has no r2, but keeps its place in the list.
+        metrics = CLASSIFICATION if not math.isnan(result.accuracy) else REGRESSION
+        for name in metrics:
+            if (value := getattr(result, name)) is not None:
+                getattr(self, name).append(value)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV file with one line for each epoch.
 
-        The columns are epoch,loss,accuracy,val_loss,val_accuracy,seconds. Epochs count from 1. A
-        metric that was not measured is left empty. Numbers have enough digits to be read back
-        exactly. A crash leaves the old file or the new one.
+        The columns are epoch,loss,accuracy,val_loss,val_accuracy,seconds; for regression r2 and
+        mean_absolute_error stand in the place of accuracy. Epochs count from 1. A metric that was
+        not measured is left empty. Numbers have enough digits to be read back exactly. A crash
+        leaves the old file or the new one.
 
         Args:
             path: The file to write; by custom its name ends in ".csv".
@@ -213,13 +165,50 @@ class History:
             2,0.25,1.0,,,
         """
         checks.path("path", path)
-        names = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+        names = self._metrics()
         rows = zip_longest(*(getattr(self, name) for name in names))
         lines = [",".join(("epoch", *names))]
         for epoch, row in enumerate(rows, start=1):
-            cells = ("" if value is None else repr(float(value)) for value in row)
+            cells = ("" if _is_missing(value) else repr(float(value)) for value in row)
             lines.append(",".join((str(epoch), *cells)))
         write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """Return the metrics that were measured, by name, each with one entry for each epoch.
+
+        "epoch" is their number, from 1.
+
+        Examples:
+            >>> import pynn
+            >>> pynn.History(loss=[0.5, 0.25], r2=[0.1, 0.6]).to_dict()
+            {'epoch': [1, 2], 'loss': [0.5, 0.25], 'r2': [0.1, 0.6]}
+        """
+        metrics = {name: list(getattr(self, name)) for name in self._metrics()}
+        measured = {name: values for name, values in metrics.items() if values}
+        return {"epoch": list(range(1, self.epochs + 1)), **measured}
+
+    def to_frame(self) -> DataFrame:
+        """Return the metrics that were measured as a pandas DataFrame, with a row for each epoch.
+
+        Its index is the number of the epoch, from 1.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            from pandas import DataFrame
+        except ModuleNotFoundError as error:
+            if error.name != "pandas":
+                raise
+            raise ImportError(
+                "to_frame needs pandas, which is not installed: pip install pandas; or use"
+                " to_dict, which gives the same columns as lists"
+            ) from None
+        return DataFrame(self.to_dict()).set_index("epoch")
+
+    def _metrics(self) -> tuple[str, ...]:
+        """The names of the metrics that such a training has."""
+        return REGRESSION if self.r2 or self.mean_absolute_error else CLASSIFICATION
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw loss and accuracy over the epochs, as `pynn.plots.history` does.
@@ -249,12 +238,12 @@ class History:
     def __repr__(self) -> str:
         if self.epochs == 0:
             return "History(0 epochs)"
-        metrics = {
-            "loss": self.loss,
-            "accuracy": self.accuracy,
-            "val_loss": self.val_loss,
-            "val_accuracy": self.val_accuracy,
-        }
-        parts = [f"{name}={values[-1]:.4f}" for name, values in metrics.items() if values]
+        metrics = {name: getattr(self, name) for name in self._metrics() if name != "seconds"}
+        parts = [f"{name}={figure(values[-1])}" for name, values in metrics.items() if values]
         epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
         return f"History({epochs} in {sum(self.seconds):.2f} s; last: {', '.join(parts)})"
+
+
+def _is_missing(value: float | None) -> bool:
+    """Whether a metric of an epoch was not measured."""
+    return value is None or math.isnan(value)

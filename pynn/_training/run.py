@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,7 +25,8 @@ from pynn._files.model_file import MOMENT_TENSORS
 from pynn._native.data import Data
 from pynn._native.state import State
 from pynn._native.workspace import RunningSums, Sums
-from pynn._training import augmentation, optimizers, stopping
+from pynn._network.spec import Spec
+from pynn._training import augmentation, metrics, optimizers, stopping
 from pynn._training.augmentation import Augmentation
 from pynn._training.history import EpochResult
 from pynn._training.optimizers import Optimizer
@@ -79,7 +79,7 @@ class Plan(NamedTuple):
         return cls(
             optimizer=optimizers.from_dict(run["optimizer"]),
             shuffle=run["shuffle"],
-            fraction=_number(run["fraction"]),
+            fraction=metrics.number(run["fraction"]),
             early_stopping=stopping.from_dict(run["early_stopping"]),
             augmentation=augmentation.from_dict(run.get("augmentation")),
             fingerprint=fingerprint,
@@ -203,24 +203,25 @@ class Run:
     def to_dict(self) -> dict[str, Any]:
         """Convert the run, without its arrays, to plain values for JSON."""
         results, sums, _ = self.position
+        loss, correct, rows, errors = sums.read()
+        of_regression = {} if errors is None else {"errors": metrics.errors_to_json(errors)}
         return {
             **self.plan.to_dict(),
             "id": self.id,
             "first_epoch": self.first_epoch,
-            "results": [[_to_json(value) for value in result] for result in results],
-            "sums": list(sums.read()),
+            "results": [metrics.to_json(result) for result in results],
+            "sums": [loss, correct, rows],
+            **of_regression,
         }
 
     @classmethod
-    def from_dict(
-        cls, run: dict[str, Any], best: Floats | None = None, *, has_accuracy: bool
-    ) -> Run:
+    def from_dict(cls, run: dict[str, Any], best: Floats | None = None, *, spec: Spec) -> Run:
         """Make the run that to_dict() converted.
 
         Args:
             run: The entries, from a file that may be damaged.
             best: The parameters after the best epoch, if the file has them.
-            has_accuracy: Whether the model's loss has an accuracy.
+            spec: The model's chain.
 
         Raises:
             ValueError, TypeError or LookupError: The entries are damaged.
@@ -228,8 +229,8 @@ class Run:
         checks.no_others("the run", run, _ENTRIES)
         plan = Plan.from_dict(run)
         first_epoch = checks.integer("first_epoch", run["first_epoch"], least=0, most=2**62)
-        results = tuple(map(_result, run["results"]))
-        _check_metrics(results, has_accuracy=has_accuracy)
+        results = tuple(map(metrics.result, run["results"]))
+        metrics.check(results, spec)
         loss, correct, rows = run["sums"]
         correct = checks.integer("sums", correct, least=0, most=2**62)
         rows = checks.integer("sums", rows, least=0, most=plan.rows)
@@ -238,7 +239,10 @@ class Run:
         if len(results) > plan.epochs or (len(results) == plan.epochs and rows):
             raise ValueError(f"it has done more than its {plan.epochs} epochs")
         _check_best(best, plan.early_stopping, results)
-        found = cls(plan, first_epoch, results, Sums(_number(loss), correct, rows), best)
+        errors = metrics.errors(run.get("errors"), rows, spec)
+        found = cls(
+            plan, first_epoch, results, Sums(metrics.number(loss), correct, rows, errors), best
+        )
         found.id = _id(run.get("id", found.id))  # the first checkpoints had no id
         return found
 
@@ -269,7 +273,7 @@ class Run:
         state.restore(state.step, updates, kind, moments)
 
 
-_ENTRIES = (*Plan._fields, "id", "first_epoch", "results", "sums", "state")
+_ENTRIES = (*Plan._fields, "id", "first_epoch", "results", "sums", "errors", "state")
 
 
 def _new_id() -> str:
@@ -284,34 +288,6 @@ def _id(entry: Any) -> str:
     return entry
 
 
-def _result(entry: Any) -> EpochResult:
-    """Check the result of an epoch, read from a file."""
-    epoch, epochs, loss, accuracy, val_loss, val_accuracy, seconds = entry
-    return EpochResult(
-        checks.integer("epoch", epoch, least=1),
-        checks.integer("epochs", epochs, least=1),
-        _number(loss),
-        math.nan if accuracy is None else _number(accuracy),
-        None if val_loss is None else _number(val_loss),
-        _val_accuracy(val_loss, val_accuracy),
-        _number(seconds),
-    )
-
-
-def _check_metrics(results: Sequence[EpochResult], *, has_accuracy: bool) -> None:
-    """Check that each epoch has the metrics of the loss, and that all or none were validated."""
-    for result in results:
-        validated = results[0].val_loss is not None
-        tested = result.val_accuracy
-        has_tested = tested is not None and not math.isnan(tested)
-        has = (not math.isnan(result.accuracy), result.val_loss is not None, has_tested)
-        if has != (has_accuracy, validated, validated and has_accuracy):
-            raise ValueError(
-                f"the metrics of epoch {result.epoch} are not those that its loss and validation"
-                " give"
-            )
-
-
 def _check_best(
     best: Floats | None, early: EarlyStopping | None, results: Sequence[EpochResult]
 ) -> None:
@@ -323,28 +299,6 @@ def _check_best(
         check_finite("best", best)
     if best is not None and not restores:
         raise ValueError("it has the tensor best, but no best epoch to restore")
-
-
-def _val_accuracy(val_loss: Any, val_accuracy: Any) -> float | None:
-    """Check a validation accuracy read from a file, where null has two meanings.
-
-    Without validation it means None; with validation it means nan, which regression has.
-    """
-    if val_accuracy is None:
-        return None if val_loss is None else math.nan
-    return _number(val_accuracy)
-
-
-def _to_json(value: Any) -> Any:
-    """Replace nan by None, because JSON has no nan."""
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _number(value: Any) -> float:
-    """Check a number read from a file: it must be finite."""
-    if type(value) not in (int, float) or not -sys.float_info.max <= value <= sys.float_info.max:
-        raise ValueError(f"a number must be finite, got {checks.describe(value)}")
-    return float(value)
 
 
 def check_finite(name: str, array: Floats) -> None:

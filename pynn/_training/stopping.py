@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pynn._base import checks
 from pynn._base.arguments import Arguments
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._training.history import EpochResult
 
-Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
-_MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
+Monitor = Literal[
+    "val_loss",
+    "val_accuracy",
+    "val_r2",
+    "val_mean_absolute_error",
+    "loss",
+    "accuracy",
+    "r2",
+    "mean_absolute_error",
+]
+_MONITORS = get_args(Monitor)
+_LARGER_IS_BETTER = ("accuracy", "r2")
 
 
 class EarlyStopping(Arguments):
@@ -20,7 +30,8 @@ class EarlyStopping(Arguments):
 
     Args:
         patience: The number of epochs without improvement after which to end, at least 1.
-        monitor: The metric to watch: "val_loss", "val_accuracy", "loss" or "accuracy".
+        monitor: The metric to watch: "val_loss", "val_accuracy" or, for regression, "val_r2" or
+            "val_mean_absolute_error"; or one of these on the examples of training, without "val_".
         min_delta: At least 0; a smaller change than this, or an equal one, is no improvement.
         restore_best: Whether the model gets the parameters of the best epoch at the end.
 
@@ -78,7 +89,7 @@ class EarlyStopping(Arguments):
         best, place = math.inf, 0
         for result in results:
             value = getattr(result, self.monitor)
-            cost = -value if self.monitor.endswith("accuracy") else value
+            cost = -value if self.monitor.endswith(_LARGER_IS_BETTER) else value
             if cost < best - self.min_delta:
                 best, place = cost, result.epoch
         return place
@@ -91,17 +102,24 @@ class EarlyStopping(Arguments):
         """
         return len(results) - self._best_epoch(results) >= self.patience
 
-    def _check(self, *, has_validation: bool, has_accuracy: bool) -> None:
+    def _check(self, *, has_validation: bool, has_accuracy: bool, has_errors: bool) -> None:
         """Check that a call of `fit` will have the metric."""
         if self.monitor.startswith("val_") and not has_validation:
             raise ArgumentError(
                 f"early_stopping watches {self.monitor}, so fit needs validation data, or a"
                 " fraction such as validation=0.1"
             )
-        if self.monitor.endswith("accuracy") and not has_accuracy:
+        name = self.monitor.removeprefix("val_")
+        prefix = self.monitor.removesuffix(name)
+        if name == "accuracy" and not has_accuracy:
             raise ArgumentError(
                 f"early_stopping watches {self.monitor}, which regression does not have; watch"
-                f" {self.monitor.replace('accuracy', 'loss')}"
+                f" {prefix}loss or {prefix}r2"
+            )
+        if name in ("r2", "mean_absolute_error") and not has_errors:
+            raise ArgumentError(
+                f"early_stopping watches {self.monitor}, which only regression has; watch"
+                f" {prefix}loss or {prefix}accuracy"
             )
 
 

@@ -7,11 +7,14 @@ run's position is then right, too.
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from pynn._base import statistics
+from pynn._base.arrays import Doubles
 from pynn._base.errors import ArgumentError, DivergenceError, FileFormatError
 from pynn._native import library
 from pynn._native.data import Data
@@ -19,6 +22,7 @@ from pynn._native.library import NotFinite
 from pynn._native.workspace import ROWS_AT_A_TIME, RunningSums, Sums
 from pynn._training import checkpoints
 from pynn._training.engine import Engine, paced
+from pynn._training.evaluation import Evaluation
 from pynn._training.faults import (
     CORRECT,
     PARAMETERS,
@@ -29,7 +33,7 @@ from pynn._training.faults import (
     not_finite,
 )
 from pynn._training.fit_arguments import Call
-from pynn._training.history import EpochResult, Evaluation, History, Progress
+from pynn._training.history import EpochResult, History, Progress
 from pynn._training.optimizers import Optimizer
 from pynn._training.run import Position, Run
 
@@ -66,7 +70,7 @@ def fit(engine: Engine, call: Call) -> History:
 def _start(engine: Engine, call: Call) -> Run:
     """Start a new run, or continue the one that the model was resumed for."""
     if engine.resumed is None:
-        return Run(call.plan, engine.epochs_trained)
+        return Run(call.plan, engine.epochs_trained, sums=Sums.zero(engine.spec.errors))
     run, path = engine.resumed
     run.continues(call.plan, path, validated=call.examples.held_out is not None)
     return run
@@ -74,7 +78,7 @@ def _start(engine: Engine, call: Call) -> Run:
 
 def partial_fit(engine: Engine, data: Data, batch_size: int, optimizer: Optimizer) -> Evaluation:
     """Train once on examples, in their order; errors are those of `Model.partial_fit`."""
-    sums, steps = RunningSums(Sums()), -(-data.rows // batch_size)
+    sums, steps = RunningSums(Sums.zero(engine.spec.errors)), -(-data.rows // batch_size)
     with engine.lock_of_only_fit("partial_fit"):
         engine.training_call = "partial_fit"
         engine.resumed = None
@@ -85,7 +89,7 @@ def partial_fit(engine: Engine, data: Data, batch_size: int, optimizer: Optimize
             fault = diagnose(engine, sums.read(), batch_size, steps)
             rows = np.arange(*fault.rows.indices(data.rows))
             raise explain(fault, data, rows, optimizer) from None
-    return Evaluation(*sums.read().mean(engine.spec.decisions))
+    return engine.evaluation(sums, data)
 
 
 class Trainer:
@@ -160,9 +164,10 @@ class Trainer:
                         self._save()
                     first = stop
                 if self.call.on_progress is not None:
-                    means = sums.read().mean(self.engine.spec.decisions)
-                    epoch = run.epoch + 1
-                    self.call.on_progress(Progress(epoch, plan.epochs, last, plan.steps, *means))
+                    now = self._figures()
+                    place = run.epoch + 1, plan.epochs, last, plan.steps
+                    progress = Progress(*place, *now, now.r2, now.mean_absolute_error)
+                    self.call.on_progress(progress)
         except NotFinite:
             self._fail(diagnose(self.engine, sums.read(), plan.batch_size, plan.steps))
 
@@ -181,12 +186,7 @@ class Trainer:
         self._check_model(after(plan.steps, plan.steps))
         held_out = self.call.examples.held_out
         tested = None if held_out is None else self._validate(held_out)
-        loss, accuracy = run.position.sums.read().mean(self.engine.spec.decisions)
-        val_loss, val_accuracy = (None, None) if tested is None else tested
-        seconds, self.seconds = self.seconds, 0.0
-        result = EpochResult(
-            run.epoch + 1, plan.epochs, loss, accuracy, val_loss, val_accuracy, seconds
-        )
+        result = self._result(tested)
         results = (*run.position.results, result)
         best, stopping = run.position.best, plan.early_stopping
         is_best = stopping is not None and stopping._best_epoch(results) == result.epoch
@@ -194,7 +194,7 @@ class Trainer:
             best = self.engine.parameters.copy()
             if not np.isfinite(best).all():  # another thread wrote into the parameters meanwhile
                 self._fail(Fault(after(plan.steps, plan.steps), PARAMETERS))
-        run.position = Position(results, RunningSums(Sums()), best)
+        run.position = Position(results, RunningSums(Sums.zero(self.engine.spec.errors)), best)
         self.engine.epochs_trained = run.epochs_trained
         if self.call.checkpoint is not None and (self.call.checkpoint.every == 0 or run.is_over):
             self._save()
@@ -212,6 +212,36 @@ class Trainer:
         kept = self.call.checkpoint
         if froze or (self.stopped and kept is not None and kept.every > 0):
             self._save()
+
+    def _figures(self) -> Evaluation:
+        """The metrics over the examples of this epoch so far."""
+        spec, variances = self.engine.spec, self._variances if self.engine.spec.errors else None
+        return Evaluation.of(self.run.position.sums.read(), spec.decisions, variances)
+
+    @cached_property
+    def _variances(self) -> Doubles:
+        """The variance of the targets that are trained on."""
+        data, rows = self.call.examples.data, self.call.examples.rows
+        assert data.targets is not None
+        return statistics.variances(data.targets, rows)
+
+    def _result(self, tested: Evaluation | None) -> EpochResult:
+        """The result of the epoch that has ended, with what its validation gave."""
+        run, now = self.run, self._figures()
+        seconds, self.seconds = self.seconds, 0.0
+        return EpochResult(
+            epoch=run.epoch + 1,
+            epochs=run.plan.epochs,
+            loss=now.loss,
+            accuracy=now.accuracy,
+            val_loss=tested and tested.loss,
+            val_accuracy=tested and tested.accuracy,
+            seconds=seconds,
+            r2=now.r2,
+            mean_absolute_error=now.mean_absolute_error,
+            val_r2=tested and tested.r2,
+            val_mean_absolute_error=tested and tested.mean_absolute_error,
+        )
 
     def _validate(self, held_out: Data) -> Evaluation:
         """Evaluate the validation data, and explain a loss that is not finite.

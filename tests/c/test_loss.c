@@ -6,7 +6,7 @@ static void softmax_cross_entropy(size_t rows, size_t outputs, const float *z, c
                                   float smoothing, const float *weights, float scale, float *dz,
                                   pynn_sums *sums) {
     const pynn_loss loss = SMOOTHED_CROSS_ENTROPY(smoothing);
-    const pynn_loss_rows it = {rows, outputs, z, labels, NULL, weights, scale, dz};
+    const pynn_loss_rows it = {rows, outputs, z, labels, NULL, weights, scale, dz, NULL};
     pynn_loss_type_of(loss.kind)->compute(&loss, &it, sums);
 }
 
@@ -255,7 +255,7 @@ static void test_rows_apart(void) {
 static void binary_cross_entropy(size_t outputs, const float *z, const float *targets, float *dz,
                                  pynn_sums *sums) {
     const pynn_loss loss = BINARY_CROSS_ENTROPY;
-    const pynn_loss_rows it = {1, outputs, z, NULL, targets, NULL, 1.0f, dz};
+    const pynn_loss_rows it = {1, outputs, z, NULL, targets, NULL, 1.0f, dz, NULL};
     pynn_loss_type_of(loss.kind)->compute(&loss, &it, sums);
 }
 
@@ -308,7 +308,7 @@ static void test_binary_extremes(void) {
 /* The Poisson loss of a row. */
 static void poisson(size_t outputs, const float *z, const float *targets, float *dz, pynn_sums *sums) {
     const pynn_loss loss = POISSON;
-    const pynn_loss_rows it = {1, outputs, z, NULL, targets, NULL, 1.0f, dz};
+    const pynn_loss_rows it = {1, outputs, z, NULL, targets, NULL, 1.0f, dz, NULL};
     pynn_loss_type_of(loss.kind)->compute(&loss, &it, sums);
 }
 
@@ -353,7 +353,40 @@ static void test_poisson_extremes(void) {
     }
 }
 
+/* Two outputs of three rows, z = 1, 2 and 3, and their exponentials in the Poisson loss. The errors are
+ * set, not added to, and the weights have no part in them. Without a place for them there are none. */
+static void test_errors(void) {
+    static const struct {
+        pynn_loss_kind kind;
+        double y[3];
+    } cases[] = {{PYNN_MEAN_SQUARED_ERROR, {1, 2, 3}},
+                 {PYNN_POISSON, {2.718281828459045, 7.38905609893065, 20.085536923187668}}};
+    const float z[] = {1, 1, 2, 2, 3, 3}, targets[] = {1, 0, 4, 0, 2, 0}, weights[] = {5, 0, 7};
+    for (size_t k = 0; k < 2; k++) {
+        const pynn_loss loss = {.kind = cases[k].kind};
+        const double *y = cases[k].y;
+        double errors[5] = {-1, -2, -3, -4, 42};
+        float dz[6];
+        pynn_sums sums;
+        pynn_loss_rows it = {3, 2, z, NULL, targets, weights, 1.0f, dz, errors};
+        pynn_loss_type_of(loss.kind)->compute(&loss, &it, &sums);
+        const double distances[] = {fabs(y[0] - 1), fabs(y[1] - 4), fabs(y[2] - 2)};
+        double squares = 0.0, squares_of_y = 0.0;
+        for (size_t n = 0; n < 3; n++) squares += distances[n] * distances[n], squares_of_y += y[n] * y[n];
+        CHECK_NEAR(errors[0], distances[0] + distances[1] + distances[2], 1e-5);
+        CHECK_NEAR(errors[1], y[0] + y[1] + y[2], 1e-5);
+        CHECK_NEAR(errors[2], squares, 1e-4);
+        CHECK_NEAR(errors[3], squares_of_y, 1e-4);
+        CHECK_NEAR(errors[4], 42.0, 0.0);
+        const double with_errors = sums.loss;
+        it.errors = NULL;
+        pynn_loss_type_of(loss.kind)->compute(&loss, &it, &sums);
+        CHECK_NEAR(sums.loss, with_errors, 0.0);
+    }
+}
+
 int main(void) {
+    test_errors();
     test_poisson_by_hand();
     test_poisson_extremes();
     test_by_hand();
