@@ -113,7 +113,7 @@ def read(path: str, *, raw: bool) -> Reading:
         if error.name != "PIL":
             raise
         raise ImportError(
-            "pictures need Pillow, which is not installed: pip install 'pynn-blas[scripts]'"
+            "pictures need Pillow, which is not installed: pip install 'pynn-blas[images]'"
         ) from None
     try:
         return digit.read(path, raw=raw)

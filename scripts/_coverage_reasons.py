@@ -143,18 +143,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         "_flatten": {"fully transparent": IN_PREDICT},
     },
     "pynn/_training/optimizers.py": {"Optimizer._written_out": {"return []": FOR_NEW_KINDS}},
-    "pynn/__main__.py": {
-        "main": {"return BROKEN_PIPE": IN_PROGRAM},
-        "_say": {
-            "except OSError as error:": IN_PROGRAM,
-            "_give_up(sys.stdout)": IN_PROGRAM,
-            "if isinstance(error, BrokenPipeError):": IN_PROGRAM,
-            "raise": IN_PROGRAM,
-        },
-        "_complain": {"except OSError:": IN_PROGRAM, "_give_up(sys.stderr)": IN_PROGRAM},
-        "_give_up": {"os.dup2(": IN_PROGRAM},
-        "": {"sys.exit(main())": IN_PROGRAM},
-    },
+    "pynn/__main__.py": {"": {"sys.exit(main())": IN_PROGRAM}},
     "pynn/_drawing.py": {
         "": {
             "from matplotlib.axes import Axes": FOR_TYPES,

@@ -1,243 +1,33 @@
 #!/usr/bin/env python3
-"""Say which digit an image shows, by networks that train.py saved. See --help."""
+"""Say which digit an image shows, by networks that train.py saved. See --help.
 
-import argparse
+This is `pynn predict` for a clone of the repository, whose folders it uses. The work is done by
+pynn/_commands/predict.py.
+"""
+
 import os
 import sys
 from collections.abc import Sequence
-from itertools import zip_longest
-from typing import NamedTuple
-
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # python -P and -I leave it out
 
 try:
-    import pynn
-    from pynn._pictures.digit import Digit, read
-    from pynn._pictures.ink import PictureError
+    from pynn._commands import predict
 except ModuleNotFoundError as error:
-    if error.name not in ("PIL", "numpy", "pynn"):
+    if error.name not in ("numpy", "pynn"):
         raise
-    package = "Pillow" if error.name == "PIL" else error.name
-    sys.exit(f"predict.py: error: {package} is not installed: pip install '.[scripts]'")
+    sys.exit(f"predict.py: error: {error.name} is not installed: pip install '.[scripts]'")
 except ValueError as error:
     if type(error).__module__ != "pynn":  # pynn raises one for a wrong environment variable
         raise
     sys.exit(f"predict.py: error: {error}")
 
-from _program import (
-    MODELS,
-    ROOT,
-    Failure,
-    Parser,
-    complain,
-    near,
-    printable,
-    reason,
-    run,
-    say,
-    shown,
-)
-
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+MODELS = os.path.join(ROOT, "models")
 IMAGE = os.path.join(ROOT, "data", "digits", "seven.png")
-
-DESCRIPTION = """\
-Say which digit an image shows, by networks that train.py saved.
-
-The image may be of any size, dark on light or light on dark, grey or in
-colour, transparent or not, with one digit in it and paper around, or several
-side by side. Each is cut out, scaled into 20 x 20 and centred in 28 x 28, as
-MNIST's digits were. The program prints what the network then sees, and the
-probability of each class. If an image may show something else than digits, a
-warning on stderr says so.
-"""
-
-EPILOG = """\
-examples:
-  predict.py                                  the repository's example image
-  predict.py photo.jpg scan.png               yours
-  predict.py --model models/relu.safetensors photo.jpg
-  predict.py --raw digit28x28.png             pixels as they are
-  predict.py --json *.png                     for programs
-
-exit status: 0 done, 1 the run failed or an image could not be used (the others
-are done), 2 wrong call, 130 interrupted
-"""
-
-MODELS_A_ROW = 2  # so that a row fits 80 columns
-BAR = 12
-
-
-class Prediction(NamedTuple):
-    """One model's prediction for one digit."""
-
-    path: str
-    label: int
-    probabilities: list[float]
-
-
-class Predicted(NamedTuple):
-    """A digit of an image, and the models' predictions for it."""
-
-    digit: Digit
-    predictions: list[Prediction]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status."""
-    return run("predict.py", lambda: predict(_parser().parse_args(argv)))
-
-
-def _parser() -> Parser:
-    parser = Parser("predict.py", DESCRIPTION, EPILOG)
-    parser.add_argument(
-        "images",
-        nargs="*",
-        metavar="IMAGE",
-        help="default: data/digits/seven.png of the repository",
-    )
-    parser.add_argument(
-        "--model",
-        action="append",
-        metavar="FILE",
-        help="a saved network; may be given several times (default: all in models of the "
-        "repository, where train.py saves)",
-    )
-    parser.add_argument(
-        "--raw",
-        action="store_true",
-        help="the image is 28 x 28 already, white on black: take its pixels as they are",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser
-
-
-def predict(options: argparse.Namespace) -> int:
-    """Print each model's predictions for each image; return 1 if an image could not be used."""
-    models = _load_models(options.model)
-    blocks = _can_print_blocks()
-    status = 0
-    results: list[dict[str, object]] = []
-    for number, name in enumerate(options.images or [near(IMAGE)]):
-        try:
-            reading = read(name, raw=options.raw)
-        except (PictureError, OSError) as error:
-            why = reason(error, name)
-            complain(f"predict.py: error: {printable(f'{name}: {why}')}")
-            results.append({"image": name, "error": why})
-            status = 1
-            continue
-        for warning in reading.warnings:
-            complain(f"predict.py: warning: {printable(name)}: {warning}")
-        found = [
-            Predicted(digit, [_predict(path, model, digit) for path, model in models])
-            for digit in reading.digits
-        ]
-        if options.json:
-            results.append({"image": name, **_as_dict(found), "warnings": reading.warnings})
-        else:
-            say("\n" * (number > 0) + _as_text(printable(name), found, blocks=blocks))
-    if options.json:
-        import json  # imported here, so that other calls start faster
-
-        say(json.dumps(results, indent=2))
-    return status
-
-
-def _load_models(paths: list[str] | None) -> list[tuple[str, pynn.Model]]:
-    names = sorted(os.listdir(MODELS)) if os.path.isdir(MODELS) else []
-    saved = [os.path.join(MODELS, name) for name in names if name.endswith(".safetensors")]
-    paths = paths or [near(path) for path in saved]
-    if not paths:
-        raise Failure(
-            f"no networks in {shown(MODELS)}: run scripts/train.py first, or name one: --model FILE"
-        )
-    models = [(path, pynn.load(path)) for path in paths]
-    for path, model in models:
-        if model.inputs != 28 * 28:
-            raise Failure(f"{path}: takes {model.inputs} values, and an image has 784")
-    return models
-
-
-def _predict(path: str, model: pynn.Model, digit: Digit) -> Prediction:
-    try:
-        probabilities = model.predict_proba(digit[None])[0]
-    except pynn.DivergenceError:
-        raise Failure(f"{path}: gives no finite probabilities: train it anew") from None
-    except pynn.ArgumentError:  # 784 values, but in another shape
-        raise Failure(f"{path}: takes other images than grey ones of 28 x 28") from None
-    return Prediction(path, int(probabilities.argmax()), probabilities.tolist())
-
-
-def _as_dict(found: Sequence[Predicted]) -> dict[str, object]:
-    """The digits of an image for JSON; a single digit is not in a list."""
-    digits: list[dict[str, object]] = [
-        {
-            "predictions": [
-                {"model": p.path, "digit": p.label, "probabilities": p.probabilities}
-                for p in one.predictions
-            ]
-        }
-        for one in found
-    ]
-    return digits[0] if len(digits) == 1 else {"digits": digits}
-
-
-def _can_print_blocks() -> bool:
-    try:
-        "▀▄█▏▎▍▌▋▊▉".encode(getattr(sys.stdout, "encoding", None) or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _as_text(name: str, found: Sequence[Predicted], *, blocks: bool) -> str:
-    """The digits of an image, one below the other; of several, first what each model reads."""
-    if len(found) == 1:
-        return "\n".join([name, *_digit_lines(found[0], blocks=blocks)])
-    by_model = zip(*(one.predictions for one in found), strict=True)
-    words = [f"{_short(of[0].path)}: {' '.join(str(p.label) for p in of)}" for of in by_model]
-    lines = [name, "   ".join(words)]
-    for number, one in enumerate(found, 1):
-        lines += ["", f"digit {number} of {len(found)}", *_digit_lines(one, blocks=blocks)]
-    return "\n".join(lines)
-
-
-def _digit_lines(one: Predicted, *, blocks: bool) -> list[str]:
-    """A drawn digit with the models' predictions beside it, two models in a row."""
-    lines: list[str] = []
-    left = _draw(one.digit, blocks=blocks)
-    for first in range(0, len(one.predictions), MODELS_A_ROW):
-        shown_now = one.predictions[first : first + MODELS_A_ROW]
-        right = [_bars(prediction, blocks=blocks) for prediction in shown_now]
-        for row, *columns in zip_longest(left, *right, fillvalue=""):
-            lines.append("   ".join([f"{row:<28}", *(f"{c:<22}" for c in columns)]).rstrip())
-        left = []
-    while not lines[-1]:
-        lines.pop()
-    return lines
-
-
-def _draw(digit: Digit, *, blocks: bool) -> list[str]:
-    """Draw 28 rows as 14 lines: each character shows two pixels, one above the other."""
-    marks = " ▀▄█" if blocks else " ',#"
-    on = digit >= 96
-    codes = on[0::2] + 2 * on[1::2]
-    return ["".join(marks[code] for code in line) for line in codes.tolist()]
-
-
-def _bars(prediction: Prediction, *, blocks: bool) -> list[str]:
-    """A heading and a line for each class."""
-    lines = [f"{_short(prediction.path)}: {prediction.label}", ""]
-    for label, probability in enumerate(prediction.probabilities):
-        eighths = round(probability * BAR * 8)
-        bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8] if blocks else "#" * (eighths // 8)
-        lines.append(f"{label} {bar.rstrip():<{BAR}} {probability:6.1%}")
-    return lines
-
-
-def _short(path: str) -> str:
-    """The short name of a model, above its predictions."""
-    return printable(os.path.splitext(os.path.basename(path))[0])[:16]
+    return predict.main(argv, program="predict.py", models=MODELS, image=IMAGE)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 from command_line import in_an_empty_folder, out, run, saved_model
 
 import pynn
-from pynn.__main__ import FORMATS
+from pynn._commands.export import FORMATS
 
 here = pytest.fixture(autouse=True)(in_an_empty_folder)
 model = pytest.fixture(saved_model)
@@ -49,10 +49,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_wrong_calls(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit status 2, and how it is called."""
+    """Exit status 2, and a line that says where more is said."""
     assert run(*arguments) == 2
     captured = capsys.readouterr()
-    assert captured.out == "" and captured.err.startswith("usage: python -m pynn")
+    assert captured.out == "" and captured.err.count("\n") == 1
+    assert re.fullmatch(r"pynn[a-z_ ]*: error: .*\(pynn[a-z_ ]* --help\)\n", captured.err)
 
 
 @pytest.mark.parametrize(
@@ -63,15 +64,24 @@ def test_wrong_calls(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
         ["explain"],
         ["play"],
         ["info"],
+        ["train"],
+        ["predict"],
         ["export"],
         *(["export", form] for form in FORMATS),
     ],
 )
-def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Fits 80 columns, and says what the command is for."""
+@pytest.mark.parametrize("width", [60, 80])
+def test_help(
+    arguments: list[str],
+    width: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fits the terminal, and says what the command is for."""
+    monkeypatch.setenv("COLUMNS", str(width))
     lines = out(capsys, *arguments, "--help")
-    assert max(map(len, lines)) < 80
-    assert lines[0].startswith(" ".join(["usage: python -m pynn", *arguments]))
+    assert max(map(len, lines)) < width
+    assert lines[0].startswith(" ".join(["usage: pynn", *arguments]))
     assert len(lines) > 6
 
 

@@ -12,7 +12,8 @@ from command_line import X, complaint, in_an_empty_folder, out, saved_model
 from safetensors.numpy import load_file
 
 import pynn
-from pynn.__main__ import FORMATS, main
+from pynn.__main__ import main
+from pynn._commands.export import FORMATS
 from pynn.datasets import write_idx
 from pynn.formats import nn_rust
 

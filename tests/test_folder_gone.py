@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 from collections.abc import Callable
@@ -13,9 +12,8 @@ from mistakes import X, Y
 from readers import READERS
 
 import pynn
+from pynn._commands import program
 from pynn.formats import nn_rust
-
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
 
 @pytest.fixture
@@ -77,7 +75,6 @@ def test_mnist_is_looked_for_elsewhere_where_the_folder_is_gone(
 
 
 @pytest.mark.usefixtures("gone")
-def test_programs_show_paths_where_the_folder_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_show_paths_where_the_folder_is_gone() -> None:
     """Paths are shown as they are."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    assert importlib.import_module("_program").shown("/models/relu") == "/models/relu"
+    assert program.shown("/models/relu") == "/models/relu"

@@ -15,6 +15,7 @@ import train
 from interrupted import MINUTE, nth, press_ctrl_c
 
 import pynn
+from pynn._commands.report import Report
 
 pytestmark = pytest.mark.usefixtures("threads_as_before", "ctrl_c", "unflushed")
 
@@ -83,7 +84,7 @@ def test_interrupted_program_says_how_to_go_on(
     """Status 130, a checkpoint, one line; with --resume only what is left, and the same files."""
     out = tmp_path / "out"
     arguments = [*SMALL, "--data", str(data), "--output", str(out)]
-    original = getattr(train.Report, method)
+    original = getattr(Report, method)
     press = nth(call, press_ctrl_c)
 
     def pressed(self: object, result: object) -> None:
@@ -91,7 +92,7 @@ def test_interrupted_program_says_how_to_go_on(
         press()
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.Report, method, pressed)
+        patch.setattr(Report, method, pressed)
         assert train.main(arguments) == 130
     check_way_on(capsys.readouterr().err, out / f"{network}.checkpoint")
 
@@ -173,7 +174,7 @@ def test_an_unfinished_run_is_not_lost_to_a_new_one(
     arguments = [*SMALL, "--data", str(data), "--output", str(out), "--quiet"]
     press = nth(2 if network == "relu" else 5, press_ctrl_c)
     with monkeypatch.context() as patch:
-        patch.setattr(train.Report, "epoch", lambda *_: press())
+        patch.setattr(Report, "epoch", lambda *_: press())
         assert train.main(arguments) == 130
     kept = [out / f"{name}.checkpoint" for name in NETWORKS[: 1 + NETWORKS.index(network)]]
     before = [checkpoint.read_bytes() for checkpoint in kept]
@@ -198,7 +199,7 @@ def test_a_new_run_does_not_take_up_an_old_checkpoint(
     arguments = [*SMALL, "--data", str(data), "--output", str(out), "--quiet"]
 
     def stopped(call: int, *more: str) -> None:
-        original = train.Report.epoch
+        original = Report.epoch
         press = nth(call, press_ctrl_c)
 
         def pressed(self: Any, result: pynn.EpochResult) -> None:
@@ -206,7 +207,7 @@ def test_a_new_run_does_not_take_up_an_old_checkpoint(
             press()
 
         with monkeypatch.context() as patch:
-            patch.setattr(train.Report, "epoch", pressed)
+            patch.setattr(Report, "epoch", pressed)
             assert train.main([*arguments, *more]) == 130
 
     stopped(4, "--seed", "1")  # in the second network

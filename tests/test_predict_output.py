@@ -60,8 +60,8 @@ def test_two_pixels_make_a_character():
     """Upper and lower half of a block; so in ASCII."""
     digit = np.zeros((28, 28), np.uint8)
     digit[:2, :4] = [[0, 0, 255, 255], [0, 255, 0, 255]]
-    assert predict._draw(digit, blocks=True)[0][:4] == " ▄▀█"
-    assert predict._draw(digit, blocks=False)[0][:4] == " ,'#"
+    assert predict.predict._draw(digit, blocks=True)[0][:4] == " ▄▀█"
+    assert predict.predict._draw(digit, blocks=False)[0][:4] == " ,'#"
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -165,7 +165,8 @@ def test_missing_pillow_is_one_line(tmp_path):
     (tmp_path / "PIL.py").write_text("raise ModuleNotFoundError('no PIL', name='PIL')\n")
     done = run([], PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
-    expected = b"predict.py: error: Pillow is not installed: pip install '.[scripts]'\n"
+    why = b"images need Pillow, which is not installed: pip install 'pynn-blas[images]'"
+    expected = b"predict.py: error: " + why + b"\n"
     assert done.stderr == expected
 
 
@@ -183,7 +184,9 @@ def test_wrong_call_exits_with_2(capsys):
     with pytest.raises(SystemExit) as exit:
         predict.main(["--modle", "x"])
     assert exit.value.code == 2
-    assert "predict.py: error: unrecognized arguments: --modle" in capsys.readouterr().err
+    assert (
+        "predict.py: error: there is no --modle; did you mean --model?" in capsys.readouterr().err
+    )
 
 
 def test_help_fits_a_terminal(capsys, monkeypatch):

@@ -32,8 +32,8 @@ LONG_FILES = {
 OPTIONS = "it is the list of a program's options"
 LONG_FUNCTIONS = {
     ("benchmarks/run.py", "_options"): OPTIONS,
-    ("scripts/_settings.py", "add_options"): OPTIONS,
-    ("scripts/train.py", "_parser"): OPTIONS,
+    ("pynn/_commands/settings.py", "add_options"): OPTIONS,
+    ("pynn/_commands/train_options.py", "_parser"): OPTIONS,
 }
 """Functions of more lines, and why."""
 

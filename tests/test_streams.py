@@ -72,7 +72,7 @@ def run(name: str, streams: str) -> subprocess.CompletedProcess[str]:
         ("predict", 1, f"predict.py: error: {NONE}\n"),
         ("train", 0, ""),
         ("train for JSON", 1, f"train.py: error: {NONE}\n"),
-        ("inspect", 0, ""),
+        ("inspect", 1, f"pynn: error: {NONE}\n"),
         ("export", 0, ""),
     ],
 )
@@ -107,7 +107,7 @@ def test_errors_that_nobody_can_read(name: str, status: int, streams: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "status"), [("predict", 1), ("train", 0), ("inspect", 0), ("predict --wrong", 2)]
+    ("name", "status"), [("predict", 1), ("train", 0), ("inspect", 1), ("predict --wrong", 2)]
 )
 def test_all_streams_closed(name: str, status: int) -> None:
     """As for a service; a file that is opened does not become a stream to be printed into."""
@@ -207,7 +207,7 @@ def test_names_are_printed_with_escapes(name: str, capsys: pytest.CaptureFixture
         (1, f"error: {escaped}.png: No such", predict.main, "--model", "m", f"{name}.png"),
         (1, f"error: {escaped}: ", predict.main, "--model", name, str(SEVEN)),
         (1, f"error: {escaped} absent: No", predict.main, "--model", f"{name} absent", "x"),
-        (2, f"arguments: --{escaped}\n", predict.main, f"--{name}"),
+        (2, f"there is no --{escaped} (", predict.main, f"--{name}"),
         (
             0,
             f"{escaped} data: 60",
@@ -220,11 +220,11 @@ def test_names_are_printed_with_escapes(name: str, capsys: pytest.CaptureFixture
         ),
         (0, f"saved {escaped} o", train.main, "--data", "data", "--output", f"{name} o", *fit),
         (1, f"{escaped} none", train.main, "--data", f"{name} none"),
-        (2, f"arguments: {escaped}\n", train.main, name),
+        (2, f"arguments: {escaped} (", train.main, name),
         (0, f" {escaped}.safetensors, ", command_line, "inspect", f"{name}.safetensors"),
         (1, f"error: {escaped}: ", command_line, "inspect", name),
         (0, f"wrote {escaped} state, ", command_line, "export", "pytorch", "m", f"{name} state"),
-        (2, f"arguments: {escaped}\n", command_line, "inspect", "m", name),
+        (2, f"arguments: {escaped} (", command_line, "inspect", "m", name),
     ]:
         assert status(main, *arguments) == expected
         assert printed in seen(capsys)

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import _settings
 import numpy as np
 import predict
 import pytest
 import train
-from _recipes import SINGLE
 
 import pynn
+from pynn._commands import settings
+from pynn._commands.recipes import SINGLE
+from pynn._commands.report import Report
 
 pytestmark = pytest.mark.usefixtures("ctrl_c")
 
@@ -47,7 +48,7 @@ def loaded(path: Path) -> str:
 )
 def test_the_networks_have_few_parameters(name: str, most: int) -> None:
     """For images such as MNIST's."""
-    with _settings.build(SINGLE[name], (1, 28, 28), (), 10, 0) as model:
+    with settings.build(SINGLE[name], (1, 28, 28), (), 10, 0) as model:
         assert most / 4 < model.parameter_count <= most
 
 
@@ -140,8 +141,8 @@ def test_each_change_of_the_images_counts(tmp_path: Path, change: str) -> None:
 
 def test_changes_know_of_epochs_only_where_some_are_plain() -> None:
     """Else a run that an older train.py was interrupted in could not be resumed."""
-    settings = SINGLE["conv"]._replace(epochs=5, plain_epochs=0)
-    found = [_settings.make_augmentation(settings._replace(plain_epochs=n)) for n in (0, 2, 9)]
+    its = SINGLE["conv"]._replace(epochs=5, plain_epochs=0)
+    found = [settings.make_augmentation(its._replace(plain_epochs=n)) for n in (0, 2, 9)]
     assert [changes.epochs for changes in found if changes is not None] == [None, 3, 1]
 
 
@@ -175,7 +176,7 @@ def test_model_is_the_file_and_its_checkpoint_is_beside(
 
     model.unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(train.Report, "epoch", stop)
+        patch.setattr(Report, "epoch", stop)
         assert train.main(call) == 130
     assert [path.name for path in model.parent.iterdir()] == ["digits.checkpoint"]
     assert train.main([*call, "--shift", "0", "--resume"]) == 1
@@ -193,7 +194,10 @@ def test_model_is_the_file_and_its_checkpoint_is_beside(
             ["--recipe", "conv", "--model", "m", "--output", "o"],
             "argument --output: not allowed with argument --model",
         ),
-        (["--recipe", "lenet"], "argument --recipe: invalid choice: 'lenet'"),
+        (
+            ["--recipe", "lenet"],
+            "argument --recipe: must be plain, best, conv, conv-small or conv-fast, got 'lenet'",
+        ),
         (
             ["--recipe", "conv", "--network", "relu"],
             "argument --network: only --recipe plain has it",

@@ -1,11 +1,12 @@
-"""The progress that train.py shows."""
+"""The progress that the command `train` shows."""
+
+from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from _program import complain, give_up, printable
-
 import pynn
+from pynn._commands.program import complain, give_up, printable
 
 if TYPE_CHECKING:
     from tqdm import tqdm as Bar
@@ -18,7 +19,8 @@ class Report:
     training goes on.
     """
 
-    def __init__(self, stream: TextIO | None, *, quiet: bool) -> None:
+    def __init__(self, program: str, stream: TextIO | None, *, quiet: bool) -> None:
+        """Show progress on a stream, if it is not None, and not `quiet`."""
         self._stream = stream
         self._quiet = quiet or stream is None
         self._name = ""
@@ -30,8 +32,8 @@ class Report:
             except ImportError as error:
                 why = f": tqdm cannot be imported: {printable(str(error))}"
                 if isinstance(error, ModuleNotFoundError) and error.name == "tqdm":
-                    why = " without tqdm: pip install '.[scripts]'"
-                complain(f"train.py: no progress bar{why}")
+                    why = " without tqdm: pip install tqdm"
+                complain(f"{program}: no progress bar{why}")
             else:
                 self._tqdm = tqdm
 
@@ -94,7 +96,8 @@ class Report:
             self._bar.close()
             self._bar = None
 
-    def __enter__(self) -> "Report":
+    def __enter__(self) -> Report:
+        """Begin a training."""
         return self
 
     def __exit__(self, *_: object) -> None:

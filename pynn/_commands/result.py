@@ -1,4 +1,6 @@
-"""The result that train.py prints."""
+"""The result that the command `train` prints."""
+
+from __future__ import annotations
 
 import json
 import resource
@@ -7,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from _program import shown
-from _recipes import Settings
-
 import pynn
+from pynn._commands.program import shown
+from pynn._commands.recipes import Settings
 
 
 class Trained(NamedTuple):

@@ -1,8 +1,8 @@
-"""The recipes by which train.py trains a network: its layers, and how it is trained."""
+"""The recipes by which the command `train` trains a network: its layers, and how it is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 Activation = Literal["relu", "leaky_relu", "gelu", "sigmoid", "tanh"]
@@ -38,7 +38,7 @@ class Settings(NamedTuple):
     elastic: float = 0.0
     plain_epochs: int = 0
     """The number of epochs at the end in which images are not changed."""
-    layers: Layers | None = None
+    layers: Convolutions | None = None
     """The layers for images, up to the last one, which is dense; None: dense layers only."""
 
     def __str__(self) -> str:
@@ -55,12 +55,6 @@ class Settings(NamedTuple):
             words.append("nesterov")
         return ", ".join([*words, f"batch size {self.batch_size}"])
 
-
-Layers = Callable[[Any, Settings, Sequence[int]], Any]
-"""It adds layers to a chain of images of that shape, (channels, height, width).
-
-The chain's methods are found by name, which no type describes.
-"""
 
 NUMBERS = ("momentum", "weight_decay", "warm_up", "dropout", "label_smoothing")
 CHANGES = ("shift", "rotate", "scale", "shear", "elastic")
@@ -85,7 +79,9 @@ class Convolutions(NamedTuple):
     """The filters of 3 x 3."""
 
     def __call__(self, chain: Any, its: Settings, shape: Sequence[int]) -> Any:
-        """Add the layers.
+        """Add the layers to a chain of images of that shape, (channels, height, width).
+
+        The chain's methods are found by name, which no type describes.
 
         Images of less than 16 x 16 get zeros around them, or nothing would be left of them.
         """

@@ -1,4 +1,4 @@
-"""The options of train.py that change a recipe, and what is built from its settings."""
+"""The options of the command `train` that change a recipe, and what is built from its settings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
-from _program import Failure
-from _recipes import BOTH, CHANGES, PLAIN, SINGLE, Init, Optimizer, Schedule, Settings
-
 import pynn
+from pynn._commands.parser import listed
+from pynn._commands.program import Failure
+from pynn._commands.recipes import BOTH, CHANGES, PLAIN, SINGLE, Init, Optimizer, Schedule, Settings
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     def add(option: str, words: str = "", **how: Any) -> None:
         name = option[2:].replace("-", "_")
         default = f"default: {_defaults(name)}"
+        if "choices" in how:
+            words = f"{listed(how['choices'])}{': ' * bool(words)}{words}"
+            how["metavar"] = "NAME"
         group.add_argument(option, help=f"{words} ({default})" if words else default, **how)
 
     share = number(least=0.0, below=1.0)

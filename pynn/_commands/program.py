@@ -1,58 +1,45 @@
-"""Code that the programs share: folders, printing, and how a run ends.
+"""Code that the commands share: printing, and how a run ends.
 
 File names and errors may hold control characters, which a terminal would obey, so all of them go
 through `printable`. Paths are strings here and in predict.py, whose users wait for its start:
 pathlib would be a tenth of the time of its imports besides NumPy and Pillow.
 """
 
-import argparse
+from __future__ import annotations
+
 import io
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn, TextIO
+from typing import TextIO
 
 import pynn
-
-ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-MODELS = os.path.join(ROOT, "models")  # where train.py saves and predict.py looks
+from pynn._base import checks
 
 INTERRUPTED = 130  # the status that a shell reports if SIGINT ended a program
 BROKEN_PIPE = 141  # the same for SIGPIPE
+LONGEST = 2000  # the most characters of a message, which may quote a file
 
 
 class Failure(Exception):
     """The run cannot go on; the message says why, and what to do."""
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that prints its help and errors by `say` and `complain`.
-
-    Help has 80 columns, like the texts in it: to ask for the terminal's width would import much.
-    """
-
-    def __init__(self, prog: str, description: str, epilog: str) -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
-            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=78),
-            allow_abbrev=False,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        complain(self.format_usage().rstrip("\n"))
-        complain(f"{self.prog}: error: {printable(message)}")
-        sys.exit(2)
-
-    def _print_message(self, message: str, file: object = None) -> None:
-        """Print help, which is all that argparse prints here."""
-        say(message.rstrip("\n"))
+def columns() -> int:
+    """How many characters a line of standard output may have: those of the terminal, or 80."""
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (AttributeError, OSError, ValueError):  # no terminal, or no stream at all
+        return 80
 
 
 def printable(text: str) -> str:
     """Put text from outside on one line, with escapes for characters that are not printable."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return checks.printable(text, LONGEST)
 
 
 def near(path: str | os.PathLike[str]) -> str:
@@ -123,7 +110,7 @@ def run(name: str, work: Callable[[], int]) -> int:
     except KeyboardInterrupt as interrupt:
         complain("; ".join([f"{name}: interrupted", *map(str, interrupt.args)]))
         return INTERRUPTED
-    except (Failure, pynn.PynnError, OSError, MemoryError) as error:
+    except (Failure, pynn.PynnError, OSError, MemoryError, ImportError) as error:
         complain(f"{name}: error: {printable(reason(error))}")
         return 1
 
