@@ -66,10 +66,12 @@ if TYPE_CHECKING:
         History,
         Progress,
     )
+    from pynn._training.lbfgs import LBFGS
     from pynn._training.optimizers import SGD, Adam, AdamW
     from pynn._training.stopping import EarlyStopping
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adam",
     "AdamW",
@@ -114,6 +116,7 @@ _LATE = {
     "_model": ("Model", "load"),
     "_training.evaluation": ("ClassEvaluation", "Evaluation"),
     "_training.history": ("EpochResult", "History", "Progress"),
+    "_training.lbfgs": ("LBFGS",),
     "_training.optimizers": ("SGD", "Adam", "AdamW"),
     "_training.augmentation": ("Augmentation",),
     "_training.stopping": ("EarlyStopping",),

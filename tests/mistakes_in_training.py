@@ -74,7 +74,7 @@ OPTIONS: dict[str, Mistake] = {
     "the class of an optimizer": Mistake(
         fit(optimizer=pynn.SGD),
         TYPE,
-        ("optimizer must be a pynn.SGD, pynn.Adam or pynn.AdamW, as in", "got type"),
+        ("optimizer must be a pynn.SGD, pynn.Adam, pynn.AdamW or pynn.LBFGS, as", "got type"),
     ),
     "a number as on_epoch": Mistake(
         fit(on_epoch=1), TYPE, ("on_epoch must be callable, got int 1",)

@@ -91,12 +91,12 @@ VALUE, TYPE = pynn.ArgumentError, pynn.ArgumentTypeError
         (
             {"optimizer": 0.1},
             TYPE,
-            "pynn.Adam or pynn.AdamW, as in pynn.SGD(learning_rate=0.1), got float 0.1",
+            "pynn.AdamW or pynn.LBFGS, as in pynn.SGD(learning_rate=0.1), got float 0.1",
         ),
         (
             {"optimizer": pynn.SGD},
             TYPE,
-            "pynn.Adam or pynn.AdamW, as in pynn.SGD(learning_rate=0.1), got type",
+            "pynn.AdamW or pynn.LBFGS, as in pynn.SGD(learning_rate=0.1), got type",
         ),
         ({"on_epoch": 1}, TYPE, "on_epoch must be callable, got int 1"),
         ({"on_progress": "x"}, TYPE, "on_progress must be callable, got str 'x'"),

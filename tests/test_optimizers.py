@@ -428,7 +428,7 @@ def test_a_callable_gets_every_step_once() -> None:
 def test_an_optimizer_has_the_moments_that_c_needs(optimizer: pynn.SGD | pynn.Adam) -> None:
     """Its class names them, for checkpoints; besides, C needs room for the gradient."""
     described, _ = optimizer._update(0, 1).to_c(1)
-    assert lib.pynn_optimizer_needs(described) == 1 + len(optimizer._moments)
+    assert lib.pynn_optimizer_needs(described) == 1 + len(optimizer._tensors)
 
 
 @pytest.mark.parametrize("kind", [pynn.Adam, pynn.AdamW])

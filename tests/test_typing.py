@@ -42,6 +42,7 @@ history: pynn.History = {FIT}epochs=1, batch_size=9, optimizer=pynn.SGD(learning
     validation=(np.ones((9, 4)), np.ones(9, int)), on_epoch=lambda result: print(result.val_loss),
     on_progress=lambda progress: print(progress.step))
 losses: list[float] = history.loss
+print({FIT}epochs=9, optimizer=pynn.LBFGS(memory=5, tolerance=1e-4, weight_decay=0.1)).ended)
 """,
     "use": f"""
 with {CHAIN}.softmax_cross_entropy().build() as model:

@@ -40,7 +40,11 @@ FORMAT_VERSION = "1"
 MOMENT_TENSORS = tuple(f"optimizer.{name}" for name in state.MOMENTS)
 """The names of the optimizer's moments in a checkpoint."""
 
-ARRAYS = (*MOMENT_TENSORS, "best")
+PAIR_TENSORS = tuple(f"optimizer.{letter}{number}" for number in range(1, 101) for letter in "sy")
+"""The names of the changes that L-BFGS remembers: "optimizer.s1" is the oldest of the parameters,
+"optimizer.y1" that of the gradient."""
+
+ARRAYS = (*MOMENT_TENSORS, *PAIR_TENSORS, "best")
 ENTRIES = ("format", "format_version", "model", "run")
 
 MAX_MODEL_ITEMS = 64 + 16 * MAX_LAYERS

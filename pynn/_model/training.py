@@ -66,9 +66,10 @@ class TrainedModel(ModelBase):
                 for one output; with binary_cross_entropy each in [0, 1], with poisson at least 0.
             epochs: The number of passes through the examples, at least 1.
             batch_size: The number of examples in a step, 1 to n; the default is 128, or n if that
-                is less.
+                is less. With LBFGS it must be left out.
             optimizer: The optimizer, which changes the parameters in each step; the default is
-                SGD().
+                SGD(). With LBFGS a step takes all examples, so an epoch is one step, and the
+                training ends when it has converged.
             validation: A pair (features, labels) to evaluate after each epoch; or a fraction in
                 (0, 1) of the examples to hold out and evaluate instead. The seed of the model
                 decides which ones, and about the same fraction of each class is held out.
@@ -170,7 +171,7 @@ class TrainedModel(ModelBase):
         size = fit_arguments.DEFAULT_BATCH_SIZE
         if batch_size is not None:
             size = checks.integer("batch_size", batch_size, least=1)
-        used = fit_arguments.check_optimizer(optimizer)
+        used = fit_arguments.check_step_optimizer(optimizer, "partial_fit")
         return trainer.partial_fit(self._engine, data, min(size, data.rows), used)
 
     def explain(
@@ -217,5 +218,5 @@ class TrainedModel(ModelBase):
 
         data = self._data(features, labels, sample_weight)
         fit_arguments.check_trained(self._spec, "explain")
-        used = fit_arguments.check_optimizer(optimizer)
+        used = fit_arguments.check_step_optimizer(optimizer, "explain")
         return step.Step(self._engine, capture.capture(self._engine, data, used))

@@ -87,10 +87,7 @@ def explain(
     if bad is not None:
         left = back or f"the model is as the step before left it{why}"
         return ArgumentError(f"{fault.place}: {bad[1]}: {CORRECT}; {left}")
-    advice = (
-        f": try a smaller learning rate than {optimizer._rate_in_words()}, features scaled to about"
-        " 1, or another init"
-    )
+    advice = f": {optimizer._remedy()}"
     left = back or f"the model's parameters are lost{why}: build it or load it anew"
     return DivergenceError(f"{fault.place}: {fault.what}{advice if fault.trained else ''}; {left}")
 

@@ -14,6 +14,7 @@ from pynn._base import checks
 from pynn._base.atomic import absolute
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._files import model_file
+from pynn._native.data import Data
 from pynn._network.spec import Spec
 from pynn._training import augmentation as augmenting
 from pynn._training.augmentation import Augmentation
@@ -75,21 +76,20 @@ def check(
     data = make_data(spec, "", features, labels, most=MOST_ROWS)
     examples = make_examples(spec, seed, data, validation, sample_weight, class_weight)
     kept = _check_checkpoint(checkpoint, every)
+    used = check_optimizer(optimizer, spec)
     may_be_resumed = kept is not None or engine.resumed is not None
     plan = Plan(
         epochs=checks.integer("epochs", epochs, least=1),
-        batch_size=_check_batch_size(batch_size, examples.size),
-        optimizer=check_optimizer(optimizer),
+        batch_size=_check_batch_size(batch_size, examples.size, used),
+        optimizer=used,
         rows=examples.size,
         shuffle=_check_shuffle(shuffle),
         fraction=examples.fraction,
         early_stopping=_check_stopping(early_stopping, examples, spec),
-        augmentation=augmenting.check(augmentation, spec, data.features),
+        augmentation=_check_augmentation(augmentation, used, spec, data),
         fingerprint=fingerprint(examples.data) if may_be_resumed else 0,
     )
-    callbacks = _check_on_epoch(on_epoch)
-    if on_progress is not None:
-        _check_callable("on_progress", on_progress)
+    callbacks = _check_on_epoch(on_epoch, on_progress)
     return Call(plan, _change(engine, examples, plan.augmentation), callbacks, on_progress, kept)
 
 
@@ -113,8 +113,15 @@ def _change(engine: Engine, examples: Examples, changes: Augmentation | None) ->
     return examples._replace(data=data)
 
 
-def _check_batch_size(value: object, count: int) -> int:
+def _check_batch_size(value: object, count: int, optimizer: Optimizer) -> int:
     """Check the batch size for `count` examples; None means the default."""
+    if optimizer._is_full_batch:
+        if value is not None:
+            raise ArgumentError(
+                f"batch_size must be left out with {type(optimizer).__name__}, whose every step"
+                f" takes all examples, got {checks.describe(value)}"
+            )
+        return count
     if value is None:
         return min(DEFAULT_BATCH_SIZE, count)
     size = checks.integer("batch_size", value, least=1)
@@ -125,16 +132,41 @@ def _check_batch_size(value: object, count: int) -> int:
     return size
 
 
-def check_optimizer(value: object) -> Optimizer:
-    """Check an optimizer; None means the default."""
+def check_optimizer(value: object, spec: Spec | None = None) -> Optimizer:
+    """Check an optimizer, also for a network; None means the default."""
     if value is None:
         return SGD()
     if not isinstance(value, Optimizer):
         raise ArgumentTypeError(
-            "optimizer must be a pynn.SGD, pynn.Adam or pynn.AdamW, as in"
+            "optimizer must be a pynn.SGD, pynn.Adam, pynn.AdamW or pynn.LBFGS, as in"
             f" pynn.SGD(learning_rate=0.1), got {checks.describe(value)}"
         )
+    if spec is not None:
+        value._check_network(spec)
     return value
+
+
+def _check_augmentation(
+    value: object, optimizer: Optimizer, spec: Spec, data: Data
+) -> Augmentation | None:
+    """Check the changes of images."""
+    if value is not None and optimizer._is_full_batch:
+        raise ArgumentError(
+            f"augmentation must be None with {type(optimizer).__name__}, which compares the losses"
+            " of the same examples: use pynn.Adam"
+        )
+    return augmenting.check(value, spec, data.features)
+
+
+def check_step_optimizer(value: object, call: str) -> Optimizer:
+    """Check the optimizer of a call that does a single step, or a few, on its examples."""
+    used = check_optimizer(value)
+    if used._is_full_batch:
+        raise ArgumentError(
+            f"optimizer must not be {type(used).__name__} in {call}, because it searches among all"
+            " examples for its step, which fit does; use pynn.SGD or pynn.Adam"
+        )
+    return used
 
 
 def _check_shuffle(value: object) -> bool:
@@ -162,8 +194,10 @@ def _check_stopping(value: object, examples: Examples, spec: Spec) -> EarlyStopp
     return value
 
 
-def _check_on_epoch(value: object) -> Sequence[OnEpoch]:
-    """Check the callback or callbacks that are called after each epoch; return them in a tuple."""
+def _check_on_epoch(value: object, on_progress: object) -> Sequence[OnEpoch]:
+    """Check the callbacks; return those that are called after each epoch in a tuple."""
+    if on_progress is not None:
+        _check_callable("on_progress", on_progress)
     if value is None:
         return ()
     callbacks = value if isinstance(value, (list, tuple)) else (value,)

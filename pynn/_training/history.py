@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterable
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynn._base import checks, words
 from pynn._base.atomic import write_atomically
@@ -101,6 +101,7 @@ class History:
         mean_absolute_error: list[float] | None = None,
         val_r2: list[float] | None = None,
         val_mean_absolute_error: list[float] | None = None,
+        ended: str = "",
     ) -> None:
         self.loss = loss or []
         self.accuracy = accuracy or []
@@ -111,15 +112,17 @@ class History:
         self.mean_absolute_error = mean_absolute_error or []
         self.val_r2 = val_r2 or []
         self.val_mean_absolute_error = val_mean_absolute_error or []
+        self.ended = ended
+        """Why LBFGS ended before the epochs were done, such as "converged: ..."; or empty."""
 
-    def __setstate__(self, state: dict[str, list[float]]) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickled history; those of older versions have fewer metrics."""
         self.__init__(**state)  # type: ignore[misc]
 
     @classmethod
-    def of(cls, results: Iterable[EpochResult]) -> History:
+    def of(cls, results: Iterable[EpochResult], ended: str = "") -> History:
         """Make a history from the results of some epochs."""
-        history = cls()
+        history = cls(ended=ended)
         for result in results:
             history.append(result)
         return history

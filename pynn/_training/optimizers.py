@@ -3,142 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, ClassVar
 
 from pynn._base import checks
-from pynn._base.arguments import Arguments
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._base.formulas import factor, number
-from pynn._native.state import MOMENTS, Update
+from pynn._files.model_file import MOMENT_TENSORS
 from pynn._training import schedules
-
-LearningRate = float | Callable[[int], float]
-
-
-class OneUpdate(NamedTuple):
-    """The numbers of one parameter in a step."""
-
-    before: float
-    gradient: float
-    after: float
-    moments_before: tuple[float, ...]
-    moments_after: tuple[float, ...]
-    rate: float
-    t: int
-    decays: bool
-    """Whether weight decay makes the parameter smaller."""
-    clip: float
-    """What the whole gradient is multiplied by, so that it is not too long."""
-
-
-class Optimizer(Arguments):
-    """The base of SGD, Adam and AdamW."""
-
-    _kind: ClassVar[str]
-    """The name in files; "sgd" stands for PYNN_SGD in C."""
-    _moments: ClassVar[tuple[str, ...]]
-    """The arrays of pynn_state that the optimizer may keep between steps."""
-    _moment_names: ClassVar[tuple[str, ...]]
-    """What the formulas call these arrays."""
-    _option_names: ClassVar[tuple[str, ...]]
-    """The arguments that are options of this kind in pynn.h."""
-    _letter_names: ClassVar[tuple[str, ...]]
-    """The arguments that are in the equations."""
-    learning_rate: LearningRate
-    """A number, or a function of the step, such as the schedules of `pynn.schedules`."""
-    weight_decay: float
-    """The factor by which weights decay; see each optimizer."""
-    max_gradient_norm: float | None
-    """The norm that longer gradients are scaled down to; None for no limit."""
-
-    def __init__(
-        self, learning_rate: object, weight_decay: object, max_norm: object, **rest: Any
-    ) -> None:
-        rate = learning_rate
-        if callable(rate):
-            rate = schedules.check_rate("learning_rate", rate)
-        else:
-            rate = checks.real("learning_rate", rate, above=0.0)
-        super().__init__(
-            learning_rate=rate,
-            **rest,
-            weight_decay=checks.real("weight_decay", weight_decay, least=0.0),
-            max_gradient_norm=None
-            if max_norm is None
-            else checks.real("max_gradient_norm", max_norm, above=0.0),
-        )
-
-    def _marks(self) -> tuple[str, ...]:
-        """The names of the equations of an update, in csrc/optimizer.c; none if it is fused."""
-        return ("adam.m", "adam.v", "adam.p")
-
-    @property
-    def _is_fused(self) -> bool:
-        """Whether a layer does the step where it computes the gradient, which is never stored."""
-        return False
-
-    def _letters(self, t: int) -> list[str]:
-        """What the letters of the equations are in update number t, beside the rate's r."""
-        names = [f"{name} = {vars(self)[name]!r}" for name in self._letter_names]
-        if not self.weight_decay:
-            return [*names, "g = the gradient"]
-        return [*names, f"g = the gradient + {self.weight_decay!r} weight (weight_decay)"]
-
-    def _written_out(self, it: OneUpdate) -> list[str]:
-        """How an update is calculated, with all its numbers: g, the moments, and p."""
-        return []
-
-    def _clip(self, norm: float) -> float:
-        """What a gradient of this norm is multiplied by."""
-        most = self.max_gradient_norm
-        return min(1.0, most / (norm + 1e-6)) if most else 1.0
-
-    def _remarks(self, norm: float) -> list[str]:
-        """What a step teaches whose gradient has this norm, in sentences; mostly nothing."""
-        clip, most = self._clip(norm), self.max_gradient_norm
-        if most is None or clip == 1.0:
-            return []
-        why = f"its norm {number(norm)} is above max_gradient_norm={number(most)}"
-        return [f"the whole gradient is multiplied by {number(clip)}: {why}"]
-
-    def _gradient_written_out(self, it: OneUpdate, decay: float) -> tuple[list[str], str]:
-        """The line of g if it is more than the gradient, and g as a factor of other formulas."""
-        decay = decay if it.decays else 0.0
-        if it.clip == 1.0 and decay == 0.0:
-            return [], factor(it.gradient)
-        g = it.clip * it.gradient + decay * it.before
-        text = factor(it.gradient) if it.clip == 1.0 else f"{it.clip:.4g}*{factor(it.gradient)}"
-        text += f" + {number(decay)}*{factor(it.before)}" if decay else ""
-        return [f"g = {text} = {number(g)}"], factor(g)
-
-    def _rates(self, first: int, last: int) -> npt.NDArray[np.float64]:
-        """Return the learning rates of steps first <= s < last, shape (last - first,)."""
-        if not callable(self.learning_rate):
-            return np.full(last - first, self.learning_rate)
-        rates = np.empty(last - first)
-        for step in range(first, last):
-            name = f"learning_rate: its value for step {step}"
-            rates[step - first] = schedules.check_value(name, self.learning_rate(step))
-        return rates
-
-    def _rate_in_words(self) -> str:
-        """Name the learning rate for an error."""
-        rate = self.learning_rate
-        return "that of the schedule" if callable(rate) else checks.shown(rate)
-
-    def _update(self, first: int, last: int) -> Update:
-        """Describe steps first <= s < last for the C library."""
-        norm = self.max_gradient_norm or 0.0
-        return Update(
-            self._kind, self._rates(first, last), self.weight_decay, norm, self._options()
-        )
-
-    def _options(self) -> dict[str, float]:
-        """Return the options of this kind, by their names in pynn.h."""
-        return {name: vars(self)[name] for name in self._option_names}
+from pynn._training.lbfgs import LBFGS
+from pynn._training.optimizer import LearningRate as LearningRate
+from pynn._training.optimizer import OneUpdate as OneUpdate
+from pynn._training.optimizer import Optimizer as Optimizer
 
 
 class SGD(Optimizer):
@@ -168,7 +43,7 @@ class SGD(Optimizer):
     """
 
     _kind: ClassVar[str] = "sgd"
-    _moments: ClassVar[tuple[str, ...]] = MOMENTS[:1]
+    _tensors: ClassVar[tuple[str, ...]] = MOMENT_TENSORS[:1]
     _moment_names: ClassVar[tuple[str, ...]] = ("momentum",)
     _option_names: ClassVar[tuple[str, ...]] = ("momentum", "nesterov")
     _letter_names: ClassVar[tuple[str, ...]] = ("momentum",)
@@ -256,7 +131,7 @@ class Adam(Optimizer):
     """
 
     _kind: ClassVar[str] = "adam"
-    _moments: ClassVar[tuple[str, ...]] = MOMENTS
+    _tensors: ClassVar[tuple[str, ...]] = MOMENT_TENSORS
     _moment_names: ClassVar[tuple[str, ...]] = ("m", "v")
     _option_names: ClassVar[tuple[str, ...]] = ("beta1", "beta2", "eps")
     _letter_names: ClassVar[tuple[str, ...]] = _option_names
@@ -370,21 +245,23 @@ class AdamW(Adam):
         return 0.0
 
 
-_KINDS: dict[str, type[SGD | Adam]] = {kind._kind: kind for kind in (SGD, Adam, AdamW)}
+KINDS: dict[str, type[Optimizer]] = {kind._kind: kind for kind in (SGD, Adam, AdamW, LBFGS)}
+"""All optimizers, by their names in files."""
 
 
-def of_kind(kind: object) -> type[SGD | Adam]:
+def of_kind(kind: object) -> type[Optimizer]:
     """Return the optimizer's class with this name in files; raise a ValueError if there is none."""
-    if not isinstance(kind, str) or kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"unknown optimizer {checks.describe(kind)}")
-    return _KINDS[kind]
+    return KINDS[kind]
 
 
 def to_dict(optimizer: Optimizer) -> dict[str, Any]:
     """Convert an optimizer to plain values for a checkpoint."""
-    arguments = vars(optimizer)
-    rate = schedules.to_dict(optimizer.learning_rate)
-    return {"kind": optimizer._kind, **arguments, "learning_rate": rate}
+    arguments = dict(vars(optimizer))
+    if "learning_rate" in arguments:
+        arguments["learning_rate"] = schedules.to_dict(optimizer.learning_rate)
+    return {"kind": optimizer._kind, **arguments}
 
 
 def from_dict(entry: dict[str, Any]) -> Optimizer:
@@ -395,5 +272,7 @@ def from_dict(entry: dict[str, Any]) -> Optimizer:
     """
     kind = of_kind(entry["kind"])
     arguments = {name: value for name, value in entry.items() if name != "kind"}
-    arguments["learning_rate"] = schedules.from_dict(entry["learning_rate"])
-    return kind(**arguments)
+    if not kind._is_full_batch:
+        arguments["learning_rate"] = schedules.from_dict(entry["learning_rate"])
+    make: Callable[..., Optimizer] = kind
+    return make(**arguments)

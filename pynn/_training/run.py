@@ -21,7 +21,6 @@ import numpy as np
 from pynn._base import checks, reading
 from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError
-from pynn._files.model_file import MOMENT_TENSORS
 from pynn._native.data import Data
 from pynn._native.state import State
 from pynn._native.workspace import RunningSums, Sums
@@ -29,6 +28,7 @@ from pynn._network.spec import Spec
 from pynn._training import augmentation, metrics, optimizers, stopping
 from pynn._training.augmentation import Augmentation
 from pynn._training.history import EpochResult
+from pynn._training.lbfgs import BLOCK, ENDS, LBFGS
 from pynn._training.optimizers import Optimizer
 from pynn._training.stopping import EarlyStopping
 
@@ -54,6 +54,11 @@ class Plan(NamedTuple):
         """The number of steps in an epoch."""
         return -(-self.rows // self.batch_size)
 
+    @property
+    def largest_batch(self) -> int:
+        """The most examples that one call of C takes."""
+        return min(self.batch_size, BLOCK) if self.optimizer._is_full_batch else self.batch_size
+
     def to_dict(self) -> dict[str, Any]:
         """Convert the plan to plain values for JSON, as older versions did if they can read it."""
         plan = {
@@ -76,8 +81,11 @@ class Plan(NamedTuple):
         fingerprint = checks.integer("fingerprint", run["fingerprint"], least=0, most=2**32 - 1)
         if not isinstance(run["shuffle"], bool):
             raise ValueError(f"shuffle must be a bool, got {checks.describe(run['shuffle'])}")
+        optimizer = optimizers.from_dict(run["optimizer"])
+        if optimizer._is_full_batch and whole["batch_size"] != whole["rows"]:
+            raise ValueError(f"batch_size must be rows with {optimizer!r}, got {whole}")
         return cls(
-            optimizer=optimizers.from_dict(run["optimizer"]),
+            optimizer=optimizer,
             shuffle=run["shuffle"],
             fraction=metrics.number(run["fraction"]),
             early_stopping=stopping.from_dict(run["early_stopping"]),
@@ -96,6 +104,8 @@ class Position(NamedTuple):
     """The sums over the steps that are done since then."""
     best: Floats | None = None
     """The parameters after the best epoch, if early stopping is to restore them."""
+    ended: str | None = None
+    """Why the run ends before its epochs are done, one of ENDS; None if it goes on."""
 
 
 class Run:
@@ -147,7 +157,8 @@ class Run:
         plan, results = self.plan, self.position.results
         early = plan.early_stopping
         stopped = early is not None and len(results) > 0 and early._is_over(results)
-        return len(results) >= plan.epochs or stopped
+        ended = self.position.ended is not None and self.step == 0
+        return len(results) >= plan.epochs or stopped or ended
 
     def continues(self, plan: Plan, path: str, *, validated: bool) -> None:
         """Check that a call of `fit` may resume this run, and take its number of epochs.
@@ -161,24 +172,7 @@ class Run:
             ArgumentError: An argument differs from the run's.
         """
         file = reading.shown(path)
-        for name, ours, theirs in (
-            ("batch_size", self.plan.batch_size, plan.batch_size),
-            ("shuffle", self.plan.shuffle, plan.shuffle),
-            ("validation, as a fraction,", self.plan.fraction, plan.fraction),
-            ("the number of examples", self.plan.rows, plan.rows),
-            ("early_stopping", self.plan.early_stopping, plan.early_stopping),
-            ("augmentation", self.plan.augmentation, plan.augmentation),
-            ("optimizer", self.plan.optimizer, plan.optimizer),
-        ):
-            same = ours == theirs
-            if isinstance(ours, Optimizer) and isinstance(theirs, Optimizer):
-                # A file cannot keep the caller's own function for the rate, so any one fits it.
-                same = optimizers.to_dict(ours) == optimizers.to_dict(theirs)
-            if not same:
-                raise ArgumentError(
-                    f"{name} must be {ours}, as in the run that {file} keeps, got {theirs};"
-                    " to start anew from its parameters, use pynn.load"
-                )
+        self._compare(plan, file)
         if plan.fingerprint != self.plan.fingerprint:
             raise ArgumentError(
                 f"features, labels and weights must be those of the run that {file} keeps; they"
@@ -200,13 +194,39 @@ class Run:
         self.plan = plan
         self.id = _new_id()
 
+    def _compare(self, plan: Plan, file: str) -> None:
+        """Check that a plan has the arguments of this run, which the file keeps."""
+        full_batch = [it.optimizer._is_full_batch for it in (self.plan, plan)]
+        pairs = [
+            ("batch_size", self.plan.batch_size, plan.batch_size),
+            ("shuffle", self.plan.shuffle, plan.shuffle),
+            ("validation, as a fraction,", self.plan.fraction, plan.fraction),
+            ("the number of examples", self.plan.rows, plan.rows),
+            ("early_stopping", self.plan.early_stopping, plan.early_stopping),
+            ("augmentation", self.plan.augmentation, plan.augmentation),
+            ("optimizer", self.plan.optimizer, plan.optimizer),
+        ]
+        if full_batch[0] != full_batch[1]:  # then batch_size differs only for that reason
+            pairs.sort(key=lambda it: it[0] != "optimizer")
+        for name, ours, theirs in pairs:
+            same = ours == theirs
+            if isinstance(ours, Optimizer) and isinstance(theirs, Optimizer):
+                # A file cannot keep the caller's own function for the rate, so any one fits it.
+                same = optimizers.to_dict(ours) == optimizers.to_dict(theirs)
+            if not same:
+                raise ArgumentError(
+                    f"{name} must be {ours}, as in the run that {file} keeps, got {theirs};"
+                    " to start anew from its parameters, use pynn.load"
+                )
+
     def to_dict(self) -> dict[str, Any]:
         """Convert the run, without its arrays, to plain values for JSON."""
-        results, sums, _ = self.position
+        results, sums, _, ended = self.position
         loss, correct, rows, errors = sums.read()
         of_regression = {} if errors is None else {"errors": metrics.errors_to_json(errors)}
         return {
             **self.plan.to_dict(),
+            **({} if ended is None else {"ended": ended}),
             "id": self.id,
             "first_epoch": self.first_epoch,
             "results": [metrics.to_json(result) for result in results],
@@ -243,13 +263,17 @@ class Run:
         found = cls(
             plan, first_epoch, results, Sums(metrics.number(loss), correct, rows, errors), best
         )
+        if "ended" in run:
+            ended = checks.known("end", run["ended"], ENDS if plan.optimizer._is_full_batch else ())
+            found.position = found.position._replace(ended=ended)
         found.id = _id(run.get("id", found.id))  # the first checkpoints had no id
         return found
 
     def keep(self, state: State) -> tuple[dict[str, Any], dict[str, Floats]]:
         """Convert the run and its state for a checkpoint: entries for JSON, and arrays by name."""
         moments = [moment.copy() for moment in state.moments]
-        arrays = dict(zip(MOMENT_TENSORS, moments, strict=False))
+        names = () if state.kind is None else optimizers.of_kind(state.kind)._tensors
+        arrays = dict(zip(names, moments, strict=False))
         if self.position.best is not None:
             arrays["best"] = self.position.best
         kept = {"kind": state.kind, "updates": state.updates, "moments": len(moments)}
@@ -263,17 +287,19 @@ class Run:
         checks.no_others("state", kept, ("kind", "updates", "moments"))
         kind = kept["kind"]
         updates = checks.integer("updates", kept["updates"], least=0, most=2**62)
-        most = 0 if kind is None else len(optimizers.of_kind(kind)._moments)
-        count = checks.integer("moments", kept["moments"], least=0, most=most)
-        if extra := [name for name in MOMENT_TENSORS[count:] if name in arrays]:
+        used = () if kind is None else optimizers.of_kind(kind)._tensors
+        count = checks.integer("moments", kept["moments"], least=0, most=len(used))
+        if kind == LBFGS._kind and count % 2:
+            raise ValueError(f"moments must be pairs, got {count}")
+        if extra := [name for name in arrays if name not in (*used[:count], "best")]:
             raise ValueError(f"it has the tensor {extra[0]}, which its optimizer does not use")
-        moments = [arrays[name].copy() for name in MOMENT_TENSORS[:count]]
-        for name, moment in zip(MOMENT_TENSORS, moments, strict=False):
+        moments = [arrays[name].copy() for name in used[:count]]
+        for name, moment in zip(used, moments, strict=False):
             check_finite(name, moment)
         state.restore(state.step, updates, kind, moments)
 
 
-_ENTRIES = (*Plan._fields, "id", "first_epoch", "results", "sums", "errors", "state")
+_ENTRIES = (*Plan._fields, "id", "first_epoch", "results", "sums", "errors", "state", "ended")
 
 
 def _new_id() -> str:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from pynn._base import statistics
-from pynn._base.arrays import Doubles
+from pynn._base.arrays import Doubles, Floats
 from pynn._base.errors import ArgumentError, DivergenceError, FileFormatError
 from pynn._native import library
 from pynn._native.data import Data
 from pynn._native.library import NotFinite
 from pynn._native.workspace import ROWS_AT_A_TIME, RunningSums, Sums
-from pynn._training import checkpoints
+from pynn._training import checkpoints, full_batch
 from pynn._training.engine import Engine, paced
 from pynn._training.evaluation import Evaluation
 from pynn._training.faults import (
@@ -33,7 +33,9 @@ from pynn._training.faults import (
     not_finite,
 )
 from pynn._training.fit_arguments import Call
+from pynn._training.full_batch import Objective, Step
 from pynn._training.history import EpochResult, History, Progress
+from pynn._training.lbfgs import ENDS, LBFGS
 from pynn._training.optimizers import Optimizer
 from pynn._training.run import Position, Run
 
@@ -62,7 +64,7 @@ def fit(engine: Engine, call: Call) -> History:
         most = 0 if held_out is None else held_out.rows
         # Allocate the memory for the whole run now, so that no finished epoch is lost to a lack of
         # memory at its validation.
-        engine.reserve(max(call.plan.batch_size, min(most, ROWS_AT_A_TIME)))
+        engine.reserve(max(call.plan.largest_batch, min(most, ROWS_AT_A_TIME)))
         history = Trainer(engine, run, call).train()
         return history
 
@@ -92,6 +94,14 @@ def partial_fit(engine: Engine, data: Data, batch_size: int, optimizer: Optimize
     return engine.evaluation(sums, data)
 
 
+class Done(NamedTuple):
+    """A step over all examples that is done, and the counts after it."""
+
+    found: Step
+    step: int
+    updates: int
+
+
 class Trainer:
     """Does the epochs and steps of a run.
 
@@ -110,6 +120,8 @@ class Trainer:
         self.failed = False
         self.stopped = False  # whether a callback has ended the training
         self.is_kept = False  # whether this run has written its checkpoint
+        self.objective: Objective | None = None  # of an optimizer whose steps take all examples
+        self.done: Done | None = None  # a step of it that has to be finished
 
     def train(self) -> History:
         """Do the rest of the run.
@@ -123,11 +135,16 @@ class Trainer:
         self.engine.resumed = None  # only now: a call that failed before can be made again
         try:
             while not run.is_over and not self.stopped:
-                self._steps()
-                self._end_epoch()
+                if run.plan.optimizer._is_full_batch:
+                    self._full_step()
+                else:
+                    self._steps()
+                if run.step > 0:
+                    self._end_epoch()
             self._restore_best()
         except BaseException as why:  # Ctrl-C, or an exception of a callback
             if not self.failed:
+                self._finish_step()
                 self.engine.epochs_trained = run.epochs_trained
                 try:
                     self._save()
@@ -135,7 +152,7 @@ class Trainer:
                     raise why  # noqa: B904
                 self._restore_best()
             raise
-        return History.of(run.position.results)
+        return History.of(run.position.results, ENDS.get(run.position.ended or "", ""))
 
     def _restore_best(self) -> None:
         """Give the model the parameters of the best epoch, if the run is over and asks for it."""
@@ -171,6 +188,61 @@ class Trainer:
         except NotFinite:
             self._fail(diagnose(self.engine, sums.read(), plan.batch_size, plan.steps))
 
+    def _full_step(self) -> None:
+        """Do the step of an epoch that takes all examples, unless it is done or nothing is left.
+
+        The step changes parameters, moments and the position of the run, one after the other, and
+        Ctrl-C may come between. So it is first noted as done, by one assignment, and what is then
+        left of it can be finished later.
+        """
+        run, engine, optimizer = self.run, self.engine, self.run.plan.optimizer
+        if run.step > 0:
+            return  # it was done when the run was interrupted
+        assert isinstance(optimizer, LBFGS)
+        began = time.perf_counter()
+        if self.objective is None or self.objective.spec is not engine.spec:  # a layer was frozen
+            self.order = np.arange(run.plan.rows, dtype=np.uint32)
+            if self.call.examples.rows is not None:
+                self.order = self.call.examples.rows
+            self.objective = Objective(engine, self.call.examples.data, self.order, optimizer)
+        place = self.objective.here()
+        if place is None:
+            what = not_finite(engine) or "the loss or its gradient is not finite"
+            self._fail(Fault("in its step", what, slice(None)))
+        found = full_batch.step(self.objective, place, self._pairs(), optimizer)
+        self.objective.keep(found.place)
+        self.seconds += time.perf_counter() - began
+        if found.place is place and run.epoch > 0:  # nothing is left to do, so this is no epoch
+            run.position = run.position._replace(ended=found.ended)
+            self._save()
+            return
+        moved = found.place is not place
+        self.done = Done(found, engine.state.step + moved, engine.state.updates + moved)
+        self._finish_step()
+        if self.call.on_progress is not None:
+            now = self._figures()
+            place_of_run = run.epoch + 1, run.plan.epochs, 1, 1
+            progress = Progress(*place_of_run, *now, now.r2, now.mean_absolute_error)
+            self.call.on_progress(progress)
+
+    def _pairs(self) -> list[Floats]:
+        """What the optimizer remembers of earlier steps; nothing if another optimizer did them."""
+        state = self.engine.state
+        return state.moments if state.kind == self.run.plan.optimizer._kind else []
+
+    def _finish_step(self) -> None:
+        """Give the model and the run what a step has found; again, if that was interrupted."""
+        if self.done is None:
+            return
+        found, step, updates = self.done
+        engine, run = self.engine, self.run
+        with engine.lock:
+            engine.parameters[...] = found.place.parameters
+            engine.state.restore(step, updates, run.plan.optimizer._kind, found.pairs.moments)
+            sums = RunningSums(found.place.sums)
+            run.position = run.position._replace(sums=sums, ended=found.ended)
+        self.done = None
+
     def _order_of_epoch(self) -> npt.NDArray[np.uint32]:
         """Return the rows of the data in the order in which the epoch takes them."""
         plan, rows = self.run.plan, self.call.examples.rows
@@ -194,7 +266,9 @@ class Trainer:
             best = self.engine.parameters.copy()
             if not np.isfinite(best).all():  # another thread wrote into the parameters meanwhile
                 self._fail(Fault(after(plan.steps, plan.steps), PARAMETERS))
-        run.position = Position(results, RunningSums(Sums.zero(self.engine.spec.errors)), best)
+        run.position = Position(
+            results, RunningSums(Sums.zero(self.engine.spec.errors)), best, run.position.ended
+        )
         self.engine.epochs_trained = run.epochs_trained
         if self.call.checkpoint is not None and (self.call.checkpoint.every == 0 or run.is_over):
             self._save()

@@ -183,6 +183,7 @@ RUNS = {
     "adam_max_norm": Run(_adam(beta1=0.8, beta2=0.99, eps=1e-4, max_gradient_norm=0.25)),
     "adamw": Run(_adamw()),
     "adamw_decay_max_norm": Run(_adamw(weight_decay=0.1, max_gradient_norm=0.5)),
+    "lbfgs": Run({"optimizer": pynn.LBFGS(memory=3, weight_decay=0.01), "batch_size": None}),
     "constant": Run(_sgd(learning_rate=pynn.schedules.Constant(0.2))),
     "step_decay": Run(_sgd(learning_rate=pynn.schedules.StepDecay(0.4, every=3, factor=0.5))),
     "cosine": Run(_adam(learning_rate=_cosine)),

@@ -158,6 +158,11 @@ class Layer(Arguments):
             if name not in self.hidden or value != self.hidden[name]
         }
 
+    @property
+    def full_batch_refusal(self) -> str:
+        """Why an optimizer whose steps take all examples cannot train it; "" if it can."""
+        return ""
+
     def __str__(self) -> str:
         options = ", ".join(map(str, vars(self).values()))
         return f"{self.kind}({options})" if options else self.kind

@@ -28,6 +28,10 @@ class Dropout(Layer):
         below = checks.BELOW_ONE
         super().__init__(rate=checks.real("dropout rate", rate, least=0.0, below=below))
 
+    @property
+    def full_batch_refusal(self) -> str:
+        return "it drops other values at each look at the loss" if self.rate else ""
+
     def scalar_formula(self, x: float, y: float) -> str:
         m = self.derivative(x, y)
         return f"{m}*{number(x)}" if m else ""

@@ -172,6 +172,10 @@ class BatchNorm(Layer):
         eps = checks.real("batch_norm eps", eps, least=checks.LEAST_NORMAL)
         super().__init__(momentum=momentum, eps=eps)
 
+    @property
+    def full_batch_refusal(self) -> str:
+        return "its running means follow many batches"
+
     def __str__(self) -> str:
         shown = ", ".join(f"{name} {value:g}" for name, value in self.shown_arguments().items())
         return f"batch_norm({shown})" if shown else "batch_norm"
@@ -281,6 +285,10 @@ class FrozenBatchNorm(BatchNorm):
 
     It is no kind of its own: a chain holds a BatchNorm, and `Spec.placed_layers` gives this one.
     """
+
+    @property
+    def full_batch_refusal(self) -> str:
+        return ""
 
     def forward_marks(self, *, sparse: bool) -> tuple[str, ...]:
         return ("batch_norm.frozenY",)
