@@ -1,8 +1,9 @@
 """The chain of calls that describes a network, as a state machine of three small classes.
 
-`Builder` offers `input`, `LayerBuilder` offers layers and losses, and `FinishedBuilder` offers only
-`build`. So an editor and a type checker know which calls may come next. Each call returns a new
-object and leaves the old one as it was, so two chains may begin with the same calls.
+`Builder` offers `input` and `from_model`, `LayerBuilder` offers layers and losses, and
+`FinishedBuilder` offers only `build`. So an editor and a type checker know which calls may come
+next. Each call returns a new object and leaves the old one as it was, so two chains may begin with
+the same calls.
 
 A new kind of layer needs a method of `LayerBuilder` here and a class in pynn/_network/layers.
 """
@@ -13,7 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from pynn._base import checks, vocabulary, words
-from pynn._base.errors import ChainError
+from pynn._base.errors import ArgumentTypeError, ChainError
+from pynn._network.beginning import Beginning
 from pynn._network.layers import Layer, Shape
 from pynn._network.layers.activations import (
     Elu,
@@ -115,6 +117,44 @@ class Builder:
         shape = checked_shape(features)
         return LayerBuilder(shape, (), shape)
 
+    def from_model(self, model: Model, *, before: str | int | None = None) -> LayerBuilder:
+        """Begin with the layers of a model and their weights, to learn another task with them.
+
+        The chain begins with the model's input and its layers in front of `before`. Other layers
+        and a loss may follow. `build` draws initial weights for these alone; the layers of the
+        model keep their parameters, also the running mean and variance of a batch_norm. They are a
+        copy: neither model changes the other. All else is new: no layer is frozen, and counts and
+        moments begin at 0.
+
+        Args:
+            model: The model. It is read now, and may be trained or closed later.
+            before: The first layer that is left out, by its name such as "dense3" or its number in
+                `model.summary()`; None to take all layers. The loss is always left out.
+
+        Raises:
+            ArgumentTypeError: `model` is not a model, or `before` is neither a str nor an integer.
+            ArgumentError: There is no such layer.
+            ClosedError: The model is closed.
+
+        Examples:
+            >>> import pynn
+            >>> chain = pynn.Builder().input(64).dense(32).relu().dense(5)
+            >>> digits = chain.softmax_cross_entropy().build(seed=0)
+            >>> chain = pynn.Builder().from_model(digits, before="dense2").dense(3)
+            >>> letters = chain.softmax_cross_entropy().build(seed=0)
+            >>> letters.freeze("dense1")
+            >>> (letters.parameters["dense1.weight"] == digits.parameters["dense1.weight"]).all()
+            np.True_
+        """
+        from pynn._model import Model
+
+        if not isinstance(model, Model):
+            raise ArgumentTypeError(
+                f"model must be a pynn.Model, as pynn.load gives it, got {checks.describe(model)}"
+            )
+        begun = Beginning.of(model._engine.snapshot(), before)
+        return LayerBuilder(begun.input_shape, begun.layers, begun.shape, begun)
+
     def __repr__(self) -> str:
         return "Builder()"
 
@@ -126,12 +166,22 @@ class Builder:
 
 @words.corrected
 class LayerBuilder:
-    """A chain that has its input; layers or a loss may follow. `Builder.input` makes it."""
+    """A chain that has its input; layers or a loss may follow.
 
-    def __init__(self, input_shape: Shape, layers: tuple[Layer, ...], shape: Shape) -> None:
+    `Builder.input` and `Builder.from_model` make it.
+    """
+
+    def __init__(
+        self,
+        input_shape: Shape,
+        layers: tuple[Layer, ...],
+        shape: Shape,
+        begun: Beginning | None = None,
+    ) -> None:
         self._input_shape = input_shape
         self._layers = layers
         self._shape = shape  # that of an example behind the layers
+        self._begun = begun
 
     def dense(self, outputs: int, *, init: Init = "he") -> LayerBuilder:
         """Add a dense layer, Y = X W + b, with W of shape (inputs, outputs).
@@ -395,13 +445,14 @@ class LayerBuilder:
     def _finish(self, loss: Loss) -> FinishedBuilder:
         if not has_product(self._layers):
             raise ChainError(f".{loss.kind}() cannot come after {self!r}: {NO_PRODUCT}")
-        return FinishedBuilder(Spec(self._input_shape, self._layers, loss))
+        return FinishedBuilder(Spec(self._input_shape, self._layers, loss), self._begun)
 
     def _add(self, kind: type[Layer], **options: object) -> LayerBuilder:
-        return LayerBuilder(self._input_shape, *append(self._shape, self._layers, kind, options))
+        layers, shape = append(self._shape, self._layers, kind, options)
+        return LayerBuilder(self._input_shape, layers, shape, self._begun)
 
     def __repr__(self) -> str:
-        return _chain(self._input_shape, self._layers)
+        return _chain(self._input_shape, self._layers, self._begun)
 
     if not TYPE_CHECKING:
 
@@ -409,10 +460,12 @@ class LayerBuilder:
             _refuse(self, name)
 
 
-def _chain(shape: Shape, layers: tuple[Layer, ...]) -> str:
+def _chain(shape: Shape, layers: tuple[Layer, ...], begun: Beginning | None) -> str:
     """The Python that makes the chain."""
     steps = [f"Builder().input({shape[0] if len(shape) == 1 else shape})"]
-    for layer in layers:
+    if begun is not None:
+        steps = [f"Builder().{begun}"]
+    for layer in layers[0 if begun is None else len(begun.layers) :]:
         shown = list(layer.shown_arguments().items())
         first = [repr(value) for _, value in shown[: layer.positional]]
         others = [f"{name}={value!r}" for name, value in shown[layer.positional :]]
@@ -424,11 +477,12 @@ def _chain(shape: Shape, layers: tuple[Layer, ...]) -> str:
 class FinishedBuilder:
     """A chain that has its loss and can be built. The losses of `LayerBuilder` make it."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, begun: Beginning | None = None) -> None:
         self._spec = spec
+        self._begun = begun
 
     def build(self, *, seed: int = 0) -> Model:
-        """Make a model, and draw its first weights.
+        """Make a model, and draw its first weights, but for layers that `from_model` took.
 
         Args:
             seed: In [0, 2**64). It decides the first weights, what dropout drops, and the order of
@@ -446,12 +500,15 @@ class FinishedBuilder:
 
         seed = checks.integer("seed", seed, least=0, most=2**64 - 1)
         self._spec.check_size()
-        return Model._create(self._spec, seed)
+        model = Model._create(self._spec, seed)
+        if self._begun is not None:
+            model._engine.parameters[: self._begun.parameters.size] = self._begun.parameters
+        return model
 
     def __repr__(self) -> str:
         shape, layers, loss, _ = self._spec
         options = ", ".join(f"{name}={value!r}" for name, value in loss.given().items())
-        return f"{_chain(shape, layers)}.{loss.kind}({options})"
+        return f"{_chain(shape, layers, self._begun)}.{loss.kind}({options})"
 
     if not TYPE_CHECKING:
 

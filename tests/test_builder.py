@@ -41,7 +41,7 @@ LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy",
 STEPS = ("input", *KINDS, *LOSSES, "build")
 # The states of the chain, and the steps that each offers.
 STATES: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "start": (START, ("input",)),
+    "start": (START, ("input", "from_model")),
     "input": (INPUT, (*KINDS, *LOSSES)),
     "layers": (LAYERS, (*KINDS, *LOSSES)),
     "finished": (FINISHED, ("build",)),
@@ -55,7 +55,7 @@ REPRS = {
 FOR_IMAGES = ("conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool")
 ROWS = tuple(kind for kind in KINDS if kind not in FOR_IMAGES)
 OFFERED = {
-    ("start", ""): ("input",),
+    ("start", ""): ("input", "from_model"),
     ("input", ""): ROWS,  # rows of values are no images, and no loss comes before a product
     ("layers", ""): (*ROWS, *LOSSES),
     ("layers", "build"): LOSSES,  # only then comes build

@@ -37,6 +37,15 @@ prefix: pynn.LayerBuilder = start.input(4)
 chain: pynn.FinishedBuilder = prefix.relu().dense(3).softmax_cross_entropy()
 model: pynn.Model = chain.build()
 """,
+    "reuse": f"""
+model: pynn.Model = {CHAIN}.mean_squared_error().build().copy()
+model.freeze("dense1", 1)
+model.unfreeze("all")
+model.reset(seed=3)
+chain: pynn.LayerBuilder = pynn.Builder().from_model(model, before="dense1").dense(2)
+names: tuple[str, ...] = chain.mean_squared_error().build().frozen
+pynn.Builder().from_model(model).relu(), pynn.Builder().from_model(model, before=1)
+""",
     "fit": f"""
 history: pynn.History = {FIT}epochs=1, batch_size=9, optimizer=pynn.SGD(learning_rate=0.1),
     validation=(np.ones((9, 4)), np.ones(9, int)), on_epoch=lambda result: print(result.val_loss),
@@ -70,6 +79,10 @@ ILLEGAL = {
     "loss_before_input": (
         "pynn.Builder().softmax_cross_entropy()",
         '"Builder" has no attribute "softmax_cross_entropy"',
+    ),
+    "float_layer": (
+        f"{CHAIN}.mean_squared_error().build().freeze(1.0)",
+        'has incompatible type "float"; expected "str | int"',
     ),
     "second_input": (f"{CHAIN}.input(4)", '"LayerBuilder" has no attribute "input"'),
     "build_before_loss": (f"{CHAIN}.build()", '"LayerBuilder" has no attribute "build"'),
