@@ -15,7 +15,6 @@ from mistakes import (
     VALUE,
     Array,
     Bench,
-    DataFrame,
     Mistake,
     X,
     Y,
@@ -23,12 +22,6 @@ from mistakes import (
 )
 
 import pynn
-
-
-class Tensor(DataFrame):
-    """As torch's looks to pynn: it has a shape and a dtype as well."""
-
-    shape, dtype, ndim = (9, 20), "torch.float32", 2
 
 
 class Sparse:
@@ -59,8 +52,8 @@ def data_set(name: str, content: Array | bytes) -> Callable[[Bench], object]:
 
 
 SHAPE = ("features must have shape (n, 20), or (n, ...) with 20 values a row",)
-DTYPE = ("features must be uint8 (read as value / 255) or float32",)
-NO_ARRAY = ("features must be a NumPy array", "convert with np.asarray")
+NUMBERS = ("features must be numbers, got dtype",)
+NO_ARRAY = ("features must be an array of numbers, or a list or a table of them",)
 COUNT = ("labels must have shape (9,), one label for each example",)
 RANGE = ("labels must be in [0, 3), as the network has 3 outputs",)
 INTEGERS = ("labels must be integers in [0, 3)",)
@@ -87,43 +80,52 @@ FEATURES: dict[str, Mistake] = {
     "rows without values": Mistake(
         predict(np.zeros((9, 0), np.float32)), VALUE, (*SHAPE, "got shape (9, 0)")
     ),
-    "int64": Mistake(
-        predict(X.astype(np.int64)),
+    "complex": Mistake(
+        predict(FLOATS + 0j),
         TYPE,
-        (*DTYPE, "got dtype int64", "convert with features.astype(np.float32)"),
+        (*NUMBERS, "complex64; take a part of them, as in features.real"),
     ),
-    "int8": Mistake(predict(X.view(np.int8)), TYPE, (*DTYPE, "got dtype int8")),
-    "uint16": Mistake(predict(X.astype(np.uint16)), TYPE, (*DTYPE, "got dtype uint16")),
-    "float16": Mistake(predict(FLOATS.astype(np.float16)), TYPE, (*DTYPE, "got dtype float16")),
-    "bool": Mistake(predict(X > 127), TYPE, (*DTYPE, "got dtype bool")),
-    "complex": Mistake(predict(FLOATS + 0j), TYPE, (*DTYPE, "got dtype complex64")),
-    "another byte order": Mistake(predict(FLOATS.astype(">f4")), TYPE, (*DTYPE, "got dtype >f4")),
-    "objects": Mistake(predict(FLOATS.astype(object)), TYPE, (*DTYPE, "got dtype object")),
-    "strings": Mistake(predict(X.astype("U3")), TYPE, (*DTYPE, "got dtype <U3")),
-    "dates": Mistake(predict(X.astype("M8[s]")), TYPE, (*DTYPE, "got dtype datetime64[s]")),
-    "structured": Mistake(predict(np.zeros((9, 20), [("pixel", "f4")])), TYPE, (*DTYPE, "'pixel'")),
-    "a list": Mistake(predict(X.tolist()), TYPE, (*NO_ARRAY, "got list")),
+    "objects": Mistake(
+        predict(with_value(FLOATS.reshape(9, 20).astype(object), "red")),
+        TYPE,
+        (*NUMBERS, "features[0, 7] is str 'red'", "np.delete(features, [7], axis=1)"),
+    ),
+    "strings": Mistake(
+        predict(X.astype("U3")), TYPE, (*NUMBERS, "<U3; convert with features.astype(np.float64)")
+    ),
+    "dates": Mistake(
+        predict(X.astype("M8[s]")), TYPE, (*NUMBERS, "datetime64[s]; count the days since")
+    ),
+    "structured": Mistake(
+        predict(np.zeros((9, 20), [("pixel", "f4")])),
+        TYPE,
+        (*NUMBERS, "'pixel'", "structured_to_unstructured(features)"),
+    ),
+    "rows of several lengths": Mistake(
+        predict([[1.0] * 20, [1.0] * 19]),
+        VALUE,
+        ("features must have rows of equal lengths", "20 values in features[0] and 19 in"),
+    ),
+    "an example as a list": Mistake(
+        predict([1.0] * 20), VALUE, (*SHAPE, "example is np.asarray(features)[None]")
+    ),
     "nothing": Mistake(predict(None), TYPE, (*NO_ARRAY, "got NoneType")),
     "a file's name": Mistake(predict("digits.npy"), TYPE, (*NO_ARRAY, "got str")),
     "bytes": Mistake(predict(X.tobytes()), TYPE, (*NO_ARRAY, "got bytes")),
-    "a memoryview": Mistake(predict(memoryview(X)), TYPE, (*NO_ARRAY, "got memoryview")),
-    "a generator": Mistake(predict(row for row in X), TYPE, (*NO_ARRAY, "got generator")),
-    "a NumPy number": Mistake(predict(np.float32(1)), TYPE, (*NO_ARRAY, "got float32")),
-    "a data frame": Mistake(predict(DataFrame()), TYPE, (*NO_ARRAY, "got DataFrame")),
-    "a tensor": Mistake(predict(Tensor()), TYPE, (*NO_ARRAY, "got Tensor")),
+    "a generator": Mistake(
+        predict(row for row in X), TYPE, (*NO_ARRAY, "got generator; convert with list(features)")
+    ),
+    "a dict of columns": Mistake(
+        predict({"age": [1, 2]}), TYPE, (*NO_ARRAY, "dict", "pandas.DataFrame(features)")
+    ),
+    "a NumPy number": Mistake(predict(np.float32(1)), VALUE, (*SHAPE, "got shape ()")),
     "a sparse matrix": Mistake(
-        predict(Sparse()),
-        TYPE,
-        ("features must be a NumPy array", "got Sparse", "convert with features.toarray()"),
+        predict(Sparse()), TYPE, (*NO_ARRAY, "the sparse Sparse; convert with features.toarray()")
     ),
     "a data set instead of its images": Mistake(
         predict(pynn.datasets.Dataset(X, Y)),
         TYPE,
-        (
-            "features must be a NumPy array",
-            "got Dataset",
-            "pass one of its parts, as in features[0]",
-        ),
+        (*NO_ARRAY, "got Dataset", "pass one of its parts, as in features[0]"),
     ),
     "masked": Mistake(
         predict(np.ma.masked_greater(X, 250)),
@@ -157,7 +159,7 @@ LABELS: dict[str, Mistake] = {
     "one too many": Mistake(fit(X[:8], Y), VALUE, ("labels must have shape (8,)", "got (9,)")),
     "none at all": Mistake(fit(X, Y[:0]), VALUE, (*COUNT, "got (0,)")),
     "a single number": Mistake(fit(X, np.array(1)), VALUE, (*COUNT, "got ()")),
-    "a column": Mistake(fit(X, Y[:, None]), VALUE, (*COUNT, "got (9, 1)")),
+    "two columns": Mistake(fit(X, np.stack([Y, Y], axis=1)), VALUE, (*COUNT, "got (9, 2)")),
     "one-hot": Mistake(
         fit(X, np.eye(3, dtype=np.uint8)[Y]),
         VALUE,
@@ -173,19 +175,24 @@ LABELS: dict[str, Mistake] = {
         TYPE,
         (*INTEGERS, "got dtype float32", "convert with labels.astype(np.int64)"),
     ),
-    "bools": Mistake(fit(X, Y > 0), TYPE, (*INTEGERS, "got dtype bool")),
-    "names": Mistake(fit(X, np.array(["cat", "dog", "cow"] * 3)), TYPE, (*INTEGERS, "dtype <U3")),
-    "objects": Mistake(fit(X, Y.astype(object)), TYPE, (*INTEGERS, "got dtype object")),
-    "a list": Mistake(
-        fit(X, Y.tolist()), TYPE, ("labels must be a NumPy array", "got list", "np.asarray")
+    "one without a label": Mistake(
+        fit(X, [0, 1, 2, None, 1, 2, 0, 1, 2]), TYPE, (*INTEGERS, "labels[3] is nan; leave out")
     ),
-    "nothing": Mistake(fit(X, None), TYPE, ("labels must be a NumPy array", "got NoneType")),
+    "values": Mistake(
+        fit(X, Y + 0.5), TYPE, (*INTEGERS, "to learn values instead of classes, build with mean")
+    ),
+    "names": Mistake(
+        fit(X, np.array(["cat", "dog", "cow"] * 3)), TYPE, (*INTEGERS, "dtype <U3", "np.unique")
+    ),
+    "nothing": Mistake(fit(X, None), TYPE, ("labels must be an array of numbers", "got NoneType")),
     "masked": Mistake(
         fit(X, np.ma.masked_equal(Y, 2)),
         TYPE,
         ("labels must be a NumPy array", "got a masked one", "labels.filled(...)"),
     ),
-    "counted from 1": Mistake(fit(X, Y + 1), VALUE, (*RANGE, "got 3 at index 2")),
+    "counted from 1": Mistake(
+        fit(X, Y + 1), VALUE, (*RANGE, "got 3 at index 2", "np.unique(labels")
+    ),
     "negative": Mistake(
         fit(X, with_value(Y.astype(np.int8), -1)), VALUE, (*RANGE, "got -1 at index 7")
     ),

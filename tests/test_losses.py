@@ -251,7 +251,7 @@ def test_several_labels_at_once(dtype: Any) -> None:
         ("mean_squared_error", np.full((5, 2), np.nan), ValueError, "finite, got nan at [0, 0]"),
         ("mean_squared_error", np.full((5, 2), 1e39), ValueError, "must be finite as float32"),
         ("mean_squared_error", np.array([["a", "b"]] * 5), TypeError, "numbers, got dtype <U1"),
-        ("mean_squared_error", [[1.0, 2.0]] * 5, TypeError, "must be a NumPy array, got list"),
+        ("mean_squared_error", [[1.0], [1.0, 2.0]], ValueError, "must have rows of equal lengths"),
         ("binary_cross_entropy", np.full((5, 2), 1.5), ValueError, "[0, 1], got 1.5 at [0, 0]"),
         ("binary_cross_entropy", np.full((5, 2), np.nan), ValueError, "in [0, 1], got nan"),
         ("binary_cross_entropy", np.ones((5, 3)), ValueError, "got (5, 3)"),

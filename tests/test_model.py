@@ -216,19 +216,6 @@ def test_every_form_of_the_same_data_gives_the_same_bits(
 
 
 @pytest.mark.parametrize(
-    "dtype", ["int8", "uint16", "int32", "int64", "float16", "bool", "complex64", ">f4", "O", "U1"]
-)
-def test_other_dtypes_are_refused_by_name(dtype: str) -> None:
-    """The error names the dtype and the two that there are."""
-    x = np.zeros((2, 20)).astype(dtype)
-    with pytest.raises(pynn.ArgumentTypeError) as caught:
-        build().predict(x)
-    message = str(caught.value)
-    assert message.startswith("features must be uint8 (read as value / 255) or float32")
-    assert f"got dtype {x.dtype}; convert with features.astype(np.float32)" in message
-
-
-@pytest.mark.parametrize(
     "shape", [(), (20,), (2, 19), (2, 21), (2, 20, 2), (4, 5), (20, 2), (0,), (3, 0)]
 )
 def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
@@ -248,13 +235,14 @@ def test_single_example_is_refused_with_the_way_out(shape: tuple[int, ...]) -> N
     assert build().predict(x[None]).shape == (1,)
 
 
-@pytest.mark.parametrize("value", [[[0.0] * 20], None, "digits", b"\0" * 20, 3])
+@pytest.mark.parametrize("value", [None, "digits", b"\0" * 20, {3}])
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "__call__"])
 def test_what_is_no_array_is_refused(method: str, value: object) -> None:
-    """A list and the like is refused with the function that converts it."""
-    with pytest.raises(
-        pynn.ArgumentTypeError, match=r"features must be a NumPy array, got .*np\.asarray"
-    ):
+    """Text and the like is refused by the name of its type."""
+    words = (
+        f"features must be an array of numbers, or a list or a table .*got {type(value).__name__}"
+    )
+    with pytest.raises(pynn.ArgumentTypeError, match=words):
         getattr(build(), method)(value)
 
 

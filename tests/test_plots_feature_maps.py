@@ -172,10 +172,10 @@ IMAGE = np.zeros((3, 9, 8), np.float32)
         (IMAGE[0, 0, 0:0], {}, pynn.ArgumentError, r"got \(0,\)"),
         (np.array(3.0), {}, pynn.ArgumentError, r"got \(\)"),
         (
-            IMAGE.astype(np.int64),
+            IMAGE.astype(np.complex64),
             {},
             pynn.ArgumentTypeError,
-            "image must be uint8 .* got dtype int",
+            "image must be numbers, got dtype complex64",
         ),
         (np.full_like(IMAGE, np.nan), {}, pynn.ArgumentError, "image must have finite"),
         (

@@ -79,9 +79,9 @@ def test_weighted_evaluation() -> None:
         ({"sample_weight": np.full(210, np.inf)}, ValueError, "got inf at index 0"),
         ({"sample_weight": np.zeros(210)}, ValueError, "must have a value above 0, got zeros only"),
         (
-            {"sample_weight": [1.0] * 210},
-            TypeError,
-            "sample_weight must be a NumPy array, got list",
+            {"sample_weight": 1.0},
+            ValueError,
+            "sample_weight must have shape (210,), one weight for each example, got ()",
         ),
         ({"sample_weight": np.array(["a"] * 210)}, TypeError, "sample_weight must be numbers"),
         ({"class_weight": "even"}, TypeError, "class_weight must be 'balanced' or a dict"),

@@ -83,8 +83,13 @@ FEATURE_FORMS: dict[str, Use] = {
     "float64, read-only and wider": lambda _: {"features": read_only(wider(FLOATS * 1.0))},
     "a matrix": lambda _: {"features": X.reshape(9, 20).view(np.matrix)},
     "a record array": lambda _: {"features": X.view(np.recarray)},
-    "a data frame as an array": lambda _: {"features": np.asarray(DataFrame())},
-    "a list as an array": lambda _: {"features": np.asarray(X.tolist(), np.uint8)},
+    "a data frame": lambda _: {"features": DataFrame()},
+    "a list of rows": lambda _: {"features": FLOATS.tolist()},
+    "a tuple of arrays": lambda _: {"features": tuple(X)},
+    "a buffer": lambda _: {"features": memoryview(X)},
+    "objects": lambda _: {"features": FLOATS.astype(object)},
+    "another byte order": lambda _: {"features": FLOATS.astype(">f4")},
+    "long doubles": lambda _: {"features": FLOATS.astype(np.longdouble)},
     "masked, filled": lambda _: {"features": np.ma.masked_equal(X, X.max()).filled(X.max())},
 }
 
@@ -99,7 +104,9 @@ LABEL_FORMS: dict[str, Use] = {
     "unaligned labels": lambda _: {"labels": unaligned(Y.astype(np.int32))},
     "labels mapped from a file": lambda folder: {"labels": mapped(Y, folder)},
     "a column of one-hot labels": lambda _: {"labels": np.eye(3)[Y].argmax(axis=1)},
-    "labels as a list": lambda _: {"labels": np.asarray(Y.tolist())},
+    "labels as a list": lambda _: {"labels": Y.tolist()},
+    "labels as objects": lambda _: {"labels": Y.astype(object)},
+    "a column of labels": lambda _: {"labels": Y[:, None]},
 }
 
 OPTION_FORMS: dict[str, Use] = {
@@ -139,7 +146,7 @@ def used(folder: Path, **different: Any) -> tuple[Any, ...]:
     }
     call = plain | different
     features, labels = call.pop("features"), call.pop("labels")
-    copies = features.copy(), labels.copy()
+    copies = np.array(features), np.array(labels)
     model = Bench(folder).model
     history = model.fit(features, labels, **call)
     model.save(folder / "model")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pynn._base import tables
 from pynn._base.checks import MAX_FLOAT32
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 
@@ -24,8 +25,9 @@ _UINT8, _FLOAT32, _FLOAT64 = np.dtype(np.uint8), np.dtype(np.float32), np.dtype(
 def features(name: str, value: object, shape: tuple[int, ...], most: int | None = None) -> Features:
     """Check features and return them as the C library reads them.
 
-    float64 is converted to float32, which makes a copy. An array that is not contiguous in C's
-    order, or not aligned, is copied, too. Any other array is returned as it is.
+    This is the one place where the features that a caller gives become the array that C reads. An
+    array of uint8 or float32 that is contiguous in C's order, and aligned, is returned as it is.
+    Anything else is copied: other numbers are converted to float32.
 
     Args:
         name: What errors call the argument; its last word is the variable in their hints.
@@ -38,24 +40,20 @@ def features(name: str, value: object, shape: tuple[int, ...], most: int | None 
         Shape (rows, ...) with as many values a row; uint8 or float32, contiguous, aligned.
 
     Raises:
-        ArgumentTypeError: It is not a NumPy array, or has the wrong dtype.
-        ArgumentError: It has the wrong shape, or float64 values too large for float32.
+        ArgumentTypeError: NumPy makes no array of numbers of it.
+        ArgumentError: It has the wrong shape, or values too large for float32.
     """
-    array = plain_array(name, value)
+    is_plain = type(value) is np.ndarray and (value.dtype == _UINT8 or value.dtype == _FLOAT32)
+    array: npt.NDArray[Any] = value if is_plain else tables.numbers(name, value)  # type: ignore[assignment]
     if most is not None and array.ndim > 0 and len(array) > most:
         raise ArgumentError(
             f"{name} must have at most {most:,} examples to train on, got {len(array):,}; train on"
             " parts of them in turn"
         )
-    if array.dtype != _UINT8 and array.dtype != _FLOAT32:
-        if array.dtype != _FLOAT64:
-            raise ArgumentTypeError(
-                f"{name} must be uint8 (read as value / 255) or float32 (taken as it is), got dtype"
-                f" {array.dtype}; convert with {name.split()[-1]}.astype(np.float32)"
-            )
+    if not is_plain and array.dtype != _UINT8 and array.dtype != _FLOAT32:
         array = _to_float32(name, array)
     if array.shape[1:] != shape and not _fits(array, shape):
-        raise _wrong_shape(name, array, shape)
+        raise _wrong_shape(name, value, array, shape)
     array = np.ascontiguousarray(array)
     return array if array.flags.aligned else array.copy()
 
@@ -70,11 +68,15 @@ def _fits(array: npt.NDArray[Any], shape: tuple[int, ...]) -> bool:
     return len(shape) == 1 or len(own) == 1 or long == [length for length in shape if length > 1]
 
 
-def _wrong_shape(name: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> ArgumentError:
+def _wrong_shape(
+    name: str, value: object, array: npt.NDArray[Any], shape: tuple[int, ...]
+) -> ArgumentError:
     """The error of features whose rows are not examples of a shape."""
-    short, values = name.split()[-1], math.prod(shape)
+    short, values = _as_array(name, value), math.prod(shape)
     hint = ""
-    if array.size == values:
+    if array.ndim == 1 and len(array) != 1 and values == 1:
+        hint = f"; examples of one value are {short}.reshape(-1, 1)"
+    elif array.size == values:
         hint = f"; a single example is {short}[None]"
     elif len(shape) == 3 and array.shape[1:] == (*shape[1:], shape[0]):
         hint = f"; channels come first: {short}.transpose(0, 3, 1, 2)"
@@ -89,28 +91,56 @@ def _wrong_shape(name: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> 
 
 def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.int32]:
     """Check class labels; return a copy as C reads them: (rows,), int32, each in [0, classes)."""
-    array = plain_array(name, value)
-    short = name.split()[-1]
+    array = tables.any_array(name, value)
+    short = _as_array(name, value)
     one_hot = ""
-    if array.shape == (rows, classes):
+    if array.shape == (rows, classes) and classes > 1:
         one_hot = f"; convert one-hot labels with {short}.argmax(axis=1)"
-    if array.dtype.kind not in "iu":
-        hint = one_hot or f"; convert with {short}.astype(np.int64)"
+    if array.dtype.kind not in "biu":
         raise ArgumentTypeError(
-            f"{name} must be integers in [0, {classes}), got dtype {array.dtype}{hint}"
+            f"{name} must be integers in [0, {classes}), got dtype {array.dtype}"
+            f"{one_hot or _no_integers(name, short, array)}"
         )
-    if array.shape != (rows,):
+    if array.shape not in ((rows,), (rows, 1)):
         raise ArgumentError(
             f"{name} must have shape ({rows},), one label for each example, got {array.shape}"
             f"{one_hot}"
         )
+    array = array.reshape(rows)
     wrong = np.flatnonzero((array < 0) | (array >= classes))
     if len(wrong) > 0:
+        different = len(np.unique(array))
+        hint = ""
+        if different == classes:
+            hint = (
+                f"; number them from 0 with np.unique({name.split()[-1]}, return_inverse=True)[1]"
+            )
         raise ArgumentError(
             f"{name} must be in [0, {classes}), as the network has {classes} outputs; got"
-            f" {array[wrong[0]]} at index {wrong[0]}"
+            f" {array[wrong[0]]} at index {wrong[0]}{hint}"
         )
     return array.astype(np.int32)  # a copy: labels must not change after they were checked
+
+
+def _numbered(name: str) -> str:
+    """What hints write to number labels."""
+    return f"np.unique({name.split()[-1]}, return_inverse=True)[1]"
+
+
+def _no_integers(name: str, short: str, array: npt.NDArray[Any]) -> str:
+    """What to do with labels that are no integers."""
+    if array.dtype.kind != "f":
+        return f"; number them with {_numbered(name)}"
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong) > 0:
+        place = tuple(map(int, wrong[0]))
+        return (
+            f": {name.split()[-1]}[{', '.join(map(str, place))}] is {array[place]}; leave out the"
+            " examples without a label"
+        )
+    if not np.array_equal(array, np.trunc(array)):
+        return "; to learn values instead of classes, build with mean_squared_error"
+    return f"; convert with {short}.astype(np.int64)"
 
 
 def targets(name: str, value: object, rows: int, outputs: int, *, shares: bool) -> Floats:
@@ -118,9 +148,7 @@ def targets(name: str, value: object, rows: int, outputs: int, *, shares: bool) 
 
     With `shares`, each value must be in [0, 1].
     """
-    array = plain_array(name, value)
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        raise ArgumentTypeError(f"{name} must be numbers, got dtype {array.dtype}")
+    array = tables.numbers(name, value)
     if array.shape != (rows, outputs) and not (outputs == 1 and array.shape == (rows,)):
         short = f" or ({rows},)" if outputs == 1 else ""
         raise ArgumentError(
@@ -135,21 +163,18 @@ def targets(name: str, value: object, rows: int, outputs: int, *, shares: bool) 
         raise ArgumentError(
             f"{name} must be {limits}, got {array[row, column]} at [{row}, {column}]"
         )
-    if array.dtype.kind == "f" and array.dtype.itemsize > 4:
-        return np.ascontiguousarray(_to_float32(name, array))
-    return np.array(array, np.float32, order="C")  # a copy, for the same reason as in labels()
+    return _to_float32(name, array)  # a copy, for the same reason as in labels()
 
 
 def weights(name: str, value: object, rows: int) -> npt.NDArray[np.float64]:
     """Check weights of examples; return a float64 copy: (rows,), finite, at least 0, not all 0."""
-    array = plain_array(name, value)
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        raise ArgumentTypeError(f"{name} must be numbers, got dtype {array.dtype}")
-    if array.shape != (rows,):
+    array = tables.numbers(name, value)
+    if array.shape not in ((rows,), (rows, 1)):
         raise ArgumentError(
             f"{name} must have shape ({rows},), one weight for each example, got {array.shape}"
         )
-    array = array.astype(np.float64)
+    with np.errstate(over="ignore"):
+        array = array.reshape(rows).astype(np.float64)
     wrong = np.flatnonzero(~((array >= 0) & np.isfinite(array)))
     if len(wrong) > 0:
         raise ArgumentError(
@@ -177,20 +202,23 @@ def plain_array(name: str, value: object) -> npt.NDArray[Any]:
             hint = f"convert with {short}.toarray()"
         raise ArgumentTypeError(f"{name} must be a NumPy array, got {type(value).__name__}; {hint}")
     if hasattr(value, "mask"):
-        raise ArgumentTypeError(
-            f"{name} must be a NumPy array without a mask, got a masked one; give the masked values"
-            f" a value with {short}.filled(...), or leave those rows out"
-        )
+        raise tables.masked(name)
     return value
 
 
+def _as_array(name: str, value: object) -> str:
+    """What hints write for an argument as an array: "labels", or "np.asarray(labels)"."""
+    short = name.split()[-1]
+    return short if isinstance(value, np.ndarray) else f"np.asarray({short})"
+
+
 def _to_float32(name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Convert to float32; raise an ArgumentError if a finite value would become infinite."""
+    """Copy to float32, in C's order; raise an ArgumentError if a finite value became infinite."""
     try:
         with np.errstate(over="raise", under="ignore"):
-            return array.astype(np.float32)
+            return array.astype(np.float32, order="C")
     except FloatingPointError:
         raise ArgumentError(
-            f"{name} must be finite as float32, up to {MAX_FLOAT32:.2g}, got larger float64 values;"
-            " scale them"
+            f"{name} must be finite as float32, up to {MAX_FLOAT32:.2g}, got larger {array.dtype}"
+            " values; scale them"
         ) from None

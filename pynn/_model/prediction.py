@@ -22,29 +22,29 @@ class PredictingModel(ModelBase):
     @overload
     def evaluate(
         self,
-        features: npt.NDArray[Any],
-        labels: npt.NDArray[Any],
+        features: npt.ArrayLike,
+        labels: npt.ArrayLike,
         *,
-        sample_weight: npt.NDArray[Any] | None = ...,
+        sample_weight: npt.ArrayLike | None = ...,
         per_class: Literal[False] = ...,
     ) -> Evaluation: ...
 
     @overload
     def evaluate(
         self,
-        features: npt.NDArray[Any],
-        labels: npt.NDArray[Any],
+        features: npt.ArrayLike,
+        labels: npt.ArrayLike,
         *,
-        sample_weight: npt.NDArray[Any] | None = ...,
+        sample_weight: npt.ArrayLike | None = ...,
         per_class: Literal[True],
     ) -> ClassEvaluation: ...
 
     def evaluate(
         self,
-        features: npt.NDArray[Any],
-        labels: npt.NDArray[Any],
+        features: npt.ArrayLike,
+        labels: npt.ArrayLike,
         *,
-        sample_weight: npt.NDArray[Any] | None = None,
+        sample_weight: npt.ArrayLike | None = None,
         per_class: bool = False,
     ) -> Evaluation | ClassEvaluation:
         """Calculate mean loss over examples, and accuracy or, for regression, R2 and mean error.
@@ -77,10 +77,10 @@ class PredictingModel(ModelBase):
         if not per_class:
             return evaluation
         assert data.targets is not None
-        predicted = self._engine.predict(features, probabilities=False).argmax(axis=1)
+        predicted = self._engine.predict(data.features, probabilities=False).argmax(axis=1)
         return ClassEvaluation.of(evaluation, data.targets, predicted, self._spec.outputs)
 
-    def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def predict(self, features: npt.ArrayLike) -> npt.NDArray[Any]:
         """Predict for each example its class, its values, or True or False for each output.
 
         Args:
@@ -103,7 +103,7 @@ class PredictingModel(ModelBase):
         engine = self._engine
         return engine.spec.loss.predictions(engine.predict(features, probabilities=False))
 
-    def predict_proba(self, features: npt.NDArray[Any]) -> Floats:
+    def predict_proba(self, features: npt.ArrayLike) -> Floats:
         """Predict the probability of each class, by the softmax of the outputs.
 
         With binary_cross_entropy, predict for each output the probability that its target is 1, by
@@ -131,7 +131,7 @@ class PredictingModel(ModelBase):
             )
         return engine.predict(features, probabilities=True)
 
-    def __call__(self, features: npt.NDArray[Any]) -> Floats:
+    def __call__(self, features: npt.ArrayLike) -> Floats:
         """Calculate the outputs of the last layer, such as logits: shape (n, outputs), float32.
 
         Arguments and errors are those of `predict`.

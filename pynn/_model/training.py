@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy.typing as npt
 
@@ -28,14 +28,14 @@ class TrainedModel(ModelBase):
 
     def fit(
         self,
-        features: npt.NDArray[Any],
-        labels: npt.NDArray[Any],
+        features: npt.ArrayLike,
+        labels: npt.ArrayLike,
         *,
         epochs: int,
         batch_size: int | None = None,
         optimizer: Optimizer | None = None,
-        validation: tuple[npt.NDArray[Any], npt.NDArray[Any]] | float | None = None,
-        sample_weight: npt.NDArray[Any] | None = None,
+        validation: tuple[npt.ArrayLike, npt.ArrayLike] | float | None = None,
+        sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
         shuffle: bool = True,
         augmentation: Augmentation | None = None,
@@ -57,13 +57,16 @@ class TrainedModel(ModelBase):
         Args:
             features: Shape (n, inputs), or (n, ...) with `inputs` values in each row. A model of
                 images takes (n, channels, height, width), (n, height, width) for one channel, or
-                (n, inputs). A uint8 value is read as value / 255; float32 is used as it is; float64
-                is converted to a float32 copy. An array that is contiguous in C's order is used
-                without a copy. (If it is mapped from a file, no program may make the file shorter
+                (n, inputs). An array, or whatever `np.asarray` makes an array of numbers of: lists,
+                frames of pandas and polars, tensors. A uint8 value is read as value / 255; all
+                other numbers, integers and bools too, are used as they are, as float32. An array of
+                uint8 or float32 that is contiguous in C's order is used without a copy, anything
+                else is copied. (If it is mapped from a file, no program may make the file shorter
                 meanwhile.)
-            labels: With softmax_cross_entropy the class labels: shape (n,), any integer dtype, each
-                in [0, classes). With other losses the target values: shape (n, outputs), or (n,)
-                for one output; with binary_cross_entropy each in [0, 1], with poisson at least 0.
+            labels: With softmax_cross_entropy the class labels: shape (n,) or (n, 1), integers of
+                any width or bools, each in [0, classes). With other losses the target values: shape
+                (n, outputs), or (n,) for one output; with binary_cross_entropy each in [0, 1], with
+                poisson at least 0. Lists, series and frames as for `features`.
             epochs: The number of passes through the examples, at least 1.
             batch_size: The number of examples in a step, 1 to n; the default is 128, or n if that
                 is less. With LBFGS it must be left out.
@@ -131,12 +134,12 @@ class TrainedModel(ModelBase):
 
     def partial_fit(
         self,
-        features: npt.NDArray[Any],
-        labels: npt.NDArray[Any],
+        features: npt.ArrayLike,
+        labels: npt.ArrayLike,
         *,
         batch_size: int | None = None,
         optimizer: Optimizer | None = None,
-        sample_weight: npt.NDArray[Any] | None = None,
+        sample_weight: npt.ArrayLike | None = None,
     ) -> Evaluation:
         """Train once on some examples, in their order: for data that arrive in a stream.
 
@@ -176,11 +179,11 @@ class TrainedModel(ModelBase):
 
     def explain(
         self,
-        features: npt.NDArray[Any],
-        labels: npt.NDArray[Any],
+        features: npt.ArrayLike,
+        labels: npt.ArrayLike,
         *,
         optimizer: Optimizer | None = None,
-        sample_weight: npt.NDArray[Any] | None = None,
+        sample_weight: npt.ArrayLike | None = None,
     ) -> Step:
         """Explain one step of training on a batch of examples; the model does not change.
 
