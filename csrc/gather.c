@@ -188,6 +188,12 @@ double pynn_measure_density(const pynn_data *data, size_t inputs) {
     return (double)nonzero / ((double)rows * (double)inputs);
 }
 
+/* Whether the features of a row are finite, or missing where that is allowed. */
+static bool are_sound(const pynn_network *network, const float *values) {
+    return network->takes_missing ? pynn_none_infinite(network->inputs, values)
+                                  : pynn_all_finite(network->inputs, values);
+}
+
 bool pynn_gather(const pynn_batch *batch, pynn_tile tile, size_t block) {
     pynn_workspace *workspace = batch->workspace;
     const pynn_data *data = batch->data;
@@ -204,7 +210,8 @@ bool pynn_gather(const pynn_batch *batch, pynn_tile tile, size_t block) {
             prefetch_row(data, inputs, batch->rows[n + PREFETCH_ROWS]);
         const void *values = row_at(data, inputs, row);
         float *x = workspace->inputs + n * inputs;
-        if (data->feature_type == PYNN_FEATURES_FLOAT32 && !pynn_all_finite(inputs, values)) finite = false;
+        if (data->feature_type == PYNN_FEATURES_FLOAT32 && !are_sound(workspace->network, values))
+            finite = false;
         if (batch->sparse) {
             entries = list_row(batch, values, blocks, bounds, n, entries);
         } else if (data->feature_type == PYNN_FEATURES_UINT8) {

@@ -45,9 +45,10 @@ struct pynn_network {
     pynn_shape input_shape;
     pynn_shape output_shape;
     size_t parameter_count;
-    size_t first_trained; /* the first stage that has parameters which are not frozen, or the last stage if
+    size_t first_trained; /* the first stage that has parameters which are trained, or the last stage if
                            * there is none; the stages below it need no gradient */
     bool has_frozen;      /* whether any parameters are frozen */
+    bool takes_missing;   /* whether a feature may be NaN, which stands for a missing value */
     pynn_loss loss;
     const pynn_loss_type *loss_type;
     size_t layer_count;

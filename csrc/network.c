@@ -49,12 +49,14 @@ static pynn_status place_layer(pynn_network *network, const pynn_layer *layer) {
                                   .inputs = network->outputs,
                                   .input_shape = network->output_shape};
     if (placed->type == NULL) return PYNN_UNKNOWN_LAYER;
+    if (placed->type->reads_features && placed->index > 0) return PYNN_INVALID_ARGUMENT;
     pynn_status status = placed->type->place(layer, network->output_shape, &place);
     if (status != PYNN_OK) return status;
     if (!size_of(place.outputs, &placed->outputs)) return PYNN_SIZE_OVERFLOW;
     placed->output_shape = place.outputs;
     placed->scratch = place.scratch;
     placed->block_scratch = place.block_scratch;
+    network->takes_missing = network->takes_missing || place.takes_missing;
     network->outputs = placed->outputs;
     network->output_shape = placed->output_shape;
     network->layer_count++;
@@ -82,6 +84,14 @@ static void list_steps(pynn_network *network) {
     network->step_count = count;
 }
 
+/* Whether the last layer that was placed, number l, has parameters that are trained. */
+static bool is_trained(const pynn_network *network, size_t l) {
+    for (size_t v = network->view_count; v > 0 && network->views[v - 1].layer == l; v--) {
+        if (network->views[v - 1].trained) return true;
+    }
+    return false;
+}
+
 /* Place all layers, from the first to the last. */
 static pynn_status place_layers(pynn_network *network, const pynn_layer *layers, size_t layer_count) {
     bool has_product = false, has_trained = false;
@@ -91,11 +101,8 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
         pynn_status status = place_layer(network, &layers[l]);
         if (status != PYNN_OK) return status;
         if (!has_trained) network->first_trained = network->stage_count - 1;
-        bool has_parameters = network->layers[l].parameter_count > 0;
-        if (layers[l].frozen)
-            network->has_frozen = network->has_frozen || has_parameters;
-        else
-            has_trained = has_trained || has_parameters;
+        if (layers[l].frozen && network->layers[l].parameter_count > 0) network->has_frozen = true;
+        has_trained = has_trained || is_trained(network, l);
         has_product = has_product || network->layers[l].type->draws_weights;
     }
     size_t nbytes;

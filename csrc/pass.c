@@ -255,11 +255,12 @@ static size_t task_count(const pynn_layer_call *call) {
 }
 
 /* Task number `index` of T = alpha * dP + beta * T. The tasks are those of the first layer of each stage,
- * in the order of the stages; the other layers of a stage have no parameters. */
+ * in the order of the stages; the other layers of a stage have no parameters. A stage below the first that
+ * is trained may have parameters, too, whose gradient is 0. */
 static void accumulate_task(void *context, size_t index) {
     const pynn_batch *batch = context;
     const pynn_network *network = batch->workspace->network;
-    for (size_t stage = network->first_trained;; stage++) {
+    for (size_t stage = 0;; stage++) {
         pynn_layer_call call = call_of(batch, network->stages[stage].first, 0);
         size_t tasks = task_count(&call);
         if (index < tasks) {
@@ -282,7 +283,7 @@ static void accumulate(const pynn_batch *batch) {
     const pynn_network *network = batch->workspace->network;
     size_t tasks = 0;
     double work = (double)network->parameter_count * (double)batch->count;
-    for (size_t stage = network->first_trained; stage < network->stage_count; stage++) {
+    for (size_t stage = 0; stage < network->stage_count; stage++) {
         pynn_layer_call call = call_of(batch, network->stages[stage].first, 0);
         tasks += task_count(&call);
     }

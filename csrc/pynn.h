@@ -65,6 +65,7 @@ typedef enum pynn_status {
     PYNN_ROW_OUT_OF_RANGE = 12,   /* a row index is not below the number of rows */
     PYNN_LABEL_OUT_OF_RANGE = 13, /* a label is negative or not below the number of classes */
     PYNN_WORKSPACE_MISMATCH = 14, /* the workspace is too small */
+    PYNN_NOT_FITTED = 15,         /* a scale of the parameters is still 0: see PYNN_STANDARDIZE */
 
     /* The list of layers is wrong. */
     PYNN_NO_DENSE_LAYER = 20, /* a network needs at least one dense or conv2d layer */
@@ -138,7 +139,10 @@ typedef enum pynn_layer_kind {
     PYNN_BATCH_NORM = 17,      /* y = weight (x - mean) / sqrt(variance + eps) + bias, with the mean and the
                                   variance of the channel over the batch; see csrc/layers/batch_norm.c */
     PYNN_FLATTEN = 16,         /* the same values, as a plain row */
-    PYNN_DROPOUT = 7,          /* in training y = m x, see pynn_dropout_mask(); in use y = x */
+    PYNN_STANDARDIZE = 18, /* y = (x - mean) / scale, for each feature; only as the first layer. Mean and
+                            * scale are parameters that training does not change: the caller writes
+                            * them. The scale begins as 0, with which calls return PYNN_NOT_FITTED */
+    PYNN_DROPOUT = 7,      /* in training y = m x, see pynn_dropout_mask(); in use y = x */
 } pynn_layer_kind;
 
 /* How the weights of a dense layer are drawn; biases start at zero. */
@@ -185,6 +189,11 @@ typedef struct pynn_batch_norm_options {
     float eps;      /* finite, at least FLT_MIN (1.2e-38) */
 } pynn_batch_norm_options;
 
+typedef struct pynn_standardize_options {
+    float clip;  /* the largest magnitude of y: finite and above 0; 0 for none */
+    int missing; /* 1: a feature may be NaN, which gives y = 0; else 0 */
+} pynn_standardize_options;
+
 typedef struct pynn_dropout_options {
     float rate; /* the probability that a value is dropped: at least 0 and below 1 */
 } pynn_dropout_options;
@@ -221,6 +230,7 @@ typedef struct pynn_layer {
         pynn_elu_options elu;
         pynn_layer_norm_options layer_norm;
         pynn_batch_norm_options batch_norm;
+        pynn_standardize_options standardize;
         pynn_dropout_options dropout;
     };
 } pynn_layer;
@@ -412,6 +422,9 @@ PYNN_API void pynn_workspace_destroy(pynn_workspace *workspace);
 PYNN_API size_t pynn_workspace_nbytes(const pynn_workspace *workspace);
 
 /* ---------------------------------------------------------------- training and use */
+
+/* The functions of this section return PYNN_NOT_FITTED, before anything is written, while a scale among the
+ * parameters is 0: see PYNN_STANDARDIZE. */
 
 /* Sums over examples. Calls add to these numbers: set them to zero before the first call. The losses are
  * added in the same order, whether a run is made in one call or in several. */

@@ -6,6 +6,13 @@
 
 #include "internal.h"
 
+/* Whether the parameters are set that the caller has to find in the examples. */
+static bool is_fitted(const pynn_network *network, const float *parameters) {
+    const pynn_placed_layer *first = &network->layers[0];
+    return first->type->is_fitted == NULL ||
+           first->type->is_fitted(first, parameters + first->parameter_offset);
+}
+
 /* The checks that all of these functions share. */
 static pynn_status check_data(const pynn_workspace *workspace, const pynn_data *data,
                               const float *parameters, bool has_loss) {
@@ -20,7 +27,8 @@ static pynn_status check_data(const pynn_workspace *workspace, const pynn_data *
         return PYNN_INVALID_ARGUMENT;
     bool has_labels = workspace->network->loss_type->has_labels;
     const void *needed = has_labels ? (const void *)data->labels : data->targets;
-    return has_loss && needed == NULL ? PYNN_INVALID_ARGUMENT : PYNN_OK;
+    if (has_loss && needed == NULL) return PYNN_INVALID_ARGUMENT;
+    return is_fitted(workspace->network, parameters) ? PYNN_OK : PYNN_NOT_FITTED;
 }
 
 /* Check the row indices at positions first <= r < last of an order, and the labels of these rows. */

@@ -15,6 +15,7 @@ const char *pynn_status_message(pynn_status status) {
     case PYNN_ROW_OUT_OF_RANGE: return "a row index is not below the number of rows";
     case PYNN_LABEL_OUT_OF_RANGE: return "a label is not in 0 to the number of classes - 1";
     case PYNN_WORKSPACE_MISMATCH: return "the workspace is for smaller batches";
+    case PYNN_NOT_FITTED: return "a scale is 0: the network has not been fitted to examples";
     case PYNN_NO_DENSE_LAYER: return "a network needs at least one dense or conv2d layer";
     case PYNN_UNKNOWN_LAYER: return "unknown kind of layer, initializer or loss";
     case PYNN_NOT_FINITE: return "a loss or an output is not finite";

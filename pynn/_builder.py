@@ -32,6 +32,7 @@ from pynn._network.layers.dense import Dense, Init
 from pynn._network.layers.dropout import Dropout
 from pynn._network.layers.norm import BatchNorm, LayerNorm
 from pynn._network.layers.pool2d import AvgPool2d, Flatten, GlobalAvgPool, MaxPool2d
+from pynn._network.layers.standardize import Missing, Standardize
 from pynn._network.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from pynn._network.poisson import Poisson
 from pynn._network.spec import NO_PRODUCT, Spec, append, checked_shape, has_product
@@ -64,10 +65,13 @@ def _refuse(state: Builder | LayerBuilder | FinishedBuilder, name: str) -> NoRet
             f".{name} belongs to a model{says}, and {state!r} is a chain: after its loss, .build()"
             " makes the model"
         )
-    if isinstance(state, LayerBuilder) and said.meant in Layer.kinds:  # it needs images
+    kind = Layer.kinds.get(said.meant) if isinstance(state, LayerBuilder) else None
+    if kind is not None and kind.needs_images:
         raise ChainError(
             f"{message}, which needs images; begin the chain with .input((channels, height, width))"
         )
+    if kind is not None and kind.reads_features:
+        raise ChainError(f"{message}, which comes directly behind .input(...)")
     raise ChainError(
         f"{message}; what may come next: {', '.join(f'.{step}()' for step in offered)}"
     )
@@ -83,6 +87,8 @@ def _offered(state: Builder | LayerBuilder | FinishedBuilder, wanted: str) -> li
         return [step for step in steps if step in Loss.kinds]
     images = {step for step in steps if step in Layer.kinds and Layer.kinds[step].needs_images}
     impossible = set() if len(state._shape) == 3 else images
+    if state._layers:
+        impossible |= {kind for kind, layer in Layer.kinds.items() if layer.reads_features}
     return [step for step in steps if step not in impossible and (ready or step not in Loss.kinds)]
 
 
@@ -182,6 +188,45 @@ class LayerBuilder:
         self._layers = layers
         self._shape = shape  # that of an example behind the layers
         self._begun = begun
+
+    def standardize(
+        self, *, robust: bool = False, clip: float | None = None, missing: Missing = "error"
+    ) -> LayerBuilder:
+        """Bring each feature to mean 0 and standard deviation 1: y = (x - mean) / scale.
+
+        It comes directly behind the input, and nowhere else.
+
+        The first call of `fit` or `partial_fit` finds mean and scale in its examples, with which
+        the model is saved and exported; later calls keep them. So a model takes raw columns, such
+        as years and incomes. Of images each value has a mean and a scale of its own. A feature that
+        is the same in all examples has scale 1.
+
+        Args:
+            robust: Whether to take the median, and the range from the first to the third quartile
+                divided by 1.349, instead of mean and standard deviation. (That range is 1.349
+                standard deviations of a normal distribution.) A few extreme values do not change
+                them. If that range is 0, the standard deviation is the scale.
+            clip: Cut y to [-clip, clip]; above 0. None: not at all.
+            missing: What NaN means in features: "error", or with "mean" a missing value, which
+                counts as the mean, so that its y is 0.
+
+        Raises:
+            ChainError: There is a layer before it.
+            ArgumentTypeError: An option has the wrong type.
+            ArgumentError: An option has the wrong value.
+
+        Examples:
+            >>> import numpy as np, pynn
+            >>> x = np.array([[1900.0, 1.0], [2000.0, np.nan], [2100.0, 3.0]])
+            >>> chain = pynn.Builder().input(2).standardize(missing="mean").dense(1)
+            >>> model = chain.mean_squared_error().build(seed=0)
+            >>> history = model.fit(x, np.array([1.0, 2.0, 3.0]), epochs=1)
+            >>> model.parameters["standardize1.mean"].tolist()
+            [2000.0, 2.0]
+        """
+        if self._layers:
+            _refuse(self, "standardize")
+        return self._add(Standardize, robust=robust, clip=clip, missing=missing)
 
     def dense(self, outputs: int, *, init: Init = "he") -> LayerBuilder:
         """Add a dense layer, Y = X W + b, with W of shape (inputs, outputs).

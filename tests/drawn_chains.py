@@ -50,6 +50,11 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     },
     "max_pool2d": POOL,
     "avg_pool2d": POOL,
+    "standardize": {
+        "robust": st.booleans(),
+        "clip": st.sampled_from([None, 1.0, 3.0]),
+        "missing": st.sampled_from(["error", "mean"]),
+    },
 }
 
 
@@ -67,6 +72,8 @@ def layer(machine: PairMachine, data: st.DataObject, kind: str) -> Step:
 def rows(machine: PairMachine, data: st.DataObject) -> list[Step]:
     """An input of rows and up to four layers."""
     steps: list[Step] = [("input", (machine.pick(data, st.integers(1, 20), "inputs"),), {})]
+    if data.draw(st.integers(0, 3), label="standardize") == 0:
+        steps.append(layer(machine, data, "standardize"))
     for _ in range(data.draw(st.integers(0, 4), label="layers")):
         steps.append(layer(machine, data, data.draw(st.sampled_from(OF_ROWS), label="layer")))
     return steps

@@ -31,7 +31,7 @@ CHAINS: dict[str, Mistake] = {
         CHAIN,
         (
             ".input() cannot come after Builder().input(20)",
-            "what may come next: .dense(), .flatten(), .relu()",
+            "what may come next: .standardize(), .dense(), .flatten(), .relu()",
         ),
     ),
     "build without a loss": Mistake(

@@ -16,7 +16,9 @@ from pynn._network.losses import Loss
 # In the order of the builder's methods.
 STEPS = list(vars(pynn.LayerBuilder))
 OF_IMAGES = ["conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool"]
-ACTIVATIONS = [kind for kind in STEPS if kind in Layer.kinds and kind not in ("dense", *OF_IMAGES)]
+OF_FEATURES = ["standardize"]
+NO_ACTIVATIONS = ("dense", *OF_IMAGES, *OF_FEATURES)
+ACTIVATIONS = [kind for kind in STEPS if kind in Layer.kinds and kind not in NO_ACTIVATIONS]
 LOSSES = [loss for loss in STEPS if loss in Loss.kinds]
 
 
@@ -27,6 +29,7 @@ def random_network(seed: int, widest: int = 48) -> pynn.Model:
     """
     rng = np.random.default_rng(seed)
     chain = random_images(rng) if seed % 3 == 2 else random_rows(rng, widest)
+    chain = standardized(chain, np.random.default_rng([seed, 1]))
     loss = LOSSES[seed // 3 % len(LOSSES)] if seed % 3 == 2 else LOSSES[seed % len(LOSSES)]
     model: pynn.Model = getattr(chain, loss)().build(seed=seed)
     for name, array in model.parameters.items():
@@ -36,7 +39,29 @@ def random_network(seed: int, widest: int = 48) -> pynn.Model:
             array[...] = rng.normal(1, 0.3, array.shape)
         if name.endswith("running_var"):
             array[...] = rng.uniform(0.5, 2, array.shape)
+    drawn = np.random.default_rng([seed, 2])
+    for name, array in model.parameters.items():
+        if name.startswith("standardize"):
+            array[...] = drawn.uniform(0.25, 1.5, array.shape)
     return model
+
+
+def standardized(chain: Any, rng: np.random.Generator) -> Any:
+    """One chain of four begins with a standardize layer with any options."""
+    if rng.random() >= 0.25:
+        return chain
+    options = {
+        "robust": bool(rng.integers(2)),
+        "clip": None if rng.random() < 0.5 else float(rng.uniform(0.5, 3)),
+        "missing": str(rng.choice(["error", "mean"])),
+    }
+    layers = pynn.Builder().input(_input(chain)).standardize(**options)._layers
+    return pynn.LayerBuilder(chain._input_shape, (*layers, *chain._layers), chain._shape)
+
+
+def _input(chain: Any) -> Any:
+    shape = chain._input_shape
+    return shape if len(shape) > 1 else shape[0]
 
 
 def random_rows(rng: np.random.Generator, widest: int) -> Any:
@@ -128,12 +153,17 @@ def add_activation(chain: Any, rng: np.random.Generator) -> Any:
 
 
 def random_inputs(model: pynn.Model, rows: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Features for it as float32 (rows, inputs), a third of which are 0, and others as uint8."""
+    """Features for it as float32 (rows, inputs), a third of which are 0, and others as uint8.
+
+    Where they may be missing, some are NaN.
+    """
     rng = np.random.default_rng(model.inputs)
     floats = rng.normal(size=(rows, model.inputs)).astype(np.float32)
     floats[rng.random(floats.shape) < 1 / 3] = 0
     pixels = rng.integers(0, 256, floats.shape, np.uint8)
     pixels[rng.random(floats.shape) < 1 / 3] = 0
+    if model._spec.takes_missing:
+        floats[rng.random(floats.shape) < 1 / 5] = np.nan
     return floats, pixels
 
 

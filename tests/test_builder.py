@@ -38,12 +38,13 @@ KINDS = (
     "dropout",
 )
 LOSSES = ("softmax_cross_entropy", "mean_squared_error", "binary_cross_entropy", "poisson")
-STEPS = ("input", *KINDS, *LOSSES, "build")
+FIRST = ("standardize",)  # only directly behind the input
+STEPS = ("input", *FIRST, *KINDS, *LOSSES, "build")
 # The states of the chain, and the steps that each offers.
 STATES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "start": (START, ("input", "from_model")),
-    "input": (INPUT, (*KINDS, *LOSSES)),
-    "layers": (LAYERS, (*KINDS, *LOSSES)),
+    "input": (INPUT, (*FIRST, *KINDS, *LOSSES)),
+    "layers": (LAYERS, (*FIRST, *KINDS, *LOSSES)),
     "finished": (FINISHED, ("build",)),
 }
 REPRS = {
@@ -56,7 +57,8 @@ FOR_IMAGES = ("conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool")
 ROWS = tuple(kind for kind in KINDS if kind not in FOR_IMAGES)
 OFFERED = {
     ("start", ""): ("input", "from_model"),
-    ("input", ""): ROWS,  # rows of values are no images, and no loss comes before a product
+    # Rows of values are no images, and no loss comes before a product.
+    ("input", ""): (*FIRST, *ROWS),
     ("layers", ""): (*ROWS, *LOSSES),
     ("layers", "build"): LOSSES,  # only then comes build
     ("finished", ""): ("build",),
@@ -109,7 +111,9 @@ def test_images_are_offered_their_layers() -> None:
     chain: Any = START.input((1, 8, 8))
     with pytest.raises(pynn.ChainError) as caught:
         chain.input(3)
-    assert str(caught.value).endswith("next: " + ", ".join(f".{name}()" for name in KINDS))
+    assert str(caught.value).endswith(
+        "next: " + ", ".join(f".{name}()" for name in (*FIRST, *KINDS))
+    )
     with pytest.raises(pynn.ChainError) as caught:
         chain.conv2d(2, 3).input(3)
     steps = (*KINDS, *LOSSES)

@@ -22,6 +22,7 @@ from pynn._explain.equations import Equation, equation
 from pynn._native.workspace import Workspace
 from pynn._network.layers import Layer
 from pynn._network.layers.norm import BatchNorm
+from pynn._network.layers.standardize import Standardize
 from pynn._network.losses import Loss
 
 SOURCES = Path(__file__).parents[1]
@@ -277,6 +278,10 @@ CODE = {
     "dense.fusedW": "pynn_gemm(true, false, rows, columns, slice",
     "dense.fusedsparseW": "pynn_sparse_gemm(end - begin, columns",
     "dense.fusedb": "sum_columns(",
+    "standardize.Y": "y[i] = (x[i] - mean[i]) / scale[i];",
+    "standardize.missing": "x[i] == x[i] ? y[i] : 0.0f;",
+    "standardize.clip": "y[i] > clip ? clip :",
+    "standardize.kept": "static void accumulate(",
     "dropout.Y": "multiply(draws",
     "dropout.dX": "static void backward(",
     "layer_norm.Y": "y[i] = gain[i] * normal(x[i], at) + bias[i]",
@@ -338,7 +343,8 @@ CODE = {
 def test_every_kind_has_its_equations() -> None:
     """What a layer, a loss or an optimizer names is marked, and every mark is named by one."""
     named = set()
-    examples = [kind.__new__(kind) for kind in Layer.kinds.values()]
+    kinds = [kind for kind in Layer.kinds.values() if not kind.reads_features]
+    examples = [*(kind.__new__(kind) for kind in kinds), Standardize(clip=1.0, missing="mean")]
     for example in [*examples, BatchNorm().as_frozen()]:
         for sparse in (False, True):
             named |= {*example.forward_marks(sparse=sparse)}

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from random_networks import ACTIVATIONS, LOSSES, OF_IMAGES, kinds_in, random_inputs, random_network
+from random_networks import (
+    ACTIVATIONS,
+    LOSSES,
+    OF_FEATURES,
+    OF_IMAGES,
+    kinds_in,
+    random_inputs,
+    random_network,
+)
 from test_explain import labels_for
 
 import pynn
@@ -67,7 +75,7 @@ def test_errors_are_roundings(seed: int) -> None:
 def test_random_networks_are_of_all_kinds() -> None:
     """All layers, losses and optimizers are among them, so that a new one is checked."""
     models = [random_network(seed) for seed in SEEDS]
-    assert kinds_in(models) == {"dense", *OF_IMAGES, *ACTIVATIONS, *LOSSES}
+    assert kinds_in(models) == {"dense", *OF_IMAGES, *OF_FEATURES, *ACTIVATIONS, *LOSSES}
     assert {type(optimizer) for optimizer in OPTIMIZERS} == {*KINDS.values()} - {pynn.LBFGS}
 
 
@@ -179,7 +187,8 @@ def test_every_kind_has_a_reference() -> None:
     """Each layer, loss and optimizer, in a version for its own class, not for a base class."""
     random_network(0)  # it imports all kinds
     for layer in Layer.kinds.values():
-        parts = [layers.value.registry, layers.gradients.registry, layers.sizes.registry]
+        parts = [layers.value.registry, layers.sizes.registry]
+        parts += [layers.gradients.registry] * (not layer.reads_features)
         assert layer in layers.scalar.registry or all(layer in part for part in parts)
     for loss in Loss.kinds.values():
         assert loss in losses.losses.registry

@@ -18,6 +18,7 @@ import pytest
 from random_networks import (
     ACTIVATIONS,
     LOSSES,
+    OF_FEATURES,
     OF_IMAGES,
     kinds_in,
     random_inputs,
@@ -147,7 +148,7 @@ def test_self_test_passes(seed: int, exported: dict[str, Exported]) -> None:
 def test_every_layer_and_loss_occurs() -> None:
     """Among the random networks is all that the builder has."""
     found = kinds_in([random_network(seed, widest=24) for seed in range(NETWORKS)])
-    assert found == {"dense", *OF_IMAGES, *ACTIVATIONS, *LOSSES}
+    assert found == {"dense", *OF_IMAGES, *OF_FEATURES, *ACTIVATIONS, *LOSSES}
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, -0.5, 3.0, -3.0, 30.0, -30.0, 1e2, -1e2, 1e30, -1e30])

@@ -12,6 +12,7 @@ import pytest
 from random_networks import (
     ACTIVATIONS,
     LOSSES,
+    OF_FEATURES,
     OF_IMAGES,
     kinds_in,
     random_inputs,
@@ -70,7 +71,7 @@ def test_onnxruntime_agrees(seed: int, tmp_path: Path) -> None:
 def test_every_layer_and_loss_occurs() -> None:
     """Among the random networks is all that the builder has."""
     found = kinds_in([random_network(seed) for seed in range(NETWORKS)])
-    assert found == {"dense", *OF_IMAGES, *ACTIVATIONS, *LOSSES}
+    assert found == {"dense", *OF_IMAGES, *OF_FEATURES, *ACTIVATIONS, *LOSSES}
 
 
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "binary_cross_entropy"])

@@ -33,7 +33,8 @@ padded.global_avg_pool().mean_squared_error().build()
 """,
     "prefix": """
 start: pynn.Builder = pynn.Builder()
-prefix: pynn.LayerBuilder = start.input(4)
+begun: pynn.LayerBuilder = start.input(4)
+prefix: pynn.LayerBuilder = begun.standardize(robust=True, clip=3, missing="mean")
 chain: pynn.FinishedBuilder = prefix.relu().dense(3).softmax_cross_entropy()
 model: pynn.Model = chain.build()
 """,

@@ -50,4 +50,7 @@ void pynn_team_run(pynn_team *team, size_t task_count, pynn_task task, void *con
 /* Whether all of `count` floats are finite: none is infinite or NaN. */
 bool pynn_all_finite(size_t count, const float *x);
 
+/* Whether none of `count` floats is infinite; they may be NaN. */
+bool pynn_none_infinite(size_t count, const float *x);
+
 #endif

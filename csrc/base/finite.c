@@ -18,6 +18,20 @@ PYNN_KERNEL(bool, all_finite, (size_t count, const float *x), (count, x)) {
     return found == 0;
 }
 
+PYNN_KERNEL(bool, none_infinite, (size_t count, const float *x), (count, x)) {
+    uint32_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        found |= (bits & 0x7FFFFFFF) == 0x7F800000;
+    }
+    return found == 0;
+}
+
+bool pynn_none_infinite(size_t count, const float *x) {
+    return none_infinite(count, x);
+}
+
 bool pynn_all_finite(size_t count, const float *x) {
     return all_finite(count, x);
 }

@@ -28,6 +28,7 @@ typedef struct pynn_layer_place {
     pynn_shape outputs;   /* the shape of a row of its outputs */
     size_t scratch;       /* floats for each row that forward() keeps for backward() and accumulate() */
     size_t block_scratch; /* floats for each block of rows; see pynn_layer_call */
+    bool takes_missing;   /* its inputs may be NaN, which stands for a missing value */
     size_t view_count;
     pynn_parameter_view
         views[PYNN_MAX_LAYER_VIEWS]; /* but for `layer` and `offset`: the network's to say */
@@ -82,7 +83,8 @@ typedef struct pynn_target {
  * What a kind must have depends on its reach. A layer that looks back further than a value begins a stage
  * of a pass (see network_stage in internal.h), and the gradient of the parameters is asked for stage by
  * stage: so each such kind that has parameters has cut() and accumulate(). A kind of PYNN_REACH_VALUE may
- * lie behind another layer in a stage, and is asked for neither: so it has no parameters. */
+ * lie behind another layer in a stage, and is asked for neither: so it has no parameters, unless it reads
+ * the features, and so begins a stage. */
 struct pynn_layer_type {
     pynn_layer_kind kind;
     pynn_reach reach;
@@ -92,12 +94,16 @@ struct pynn_layer_type {
     bool takes_sparse;      /* its inputs may be a pynn_sparse_batch */
     bool draws_weights;     /* initialize() draws from a random stream */
     bool draws_in_training; /* forward() draws from the state */
+    bool reads_features;    /* only the first layer can be of this kind: it has no backward() */
 
     /* Check the options, and say what the layer is behind rows of that shape. */
     pynn_status (*place)(const pynn_layer *layer, pynn_shape inputs, pynn_layer_place *place);
 
     /* Set the layer's parameters to what training starts from. */
     void (*initialize)(const pynn_placed_layer *layer, uint64_t seed, uint64_t stream, float *parameters);
+
+    /* Whether the parameters are set that the caller has to find in the examples. */
+    bool (*is_fitted)(const pynn_placed_layer *layer, const float *parameters);
 
     /* Y for a tile of Y; dX from dY for a tile of dX. */
     void (*forward)(const pynn_layer_call *call, pynn_tile tile);

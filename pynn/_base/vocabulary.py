@@ -82,6 +82,7 @@ ELSEWHERE = {
 
 STEPS = {
     "input": "Input InputLayer input_shape",
+    "standardize": "StandardScaler RobustScaler Normalization normalize scaler rescaling",
     "dense": "Dense Linear fc fully_connected affine hidden",
     "conv2d": "Conv conv convolution convolution2d Conv1d",
     "max_pool2d": "maxpool maxpooling2d maxpooling pool2d pool",

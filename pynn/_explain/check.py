@@ -113,7 +113,9 @@ def _forward(network: Network64, step: Captured) -> Iterator[Comparison]:
     for place, placed in enumerate(network.layers):
         name, values = placed.name, step.forward[placed.name]
         x, y = double(values["X"]), double(values["Y"])
-        yield Comparison(f"{name}.X", x, y_below, np.abs(y_below))
+        missing = np.isnan(x) & np.isnan(y_below)  # of features
+        known, right = (np.where(missing, 0.0, array) for array in (x, y_below))
+        yield Comparison(f"{name}.X", known, right, np.abs(right))
         sizes = network.sizes(place, x, np.zeros_like(y))["Y"]
         yield Comparison(f"{name}.Y", y, network.value(place, x), sizes)
         y_below = y
@@ -159,6 +161,10 @@ def _of_gradients(network: Network64, step: Captured) -> Iterator[Comparison]:
     rounded = RoundedNetwork(step, values, np.random.default_rng(0))
     runs = [rounded.backward(rounded.forward(0, network.x)) for _ in range(RUNS)]
     for view in step.changing():
+        if not view.trained:
+            zeros = np.zeros(view.shape)
+            yield Comparison(view.name, view.of(step.gradients), zeros, zeros)
+            continue
         place, symbol = view.layer, f"d{network.symbol(view)}"
         numbers = right[place][symbol]
         squares = np.mean([(run[place][symbol] - numbers) ** 2 for run in runs], axis=0)
@@ -175,6 +181,8 @@ def _gradient_sizes(network: Network64, step: Captured) -> Doubles:
     sizes = np.abs(double(step.gradients))
     if optimizers.is_fused(step.optimizer):
         for view in step.changing():
+            if not view.trained:
+                continue
             name = network.layers[view.layer].name
             x, dy = double(step.forward[name]["X"]), double(step.backward[name]["dY"])
             found = network.sizes(view.layer, x, dy)[f"d{network.symbol(view)}"]

@@ -39,6 +39,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "sqrt": math.sqrt,
     "tanh": math.tanh,
     "max": max,
+    "min": min,
     "Phi": lambda x: 0.5 * math.erfc(-x / math.sqrt(2.0)),
     "phi": lambda x: math.exp(-x * x / 2.0) / math.sqrt(2.0 * math.pi),
 }

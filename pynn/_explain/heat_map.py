@@ -1,4 +1,4 @@
-"""Arrays as pictures: each value is a pixel, red above 0, blue below, transparent at 0.
+"""Arrays as pictures: each value is a pixel, red above 0, blue below, transparent at 0 and at NaN.
 
 Because 0 is transparent, the pictures fit a light page and a dark one.
 """
@@ -78,12 +78,15 @@ def planes(values: npt.NDArray[Any]) -> HeatMap:
 
 def largest(values: npt.NDArray[Any]) -> float:
     """The magnitude that gets the full colour; a few values beyond it get the same colour."""
-    return float(np.quantile(abs(values), 0.995)) or float(abs(values).max()) or 1.0
+    there = abs(values[~np.isnan(values)])
+    if there.size == 0:
+        return 1.0
+    return float(np.quantile(there, 0.995)) or float(there.max()) or 1.0
 
 
 def _levels(values: npt.NDArray[np.float64]) -> Bytes:
-    """The colours of the values as places in the palette."""
-    shares = np.clip(values / largest(values), -1.0, 1.0)
+    """The colours of the values as places in the palette; that of NaN is that of 0."""
+    shares = np.nan_to_num(np.clip(values / largest(values), -1.0, 1.0), nan=0.0)
     levels: Bytes = np.rint(shares * LEVELS + LEVELS).astype(np.uint8)
     return levels
 

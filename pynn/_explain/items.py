@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from pynn._base.formulas import number
@@ -73,9 +74,14 @@ class Block(NamedTuple):
 
 
 def summary(values: npt.NDArray[Any]) -> str:
-    """The least, mean and largest value of an array."""
-    mean = float(values.mean(dtype="float64"))
-    return f"least {number(values.min())}, mean {number(mean)}, largest {number(values.max())}"
+    """The least, mean and largest value of an array; of NaN, how many there are."""
+    there = values[~np.isnan(values)]
+    missing = f"{values.size - there.size:,} missing"
+    if there.size == 0:
+        return missing
+    mean = float(there.mean(dtype="float64"))
+    words = f"least {number(there.min())}, mean {number(mean)}, largest {number(there.max())}"
+    return words if there.size == values.size else f"{words}, {missing}"
 
 
 def shape_of(values: npt.NDArray[Any]) -> str:

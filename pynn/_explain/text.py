@@ -81,7 +81,7 @@ def _numbers(values: npt.NDArray[Any]) -> tuple[str, list[str]]:
     lines = [line for line in lines if line]  # NumPy puts empty ones between images
     if len(lines) == rows and "e" not in lines[0]:
         return "", lines
-    power = math.floor(math.log10(float(abs(shown).max())))
+    power = math.floor(math.log10(float(np.nanmax(abs(shown)))))
     power = 0 if -1 <= power <= 1 else power
     lines = _printed(shown / 10.0**power + 0.0, "fixed").splitlines()
     lines = [line for line in lines if line]

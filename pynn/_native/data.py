@@ -28,6 +28,9 @@ class Data:
         weights: The weights of the examples, shape (rows,), float32; None if all are 1.
     """
 
+    takes_missing = False
+    """Whether NaN may stand for a missing feature, for find_not_finite()."""
+
     def __init__(
         self, features: Features, targets: Targets | None = None, weights: Floats | None = None
     ) -> None:
@@ -65,6 +68,7 @@ class Data:
             epochs: How many epochs change images; None means all.
         """
         data = Data(self.features, self.targets, self.weights)
+        data.takes_missing = self.takes_missing
         values = {"shape": shape, "seed": seed, **options}
         data._augmentation = data.handle.augmentation = ffi.new("pynn_augmentation *", values)
         data._changing_epochs = epochs
@@ -95,6 +99,8 @@ class Data:
     def find_not_finite(self, rows: npt.NDArray[Any] | None = None) -> tuple[int, str] | None:
         """Find the first row with a feature that is not finite, among some rows or all.
 
+        A feature that may be missing may be NaN.
+
         Returns:
             The row's index in `rows`, and the value and its place in words; or None if all are
             finite.
@@ -105,7 +111,8 @@ class Data:
         for begin in range(0, len(indices), 1024):
             some = indices[begin : begin + 1024]
             values = self.features[some].reshape(len(some), -1)
-            for row, column in np.argwhere(~np.isfinite(values)):
+            wrong = np.isinf(values) if self.takes_missing else ~np.isfinite(values)
+            for row, column in np.argwhere(wrong):
                 value = values[row, column]
                 words = f"features[{some[row]}] holds {value} (feature {column})"
                 return begin + int(row), words

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynn._base.arrays import Floats
-from pynn._base.checks import printable
+from pynn._base.checks import NOT_FITTED, printable
 from pynn._base.errors import ArgumentError, OutOfMemoryError, PynnError
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
@@ -74,6 +74,8 @@ def check(status: int) -> None:
     message = _string(lib.pynn_status_message(status))
     if status == lib.PYNN_NOT_FINITE:
         raise NotFinite(message)
+    if status == lib.PYNN_NOT_FITTED:
+        raise PynnError(NOT_FITTED)
     if status == lib.PYNN_OUT_OF_MEMORY:
         raise OutOfMemoryError(message)
     if status >= lib.PYNN_INVALID_ARGUMENT:

@@ -72,8 +72,8 @@ def views(spec: Spec) -> list[ParameterView]:
 
 
 def first_trained(spec: Spec) -> int:
-    """The place, from 0, of the first layer with parameters that are not frozen."""
-    return next(view.layer for view in views(spec) if not view.frozen)
+    """The place, from 0, of the first layer with parameters that training changes."""
+    return next(view.layer for view in views(spec) if view.trained)
 
 
 class Parameters(dict[str, Floats]):

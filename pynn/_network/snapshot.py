@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pynn._base.arrays import Floats
-from pynn._base.errors import DivergenceError
+from pynn._base.checks import NOT_FITTED
+from pynn._base.errors import DivergenceError, PynnError
 from pynn._network import parameters as _parameters
 from pynn._network.parameters import Parameters
 from pynn._network.spec import Spec
@@ -34,6 +35,12 @@ class Snapshot(NamedTuple):
     def named(self) -> Parameters:
         """The parameters, by the same names as in `Model.parameters`."""
         return _parameters.named(_parameters.views(self.spec), self.parameters)
+
+    def check_fitted(self) -> None:
+        """Raise a PynnError if a scale of features was not found in examples yet."""
+        first, named = self.spec.placed_layers[0], self.named
+        if first.layer.reads_features and not named[f"{first.name}.scale"].all():
+            raise PynnError(NOT_FITTED)
 
     def check_finite(self) -> None:
         """Raise a DivergenceError if a parameter is not finite; the message names the first one."""

@@ -86,6 +86,11 @@ class Spec(NamedTuple):
         return self.outputs if self.loss.has_errors else 0
 
     @property
+    def takes_missing(self) -> bool:
+        """Whether NaN may stand for a missing feature."""
+        return self.layers[0].takes_missing
+
+    @property
     def placed_layers(self) -> list[PlacedLayer]:
         """The layers in order, each with its name and sizes."""
         placed: list[PlacedLayer] = []
@@ -233,6 +238,8 @@ def append(
     number = len(layers) + 1
     with errors_of(f"layer {number}"):
         layer = kind.from_dict(options)
+        if kind.reads_features and layers:
+            raise ArgumentError(f"{kind.kind} must be the first layer, directly behind the input")
         if number > MAX_LAYERS:
             raise ArgumentError(f"{kind.kind}: a network has at most {MAX_LAYERS} layers")
         after = layer.shape_after(shape)

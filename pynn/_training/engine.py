@@ -305,6 +305,7 @@ class Engine:
                     finally:
                         workspaces.give_back(workspace)
         except NotFinite:
+            data.takes_missing = self.spec.takes_missing
             raise faults.explain_use("an output", data) from None
         return out
 

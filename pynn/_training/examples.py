@@ -53,7 +53,9 @@ def make_data(
     x = arrays.features(f"{prefix}features", features, spec.input_shape, most)
     if len(x) == 0:
         raise ArgumentError(f"{prefix}features must have at least one example, got {x.shape}")
-    return Data(x, spec.loss.check_targets(f"{prefix}labels", labels, len(x), spec.outputs))
+    data = Data(x, spec.loss.check_targets(f"{prefix}labels", labels, len(x), spec.outputs))
+    data.takes_missing = spec.takes_missing
+    return data
 
 
 def make_examples(
@@ -74,11 +76,13 @@ def make_examples(
         rows, held = divide(spec, seed, data, fraction)
         assert data.targets is not None
         held_out = Data(data.features[held], data.targets[held])
+        held_out.takes_missing = data.takes_missing
     elif validation is not None:
         held_out = make_data(spec, "validation ", *_pair(validation))
     if sample_weight is not None or class_weight is not None:
         weights = _weigh(spec, data, rows, sample_weight, class_weight)
         data = Data(data.features, data.targets, weights)
+        data.takes_missing = spec.takes_missing
     return Examples(data, rows, held_out, held, fraction)
 
 

@@ -95,7 +95,9 @@ def check(
 
 def check_trained(spec: Spec, call: str) -> None:
     """Raise an ArgumentError if all layers are frozen: a call of this name would do nothing."""
-    with_parameters = [placed for placed in spec.placed_layers if placed.parameters]
+    with_parameters = [
+        placed for placed in spec.placed_layers if any(own.trained for own in placed.parameters)
+    ]
     if all(placed.frozen for placed in with_parameters):
         raise ArgumentError(
             f"{call} has nothing to train, because all layers are frozen; let it train one, as in"

@@ -20,7 +20,7 @@ from pynn._native import library
 from pynn._native.data import Data
 from pynn._native.library import NotFinite
 from pynn._native.workspace import ROWS_AT_A_TIME, RunningSums, Sums
-from pynn._training import checkpoints, full_batch
+from pynn._training import checkpoints, full_batch, scaling
 from pynn._training.engine import Engine, paced
 from pynn._training.evaluation import Evaluation
 from pynn._training.faults import (
@@ -65,6 +65,7 @@ def fit(engine: Engine, call: Call) -> History:
         # Allocate the memory for the whole run now, so that no finished epoch is lost to a lack of
         # memory at its validation.
         engine.reserve(max(call.plan.largest_batch, min(most, ROWS_AT_A_TIME)))
+        scaling.fit(engine, call.examples.data, call.examples.rows)
         history = Trainer(engine, run, call).train()
         return history
 
@@ -84,6 +85,7 @@ def partial_fit(engine: Engine, data: Data, batch_size: int, optimizer: Optimize
     with engine.lock_of_only_fit("partial_fit"):
         engine.training_call = "partial_fit"
         engine.resumed = None
+        scaling.fit(engine, data)
         try:
             for first, last in paced(0, steps):
                 engine.train(data, None, batch_size, first, last, optimizer, sums)

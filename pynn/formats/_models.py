@@ -19,9 +19,11 @@ def finite_snapshot(model: Model) -> Snapshot:
     """Copy the model as it is now, also while another thread trains it.
 
     Raises:
+        PynnError: The model has a scale of features, and has not seen examples yet.
         DivergenceError: A parameter is not finite.
         ClosedError: The model is closed.
     """
     snapshot = model._engine.snapshot()
+    snapshot.check_fitted()
     snapshot.check_finite()
     return snapshot

@@ -21,8 +21,19 @@ _SHOWN = 6  # the most names that a message lists
 
 
 def modules_of(spec: Spec) -> list[PlacedLayer]:
-    """The layers of a chain that have parameters: only these have a module in a state_dict."""
-    return [placed for placed in spec.placed_layers if placed.parameters]
+    """The layers of a chain that have parameters: only these have a module in a state_dict.
+
+    Raises:
+        ArgumentError: PyTorch has no module for one of them.
+    """
+    modules = [placed for placed in spec.placed_layers if placed.parameters]
+    for placed in modules:
+        if not placed.layer.torch_module:
+            raise ArgumentError(
+                f"PyTorch has no module for a {placed.layer.kind} layer, so no state_dict holds it;"
+                " Model.export_onnx writes a file with it, or scale the features before the model"
+            )
+    return modules
 
 
 def key_of(name: str, parameter: str) -> str:

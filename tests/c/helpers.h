@@ -72,6 +72,11 @@
         .kind = PYNN_BATCH_NORM, .batch_norm = {.momentum = (share), .eps = (small)}                       \
     }
 
+#define STANDARDIZE(most, may_miss)                                                                        \
+    {                                                                                                      \
+        .kind = PYNN_STANDARDIZE, .standardize = {.clip = (most), .missing = (may_miss)}                   \
+    }
+
 /* The number of outputs of a dense layer. */
 static inline size_t width_of(const pynn_layer *dense) {
     return dense->dense.outputs;

@@ -91,6 +91,11 @@ CHAINS = {
     "binary_cross_entropy": Chain(_narrow.binary_cross_entropy(), "yes or no"),
     "poisson": Chain(_narrow.poisson(), "counts"),
     "every_layer": Chain(_deep.softmax_cross_entropy()),
+    "standardize": Chain(
+        _input.standardize(robust=True, clip=1.5, missing="mean")
+        .dense(OUTPUTS)
+        .softmax_cross_entropy()
+    ),
 }
 VALUES = ("mean_squared_error", "poisson")
 """The losses without probabilities."""
@@ -211,6 +216,7 @@ RUNS = {
     "poisson": Run(_sgd(), chain="poisson"),
     "every_layer": Run(_adam(), chain="every_layer"),
     "frozen": Run(_adamw(), chain="every_layer", frozen=("dense1", "dense5")),
+    "standardize": Run({**_adamw(weight_decay=0.1), "validation": 0.25}, chain="standardize"),
 }
 
 
@@ -243,6 +249,8 @@ def flat(model: pynn.Model) -> Array:
 
 def predictions(model: pynn.Model) -> Array:
     """Outputs, and probabilities where the loss has some, for floats and for bytes."""
+    if any(name.endswith(".scale") and not it.all() for name, it in model.parameters.items()):
+        return np.empty(0, np.float32)  # it has not seen examples
     calls = [model] if any(name in repr(model) for name in VALUES) else [model, model.predict_proba]
     return np.concatenate([call(x[:3]).ravel() for call in calls for x in (FLOATS, BYTES)])
 

@@ -294,9 +294,12 @@ def _(layer: FrozenBatchNorm, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[s
 def follow(layer: Layer, x: Doubles, arrays: Arrays) -> dict[str, tuple[Doubles, Doubles]]:
     """How a step of training changes each parameter that is not trained, and the sizes of that.
 
-    Only batch_norm has such parameters.
+    Only batch_norm and standardize have such parameters, and those of the latter stay as they are.
     """
-    assert isinstance(layer, BatchNorm)
+    if not isinstance(layer, BatchNorm):
+        return {
+            name: (np.zeros_like(array), np.zeros_like(array)) for name, array in arrays.items()
+        }
     axes, momentum = (0, *range(2, x.ndim)), single(layer.momentum)
     mean, variance, count = x.mean(axis=axes), x.var(axis=axes), x.size // x.shape[1]
     variance = variance * count / max(count - 1, 1)

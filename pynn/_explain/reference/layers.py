@@ -1,4 +1,4 @@
-"""The layers in float64; csrc/layers/dense.c, activations.c, norm.c and dropout.c compute them.
+"""The layers in float64, but for those of images; csrc/layers computes them.
 
 `arrays` holds a layer's parameters by their symbols, and what `draws` returned.
 """
@@ -28,6 +28,7 @@ from pynn._network.layers.activations import (
 from pynn._network.layers.dense import Dense
 from pynn._network.layers.dropout import Dropout
 from pynn._network.layers.norm import LayerNorm
+from pynn._network.layers.standardize import Standardize
 
 Arrays = Mapping[str, Doubles]
 
@@ -127,6 +128,30 @@ def _(layer: Dropout, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doub
 @sizes.register
 def _(layer: Dropout, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
     return {"Y": np.abs(x * arrays["M"]), "dX": np.abs(dy * arrays["M"])}
+
+
+# ------------------------------------------------------------ standardize
+
+
+@value.register
+def _(layer: Standardize, x: Doubles, arrays: Arrays) -> Doubles:
+    return _standardized(layer, x, arrays, x.reshape(len(x), -1) - arrays["mean"])
+
+
+@sizes.register
+def _(layer: Standardize, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    # There are no gradients: it is the first layer, and is not trained.
+    terms = np.abs(x).reshape(len(x), -1) + np.abs(arrays["mean"])
+    return {"Y": _standardized(layer, x, arrays, terms)}
+
+
+def _standardized(layer: Standardize, x: Doubles, arrays: Arrays, distance: Doubles) -> Doubles:
+    """Y, or its size, from X - mean or the size of that."""
+    y = distance.reshape(x.shape) / arrays["scale"].reshape(x.shape[1:])
+    if layer.takes_missing:
+        y = np.where(np.isnan(x), 0.0, y)
+    limit = np.inf if layer.clip is None else single(layer.clip)
+    return np.clip(y, -limit, limit)
 
 
 # ------------------------------------------------------------ layer norm

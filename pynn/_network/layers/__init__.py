@@ -14,7 +14,7 @@ import importlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, NoReturn, Protocol
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from pynn._base.arrays import AnyFloats, Doubles, Floats
 from pynn._base.batches import flat, place_of, value_name
 from pynn._base.errors import ArgumentError
 from pynn._base.formulas import factor, number
+from pynn._network.graph import OnnxGraph as OnnxGraph
 
 MAX_WIDTH = 2**31 - 1
 """The largest number of inputs or outputs of a layer: BLAS counts in int."""
@@ -73,19 +74,6 @@ class Parameter(NamedTuple):
         return self.torch_shape or (self.shape[::-1] if self.transposed else self.shape)
 
 
-class OnnxGraph(Protocol):
-    """An ONNX graph, to which layers and losses add their operators."""
-
-    def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        """Add an operator that makes the value called `output`; return that name."""
-
-    def constant(self, name: str, value: float) -> str:
-        """Add a number that operators can take as an input; return its name."""
-
-    def reshaped(self, name: str, shape: Shape) -> str:
-        """Give a parameter another shape, with its values in the same order; return its name."""
-
-
 class Layer(Arguments):
     """One layer of a chain: its kind, and its options as attributes.
 
@@ -128,10 +116,12 @@ class Layer(Arguments):
     """Whether the parameters can contain such a scale and shift of Y."""
     needs_images: ClassVar[bool] = False
     """Whether the inputs must be images."""
+    reads_features: ClassVar[bool] = False
+    """Whether it can only be the first layer, directly behind the input."""
     onnx_operator: ClassVar[str] = ""
     """The ONNX operator that computes the same; empty if there is none."""
     torch_module: ClassVar[str]
-    """The class in torch.nn that computes the same."""
+    """The class in torch.nn that computes the same; "" if there is none."""
     torch_counters: ClassVar[tuple[str, ...]] = ()
     """Integers in the state_dict of that class which pynn has no parameter for: how often it was
     trained."""
@@ -166,6 +156,11 @@ class Layer(Arguments):
     def __str__(self) -> str:
         options = ", ".join(map(str, vars(self).values()))
         return f"{self.kind}({options})" if options else self.kind
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether NaN may stand for a missing value, if it is the first layer."""
+        return False
 
     # ------------------------------------------------------------ shapes
 
