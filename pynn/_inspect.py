@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pynn._base import checks, reading
 from pynn._base.errors import FileFormatError
-from pynn._files import model_file
+from pynn._files import kinds, model_file
 from pynn._model import Model, load
 from pynn.datasets import read_idx
 from pynn.formats import _tensors, nn_rust
@@ -37,6 +37,9 @@ def inspect(path: str) -> str:
     start = _start_of(path)
     shown = checks.printable(path, 2000)
     facts = {"file": f"{shown}, {os.path.getsize(path):,} bytes"}
+    if (kind := kinds.foreign(path)) is not None:
+        facts |= {"kind": kind.name} | ({"use": kind.use} if kind.use else {})
+        return _listed(facts)
     own = _tensors.is_safetensors(start)
     if not own and start.startswith((_IDX, _GZIP)):
         facts["kind"] = "IDX" + ", compressed with gzip" * start.startswith(_GZIP)
@@ -53,19 +56,14 @@ def read_model(path: str) -> Model:
         return load(path)
     if start.startswith((_IDX, _GZIP)):
         reading.refuse(path, "begins as an IDX file does, and must be a model")
-    if _tensors.is_of_torch(start):
-        reading.refuse(
-            path,
-            "begins as files of torch.save do; pynn.formats.pytorch.load can read it, but must be"
-            " given the chain of layers",
-        )
+    kinds.refuse_foreign(path)
     try:
         return nn_rust.load(path)
     except FileFormatError as error:
         why = str(error).removeprefix(f"{reading.shown(path)}: ")
         reading.refuse(
             path,
-            f"is neither safetensors nor IDX, and as a model of the original Rust library: {why}",
+            f"is none of the files that pynn knows; as a model of the original Rust library: {why}",
         )
 
 
@@ -107,8 +105,12 @@ def _report(facts: Mapping[str, str], arrays: Mapping[str, npt.NDArray[Any]]) ->
     head = ("tensor", "dtype", "shape", "min", "mean", "max", "")
     table = [head, *(_row(name, array) for name, array in arrays.items())]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [f"{name:<12}{fact}" for name, fact in facts.items()]
-    return "\n".join([*lines, "", *(_line(row, widths) for row in table)])
+    return "\n".join([_listed(facts), "", *(_line(row, widths) for row in table)])
+
+
+def _listed(facts: Mapping[str, str]) -> str:
+    """Format the facts, a line for each."""
+    return "\n".join(f"{name:<12}{fact}" for name, fact in facts.items())
 
 
 def _line(row: Iterable[str], widths: Iterable[int]) -> str:

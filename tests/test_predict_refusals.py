@@ -141,7 +141,7 @@ def no_file(folder):
 def no_model(folder):
     path = folder / "text.safetensors"
     path.write_text("no model")
-    return path, "text.safetensors: not a safetensors file"
+    return path, "text.safetensors: is text, not a model of pynn"
 
 
 def other_inputs(folder):

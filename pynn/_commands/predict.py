@@ -21,6 +21,7 @@ from pynn._commands.program import (
     say,
     shown,
 )
+from pynn._files import kinds
 
 if TYPE_CHECKING:
     from pynn._pictures.digit import Digit, Reading
@@ -168,6 +169,8 @@ def _load_models(
             f"no networks in {shown(folder)}: run {program.replace('predict', 'train')} first, or"
             " name one: --model FILE"
         )
+    for path in paths:
+        kinds.refuse_foreign(path)
     models = [(path, pynn.load(path)) for path in paths]
     for path, model in models:
         if model.inputs != 28 * 28:
