@@ -52,6 +52,7 @@ else:
 if TYPE_CHECKING:
     from pynn import datasets as datasets
     from pynn import formats as formats
+    from pynn import images as images
     from pynn import models as models
     from pynn import plots as plots
     from pynn import schedules as schedules
@@ -101,6 +102,7 @@ __all__ = [
     "datasets",
     "formats",
     "get_num_threads",
+    "images",
     "load",
     "models",
     "plots",
@@ -109,7 +111,7 @@ __all__ = [
 ]
 
 # The names that __getattr__ imports: modules, and names by their module.
-_MODULES = ("datasets", "formats", "models", "plots", "schedules")
+_MODULES = ("datasets", "formats", "images", "models", "plots", "schedules")
 _LATE = {
     "_builder": ("Builder", "FinishedBuilder", "LayerBuilder"),
     "_info": ("BuildInfo", "build_info"),

@@ -23,6 +23,7 @@ examples:
   pynn explain models/relu.safetensors --image photo.jpg
   pynn inspect models/relu.safetensors
   pynn export onnx models/relu.safetensors relu.onnx
+  pynn data list
 
 exit status: 0 done, 1 it failed, 2 wrong call, 130 interrupted
 """
@@ -41,6 +42,7 @@ COMMANDS = {
     "explain": Command("show a step of training on an image", "explain"),
     "inspect": Command("say what a file holds", "inspect"),
     "export": Command("write a model in another format", "export"),
+    "data": Command("list, download and verify data sets", "data"),
     "play": Command("show the page that trains in the browser", "play"),
     "info": Command("say what runs here", "info"),
 }

@@ -9,12 +9,12 @@ import numpy as np
 
 from pynn import _inspect
 from pynn._base import checks, reading
-from pynn._base.errors import ArgumentError, FileFormatError
+from pynn._base.errors import ArgumentError
 from pynn._training.optimizers import SGD
+from pynn.images import Digits, digits
 
 if TYPE_CHECKING:
     from pynn._model import Model
-    from pynn._pictures.digit import Reading
 
 PIXELS = 28 * 28
 
@@ -52,8 +52,8 @@ def explain(
     _check_paths(path, image, html)
     with _inspect.read_model(path) as model:
         _check(model, path)
-        found = read(image, raw=raw)
-        digit = found.digits[0].reshape(1, -1)
+        found = digits(image, raw=raw)
+        digit = found.images[0].reshape(1, -1)
         optimizer = SGD() if learning_rate is None else SGD(learning_rate=learning_rate)
         notes = _notes(reading.shown(image), found)
         if label is None:
@@ -81,9 +81,9 @@ def _check_paths(path: str, image: str, html: str | None) -> None:
             )
 
 
-def _notes(image: str, found: Reading) -> list[str]:
+def _notes(image: str, found: Digits) -> list[str]:
     """The warnings of a picture; of several digits it is said which one is explained."""
-    count = len(found.digits)
+    count = len(found.images)
     warnings = [it for it in found.warnings if count == 1 or "side by side" not in it]
     if count > 1:
         warnings.append(f"{count} digits side by side: the first from the left is explained")
@@ -103,23 +103,3 @@ def _check(model: Model, path: str) -> None:
             f"{reading.shown(path)}: its {loss.kind} takes targets, and a picture has a label;"
             " in Python model.explain takes both"
         )
-
-
-def read(path: str, *, raw: bool) -> Reading:
-    """Read the digits in a picture, as MNIST would have made them."""
-    try:
-        from pynn._pictures import digit, ink
-    except ModuleNotFoundError as error:
-        if error.name != "PIL":
-            raise
-        raise ImportError(
-            "pictures need Pillow, which is not installed: pip install 'pynn-blas[images]'"
-        ) from None
-    try:
-        return digit.read(path, raw=raw)
-    except ink.PictureError as error:
-        raise FileFormatError(f"{reading.shown(path)}: {error}") from None
-    except OSError as error:  # Pillow's own have no file's name
-        if error.filename is None:
-            raise FileFormatError(f"{reading.shown(path)}: damaged image: {error}") from None
-        raise

@@ -118,10 +118,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         "__dir__": {"return sorted": IN_LATE},
     },
     "pynn/_explain_image.py": {
-        "": {
-            "from pynn._model import Model": FOR_TYPES,
-            "from pynn._pictures.digit import Reading": FOR_TYPES,
-        },
+        "": {"from pynn._model import Model": FOR_TYPES},
     },
     "pynn/_network/layers/__init__.py": {
         "Layer.formula": {'return ""': FOR_NEW_KINDS},

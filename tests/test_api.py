@@ -53,7 +53,7 @@ def test_all_is_what_is_public(module: ModuleType) -> None:
 def test_modules_in_all() -> None:
     """The modules that are part of the interface."""
     modules = [name for name in pynn.__all__ if inspect.ismodule(getattr(pynn, name))]
-    assert modules == ["datasets", "formats", "models", "plots", "schedules"]
+    assert modules == ["datasets", "formats", "images", "models", "plots", "schedules"]
 
 
 def test_star_import_gives_all(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from command_line import complaint, in_an_empty_folder, out, run, saved_model
 from PIL import Image
 
 import pynn
-from pynn import _explain_image
 from pynn._pictures.digit import load
 
 here = pytest.fixture(autouse=True)(in_an_empty_folder)
@@ -168,4 +167,4 @@ def test_a_pillow_that_is_broken_is_not_called_missing(
     monkeypatch.delattr(PIL, "ImageFilter")
     monkeypatch.setitem(sys.modules, "PIL.ImageFilter", None)
     with pytest.raises(ModuleNotFoundError, match=r"PIL\.ImageFilter"):
-        _explain_image.read(SEVEN, raw=False)
+        pynn.images.digits(SEVEN)

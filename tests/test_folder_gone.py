@@ -13,6 +13,7 @@ from readers import READERS
 
 import pynn
 from pynn._commands import program
+from pynn.datasets import _mnist
 from pynn.formats import nn_rust
 
 
@@ -69,6 +70,7 @@ def test_mnist_is_looked_for_elsewhere_where_the_folder_is_gone(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("PYNN_DATA", raising=False)
     monkeypatch.setitem(sys.modules, "pooch", None)
+    monkeypatch.setattr(_mnist, "MIRRORS", ())
     cache = re.escape(str(tmp_path / "pynn" / "mnist"))
     with pytest.raises(pynn.DataNotFoundError, match=f"^MNIST is in none of {cache} \\("):
         pynn.datasets.mnist()

@@ -59,7 +59,7 @@ def test_the_page_has_its_rows() -> None:
 def calls() -> Iterator[tuple[str, Callable[..., Any]]]:
     """All public functions, constructors that users call, and methods, but those of NamedTuples."""
     formats = [getattr(pynn.formats, name) for name in pynn.formats.__all__]
-    modules = [pynn, pynn.datasets, pynn.models, pynn.plots, pynn.schedules, *formats]
+    modules = [pynn, pynn.datasets, pynn.images, pynn.models, pynn.plots, pynn.schedules, *formats]
     for module in modules:
         for name in getattr(module, "__all__", ["save", "lenet", "small_cnn"]):
             value = getattr(module, name, None)

@@ -179,7 +179,10 @@ def _data(
     """The training set, the validation set, and a name for the two."""
     if root is None:
         if not usual or not (prefix or os.path.isdir(usual)):
-            return *pynn.datasets.mnist(), "MNIST"
+            try:
+                return *pynn.datasets.mnist(), "MNIST"
+            except pynn.DataNotFoundError as error:
+                raise Failure(str(error).replace("mnist(root)", "--data DIR")) from None
         root = Path(usual)
     training, validation = pynn.datasets.load(root, prefix=prefix)
     for part, (images, _) in (("train", training), ("t10k", validation)):

@@ -92,7 +92,7 @@ def load_layout(
     missing = missing_files(root, prefix)
     if missing:
         raise DataNotFoundError(f"{reading.shown(root)}: {_what_is_missing(root, missing)}")
-    paths = [path for name in NAMES if (path := _find(root, prefix, name))]
+    paths = [path for name in NAMES if (path := find_file(root, prefix, name))]
     train = _read(paths[0], paths[1], classes, mapped=mapped)
     test = _read(paths[2], paths[3], classes, mapped=mapped)
     shape, other = train.images.shape[1:], test.images.shape[1:]
@@ -106,7 +106,7 @@ def load_layout(
 
 def missing_files(root: Path, prefix: str = "") -> list[str]:
     """List the four files that are missing, by their first names."""
-    return [prefix + name for name in NAMES if _find(root, prefix, name) is None]
+    return [prefix + name for name in NAMES if find_file(root, prefix, name) is None]
 
 
 def _what_is_missing(root: Path, missing: list[str]) -> str:
@@ -125,7 +125,7 @@ def _what_is_missing(root: Path, missing: list[str]) -> str:
     )
 
 
-def _find(root: Path, prefix: str, name: str) -> Path | None:
+def find_file(root: Path, prefix: str, name: str) -> Path | None:
     """Find a file under the first of its possible names that exists; None if there is none.
 
     A directory is passed over, because some tools unpack a file into a directory of that name. A

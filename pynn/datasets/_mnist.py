@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
+import contextlib
+import gzip
+import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
-from pynn._base import checks, words
+from pynn._base import checks, reading, words
 from pynn._base.errors import DataNotFoundError
-from pynn.datasets._layout import Dataset, load_layout, missing_files
+from pynn.datasets._download import DownloadError, download
+from pynn.datasets._layout import Dataset, find_file, load_layout, missing_files
 from pynn.datasets._places import user_cache
 
 CLASSES = 10
@@ -30,6 +31,14 @@ CHECKSUMS = {
     "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
 
+# SHA-256 of the uncompressed files, as they were published in 1998.
+CONTENTS = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
 
 @words.corrected
 def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Dataset, Dataset]:
@@ -38,9 +47,9 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Dataset, Dataset]
     With `root`, only that directory is read. Without it, the first of these directories that has
     all four files is read: $PYNN_DATA; data/mnist under the current directory; the user's cache
     ($XDG_CACHE_HOME/pynn/mnist, or if that is not set ~/.cache/pynn/mnist, on macOS
-    ~/Library/Caches/pynn/mnist, on Windows ~/AppData/Local/pynn/mnist). If none has them, and the
-    package pooch is installed, they are downloaded into the cache and their SHA-256 is checked. A
-    damaged file is always an error: no other directory is tried instead.
+    ~/Library/Caches/pynn/mnist, on Windows ~/AppData/Local/pynn/mnist). If none has them, they are
+    downloaded into the cache, by the package pooch if it is installed, and their SHA-256 is
+    checked. A damaged file is always an error: no other directory is tried instead.
 
     Args:
         root: The directory with the four files, as for `load`.
@@ -64,69 +73,82 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Dataset, Dataset]
     )
 
 
+def places() -> list[Path]:
+    """The folders that may have MNIST, in the order in which they are looked at."""
+    found = [user_cache("mnist")]
+    with contextlib.suppress(FileNotFoundError):  # the current folder is gone
+        found.insert(0, Path("data", "mnist").absolute())
+    if from_environment := os.environ.get("PYNN_DATA"):
+        found.insert(0, Path(from_environment))
+    return found
+
+
+def find() -> Path | None:
+    """The first of these folders that has all four files; None if there is none."""
+    return next((place for place in places() if not missing_files(place)), None)
+
+
 def _locate() -> Path:
     """Find the first place that has all four files; if there is none, download to the cache."""
-    cache = user_cache("mnist")
-    places = [cache]
-    with suppress(FileNotFoundError):  # the current folder is gone
-        places.insert(0, Path("data", "mnist").absolute())
-    if from_environment := os.environ.get("PYNN_DATA"):
-        places.insert(0, Path(from_environment))
-    for place in places:
-        if not missing_files(place):
-            return place
-    looked = f"MNIST is in none of {', '.join(map(str, places))}"
-    if not from_environment:
-        looked += " ($PYNN_DATA is not set)"
-    _download(cache, looked)
-    return cache
+    found = find()
+    if found is None:
+        found = user_cache("mnist")
+        download_to(found)
+    return found
 
 
-def _download(folder: Path, looked: str) -> None:
-    """Download the files that a folder lacks, each from the first mirror that works.
+def download_to(folder: Path) -> list[str]:
+    """Download the files that a folder lacks; return their names.
 
-    Args:
-        folder: The folder for the files; it is created if needed.
-        looked: The places that were searched, in words, for the start of an error.
+    Raises:
+        DataNotFoundError: No mirror gave one of them.
+        OSError: A file cannot be written.
     """
-    hint = (
-        f"put its four files ({', '.join(CHECKSUMS)}; plain or with .gz at the end) into one of"
-        " these, or name their directory: mnist(root)"
-    )
-    try:
-        pooch: Any = importlib.import_module("pooch")
-    except ModuleNotFoundError as error:
-        if error.name != "pooch":
-            raise
-        raise DataNotFoundError(
-            f"{looked}, and without pooch it is not downloaded: pip install pooch, or {hint}"
-        ) from None
-    with _quiet(pooch.get_logger()):
-        for name in missing_files(folder):
-            failures = []
-            for mirror in MIRRORS:
-                try:
-                    pooch.retrieve(
-                        f"{mirror}{name}.gz",
-                        known_hash=f"sha256:{CHECKSUMS[name]}",
-                        fname=f"{name}.gz",
-                        path=folder,
-                    )
-                    break
-                except (OSError, ValueError) as error:  # no connection, no space, a wrong checksum
-                    failures.append(f"{mirror}{name}.gz: {error}")
-            else:
-                raise DataNotFoundError(
-                    f"{looked}, and downloading it failed ({'; '.join(failures)}); {hint}"
-                )
+    missing = missing_files(folder)
+    for name in missing:
+        try:
+            download(folder, f"{name}.gz", CHECKSUMS[name], MIRRORS)
+        except DownloadError as error:
+            unset = "" if os.environ.get("PYNN_DATA") else " ($PYNN_DATA is not set)"
+            raise DataNotFoundError(
+                f"MNIST is in none of {', '.join(map(str, places()))}{unset}, and {name}.gz could"
+                f" not be downloaded ({error}); put its four files ({', '.join(CHECKSUMS)}; plain"
+                " or with .gz at the end) into one of these, or name their directory: mnist(root)"
+            ) from None
+    return missing
 
 
-@contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Keep a logger quiet except for errors: the library prints nothing when all goes well."""
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def verify(folder: Path) -> dict[str, str]:
+    """Compare the files in a folder with the original, by the SHA-256 of their contents.
+
+    Returns:
+        For each of the four files its name in the folder and what is wrong with it, or "".
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    found = {}
+    for name, sha256 in CONTENTS.items():
+        path = find_file(folder, "", name)
+        if path is None:
+            found[name] = "missing"
+            continue
+        try:
+            digest = _digest(path)
+            found[path.name] = "" if digest == sha256 else f"other bytes: SHA-256 {digest}"
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            found[path.name] = "damaged"
+    return found
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of what a file holds, also if it is compressed."""
+    digest = hashlib.sha256()
+    with reading.opened(path) as file, contextlib.ExitStack() as stack:
+        content: BinaryIO | gzip.GzipFile = file
+        if file.read(2) == b"\x1f\x8b":
+            content = stack.enter_context(gzip.open(file))
+        file.seek(0)
+        while part := content.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
