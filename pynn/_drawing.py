@@ -5,6 +5,7 @@ No other module imports matplotlib.
 
 from __future__ import annotations
 
+import importlib
 import io
 import math
 import os
@@ -33,14 +34,16 @@ _MOST_INCHES = 1.2  # the side of such a picture
 def new_figure(width: float, height: float) -> Figure:
     """Make an empty figure; width and height are in inches."""
     try:
-        from matplotlib.figure import Figure
+        importlib.import_module("matplotlib.figure")
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise
         raise ImportError(
             "pictures need matplotlib, which is not installed: pip install 'pynn-blas[plots]'"
         ) from None
-    return Figure(figsize=(width, height), layout="constrained")
+    from pynn._base.figures import ShownFigure  # here, because it imports matplotlib
+
+    return ShownFigure(figsize=(width, height), layout="constrained")
 
 
 def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pynn._base import words
 from pynn._base.arrays import Floats
+from pynn._model import summary
 from pynn._model.base import ModelBase
+from pynn._model.summary import Summary
 from pynn._network import parameters as _parameters
 
 
@@ -57,8 +57,11 @@ class DescribedModel(ModelBase):
         """The seed given to `build`, for initial weights, the order of examples, and dropout."""
         return self._engine.seed
 
-    def summary(self) -> str:
+    def summary(self) -> Summary:
         """Make a table of the layers, with their output shapes and numbers of parameters.
+
+        Returns:
+            A str to print; a notebook shows it as a table.
 
         Examples:
             >>> import pynn
@@ -71,26 +74,19 @@ class DescribedModel(ModelBase):
             3  dense(10, he)         (n, 10)           650
             loss: softmax_cross_entropy             50,890
         """
-        rows = [("input", _batch(self._spec.input_shape), "0")]
-        for placed in self._spec.placed_layers:
-            count = sum(parameter.size for parameter in placed.parameters)
-            label = f"{placed.number:<3}{placed.layer}{', frozen' if placed.frozen else ''}"
-            rows.append((label, _batch(placed.output_shape), f"{count:,}"))
-        first = max(25, *(len(label) + 2 for label, _, _ in rows))
-        loss = f"loss: {self._spec.loss}"
-        second = max(11, len(loss) + 2 - first, *(len(shape) + 2 for _, shape, _ in rows))
-        rows.insert(0, ("layer", "output", "parameters"))
-        lines = [f"{label:<{first}}{shape:<{second}}{count:>10}" for label, shape, count in rows]
-        return "\n".join([*lines, f"{loss:<{first + second}}{self.parameter_count:>10,}"])
+        return summary.summary(self._spec)
+
+    def _repr_html_(self) -> str:
+        """Show the layers in a notebook."""
+        return summary.html(f"Model: {self._described()}", self._spec)
 
     def __repr__(self) -> str:
+        return f"Model({self._spec}; {self._described()})"
+
+    def _described(self) -> str:
+        """How many parameters it has, and whether it is closed."""
         closed = "" if self._engine.workspaces is not None else "; closed"
         layers = self._spec.placed_layers
         frozen = sum(it.size for placed in layers if placed.frozen for it in placed.parameters)
         count = f"{self.parameter_count:,} parameters{f', {frozen:,} frozen' if frozen else ''}"
-        return f"Model({self._spec}; {count}{closed})"
-
-
-def _batch(shape: Sequence[int]) -> str:
-    """The shape of n examples."""
-    return f"(n, {', '.join(map(str, shape))})"
+        return f"{count}{closed}"

@@ -98,6 +98,12 @@ class Evaluation(_LossAndAccuracy):
         figures = ", ".join(f"{name}={figure(value)}" for name, value in self._asdict().items())
         return f"Evaluation({figures})"
 
+    def _repr_html_(self) -> str:
+        """Show a table in a notebook."""
+        from pynn._training import shown  # here, because only notebooks need it
+
+        return shown.evaluation(self)
+
 
 def _same_nan(value: float) -> float:
     return math.nan if math.isnan(value) else value
@@ -185,3 +191,9 @@ class ClassEvaluation(NamedTuple):
                 f"{self.f1[label]:>9.4f}{self.support[label]:>10,}"
             )
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Show tables in a notebook."""
+        from pynn._training import shown  # here, because only notebooks need it
+
+        return shown.classes(self)

@@ -246,6 +246,12 @@ class History:
         epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
         return f"History({epochs} in {sum(self.seconds):.2f} s; last: {', '.join(parts)})"
 
+    def _repr_html_(self) -> str:
+        """Show curves and a table in a notebook."""
+        from pynn._training import shown  # here, because only notebooks need it
+
+        return shown.history(self)
+
 
 def _is_missing(value: float | None) -> bool:
     """Whether a metric of an epoch was not measured."""
