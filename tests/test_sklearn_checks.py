@@ -83,10 +83,16 @@ AS_EXPECTED = {
     [
         ({"test_shuffle": ("passed", ""), "test_alpha": ("skipped", "")}, []),
         ({"test_shuffle": ("failed", "why")}, ["test_shuffle: fails\nwhy"]),
-        ({"test_fit": ("passed", "")}, ["test_fit: passes, and is expected to fail because of"]),
-        ({"test_fit": ("failed", "no")}, ["test_fit: fails, and not because of private names\nno"]),
-        ({"test_fit": None, "test_fit[1]": ("failed", "AttributeError")}, []),
-        ({"test_fit": None}, ["test_fit: is expected to fail, and is not there"]),
+        (
+            {"test_gradient": ("passed", "")},
+            ["test_gradient: passes, and is expected to fail because of"],
+        ),
+        (
+            {"test_gradient": ("failed", "no")},
+            ["test_gradient: fails, and not because of private names\nno"],
+        ),
+        ({"test_gradient": None, "test_gradient[1]": ("failed", "AttributeError")}, []),
+        ({"test_gradient": None}, ["test_gradient: is expected to fail, and is not there"]),
         (
             {"test_mlp_param_dtypes[MLPClassifier-float32]": ("failed", "")},
             ["test_mlp_param_dtypes"],

@@ -18,8 +18,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"solver": "lbfgs"}, ValueError, r"use 'sgd' or 'adam', or scikit-learn's own"),
-        ({"solver": "rprop"}, ValueError, "solver must be 'sgd' or 'adam', got str 'rprop'"),
+        ({"solver": "lbfgs", "dropout": 0.1}, ValueError, r"dropout must be 0 with solver='lbfgs'"),
+        (
+            {"solver": "rprop"},
+            ValueError,
+            "solver must be 'sgd' or 'adam' or 'lbfgs', got",
+        ),
         ({"activation": "swish"}, ValueError, "activation must be 'identity' or"),
         ({"learning_rate": 0.1}, ValueError, "learning_rate must be 'constant' or"),
         ({"hidden_layer_sizes": (5, 0)}, ValueError, "hidden_layer_sizes must be at least 1"),
@@ -143,12 +147,12 @@ def test_wrong_weights(weights: Any) -> None:
         MLPClassifier().fit(*data("classes"), weights)
 
 
-def test_poisson_is_refused() -> None:
-    """The error says what to take in its place."""
-    with pytest.raises(
-        pynn.ArgumentError, match="loss='poisson' is not supported by pynn: use 'squared"
-    ):
+def test_poisson_is_for_counts() -> None:
+    """A target below 0 is refused, and so is a loss that there is not."""
+    with pytest.raises(pynn.ArgumentError, match="y must be at least 0 with loss='poisson', which"):
         MLPRegressor("poisson").fit(*data("number"))
+    with pytest.raises(pynn.ArgumentError, match="loss must be 'squared_error' or 'poisson', got"):
+        MLPRegressor("gamma").fit(*data("number"))
 
 
 @pytest.mark.parametrize(

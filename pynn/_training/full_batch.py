@@ -72,6 +72,7 @@ class Objective:
             if view.decays and view.trained:
                 self._decay[view.offset : view.end] = optimizer.weight_decay
         self._has_decay = optimizer.weight_decay > 0.0
+        self._note = optimizer._note_gradient
         self._last: Place | None = None
 
     def at(self, parameters: Floats) -> Place | None:
@@ -79,6 +80,7 @@ class Objective:
 
         The array must not change afterwards.
         """
+        self._note()
         try:
             gradient, sums = self._sum(parameters)
         except NotFinite:

@@ -92,6 +92,9 @@ class LBFGS(Optimizer):
     def _remedy(self) -> str:
         return "try features scaled to about 1, or another init"
 
+    def _note_gradient(self) -> None:
+        """Take notice that a gradient is going to be calculated."""
+
     def _check_network(self, spec: Spec) -> None:
         for placed in spec.placed_layers:
             if why := placed.layer.full_batch_refusal:

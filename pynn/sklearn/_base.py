@@ -96,11 +96,12 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         weights = check_weights(sample_weight, examples.rows)
         examples = examples._replace(weights=weights).without_zeros()
         random = check_random_state(self.random_state)
-        parameters = self._begin(random) if first else self._go_on()
+        keeps = self.warm_start or incremental
+        parameters = self._first_parameters(random, keeps) if first else self._go_on()
         if validation is not None:
             pair = _parameters.validation(validation)
             held_out = self._examples(*pair, first=False, incremental=incremental)
-        elif self.early_stopping:
+        elif self._stops_early:
             examples, held_out = self._split(examples, random)
         else:
             held_out = None
@@ -117,28 +118,38 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
     def _check_held_out(self, held_out: Examples | None) -> None:
         """With early_stopping, check that there are enough examples to validate with."""
-        if self.early_stopping and held_out is not None and held_out.rows < 2:
+        if self._stops_early and held_out is not None and held_out.rows < 2:
             raise ArgumentError(
                 "The validation set is too small. Early stopping needs at least 2 examples to"
                 f" validate with, got {held_out.rows}: take a larger validation_fraction or give"
                 " more as validation="
             )
 
-    def _begin(self, random: np.random.RandomState) -> list[npt.NDArray[np.float64]]:
+    def _first_parameters(
+        self, random: np.random.RandomState, keeps: bool
+    ) -> list[npt.NDArray[Any]]:
+        """Draw the first weights; if `keeps`, take those that were assigned instead."""
+        parameters, given = self._begin(random), self.__dict__.pop("_given", {})
+        for start, name in enumerate(("coefs_", "intercepts_")):
+            if keeps and name in given:
+                _networks.set_parameters(parameters[start::2], given[name], name)
+        return parameters
+
+    def _begin(self, random: np.random.RandomState) -> list[npt.NDArray[Any]]:
         """Reset the figures of training, and draw the first weights."""
         hidden = _parameters.hidden_sizes(self.hidden_layer_sizes)
         self.n_layers_ = len(hidden) + 2
         self.t_ = 0
         self.loss_curve_: list[float] = []
-        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-        self.validation_loss_curve_: list[float] | None = [] if self.early_stopping else None
-        self.best_loss_ = None if self.early_stopping else np.inf
-        self.best_validation_score_ = -np.inf if self.early_stopping else None
+        self.validation_scores_: list[float] | None = [] if self._stops_early else None
+        self.validation_loss_curve_: list[float] | None = [] if self._stops_early else None
+        self.best_loss_ = None if self._stops_early else np.inf
+        self.best_validation_score_ = -np.inf if self._stops_early else None
         self._no_improvement_count = 0
         widths = [self.n_features_in_, *hidden, self.n_outputs_]
         return _networks.first_parameters(widths, self.activation, random)
 
-    def _go_on(self) -> list[Floats]:
+    def _go_on(self) -> list[npt.NDArray[Any]]:
         """Return the present weights, for warm_start; their shapes must still be right."""
         hidden = _parameters.hidden_sizes(self.hidden_layer_sizes)
         before = [bias.size for bias in self.intercepts_[:-1]]
@@ -147,9 +158,9 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                 f"hidden_layer_sizes must be {before}, as in the earlier call that this one"
                 f" continues, got {hidden}"
             )
-        if self.early_stopping == (self.best_validation_score_ is None):  # it has changed since
-            self.best_loss_ = None if self.early_stopping else np.inf
-            self.best_validation_score_ = -np.inf if self.early_stopping else None
+        if self._stops_early == (self.best_validation_score_ is None):  # it has changed since
+            self.best_loss_ = None if self._stops_early else np.inf
+            self.best_validation_score_ = -np.inf if self._stops_early else None
         return list(self.model_.parameters.values())
 
     def _build(self, parameters: Sequence[Any], seed: int) -> None:
@@ -249,13 +260,14 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     def coefs_(self) -> list[Floats]:
         """The weights of each layer, (inputs, outputs) float32: views of `model_`'s parameters.
 
-        Arrays of the same shapes may be assigned: their values are copied into the model.
+        Arrays of the same shapes may be assigned: their values are copied into the model. Before
+        there is one, they are the first weights of `partial_fit`, or of `fit` with warm_start.
         """
-        return self._views(".weight")
+        return self._views("coefs_", ".weight")
 
     @coefs_.setter
     def coefs_(self, arrays: Sequence[Any]) -> None:
-        _networks.set_parameters(self.coefs_, arrays, "coefs_")
+        self._assign("coefs_", arrays)
 
     @property
     def intercepts_(self) -> list[Floats]:
@@ -263,13 +275,28 @@ class BaseMLP(Parameters, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
         Arrays of the same shapes may be assigned: their values are copied into the model.
         """
-        return self._views(".bias")
+        return self._views("intercepts_", ".bias")
 
     @intercepts_.setter
     def intercepts_(self, arrays: Sequence[Any]) -> None:
-        _networks.set_parameters(self.intercepts_, arrays, "intercepts_")
+        self._assign("intercepts_", arrays)
 
-    def _views(self, ending: str) -> list[Floats]:
+    @property
+    def _optimizer(self) -> Rate:
+        """What has the learning rate, under scikit-learn's name."""
+        return self._rate
+
+    def _assign(self, name: str, arrays: Sequence[Any]) -> None:
+        """Copy arrays into the model's; without a model keep them for the one that will be made."""
+        if hasattr(self, "model_"):
+            _networks.set_parameters(getattr(self, name), arrays, name)
+        else:
+            self.__dict__.setdefault("_given", {})[name] = list(arrays)
+
+    def _views(self, name: str, ending: str) -> list[Floats]:
+        given: dict[str, list[Floats]] = vars(self).get("_given", {})
+        if name in given and not hasattr(self, "model_"):
+            return given[name]
         named = self.model_.parameters.items()
         return _networks.Views(view for name, view in named if name.endswith(ending))
 

@@ -27,7 +27,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         hidden_layer_sizes: The widths of the hidden layers; an integer is one layer, () is none.
         activation: The activation of the hidden layers: "identity", "logistic", "tanh", "relu",
             "leaky_relu" (with slope 0.01) or "gelu".
-        solver: "adam" or "sgd". (Only scikit-learn's own estimator has "lbfgs".)
+        solver: "adam", "sgd" or "lbfgs". The last is for small data: its steps take all examples
+            (`pynn.LBFGS`), and batch_size, the learning rate and early_stopping mean nothing to it.
         alpha: The strength of the L2 penalty: 0.5 * alpha / batch size times the sum of all squared
             weights, without biases, is added to the loss of a batch.
         batch_size: The number of examples in a step; "auto" is 200, or all examples if these are
@@ -44,7 +45,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
             order. The first weights are the same as scikit-learn's with the same seed; the order is
             not.
         tol: The least improvement that counts as progress: of the loss, or with early_stopping of
-            the accuracy.
+            the accuracy. With "lbfgs", training ends where no part of the gradient is larger.
         verbose: Whether to print a line after each epoch.
         warm_start: Whether `fit` starts from the weights of the call before.
         momentum: The momentum of "sgd", in [0, 1).
@@ -57,7 +58,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         beta_2: The decay rate of the second moment, for "adam".
         epsilon: A small number that prevents a division by zero, for "adam".
         n_iter_no_change: How many epochs may pass without progress before training ends.
-        max_fun: Not used: it belongs to "lbfgs".
+        max_fun: The most gradients that "lbfgs" calculates.
         class_weight: Factors for the weights of examples: a dict of factors by class, where a
             missing class has factor 1; or "balanced", which gives all classes the same sum of
             weights. It cannot be used with several labels.
@@ -196,7 +197,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         else:
             if not self._has_labels():
                 z = np.hstack([-z, z])
-            p = log_expit(z) if logarithms else expit(z)
+            p = expit(z)
+            if logarithms:  # near 1 of p itself, so that equal probabilities have equal logarithms
+                p = np.where(z > 0.0, np.log(np.maximum(p, 0.5)), log_expit(z))
             if len(self.classes_) == 1 and not self._has_labels():
                 p = np.zeros((len(z), 1)) if logarithms else np.ones((len(z), 1))
         return np.asarray(p, outputs.dtype)

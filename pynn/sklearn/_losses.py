@@ -1,9 +1,9 @@
 """pynn's losses, and their factors to those of scikit-learn.
 
-pynn's mean_squared_error and binary_cross_entropy are means over rows and outputs. scikit-learn
-minimizes a mean over rows of a sum over outputs, and half of that for squared errors: this is
-`objective` times pynn's loss. What scikit-learn reports is the same, but for squared errors it is
-half the mean over outputs: this is `reported` times pynn's loss.
+pynn's mean_squared_error, binary_cross_entropy and poisson are means over rows and outputs.
+scikit-learn minimizes a mean over rows of a sum over outputs, and half of that for squared errors:
+this is `objective` times pynn's loss. What scikit-learn reports is the same, but for squared errors
+it is half the mean over outputs: this is `reported` times pynn's loss.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
+from scipy.special import logsumexp, xlogy
 
 from pynn._builder import FinishedBuilder, LayerBuilder
 from pynn.sklearn._examples import Examples
@@ -60,6 +60,13 @@ def _half_squares(outputs: Values, targets: Values) -> Values:
     return losses
 
 
+def _half_deviances(outputs: Values, targets: Values) -> Values:
+    targets = targets.reshape(outputs.shape).astype(np.float64)
+    terms = np.exp(outputs) - targets + xlogy(targets, targets) - targets * outputs
+    losses: Values = terms.sum(axis=1)
+    return losses
+
+
 LOSSES = {
     "softmax": Loss(LayerBuilder.softmax_cross_entropy, _one, _one, _cross_entropies),
     "logistic": Loss(LayerBuilder.binary_cross_entropy, float, float, _binary_cross_entropies),
@@ -69,5 +76,6 @@ LOSSES = {
         lambda outputs: 0.5,
         _half_squares,
     ),
+    "exp": Loss(LayerBuilder.poisson, float, float, _half_deviances),
 }
 """The losses by the activation of the outputs, scikit-learn's `out_activation_`."""

@@ -35,6 +35,11 @@ class Rate:
         self.value = value
         self.factor = factor
 
+    @property
+    def learning_rate(self) -> float:
+        """The present value, under scikit-learn's name."""
+        return self.value
+
     def __call__(self, step: int) -> float:
         """Return the rate, which is the same for all steps of an epoch."""
         return self.value * self.factor
@@ -95,8 +100,9 @@ class Monitor:
         self.callbacks = callbacks
         self.loss = LOSSES[estimator.out_activation_]
         self.squares = self._sum_squares()
-        self.best: list[Floats] = self._copy() if estimator.early_stopping else []
+        self.best: list[Floats] = self._copy() if estimator._stops_early else []
         self.ended = False  # by a rule or a callback, not by max_iter
+        self.is_exhausted: Callable[[], bool] = lambda: False  # whether "lbfgs" used max_fun up
         self.diverged = False
 
     def __call__(self, result: EpochResult) -> bool:
@@ -118,7 +124,7 @@ class Monitor:
         self.ended = self._is_over() or any(
             isinstance(value, (bool, np.bool_)) and bool(value) for value in returned
         )
-        return self.ended
+        return self.ended or self.is_exhausted()
 
     def lose(self) -> None:
         """Record an epoch in which numbers stopped being finite; this ends the training."""
@@ -137,6 +143,8 @@ class Monitor:
     def _loss(self, result: EpochResult) -> float:
         """The loss to report for an epoch: the mean over its rows, plus the penalty."""
         before, self.squares = self.squares, self._sum_squares()
+        if self.estimator.solver == "lbfgs":
+            before = self.squares  # its loss is that after the step
         penalty = self.regularization.mean(before, self.squares)
         return self.loss.reported(self.estimator.n_outputs_) * result.loss + penalty
 
@@ -168,7 +176,7 @@ class Monitor:
             outputs = e.model_(held_out.features)
         except DivergenceError:
             self.diverged = True
-            if not e.early_stopping:
+            if not e._stops_early:
                 raise
             return math.nan, math.nan
         return self.loss.mean(outputs, held_out), e._score_outputs(outputs, held_out)
@@ -176,7 +184,7 @@ class Monitor:
     def _count(self, score: float | None) -> None:
         """Count the epochs without progress: in the score with early stopping, else in the loss."""
         e = self.estimator
-        if e.early_stopping and score is not None and e.best_validation_score_ is not None:
+        if e._stops_early and score is not None and e.best_validation_score_ is not None:
             progress = score >= e.best_validation_score_ + e.tol
             if score > e.best_validation_score_:
                 e.best_validation_score_ = score
@@ -192,9 +200,9 @@ class Monitor:
         e = self.estimator
         if self.diverged:
             return True
-        if e._no_improvement_count <= e.n_iter_no_change:
+        if e._no_improvement_count <= e.n_iter_no_change or e.solver == "lbfgs":
             return False
-        what = "Validation score" if e.early_stopping else "Training loss"
+        what = "Validation score" if e._stops_early else "Training loss"
         why = (
             f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive"
             " epochs."

@@ -15,7 +15,9 @@ from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn.sklearn._activations import ACTIVATIONS
 from pynn.sklearn._errors import ParameterTypeError
 
-SOLVERS = ("sgd", "adam")
+SOLVERS = ("sgd", "adam", "lbfgs")
+IN_BATCHES = SOLVERS[:2]
+"""The solvers whose steps take a batch."""
 LEARNING_RATES = ("constant", "invscaling", "adaptive")
 
 
@@ -51,6 +53,11 @@ class Parameters:
     dropout: float = 0.0
     callbacks: Any = None
 
+    @property
+    def _stops_early(self) -> bool:
+        """Whether early_stopping has a meaning: as in scikit-learn, it has none with "lbfgs"."""
+        return bool(self.early_stopping) and self.solver in IN_BATCHES
+
 
 def check(e: Parameters) -> None:
     """Raise an ArgumentError or ParameterTypeError for the first parameter that is wrong."""
@@ -63,7 +70,7 @@ def check(e: Parameters) -> None:
 def _check(e: Parameters) -> None:
     hidden_sizes(e.hidden_layer_sizes)
     choice("activation", e.activation, tuple(ACTIVATIONS))
-    choice("solver", e.solver, SOLVERS, only_theirs="lbfgs")
+    choice("solver", e.solver, SOLVERS)
     choice("learning_rate", e.learning_rate, LEARNING_RATES)
     if isinstance(e.batch_size, str):
         choice("batch_size, where it is no integer,", e.batch_size, ("auto",))
@@ -85,6 +92,11 @@ def _check(e: Parameters) -> None:
         flag = getattr(e, name)
         if not isinstance(flag, (bool, np.bool_)):
             raise ArgumentTypeError(f"{name} must be True or False, got {checks.describe(flag)}")
+    if e.solver == "lbfgs" and e.dropout > 0:
+        raise ArgumentError(
+            f"dropout must be 0 with solver='lbfgs', which compares losses, got {e.dropout};"
+            " use 'adam'"
+        )
     _random_state(e.random_state)
     callbacks(e.callbacks)
 
@@ -94,28 +106,20 @@ def has_partial_fit(e: Parameters) -> bool:
 
     Otherwise raise an AttributeError: so hasattr(estimator, "partial_fit") is False.
     """
-    if e.solver not in SOLVERS:
+    if e.solver not in IN_BATCHES:
         raise AttributeError(
-            f"partial_fit is only available for the solvers {' and '.join(map(repr, SOLVERS))}, got"
+            "partial_fit is only available for the solvers"
+            f" {' and '.join(map(repr, IN_BATCHES))}, got"
             f" solver={e.solver!r}"
         )
     return True
 
 
-def choice(name: str, value: object, allowed: Sequence[str], *, only_theirs: str = "") -> None:
-    """Raise an ArgumentError for a value that is not one of the allowed words.
-
-    `only_theirs` is a word that only scikit-learn's own estimator allows: its message says so.
-    """
-    if isinstance(value, str) and value in allowed:
-        return
-    words = " or ".join(map(repr, allowed))
-    if isinstance(value, str) and value == only_theirs:
-        raise ArgumentError(
-            f"{name}={value!r} is not supported by pynn: use {words}, or scikit-learn's own"
-            " estimator in sklearn.neural_network, whose parameters are the same"
-        )
-    raise ArgumentError(f"{name} must be {words}, got {checks.describe(value)}")
+def choice(name: str, value: object, allowed: Sequence[str]) -> None:
+    """Raise an ArgumentError for a value that is not one of the allowed words."""
+    if not (isinstance(value, str) and value in allowed):
+        words = " or ".join(map(repr, allowed))
+        raise ArgumentError(f"{name} must be {words}, got {checks.describe(value)}")
 
 
 def hidden_sizes(sizes: Any) -> list[int]:

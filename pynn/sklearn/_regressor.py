@@ -28,16 +28,17 @@ class LossParameter:
 
 @dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc]
-    """scikit-learn's MLPRegressor, trained by pynn: any number of targets, half the squared error.
+    """scikit-learn's MLPRegressor, trained by pynn: any number of targets.
 
     It has the parameters and attributes of `MLPClassifier`, where they are explained in full,
     without class_weight and classes_, and the parameter `loss` before the others.
 
     Args:
-        loss: "squared_error". (Only scikit-learn's own estimator has "poisson".)
+        loss: "squared_error"; or "poisson", half the Poisson deviance, for targets of at least 0
+            such as counts, whose logarithms the outputs are.
         hidden_layer_sizes: The widths of the hidden layers.
         activation: The activation of the hidden layers; the outputs have none.
-        solver: "adam" or "sgd".
+        solver: "adam", "sgd" or "lbfgs".
         alpha: The strength of the L2 penalty.
         batch_size: The number of examples in a step, or "auto".
         learning_rate: "constant", "invscaling" or "adaptive".
@@ -60,7 +61,7 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
         beta_2: The decay rate of the second moment, for "adam".
         epsilon: A small number that prevents a division by zero, for "adam".
         n_iter_no_change: How many epochs may pass without progress before training ends.
-        max_fun: Not used: it belongs to "lbfgs".
+        max_fun: The most gradients that "lbfgs" calculates.
         dropout: The rate of dropout after each hidden layer, in [0, 1).
         callbacks: A callable or several, called after each epoch with a `pynn.EpochResult`.
 
@@ -111,7 +112,7 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
             NotFittedError: `fit` was not called before.
             ValueError: scikit-learn refuses X.
         """
-        outputs = self._outputs(X)
+        outputs = self._values(self._outputs(X))
         return outputs.ravel() if self.n_outputs_ == 1 else outputs
 
     def __sklearn_tags__(self) -> Any:
@@ -120,11 +121,11 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
         return tags
 
     def _check_own_parameters(self) -> None:
-        choice("loss", self.loss, ("squared_error",), only_theirs="poisson")
+        choice("loss", self.loss, ("squared_error", "poisson"))
 
     def _learn_targets(self, y: npt.NDArray[Any], *, incremental: bool) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        self.out_activation_ = "identity"
+        self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
 
     def _targets(self, y: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         outputs = 1 if y.ndim == 1 else y.shape[1]
@@ -140,9 +141,15 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
                 f" {checks.MAX_FLOAT32:.2g}; scale y, for instance with"
                 " sklearn.compose.TransformedTargetRegressor"
             )
+        if self.out_activation_ == "exp" and (targets < 0).any():
+            raise ArgumentError("y must be at least 0 with loss='poisson', which is for counts")
         return targets
 
+    def _values(self, outputs: Floats) -> npt.NDArray[Any]:
+        """The predicted values; with "poisson" the outputs are their logarithms."""
+        return np.exp(outputs) if self.out_activation_ == "exp" else outputs
+
     def _score_outputs(self, outputs: Floats, examples: Examples) -> float:
-        outputs64 = outputs.astype(np.float64)  # in float32 the squares could overflow
+        outputs64 = self._values(outputs.astype(np.float64))  # in float32 squares could overflow
         targets = examples.targets.reshape(outputs.shape)
         return float(r2_score(targets, outputs64, sample_weight=examples.weights))

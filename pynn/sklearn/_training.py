@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from pynn._base.checks import shown
 from pynn._base.errors import DivergenceError
+from pynn._training.lbfgs import LBFGS
 from pynn._training.optimizers import SGD, Adam
 from pynn.sklearn import _parameters
 from pynn.sklearn._errors import NOT_FINITE, SolverError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 AUTO_BATCH = 200
 """The batch size for "auto", if there are as many examples."""
 
+MOST_GRADIENTS = 20
+"""The most gradients for a step of "lbfgs", as in SciPy's L-BFGS-B."""
+
 _CALLER = 5
 """The stack level, seen from `train`, of the user's call of `fit`: warnings point to it."""
 
@@ -33,9 +37,21 @@ class Momentum(SGD):
         return {**super()._options(), "keeps_speed": self.momentum > 0}
 
 
+class Counted(LBFGS):
+    """L-BFGS that counts the gradients that it calculates."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        vars(self)["gradients"] = 0
+
+    def _note_gradient(self) -> None:
+        vars(self)["gradients"] += 1
+
+
 def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremental: bool) -> None:
     """Train until the monitor stops it or after max_iter epochs; one epoch if `incremental`."""
-    batch = _batch_size(e, examples.rows)
+    in_batches = e.solver != "lbfgs"
+    batch = _batch_size(e, examples.rows) if in_batches else examples.rows
     whole = batch == examples.rows
     if whole:
         examples = examples.in_canonical_order()
@@ -44,34 +60,41 @@ def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremen
     penalty = Regularization(e.alpha, -(-examples.rows // batch), count)
     callbacks = _parameters.callbacks(e.callbacks)
     monitor = Monitor(e, e._rate, penalty, examples.rows, held_out, callbacks)
+    optimizer = _optimizer(e, batch * count / examples.rows)
+    if isinstance(optimizer, Counted):
+        monitor.is_exhausted = lambda: vars(optimizer)["gradients"] >= e.max_fun
     try:
-        e.model_.fit(
+        history = e.model_.fit(
             examples.features,
             examples.targets,
             epochs=1 if incremental else e.max_iter,
-            batch_size=batch,
-            optimizer=_optimizer(e, batch * count / examples.rows),
+            batch_size=batch if in_batches else None,
+            optimizer=optimizer,
             sample_weight=weights,
             shuffle=bool(e.shuffle) and not whole,
             on_epoch=monitor,
         )
+        monitor.ended |= bool(history.ended) and not monitor.is_exhausted()
     except KeyboardInterrupt:  # as in scikit-learn, the estimator keeps the weights so far
         warnings.warn("fit was interrupted and ended early", stacklevel=_CALLER)
         monitor.ended = True
     except DivergenceError:
-        if not e.early_stopping:
+        if not e._stops_early:
             raise _give_up(e, monitor) from None
         monitor.lose()
     if monitor.diverged:
         _warn_of_divergence(e)
     monitor.finish()
     if not monitor.ended and not incremental:
-        warnings.warn(
-            f"max_iter={e.max_iter} epochs are done and the training has not converged: raise"
-            " max_iter, or tol",
-            ConvergenceWarning,
-            stacklevel=_CALLER,
-        )
+        warnings.warn(_limit(e, monitor), ConvergenceWarning, stacklevel=_CALLER)
+
+
+def _limit(e: BaseMLP, monitor: Monitor) -> str:
+    """The warning that a limit was reached before the training had converged."""
+    done, or_more = f"max_iter={e.max_iter} epochs", ""
+    if monitor.is_exhausted():
+        done, or_more = f"max_fun={e.max_fun} gradients", ", max_fun"
+    return f"{done} are done and the training has not converged: raise max_iter{or_more}, or tol"
 
 
 def _warn_of_divergence(e: BaseMLP) -> None:
@@ -98,6 +121,8 @@ def _give_up(e: BaseMLP, monitor: Monitor) -> SolverError:
 
 
 def _advice(e: BaseMLP) -> str:
+    if e.solver == "lbfgs":
+        return "Try features scaled to about 1, as by StandardScaler"
     return (
         f"Try a smaller learning_rate_init than {shown(e.learning_rate_init)}, or features"
         " scaled to about 1, as by StandardScaler"
@@ -116,15 +141,22 @@ def _batch_size(e: BaseMLP, rows: int) -> int:
     return min(e.batch_size, rows)
 
 
-def _optimizer(e: BaseMLP, count: float) -> SGD | Adam:
+def _optimizer(e: BaseMLP, count: float) -> SGD | Adam | LBFGS:
     """Make pynn's optimizer; `count` is the mean, over batches, of the sum of weights.
 
     scikit-learn minimizes a multiple of pynn's loss, so its gradients are that multiple of pynn's.
     To get the same steps, SGD's learning rate is multiplied by the factor, and what is added to
-    gradients or to their roots, weight decay and epsilon, is divided by it.
+    gradients or to their roots, weight decay and epsilon, is divided by it; so is L-BFGS's
+    tolerance.
     """
     factor = e._rate.factor
     decay = e.alpha / (count * factor)
+    if e.solver == "lbfgs":
+        return Counted(
+            tolerance=e.tol / factor,
+            max_evaluations=min(e.max_fun, MOST_GRADIENTS),
+            weight_decay=decay,
+        )
     if e.solver == "adam":
         return Adam(
             learning_rate=e._rate.value,

@@ -23,38 +23,19 @@ import pynn.sklearn
 VERSION = "1.9"
 """The scikit-learn that EXPECTED is of."""
 
-LBFGS = "`lbfgs`"
 PRIVATE = "private names"
 FLOAT64 = "weights in float64"
-POISSON = "`lbfgs` and `poisson`"
 
 REASONS = {
-    LBFGS: "solver='lbfgs' is not supported by pynn",
     PRIVATE: "AttributeError",
     FLOAT64: "dtype == dtype",
-    POISSON: "solver='lbfgs' is not supported by pynn",
 }
 """Why a test fails here, and what its failure says then."""
 
 EXPECTED = {
-    "test_fit": PRIVATE,
-    "test_gradient": LBFGS,
-    "test_lbfgs_classification": LBFGS,
-    "test_lbfgs_regression": LBFGS,
-    "test_lbfgs_classification_maxfun": LBFGS,
-    "test_lbfgs_regression_maxfun": LBFGS,
-    "test_learning_rate_warmstart": PRIVATE,
-    "test_multilabel_classification": LBFGS,
-    "test_multioutput_regression": LBFGS,
-    "test_predict_proba_multilabel": LBFGS,
-    "test_sparse_matrices": LBFGS,
-    "test_adaptive_learning_rate": PRIVATE,
-    "test_warm_start": LBFGS,
+    "test_gradient": PRIVATE,
     "test_mlp_param_dtypes[MLPClassifier-float64]": FLOAT64,
     "test_mlp_param_dtypes[MLPRegressor-float64]": FLOAT64,
-    "test_mlp_warm_start_no_convergence[lbfgs-MLPClassifier]": LBFGS,
-    "test_mlp_warm_start_no_convergence[lbfgs-MLPRegressor]": LBFGS,
-    "test_mlp_vs_poisson_glm_equivalent": POISSON,
 }
 """The tests that fail, each with all of its parameters if it has none here, and why."""
 
