@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     )
     from pynn._training.lbfgs import LBFGS
     from pynn._training.optimizers import SGD, Adam, AdamW
+    from pynn._training.progress_bar import ProgressBar, progress
     from pynn._training.stopping import EarlyStopping
 
 __all__ = [
@@ -96,6 +97,7 @@ __all__ = [
     "Model",
     "OutOfMemoryError",
     "Progress",
+    "ProgressBar",
     "PynnError",
     "__version__",
     "build_info",
@@ -106,6 +108,7 @@ __all__ = [
     "load",
     "models",
     "plots",
+    "progress",
     "schedules",
     "set_num_threads",
 ]
@@ -121,6 +124,7 @@ _LATE = {
     "_training.lbfgs": ("LBFGS",),
     "_training.optimizers": ("SGD", "Adam", "AdamW"),
     "_training.augmentation": ("Augmentation",),
+    "_training.progress_bar": ("ProgressBar", "progress"),
     "_training.stopping": ("EarlyStopping",),
 }
 

@@ -234,10 +234,10 @@ def test_library_never_prints() -> None:
     """No module of pynn calls print or touches the standard streams, but for commands."""
     printing = r"(?m)^(?!\s*(>>>|\.\.\.)).*\b(print\(|sys\.std(out|err))"  # examples may
     found = [s for s in SOURCES if re.search(printing, s.read_text("utf-8"))]
-    # The commands, and scikit-learn's verbose=True, which means to print.
+    # The commands; and scikit-learn's verbose=True and fit(progress=True), which mean to print.
     names = sorted(s.relative_to(PACKAGE).as_posix() for s in found)
     others = [name for name in names if not name.startswith("_commands/")]
-    assert others == ["sklearn/_monitor.py"]
+    assert others == ["_training/progress_bar.py", "sklearn/_monitor.py"]
 
 
 def test_using_it_is_silent(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

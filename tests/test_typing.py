@@ -50,7 +50,9 @@ pynn.Builder().from_model(model).relu(), pynn.Builder().from_model(model, before
     "fit": f"""
 history: pynn.History = {FIT}epochs=1, batch_size=9, optimizer=pynn.SGD(learning_rate=0.1),
     validation=(np.ones((9, 4)), np.ones(9, int)), on_epoch=lambda result: print(result.val_loss),
-    on_progress=lambda progress: print(progress.step))
+    on_progress=lambda progress: print(progress.step), progress=True)
+bar: pynn.ProgressBar = pynn.progress()
+{FIT}epochs=1, progress=bar, on_epoch=[bar], on_progress=[bar, print])
 losses: list[float] = history.loss
 print({FIT}epochs=9, optimizer=pynn.LBFGS(memory=5, tolerance=1e-4, weight_decay=0.1)).ended)
 """,

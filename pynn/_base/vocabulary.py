@@ -62,7 +62,7 @@ ELSEWHERE = {
     " knows it from the layer before, and the first from .input(...)",
     "loss criterion lossfunction": "is the end of the chain: .softmax_cross_entropy(),"
     " .mean_squared_error() or .binary_cross_entropy()",
-    "verbose": "is not needed, as pynn prints nothing; fit(..., on_epoch=print) prints each epoch",
+    "verbose": "is progress=True in fit; else pynn prints nothing",
     "metrics metric": "is not needed: fit and evaluate give the loss and the accuracy, and"
     " evaluate(..., per_class=True) the figures of each class",
     "callbacks callback": "is on_epoch=function in fit; early_stopping= and checkpoint= are"

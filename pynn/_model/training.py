@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from pynn._base import checks, words
 from pynn._model.base import ModelBase
-from pynn._training import fit_arguments, trainer
+from pynn._training import callbacks, fit_arguments, trainer
 from pynn._training.augmentation import Augmentation
+from pynn._training.callbacks import OnEpoch, OnProgress
 from pynn._training.evaluation import Evaluation
-from pynn._training.fit_arguments import OnEpoch, OnProgress
 from pynn._training.history import History
 from pynn._training.optimizers import Optimizer
+from pynn._training.progress_bar import ProgressBar
 from pynn._training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class TrainedModel(ModelBase):
         augmentation: Augmentation | None = None,
         early_stopping: EarlyStopping | None = None,
         on_epoch: OnEpoch | Sequence[OnEpoch] | None = None,
-        on_progress: OnProgress | None = None,
+        on_progress: OnProgress | Sequence[OnProgress] | None = None,
+        progress: bool | ProgressBar = False,
         checkpoint: str | os.PathLike[str] | None = None,
         every: int | None = None,
     ) -> History:
@@ -88,8 +90,10 @@ class TrainedModel(ModelBase):
             on_epoch: A function, or several, called with an `EpochResult` after each epoch. If one
                 returns True, the training ends. The checkpoint does not keep this, so a run that is
                 resumed continues.
-            on_progress: A function called with a `Progress` every few steps, about 20 times a
-                second.
+            on_progress: A function, or several, called with a `Progress` every few steps, about 20
+                times a second.
+            progress: Whether to show how far the training is, on standard error: a bar in terminals
+                and notebooks, else a line for each epoch; or what `pynn.progress` has returned.
             checkpoint: A file to keep the run in. It is written at the start, after each epoch, and
                 when the run is interrupted, each time atomically. It may replace a checkpoint of an
                 older run, but a file of any other kind is refused. `load` can read it, too.
@@ -111,6 +115,7 @@ class TrainedModel(ModelBase):
             PynnError: This thread is already training the model: the call comes from a callback or
                 a signal handler.
         """
+        called = callbacks.check(on_epoch, on_progress, progress)
         call = fit_arguments.check(
             self._engine,
             features,
@@ -124,13 +129,12 @@ class TrainedModel(ModelBase):
             shuffle=shuffle,
             augmentation=augmentation,
             early_stopping=early_stopping,
-            on_epoch=on_epoch,
-            on_progress=on_progress,
-            checkpoint=checkpoint,
-            every=every,
+            called=called,
+            checkpoint=fit_arguments.check_checkpoint(checkpoint, every),
         )
         fit_arguments.check_trained(self._spec, "fit")
-        return trainer.fit(self._engine, call)
+        with called.around():
+            return trainer.fit(self._engine, call)
 
     def partial_fit(
         self,

@@ -7,7 +7,6 @@ other wrong value.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pynn._base import checks
@@ -18,8 +17,8 @@ from pynn._native.data import Data
 from pynn._network.spec import Spec
 from pynn._training import augmentation as augmenting
 from pynn._training.augmentation import Augmentation
+from pynn._training.callbacks import Callbacks
 from pynn._training.examples import MOST_ROWS, Examples, make_data, make_examples
-from pynn._training.history import EpochResult, Progress
 from pynn._training.optimizers import SGD, Optimizer
 from pynn._training.run import Plan, fingerprint
 from pynn._training.stopping import EarlyStopping
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from pynn._training.engine import Engine
 
 DEFAULT_BATCH_SIZE = 128
-
-OnEpoch = Callable[[EpochResult], object]  # if it returns True, the training ends
-OnProgress = Callable[[Progress], object]
 
 
 class Checkpoint(NamedTuple):
@@ -46,8 +42,7 @@ class Call(NamedTuple):
 
     plan: Plan
     examples: Examples
-    on_epoch: Sequence[OnEpoch]
-    on_progress: OnProgress | None
+    callbacks: Callbacks
     checkpoint: Checkpoint | None
 
 
@@ -65,19 +60,16 @@ def check(
     shuffle: object,
     augmentation: object,
     early_stopping: object,
-    on_epoch: object,
-    on_progress: OnProgress | None,
-    checkpoint: str | os.PathLike[str] | None,
-    every: int | None,
+    called: Callbacks,
+    checkpoint: Checkpoint | None,
 ) -> Call:
-    """Check all arguments of `Model.fit`."""
+    """Check all arguments of `Model.fit`; callbacks and checkpoint are checked before."""
     engine.open()
     spec, seed = engine.spec, engine.seed
     data = make_data(spec, "", features, labels, most=MOST_ROWS)
     examples = make_examples(spec, seed, data, validation, sample_weight, class_weight)
-    kept = _check_checkpoint(checkpoint, every)
     used = check_optimizer(optimizer, spec)
-    may_be_resumed = kept is not None or engine.resumed is not None
+    may_be_resumed = checkpoint is not None or engine.resumed is not None
     plan = Plan(
         epochs=checks.integer("epochs", epochs, least=1),
         batch_size=_check_batch_size(batch_size, examples.size, used),
@@ -89,8 +81,7 @@ def check(
         augmentation=_check_augmentation(augmentation, used, spec, data),
         fingerprint=fingerprint(examples.data) if may_be_resumed else 0,
     )
-    callbacks = _check_on_epoch(on_epoch, on_progress)
-    return Call(plan, _change(engine, examples, plan.augmentation), callbacks, on_progress, kept)
+    return Call(plan, _change(engine, examples, plan.augmentation), called, checkpoint)
 
 
 def check_trained(spec: Spec, call: str) -> None:
@@ -196,25 +187,7 @@ def _check_stopping(value: object, examples: Examples, spec: Spec) -> EarlyStopp
     return value
 
 
-def _check_on_epoch(value: object, on_progress: object) -> Sequence[OnEpoch]:
-    """Check the callbacks; return those that are called after each epoch in a tuple."""
-    if on_progress is not None:
-        _check_callable("on_progress", on_progress)
-    if value is None:
-        return ()
-    callbacks = value if isinstance(value, (list, tuple)) else (value,)
-    for callback in callbacks:
-        _check_callable("on_epoch", callback)
-    return tuple(callbacks)
-
-
-def _check_callable(name: str, value: object) -> None:
-    """Check that an argument can be called."""
-    if not callable(value):
-        raise ArgumentTypeError(f"{name} must be callable, got {checks.describe(value)}")
-
-
-def _check_checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkpoint | None:
+def check_checkpoint(path: str | os.PathLike[str] | None, every: int | None) -> Checkpoint | None:
     """Check where and when to write the checkpoint, and that it will replace no other file."""
     if path is None:
         if every is not None:

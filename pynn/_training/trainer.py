@@ -182,13 +182,18 @@ class Trainer:
                     if every and (before + stop) % every == 0:
                         self._save()
                     first = stop
-                if self.call.on_progress is not None:
-                    now = self._figures()
-                    place = run.epoch + 1, plan.epochs, last, plan.steps
-                    progress = Progress(*place, *now, now.r2, now.mean_absolute_error)
-                    self.call.on_progress(progress)
+                self._report(last, plan.steps)
         except NotFinite:
             self._fail(diagnose(self.engine, sums.read(), plan.batch_size, plan.steps))
+
+    def _report(self, step: int, steps: int) -> None:
+        """Report the progress of the epoch: how many of its steps are done."""
+        if self.call.callbacks.on_progress:
+            now, epoch = self._figures(), self.run.epoch + 1
+            place = epoch, self.run.plan.epochs, step, steps
+            progress = Progress(*place, *now, now.r2, now.mean_absolute_error)
+            for callback in self.call.callbacks.on_progress:
+                callback(progress)
 
     def _full_step(self) -> None:
         """Do the step of an epoch that takes all examples, unless it is done or nothing is left.
@@ -221,11 +226,7 @@ class Trainer:
         moved = found.place is not place
         self.done = Done(found, engine.state.step + moved, engine.state.updates + moved)
         self._finish_step()
-        if self.call.on_progress is not None:
-            now = self._figures()
-            place_of_run = run.epoch + 1, run.plan.epochs, 1, 1
-            progress = Progress(*place_of_run, *now, now.r2, now.mean_absolute_error)
-            self.call.on_progress(progress)
+        self._report(1, 1)
 
     def _pairs(self) -> list[Floats]:
         """What the optimizer remembers of earlier steps; nothing if another optimizer did them."""
@@ -279,10 +280,10 @@ class Trainer:
     def _call_back(self, result: EpochResult) -> None:
         """Call the callbacks of an epoch; save again what the next epoch needs of their doing."""
         spec = self.engine.spec
-        for callback in self.call.on_epoch:
+        for callback in self.call.callbacks.on_epoch:
             returned = callback(result)
             self.stopped |= isinstance(returned, (bool, np.bool_)) and bool(returned)
-        if self.call.on_epoch:
+        if self.call.callbacks.on_epoch:
             self._check_model("after its callbacks", result.epoch, trained=False)
         froze = self.engine.spec is not spec  # a resumed run does not call them again
         kept = self.call.checkpoint
