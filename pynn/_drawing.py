@@ -261,7 +261,7 @@ def draw_captioned(images: npt.NDArray[Any], words: Sequence[str]) -> Figure:
     axes.imshow(mosaic, cmap="gray", interpolation="nearest")
     axes.set_axis_off()
     for (middle, top), text in zip(edges, words, strict=True):
-        axes.text(middle, top - 0.6, text, ha="center", va="bottom", fontsize=8)
+        axes.text(middle, top - 0.6, text, ha="center", va="bottom", fontsize=8, parse_math=False)
     return figure
 
 

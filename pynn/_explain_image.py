@@ -57,7 +57,7 @@ def explain(
         optimizer = SGD() if learning_rate is None else SGD(learning_rate=learning_rate)
         notes = _notes(reading.shown(image), found)
         if label is None:
-            label = int(model.predict(digit)[0])
+            label = int(model(digit).argmax())
             notes.append(f"label {label}, which the model predicts; --label N gives another")
         label = checks.integer("--label", label, least=0, most=model.outputs - 1)
         step = model.explain(digit, np.array([label]), optimizer=optimizer)

@@ -13,6 +13,7 @@ from pynn._base import checks, reading
 from pynn._base.errors import FileFormatError
 from pynn._files import kinds, model_file
 from pynn._model import Model, load
+from pynn._network import class_names
 from pynn.datasets import read_idx
 from pynn.formats import _tensors, nn_rust
 
@@ -86,6 +87,8 @@ def _facts_of(model: Model, path: str, *, own: bool) -> dict[str, str]:
     kind = {"kind": "model of pynn"}
     if model_file.load(path).run is not None:
         kind = _facts_of_run(path)
+    if model.classes is not None:
+        chain["classes"] = class_names.shown(model.classes)
     return {**kind, **chain, "seed": str(model.seed), "epochs": f"{model.epochs_trained:,}"}
 
 

@@ -25,7 +25,8 @@ from pynn._base import arrays, checks, words
 from pynn._base.errors import ArgumentError, ArgumentTypeError, DivergenceError
 from pynn._model import Model
 from pynn._native.data import Data
-from pynn._training.history import History
+from pynn._network.class_names import numbered
+from pynn._training.history import ClassEvaluation, History
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +70,7 @@ def history(history: History, path: _Path | None = None) -> Figure:
 
 @words.corrected
 def confusion_matrix(
-    matrix: npt.NDArray[Any],
+    matrix: npt.NDArray[Any] | ClassEvaluation,
     path: _Path | None = None,
     *,
     labels: Sequence[object] | None = None,
@@ -81,9 +82,10 @@ def confusion_matrix(
     mistakes stand out.
 
     Args:
-        matrix: Shape (classes, classes), integers: the number of examples, [true, predicted].
+        matrix: Shape (classes, classes), integers: the number of examples, [true, predicted]; or
+            the `ClassEvaluation` that has it, as from `evaluate(per_class=True)`.
         path: A file to write the picture to, in the format that its name ends in.
-        labels: A name for each class; without it the names are 0, 1, ...
+        labels: A name for each class; without it the names that the evaluation has, or 0, 1, ...
 
     Returns:
         The figure.
@@ -95,6 +97,9 @@ def confusion_matrix(
         ImportError: matplotlib is not installed.
         OSError: The file cannot be written.
     """
+    if isinstance(matrix, ClassEvaluation):
+        labels = matrix.classes if labels is None else labels
+        matrix = matrix.confusion
     counts = _counts(matrix)
     figure = _drawing.draw_confusion(counts, _names(labels, len(counts)))
     return _drawing.finish(figure, path)
@@ -240,7 +245,7 @@ def worst_mistakes(
         model: A model with softmax_cross_entropy.
         images: Shape (n, height, width), or (n, channels, height, width) with one channel or with
             red, green and blue, as `predict` takes them.
-        labels: Shape (n,), integers: the true classes.
+        labels: Shape (n,), integers or names: the true classes.
         path: A file to write the picture to, in the format that its name ends in.
         count: The most examples to draw, from 1 to 400.
 
@@ -270,14 +275,18 @@ def worst_mistakes(
             f" channels, got {images.shape}; with images of 28 x 28 that is"
             " images.reshape(-1, 28, 28)"
         )
-    truth = arrays.labels("labels", labels, len(images), model.outputs)
+    names = model.classes or tuple(map(str, range(model.outputs)))
+    numbers, _ = numbered("labels", labels, model._spec, model.classes, learning=False)
+    truth = arrays.labels("labels", numbers, len(images), model.outputs)
     mistakes = _mistakes(model(images), truth)
     drawn = mistakes[:count]
     few = f"the {len(drawn)} worst of " if len(drawn) < len(mistakes) else ""
     title = f"{few}{len(mistakes):,} mistakes in {len(images):,}"
     if drawn:
-        words = [f"{truth[m.row]} → {m.predicted}  {m.probability:.0%}" for m in drawn]
-        figure = _drawing.draw_captioned(images[[m.row for m in drawn]], words)
+        captions = [
+            f"{names[truth[m.row]]} → {names[m.predicted]}  {m.probability:.0%}" for m in drawn
+        ]
+        figure = _drawing.draw_captioned(images[[m.row for m in drawn]], captions)
         title += "\ntrue → predicted class, with probability"
     else:
         figure = _drawing.new_figure(4, 1)

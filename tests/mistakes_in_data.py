@@ -181,8 +181,15 @@ LABELS: dict[str, Mistake] = {
     "values": Mistake(
         fit(X, Y + 0.5), TYPE, (*INTEGERS, "to learn values instead of classes, build with mean")
     ),
-    "names": Mistake(
-        fit(X, np.array(["cat", "dog", "cow"] * 3)), TYPE, (*INTEGERS, "dtype <U3", "np.unique")
+    "names, one of them alone": Mistake(
+        fit(X, ["cat", "dog", "cat"] * 3),
+        VALUE,
+        ("labels must have as many classes as the network has outputs, 3; got 2: 'cat', 'dog'",),
+    ),
+    "names and numbers": Mistake(
+        fit(X, np.array(["cat", 1, 2] * 3, object)),
+        TYPE,
+        ("labels must all be names of classes, or all be integers; the one at index 1 is int 1",),
     ),
     "nothing": Mistake(fit(X, None), TYPE, ("labels must be an array of numbers", "got NoneType")),
     "masked": Mistake(

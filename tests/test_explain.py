@@ -43,7 +43,7 @@ def test_gradients_are_those_of_c(seed: int) -> None:
     labels = labels_for(model, 5, rng)
     step = model.explain(features, labels)
     engine = model._engine
-    data = model._data(features, labels, None)
+    data = model._examples(features, labels, None, learning=True).data
     workspace = Workspace(engine.open().network, 5)
     flat, sums = workspace.gradient(data, None, 5, engine.parameters, state=engine.state)
     assert flat.tobytes() == b"".join(step.gradients[name].tobytes() for name in model.parameters)

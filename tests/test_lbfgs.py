@@ -147,7 +147,7 @@ def test_blocks_make_one_gradient() -> None:
     x, y = rng.normal(size=(rows, 4)).astype(np.float32), rng.integers(0, 3, rows)
     found, threads = [], pynn.get_num_threads()
     model = build()
-    data = model._data(x, y, None)
+    data = model._examples(x, y, None, learning=True).data
     for count in (1, 3):
         pynn.set_num_threads(count)
         found.append(Objective(model._engine, data, None, LBFGS).here())

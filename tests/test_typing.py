@@ -56,6 +56,16 @@ bar: pynn.ProgressBar = pynn.progress()
 losses: list[float] = history.loss
 print({FIT}epochs=9, optimizer=pynn.LBFGS(memory=5, tolerance=1e-4, weight_decay=0.1)).ended)
 """,
+    "data": f"""
+model: pynn.Model = {CHAIN}.softmax_cross_entropy().build()
+model.fit([[1, 2, 3, 4.5]], ["cat"], epochs=1, class_weight={{"cat": 2.0}}, sample_weight=[1])
+model.fit(((1, 2, 3, 4),), [0], epochs=1, class_weight={{0: 2.0}})
+names: tuple[str, ...] | None = model.classes
+model.classes = ["cat", "dog"]
+model.classes = None
+print(model.predict([[True, 2, 3, 4.5]]).tolist())
+pynn.plots.confusion_matrix(model.evaluate([[1, 2, 3, 4]], ["cat"], per_class=True))
+""",
     "use": f"""
 with {CHAIN}.softmax_cross_entropy().build() as model:
     x = np.ones((2, 4), np.float32)

@@ -138,3 +138,13 @@ def _names(names: list[Any]) -> str:
 def _short(value: object) -> str:
     """A value as Python writes it, if that is short."""
     return checks.printable(repr(value), 40)
+
+
+def only_column(value: Any) -> Any:
+    """The column of a frame that has one; anything else as it is."""
+    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
+    if pandas is not None and isinstance(value, pandas.DataFrame) and value.shape[1] == 1:
+        return value.iloc[:, 0]
+    if polars is not None and isinstance(value, polars.DataFrame) and value.shape[1] == 1:
+        return value.to_series()
+    return value

@@ -1,11 +1,12 @@
 """Model files: safetensors, with the architecture as JSON in the metadata.
 
 The metadata has three entries: "format" is "pynn", "format_version" is "1", and "model" is JSON
-with the chain (see `Spec.to_dict`), the seed, and the numbers of epochs and steps trained. A
-checkpoint has a fourth entry, "run": JSON with the arguments of its call of `fit` and the position
-in this run (see `Run.keep`). The tensors are the named parameters of `Model.parameters`, float32.
-A checkpoint also has the optimizer's moments and the best parameters of early stopping, each as one
-flat tensor. The same model always gives the same bytes.
+with the chain (see `Spec.to_dict`), the seed, and the numbers of epochs and steps trained. If the
+classes have names, "classes" is a JSON list of them. A checkpoint has an entry "run": JSON with the
+arguments of its call of `fit` and the position in this run (see `Run.keep`). The tensors are the
+named parameters of `Model.parameters`, float32. A checkpoint also has the optimizer's moments and
+the best parameters of early stopping, each as one flat tensor. The same model always gives the same
+bytes.
 
 A file with an unknown entry is refused, because the entry may change what the model is. So an older
 pynn cannot misread a file that needs something new. The version only has to change when the meaning
@@ -30,7 +31,8 @@ from pynn._base.reading import refuse
 from pynn._files.safetensors import Reader
 from pynn._native import state
 from pynn._native.network import Network
-from pynn._network import parameters
+from pynn._network import class_names, parameters
+from pynn._network.class_names import Names
 from pynn._network.parameters import ParameterView
 from pynn._network.snapshot import Snapshot
 from pynn._network.spec import MAX_LAYERS, Spec
@@ -45,7 +47,7 @@ PAIR_TENSORS = tuple(f"optimizer.{letter}{number}" for number in range(1, 101) f
 "optimizer.y1" that of the gradient."""
 
 ARRAYS = (*MOMENT_TENSORS, *PAIR_TENSORS, "best")
-ENTRIES = ("format", "format_version", "model", "run")
+ENTRIES = ("format", "format_version", "model", "run", "classes")
 
 MAX_MODEL_ITEMS = 64 + 16 * MAX_LAYERS
 """The largest number of items in the JSON of a model; a layer has up to six."""
@@ -74,6 +76,8 @@ def save(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
     model |= {"seed": snapshot.seed, "epochs_trained": snapshot.epochs_trained}
     model |= {"steps_trained": snapshot.steps_trained}
     metadata = {"format": FORMAT, "format_version": FORMAT_VERSION, "model": json.dumps(model)}
+    if snapshot.classes is not None:
+        metadata["classes"] = json.dumps(snapshot.classes)
     if snapshot.run is not None:
         metadata["run"] = json.dumps(snapshot.run)
     named = {**snapshot.named, **snapshot.arrays}
@@ -149,6 +153,7 @@ def _read(file: Reader) -> Snapshot:
         checks.no_others("its metadata", metadata, ENTRIES)
         spec, seed, epochs_trained, steps_trained = _parse(metadata.get("model", ""))
         run = _parse_run(metadata["run"]) if "run" in metadata else None
+        classes = _parse_classes(metadata["classes"], spec) if "classes" in metadata else None
         network = Network(spec)
     except OutOfMemoryError:
         raise
@@ -161,7 +166,7 @@ def _read(file: Reader) -> Snapshot:
     for key, view in parameters.named(views, values).items():
         file.read_into(key, view)
     arrays = {key: file.read(key) for key in ARRAYS if key in file.tensors}
-    return Snapshot(spec, values, seed, epochs_trained, steps_trained, run, arrays)
+    return Snapshot(spec, values, seed, epochs_trained, steps_trained, run, arrays, classes)
 
 
 def _compare(
@@ -202,6 +207,14 @@ def _parse(text: str) -> tuple[Spec, int, int, int]:
     steps = model.get("steps_trained", 0)  # older files do not have this entry
     steps_trained = checks.integer("steps_trained", steps, least=0, most=2**62)
     return spec, seed, epochs_trained, steps_trained
+
+
+def _parse_classes(text: str, spec: Spec) -> Names:
+    """Read and check the JSON of the names of classes."""
+    names = reading.parse_json(text.encode(), most_objects=0, most_items=spec.outputs + 1)
+    if not isinstance(names, list):
+        raise ValueError(f"classes must be a list, got {checks.describe(names)}")
+    return class_names.checked("classes", names, spec)
 
 
 def _parse_run(text: str) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from pynn._base import checks, vocabulary, words
 from pynn._base.errors import ArgumentTypeError, ChainError
-from pynn._native.data import Data
+from pynn._network.class_names import numbered
 from pynn._network.spec import Spec
 from pynn._training.engine import Engine
-from pynn._training.examples import make_data, make_examples
+from pynn._training.examples import Examples, make_data, make_examples
 
 
 class ModelBase:
@@ -46,8 +46,16 @@ class ModelBase:
         """The chain of layers and its loss."""
         return self._engine.spec
 
-    def _data(self, features: object, labels: object, sample_weight: object) -> Data:
-        """Check and prepare the examples of a call of `partial_fit` or `evaluate`."""
-        self._engine.open()
-        data = make_data(self._spec, "", features, labels)
-        return make_examples(self._spec, self._engine.seed, data, None, sample_weight, None).data
+    def _examples(
+        self, features: object, labels: object, sample_weight: object, *, learning: bool
+    ) -> Examples:
+        """Check and prepare the examples of a call of `partial_fit`, `explain` or `evaluate`.
+
+        `learning` tells whether labels may give the model the names of its classes.
+        """
+        engine = self._engine
+        engine.open()
+        spec = engine.spec
+        numbers, classes = numbered("labels", labels, spec, engine.classes, learning=learning)
+        data = make_data(spec, "", features, numbers)
+        return make_examples(spec, engine.seed, data, None, sample_weight, None, classes)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pynn._base import words
+from collections.abc import Iterable
+
+from pynn._base import checks, words
 from pynn._base.arrays import Floats
+from pynn._base.errors import ArgumentTypeError
 from pynn._model import summary
 from pynn._model.base import ModelBase
 from pynn._model.summary import Summary
+from pynn._network import class_names
 from pynn._network import parameters as _parameters
 
 
@@ -41,6 +45,37 @@ class DescribedModel(ModelBase):
     def outputs(self) -> int:
         """The number of classes, or of values."""
         return self._spec.outputs
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes, in the order of the outputs; None if they have none.
+
+        `fit` and `partial_fit` learn them from labels that are names, sorted. They can be set, too:
+        to the names that labels will have, before the first examples lack some of them, or to those
+        that the numbers 0, 1, ... stand for. Files and exports keep them.
+
+        Examples:
+            >>> import pynn
+            >>> model = pynn.Builder().input(2).dense(3).softmax_cross_entropy().build(seed=0)
+            >>> model.classes = ["small", "middle", "large"]
+            >>> model.predict([[1, 0.5]])[0] in model.classes
+            True
+        """
+        return self._engine.classes
+
+    @classes.setter
+    def classes(self, names: Iterable[str] | None) -> None:
+        engine = self._engine
+        engine.open()
+        if names is None:
+            engine.classes = None
+            return
+        if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+            raise ArgumentTypeError(
+                f"classes must be a list of names, such as ['cat', 'dog'], or None, got"
+                f" {checks.describe(names)}"
+            )
+        engine.classes = class_names.checked("classes", list(names), engine.spec)
 
     @property
     def epochs_trained(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
+import numpy as np
 import numpy.typing as npt
 
 from pynn._base import words
@@ -67,7 +68,8 @@ class PredictingModel(ModelBase):
             OutOfMemoryError: There is no memory for the confusion matrix.
             ClosedError: The model is closed.
         """
-        data = self._data(features, labels, sample_weight)
+        classes = self._engine.classes
+        data = self._examples(features, labels, sample_weight, learning=False).data
         if per_class and not self._spec.loss.has_classes:
             raise ArgumentError(f"per_class needs classes, and {self._spec.loss.kind} has none")
         try:
@@ -78,7 +80,8 @@ class PredictingModel(ModelBase):
             return evaluation
         assert data.targets is not None
         predicted = self._engine.predict(data.features, probabilities=False).argmax(axis=1)
-        return ClassEvaluation.of(evaluation, data.targets, predicted, self._spec.outputs)
+        found = ClassEvaluation.of(evaluation, data.targets, predicted, self._spec.outputs)
+        return found._replace(classes=classes)
 
     def predict(self, features: npt.ArrayLike) -> npt.NDArray[Any]:
         """Predict for each example its class, its values, or True or False for each output.
@@ -88,7 +91,8 @@ class PredictingModel(ModelBase):
 
         Returns:
             With softmax_cross_entropy the class, shape (n,): the index of the largest output, the
-            first one if several are equal. With mean_squared_error the outputs, float32. With
+            first one if several are equal; or the name of that class, a str, if the model has
+            `classes`. With mean_squared_error the outputs, float32. With
             binary_cross_entropy whether the probability is above one half, bool. With poisson the
             expected counts, the exponentials of the outputs, float32. The shape of the last three
             is (n, outputs), or (n,) for one output.
@@ -101,7 +105,9 @@ class PredictingModel(ModelBase):
             ClosedError: The model is closed.
         """
         engine = self._engine
-        return engine.spec.loss.predictions(engine.predict(features, probabilities=False))
+        classes = engine.classes
+        found = engine.spec.loss.predictions(engine.predict(features, probabilities=False))
+        return found if classes is None else np.array(classes)[found]
 
     def predict_proba(self, features: npt.ArrayLike) -> Floats:
         """Predict the probability of each class, by the softmax of the outputs.

@@ -68,9 +68,10 @@ class SavedModel(ModelBase):
         """Write the model as C99: a source file, and a header beside it that explains its use.
 
         The source has `NAME_predict` for floats, `NAME_predict_bytes` for uint8 values, which are
-        read as value / 255, and `NAME_self_test`; for classification also `NAME_class` and
-        `NAME_probabilities`, for counts `NAME_rates`. It allocates no memory, and many threads may
-        call it at the same time. Each of the two files is replaced atomically.
+        read as value / 255, and `NAME_self_test`; for classification also `NAME_class`,
+        `NAME_probabilities` and, if the classes have names, the array `NAME_class_names`; for
+        counts `NAME_rates`. It allocates no memory, and many threads may call it at the same time.
+        Each of the two files is replaced atomically.
 
         Args:
             path: The source file to write; its name must end in ".c". The header has the same name

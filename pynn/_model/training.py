@@ -37,7 +37,7 @@ class TrainedModel(ModelBase):
         optimizer: Optimizer | None = None,
         validation: tuple[npt.ArrayLike, npt.ArrayLike] | float | None = None,
         sample_weight: npt.ArrayLike | None = None,
-        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+        class_weight: Mapping[int, float] | Mapping[str, float] | Literal["balanced"] | None = None,
         shuffle: bool = True,
         augmentation: Augmentation | None = None,
         early_stopping: EarlyStopping | None = None,
@@ -68,7 +68,9 @@ class TrainedModel(ModelBase):
             labels: With softmax_cross_entropy the class labels: shape (n,) or (n, 1), integers of
                 any width or bools, each in [0, classes). With other losses the target values: shape
                 (n, outputs), or (n,) for one output; with binary_cross_entropy each in [0, 1], with
-                poisson at least 0. Lists, series and frames as for `features`.
+                poisson at least 0. Lists, series and frames as for `features`. Classes may have
+                names: labels that are str, one name for each output. The model keeps the names in
+                `classes`, sorted, and `predict` returns them.
             epochs: The number of passes through the examples, at least 1.
             batch_size: The number of examples in a step, 1 to n; the default is 128, or n if that
                 is less. With LBFGS it must be left out.
@@ -173,13 +175,13 @@ class TrainedModel(ModelBase):
             ClosedError: The model is closed.
             PynnError: As for `fit`.
         """
-        data = self._data(features, labels, sample_weight)
+        examples = self._examples(features, labels, sample_weight, learning=True)
         fit_arguments.check_trained(self._spec, "partial_fit")
         size = fit_arguments.DEFAULT_BATCH_SIZE
         if batch_size is not None:
             size = checks.integer("batch_size", batch_size, least=1)
         used = fit_arguments.check_step_optimizer(optimizer, "partial_fit")
-        return trainer.partial_fit(self._engine, data, min(size, data.rows), used)
+        return trainer.partial_fit(self._engine, examples, min(size, examples.size), used)
 
     def explain(
         self,
@@ -223,7 +225,8 @@ class TrainedModel(ModelBase):
         """
         from pynn._explain import capture, step  # here, because few programs explain
 
-        data = self._data(features, labels, sample_weight)
+        examples = self._examples(features, labels, sample_weight, learning=True)
         fit_arguments.check_trained(self._spec, "explain")
         used = fit_arguments.check_step_optimizer(optimizer, "explain")
-        return step.Step(self._engine, capture.capture(self._engine, data, used))
+        captured = capture.capture(self._engine, examples.data, used)
+        return step.Step(self._engine, captured, examples.classes)

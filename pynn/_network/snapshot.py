@@ -30,6 +30,8 @@ class Snapshot(NamedTuple):
     nobody has checked yet. None for a model without a run."""
     arrays: Mapping[str, Floats] = MappingProxyType({})
     """The arrays of the run, of a checkpoint: each has shape (parameter_count,)."""
+    classes: tuple[str, ...] | None = None
+    """The names of the classes, in the order of the outputs, if the model has them."""
 
     @property
     def named(self) -> Parameters:

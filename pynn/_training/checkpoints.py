@@ -13,6 +13,7 @@ from pynn._base.reading import refuse
 from pynn._files import model_file
 from pynn._native.network import Network
 from pynn._native.state import State
+from pynn._network import class_names
 from pynn._network.snapshot import Snapshot
 from pynn._network.spec import Spec
 from pynn._training.engine import Engine
@@ -102,6 +103,7 @@ def to_dict(engine: Engine) -> dict[str, Any]:
             "epochs_trained": engine.epochs_trained,
             "optimizer": engine.state.to_dict(),
             "resumed": resumed,
+            "classes": engine.classes,
         }
 
     return engine.at_one_moment(copy)
@@ -117,6 +119,8 @@ def from_dict(kept: dict[str, Any]) -> Engine:
     state = kept["optimizer"]
     moments = [_array_like(own, moment) for moment in state["moments"]]
     engine.state.restore(**{**state, "moments": moments})
+    if (classes := kept.get("classes")) is not None:  # older versions did not keep them
+        engine.classes = class_names.checked("classes", classes, spec)
     if (resumed := kept["resumed"]) is not None:
         run = Run.from_dict(resumed["run"], resumed["best"], spec=spec)
         engine.resumed = run, resumed["path"]

@@ -16,12 +16,14 @@ import numpy.typing as npt
 
 from pynn._base import arrays, forks
 from pynn._base.arrays import Floats
-from pynn._base.errors import ClosedError, PynnError
+from pynn._base.errors import ArgumentError, ClosedError, PynnError
 from pynn._native.data import Data
 from pynn._native.library import NotFinite
 from pynn._native.network import Network
 from pynn._native.state import State
 from pynn._native.workspace import ROWS_AT_A_TIME, RunningSums, Sums
+from pynn._network import class_names
+from pynn._network.class_names import Names
 from pynn._network.snapshot import Snapshot
 from pynn._network.spec import Spec
 from pynn._training import faults
@@ -66,13 +68,16 @@ class Engine:
         self.fit_lock = threading.RLock()  # held during a whole call of `fit` or `partial_fit`
         self.training_call = "fit"  # the name of the call that holds fit_lock
         self.resumed: tuple[Run, str] | None = None  # the run that the next `fit` continues
+        self.classes: Names | None = None  # the names of the classes, in the order of the outputs
         forks.register(self)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Engine:
         """Make an engine from the contents of a file, without the run of a checkpoint."""
         spec, parameters, seed, epochs_trained, steps_trained = snapshot[:5]
-        return cls(spec, Network(spec), parameters, seed, epochs_trained, steps_trained)
+        engine = cls(spec, Network(spec), parameters, seed, epochs_trained, steps_trained)
+        engine.classes = snapshot.classes
+        return engine
 
     def forget_threads(self) -> None:
         """Replace the locks that other threads held; for the child of a fork.
@@ -135,13 +140,36 @@ class Engine:
             state = self.state
             snapshot = Snapshot(
                 self.spec, self.parameters.copy(), self.seed, self.epochs_trained, state.step
-            )
+            )._replace(classes=self.classes)
             if run is None:
                 return snapshot
             entry, arrays = run.keep(state)
             return snapshot._replace(epochs_trained=run.epochs_trained, run=entry, arrays=arrays)
 
         return self.at_one_moment(copy)
+
+    def keep_classes(self, classes: Names | None) -> None:
+        """Keep the names by which the labels of a call were numbered, before it trains.
+
+        Raises:
+            ArgumentError: The model has got other names since then, by another thread.
+        """
+        if classes is None or classes == self.classes:
+            return
+        if self.classes is not None:
+            raise ArgumentError(
+                f"labels were numbered by the classes {class_names.shown(classes)}, and meanwhile"
+                f" the model's have become {class_names.shown(self.classes)}; call it again"
+            )
+        self.classes = classes
+
+    def forget_classes(self, before: tuple[Names | None, int]) -> None:
+        """Take back the names that a call kept, if it has not done a step.
+
+        `before` are the names and the count of steps before that call.
+        """
+        if self.state.step == before[1]:
+            self.classes = before[0]
 
     def set_parameters(self, parameters: Floats) -> None:
         """Copy the values of an array of the same shape into the parameters."""
@@ -166,7 +194,7 @@ class Engine:
             old.close()
 
     def reset(self, seed: int) -> None:
-        """Become as a new engine: initial weights, counts of 0, no moments, nothing frozen.
+        """Become as a new engine: initial weights, counts of 0, no moments, no names.
 
         The array of the parameters stays, because views of it may be in use.
 
@@ -176,7 +204,7 @@ class Engine:
         self.freeze(frozenset())
         with self.lock:
             self.parameters[...] = self.open().network.initialize(seed)
-            self.seed, self.epochs_trained, self.resumed = seed, 0, None
+            self.seed, self.epochs_trained, self.resumed, self.classes = seed, 0, None, None
             self.state = State(seed)
 
     # ------------------------------------------------------------ train

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pynn._base import checks
 from pynn._base.arrays import Doubles
 from pynn._base.errors import OutOfMemoryError
 from pynn._base.formulas import figure
@@ -142,6 +143,8 @@ class ClassEvaluation(NamedTuple):
     """Shape (classes,): 2 precision recall / (precision + recall)."""
     support: npt.NDArray[np.intp]
     """Shape (classes,): the number of examples of this class."""
+    classes: tuple[str, ...] | None = None
+    """The names of the classes, if the model has them."""
 
     @classmethod
     def of(
@@ -181,16 +184,24 @@ class ClassEvaluation(NamedTuple):
         return cls(*evaluation, confusion, precision, recall, f1, support)
 
     def __repr__(self) -> str:
+        names = self._shown_names()
+        width = max(5, *map(len, names))
         lines = [
             f"ClassEvaluation(loss={figure(self.loss)}, accuracy={self.accuracy:.4f})",
-            f"{'class':>5}{'precision':>11}{'recall':>9}{'f1':>9}{'support':>10}",
+            f"{'class':>{width}}{'precision':>11}{'recall':>9}{'f1':>9}{'support':>10}",
         ]
-        for label in range(len(self.support)):
+        for label, name in enumerate(names):
             lines.append(
-                f"{label:>5}{self.precision[label]:>11.4f}{self.recall[label]:>9.4f}"
+                f"{name:>{width}}{self.precision[label]:>11.4f}{self.recall[label]:>9.4f}"
                 f"{self.f1[label]:>9.4f}{self.support[label]:>10,}"
             )
         return "\n".join(lines)
+
+    def _shown_names(self) -> list[str]:
+        """The names of the classes for a table; their numbers if they have none."""
+        if self.classes is None:
+            return list(map(str, range(len(self.support))))
+        return [checks.printable(name, 30) for name in self.classes]
 
     def _repr_html_(self) -> str:
         """Show tables in a notebook."""

@@ -13,6 +13,8 @@ from pynn._base.arrays import Floats, Targets
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._native import library
 from pynn._native.data import Data
+from pynn._network import class_names
+from pynn._network.class_names import Names
 from pynn._network.spec import Spec
 
 VALIDATION_STREAM = 1 << 33
@@ -35,6 +37,8 @@ class Examples(NamedTuple):
     """The rows of `data` that were copied to `held_out`; None if it is other data."""
     fraction: float = 0.0
     """The fraction of `data` that is held out; 0 if none is."""
+    classes: Names | None = None
+    """The names by which the labels were numbered, if they were names."""
 
     @property
     def size(self) -> int:
@@ -65,8 +69,12 @@ def make_examples(
     validation: object,
     sample_weight: object,
     class_weight: object,
+    classes: Names | None = None,
 ) -> Examples:
-    """Check validation and weights, as `fit` is given them, and prepare the examples."""
+    """Check validation and weights, as `fit` is given them, and prepare the examples.
+
+    `classes` are the names of the classes, if they have names.
+    """
     rows: Rows | None = None
     held_out: Data | None = None
     held: Rows | None = None
@@ -78,12 +86,14 @@ def make_examples(
         held_out = Data(data.features[held], data.targets[held])
         held_out.takes_missing = data.takes_missing
     elif validation is not None:
-        held_out = make_data(spec, "validation ", *_pair(validation))
+        x, y = _pair(validation)
+        y, _ = class_names.numbered("validation labels", y, spec, classes, learning=False)
+        held_out = make_data(spec, "validation ", x, y)
     if sample_weight is not None or class_weight is not None:
-        weights = _weigh(spec, data, rows, sample_weight, class_weight)
+        weights = _weigh(spec, data, rows, sample_weight, class_weight, classes)
         data = Data(data.features, data.targets, weights)
         data.takes_missing = spec.takes_missing
-    return Examples(data, rows, held_out, held, fraction)
+    return Examples(data, rows, held_out, held, fraction, classes)
 
 
 def _pair(validation: object) -> tuple[object, object]:
@@ -135,7 +145,12 @@ def _places(labels: Targets) -> npt.NDArray[np.float64]:
 
 
 def _weigh(
-    spec: Spec, data: Data, rows: Rows | None, sample_weight: object, class_weight: object
+    spec: Spec,
+    data: Data,
+    rows: Rows | None,
+    sample_weight: object,
+    class_weight: object,
+    classes: Names | None,
 ) -> Floats:
     """Multiply both weights of each example to train on, and divide by the mean of the products.
 
@@ -152,7 +167,8 @@ def _weigh(
                 raise ArgumentError(f"class_weight needs classes, and {spec.loss.kind} has none")
             assert data.targets is not None
             labels = data.targets[chosen]
-            weights = _to_size(weights * _of_classes(class_weight, labels, spec.outputs)[labels])
+            factors = _of_classes(class_weight, labels, spec.outputs, classes)
+            weights = _to_size(weights * factors[labels])
         if not weights.any():
             raise ArgumentError(
                 "the weights of all examples to train on are 0: sample_weight and class_weight must"
@@ -169,8 +185,10 @@ def _to_size(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return weights / largest if largest > 0.0 else weights
 
 
-def _of_classes(class_weight: object, labels: Targets, classes: int) -> npt.NDArray[np.float64]:
-    """Check `class_weight` and return the weight of each class, shape (classes,)."""
+def _of_classes(
+    class_weight: object, labels: Targets, classes: int, names: Names | None
+) -> npt.NDArray[np.float64]:
+    """Check `class_weight`, by number or by name; return the weight of each class, (classes,)."""
     if isinstance(class_weight, str) and class_weight == "balanced":
         counts = np.bincount(labels, minlength=classes)
         weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1.0))
@@ -182,6 +200,14 @@ def _of_classes(class_weight: object, labels: Targets, classes: int) -> npt.NDAr
         )
     weights = np.ones(classes)
     for label, weight in class_weight.items():
-        number = checks.integer("class_weight: a class", label, least=0, most=classes - 1)
-        weights[number] = checks.real(f"class_weight[{number}]", weight, least=0.0)
+        if isinstance(label, str):
+            if label not in (names or ()):
+                known = f"among {class_names.shown(names)}" if names else "a number, without names"
+                raise ArgumentError(
+                    f"class_weight: a class must be {known}, got {checks.describe(label)}"
+                )
+            number = (names or ()).index(label)
+        else:
+            number = checks.integer("class_weight: a class", label, least=0, most=classes - 1)
+        weights[number] = checks.real(f"class_weight[{label!r}]", weight, least=0.0)
     return weights

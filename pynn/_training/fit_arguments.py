@@ -14,6 +14,7 @@ from pynn._base.atomic import absolute
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._files import model_file
 from pynn._native.data import Data
+from pynn._network.class_names import numbered
 from pynn._network.spec import Spec
 from pynn._training import augmentation as augmenting
 from pynn._training.augmentation import Augmentation
@@ -66,8 +67,9 @@ def check(
     """Check all arguments of `Model.fit`; callbacks and checkpoint are checked before."""
     engine.open()
     spec, seed = engine.spec, engine.seed
-    data = make_data(spec, "", features, labels, most=MOST_ROWS)
-    examples = make_examples(spec, seed, data, validation, sample_weight, class_weight)
+    numbers, classes = numbered("labels", labels, spec, engine.classes, learning=True)
+    data = make_data(spec, "", features, numbers, most=MOST_ROWS)
+    examples = make_examples(spec, seed, data, validation, sample_weight, class_weight, classes)
     used = check_optimizer(optimizer, spec)
     may_be_resumed = checkpoint is not None or engine.resumed is not None
     plan = Plan(

@@ -46,7 +46,7 @@ def evaluation(it: Evaluation) -> str:
 
 def classes(it: ClassEvaluation) -> str:
     """A table of the metrics of each class, and the confusion matrix of a few classes."""
-    names = [str(label) for label in range(len(it.support))]
+    names = it._shown_names()
     rows = [
         [names[k], *(f"{array[k]:.4f}" for array in (it.precision, it.recall, it.f1)), f"{n:,}"]
         for k, n in enumerate(it.support)

@@ -23,6 +23,7 @@ from pynn._native.workspace import ROWS_AT_A_TIME, RunningSums, Sums
 from pynn._training import checkpoints, full_batch, scaling
 from pynn._training.engine import Engine, paced
 from pynn._training.evaluation import Evaluation
+from pynn._training.examples import Examples
 from pynn._training.faults import (
     CORRECT,
     PARAMETERS,
@@ -65,8 +66,14 @@ def fit(engine: Engine, call: Call) -> History:
         # Allocate the memory for the whole run now, so that no finished epoch is lost to a lack of
         # memory at its validation.
         engine.reserve(max(call.plan.largest_batch, min(most, ROWS_AT_A_TIME)))
-        scaling.fit(engine, call.examples.data, call.examples.rows)
-        history = Trainer(engine, run, call).train()
+        before = engine.classes, engine.state.step
+        engine.keep_classes(call.examples.classes)
+        try:
+            scaling.fit(engine, call.examples.data, call.examples.rows)
+            history = Trainer(engine, run, call).train()
+        except BaseException:
+            engine.forget_classes(before)
+            raise
         return history
 
 
@@ -79,19 +86,25 @@ def _start(engine: Engine, call: Call) -> Run:
     return run
 
 
-def partial_fit(engine: Engine, data: Data, batch_size: int, optimizer: Optimizer) -> Evaluation:
+def partial_fit(
+    engine: Engine, examples: Examples, batch_size: int, optimizer: Optimizer
+) -> Evaluation:
     """Train once on examples, in their order; errors are those of `Model.partial_fit`."""
+    data = examples.data
     sums, steps = RunningSums(Sums.zero(engine.spec.errors)), -(-data.rows // batch_size)
     with engine.lock_of_only_fit("partial_fit"):
         engine.training_call = "partial_fit"
         engine.resumed = None
         scaling.fit(engine, data)
+        before = engine.classes, engine.state.step
+        engine.keep_classes(examples.classes)
         try:
             for first, last in paced(0, steps):
                 engine.train(data, None, batch_size, first, last, optimizer, sums)
         except NotFinite:
             fault = diagnose(engine, sums.read(), batch_size, steps)
             rows = np.arange(*fault.rows.indices(data.rows))
+            engine.forget_classes(before)
             raise explain(fault, data, rows, optimizer) from None
     return engine.evaluation(sums, data)
 

@@ -135,6 +135,26 @@ INCLUDES
 """
 
 
+CLASS_NAMES = """\
+/* The names of the classes, by their numbers; in UTF-8. */
+extern const char *const NAME_class_names[OUTPUT_COUNT];
+
+"""
+
+
+def literal(text: str) -> str:
+    """Write text as a string of C: its UTF-8, with escapes for all but plain characters.
+
+    "?" is escaped, too, because some pairs of them mean other characters in C99. An escape of three
+    octal digits ends there, whatever follows.
+    """
+    plain = "".join(
+        chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}"
+        for byte in text.encode()
+    )
+    return f'"{plain}"'
+
+
 def fill(template: str, values: Mapping[str, str]) -> str:
     """Replace each word of a template that is a key of `values` by its value.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -195,6 +195,8 @@ def _in_comment(text: str) -> str:
 
 def _header(snapshot: Snapshot, forward: Forward, words: dict[str, str]) -> str:
     declarations = snapshot.spec.loss.c_declarations()
+    if snapshot.classes is not None:
+        declarations += _c_files.CLASS_NAMES
     memory = _c_files.STATIC if forward.static_nbytes else _c_files.ON_THE_STACK
     template = _c_files.HEADER.replace("MEMORY", memory).replace("DECLARATIONS", declarations)
     return _c_files.fill(template, words)
@@ -226,7 +228,15 @@ def _source(
     data = [
         f"static const {name}[{array.size}] = {{\n{_values(array)}}};\n" for name, array in arrays
     ]
+    if snapshot.classes is not None:
+        data.append(_class_names(words["NAME"], snapshot.classes))
     return "\n".join([opening + "".join(declarations), code, *data])
+
+
+def _class_names(name: str, classes: Sequence[str]) -> str:
+    """The definition of the array of the classes' names."""
+    lines = "".join(f"    {_c_files.literal(one)},\n" for one in classes)
+    return f"const char *const {name}_class_names[{len(classes)}] = {{\n{lines}}};\n"
 
 
 def _shape(array: npt.NDArray[Any]) -> str:

@@ -12,6 +12,7 @@ gives.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -132,6 +133,8 @@ class _Graph:
             producer_version=version(),
             doc_string=f"{snapshot.spec}\nuint8 input is to be divided by 255.",
         )
+        if snapshot.classes is not None:
+            helper.set_model_props(model, {"classes": json.dumps(snapshot.classes)})
         contents: bytes = model.SerializeToString(deterministic=True)
         return contents
 
