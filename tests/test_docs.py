@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import doctest
-import importlib
+import importlib.util
 import re
 from pathlib import Path
 
@@ -144,3 +144,21 @@ def test_links(page: Path) -> None:
 def test_every_page_is_listed() -> None:
     """docs/README.md, the list of all pages, has each page; the site's menu is made of it."""
     assert links.not_listed(ROOT) == []
+
+
+NAME = re.compile(r"`pynn((?:\.[A-Za-z]\w*)+)(?:\(|`)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_names_in_the_text_are_there(page: Path) -> None:
+    """A public name that a page writes as code exists; two pages tell of wrong names, too."""
+    missing = []
+    for name in NAME.findall(page.read_text("utf-8")):
+        value: object = pynn
+        for part in name.split(".")[1:]:
+            if value is pynn and importlib.util.find_spec(f"pynn.{part}"):
+                importlib.import_module(f"pynn.{part}")
+            value = getattr(value, part, None)
+        if value is None and name not in {".h", ".pc"}:
+            missing.append(f"pynn{name}")
+    assert missing == [] or page.name in {"words.md", "reliability.md"}

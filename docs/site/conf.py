@@ -47,14 +47,18 @@ pygments_dark_style = "a11y-high-contrast-dark"
 def prepare(_app, _what, _name, _object, _options, lines):
     """Write a docstring as reStructuredText needs it.
 
-    A name such as coefs_ is no link, and an indented block after a colon is shown as it stands.
+    A name such as coefs_ is no link, |t - y| is no substitution, and an indented block after a
+    colon is shown as it stands.
     """
-    following = [*lines[1:], "", ""]
+    following, example = [*lines[1:], "", ""], False
     for number, line in enumerate(lines):
+        example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
+        if example:
+            continue
         # napoleon escapes the names that sections describe.
         begin = re.match(r"(?: *\w+_(?: \(.*\))?:)?", line).end()
         parts = re.split(r"(`[^`]*`)", line[begin:])
-        parts[::2] = [re.sub(r"(?<=\w)_(?!\w)", r"\\_", part) for part in parts[::2]]
+        parts[::2] = [re.sub(r"(?<=\w)_(?!\w)|\|", r"\\\g<0>", part) for part in parts[::2]]
         lines[number] = line[:begin] + "".join(parts)
         before_block = not following[number] and following[number + 1].startswith("    ")
         if line.endswith(":") and before_block:
