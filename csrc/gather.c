@@ -194,6 +194,17 @@ static bool are_sound(const pynn_network *network, const float *values) {
                                   : pynn_all_finite(network->inputs, values);
 }
 
+/* Copy the targets of a row, standardized if the loss wants that. */
+static void copy_targets(const pynn_batch *batch, const float *from, float *to) {
+    const pynn_network *network = batch->workspace->network;
+    const float *mean = pynn_target_mean(network, batch->parameters);
+    size_t outputs = network->outputs;
+    memcpy(to, from, outputs * sizeof(float));
+    if (mean == NULL) return;
+    /* t = (target - mean) / scale   @mean_squared_error.t */
+    for (size_t o = 0; o < outputs; o++) to[o] = (from[o] - mean[o]) / mean[outputs + o];
+}
+
 bool pynn_gather(const pynn_batch *batch, pynn_tile tile, size_t block) {
     pynn_workspace *workspace = batch->workspace;
     const pynn_data *data = batch->data;
@@ -222,8 +233,7 @@ bool pynn_gather(const pynn_batch *batch, pynn_tile tile, size_t block) {
         if (data->augmentation != NULL) pynn_augment(data->augmentation, row, x, scratch);
         if (data->labels != NULL) workspace->labels[n] = data->labels[row];
         if (workspace->targets != NULL && data->targets != NULL)
-            memcpy(workspace->targets + n * outputs, data->targets + row * outputs,
-                   outputs * sizeof(float));
+            copy_targets(batch, data->targets + row * outputs, workspace->targets + n * outputs);
         if (data->weights != NULL) workspace->weights[n] = data->weights[row];
     }
     return finite;

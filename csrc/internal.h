@@ -45,10 +45,13 @@ struct pynn_network {
     pynn_shape input_shape;
     pynn_shape output_shape;
     size_t parameter_count;
-    size_t first_trained; /* the first stage that has parameters which are trained, or the last stage if
-                           * there is none; the stages below it need no gradient */
-    bool has_frozen;      /* whether any parameters are frozen */
-    bool takes_missing;   /* whether a feature may be NaN, which stands for a missing value */
+    size_t first_trained;  /* the first stage that has parameters which are trained, or the last stage if
+                            * there is none; the stages below it need no gradient */
+    bool has_frozen;       /* whether any parameters are frozen */
+    bool has_target_scale; /* whether the targets are standardized: their mean and scale, (O,) each, are the
+                            */
+    size_t target_offset;  /* parameters from this one on */
+    bool takes_missing;    /* whether a feature may be NaN, which stands for a missing value */
     pynn_loss loss;
     const pynn_loss_type *loss_type;
     size_t layer_count;
@@ -62,6 +65,11 @@ struct pynn_network {
     size_t stage_count;
     pynn_stage stages[];
 };
+
+/* The mean and the scale of the targets, (O,) each, among the parameters; NULL if they have none. */
+static inline const float *pynn_target_mean(const pynn_network *network, const float *parameters) {
+    return network->has_target_scale ? parameters + network->target_offset : NULL;
+}
 
 /* ---------------------------------------------------------------- workspace.c */
 

@@ -92,6 +92,25 @@ static bool is_trained(const pynn_network *network, size_t l) {
     return false;
 }
 
+/* Place the mean and the scale of the targets behind the parameters of the layers, if the loss has them. */
+static pynn_status place_targets(pynn_network *network) {
+    static const char *const names[] = {"mean", "scale"};
+    const pynn_loss *loss = &network->loss;
+    if (loss->kind != PYNN_MEAN_SQUARED_ERROR || !loss->mean_squared_error.standardize) return PYNN_OK;
+    network->has_target_scale = true;
+    network->target_offset = network->parameter_count;
+    for (size_t v = 0; v < 2; v++) {
+        network->views[network->view_count++] = (pynn_parameter_view){.layer = network->layer_count,
+                                                                      .name = names[v],
+                                                                      .dims = {network->outputs},
+                                                                      .ndim = 1,
+                                                                      .offset = network->parameter_count};
+        if (!pynn_add(network->parameter_count, network->outputs, &network->parameter_count))
+            return PYNN_SIZE_OVERFLOW;
+    }
+    return PYNN_OK;
+}
+
 /* Place all layers, from the first to the last. */
 static pynn_status place_layers(pynn_network *network, const pynn_layer *layers, size_t layer_count) {
     bool has_product = false, has_trained = false;
@@ -105,6 +124,8 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
         has_trained = has_trained || is_trained(network, l);
         has_product = has_product || network->layers[l].type->draws_weights;
     }
+    pynn_status status = place_targets(network);
+    if (status != PYNN_OK) return status;
     size_t nbytes;
     if (!pynn_multiply(network->parameter_count, sizeof(float), &nbytes)) return PYNN_SIZE_OVERFLOW;
     if (!has_product) return PYNN_NO_DENSE_LAYER;
@@ -113,12 +134,14 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
 }
 
 /* The bytes of a network and of the arrays that lie behind it: stages (at most as many as layers), layers,
- * views and steps (at most two, and four for each stage). */
+ * views (two more for targets) and steps (at most two, and four for each stage). */
 static bool count_nbytes(size_t layer_count, size_t *nbytes) {
     size_t each = sizeof(pynn_stage) + sizeof(pynn_placed_layer) +
                   PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view) + 4 * sizeof(pynn_pass_step);
     return pynn_multiply(layer_count, each, nbytes) &&
-           pynn_add(*nbytes, sizeof(pynn_network) + 2 * sizeof(pynn_pass_step), nbytes);
+           pynn_add(*nbytes,
+                    sizeof(pynn_network) + 2 * sizeof(pynn_parameter_view) + 2 * sizeof(pynn_pass_step),
+                    nbytes);
 }
 
 pynn_status pynn_network_create(const pynn_allocator *allocator, size_t inputs, const pynn_layer *layers,
@@ -149,7 +172,7 @@ pynn_status pynn_network_create_shaped(const pynn_allocator *allocator, const py
     network->allocator = used;
     network->layers = (pynn_placed_layer *)(network->stages + layer_count);
     network->views = (pynn_parameter_view *)(network->layers + layer_count);
-    network->steps = (pynn_pass_step *)(network->views + PYNN_MAX_LAYER_VIEWS * layer_count);
+    network->steps = (pynn_pass_step *)(network->views + PYNN_MAX_LAYER_VIEWS * layer_count + 2);
     network->inputs = width;
     network->input_shape = *inputs;
     network->loss = *loss;
@@ -200,5 +223,7 @@ pynn_status pynn_network_initialize(const pynn_network *network, uint64_t seed, 
         layer->type->initialize(layer, seed, stream, parameters + layer->parameter_offset);
         stream += layer->type->draws_weights;
     }
+    for (size_t i = network->target_offset; i < network->parameter_count && network->has_target_scale; i++)
+        parameters[i] = 0.0f;
     return PYNN_OK;
 }

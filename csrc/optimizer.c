@@ -238,7 +238,8 @@ static void find_overlap(const pynn_network *network, size_t v, size_t *begin, s
 
 /* Whether the parameters of view number `v` belong to a frozen layer. */
 static bool is_frozen(const pynn_network *network, size_t v) {
-    return network->layers[network->views[v].layer].layer.frozen != 0;
+    size_t l = network->views[v].layer;
+    return l < network->layer_count && network->layers[l].layer.frozen != 0;
 }
 
 static void sum_task(void *context, size_t index) {

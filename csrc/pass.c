@@ -93,6 +93,17 @@ static void find_loss(const pynn_batch *batch, pynn_tile tile, const float *z, s
     network->loss_type->compute(&network->loss, &rows, &workspace->parts[block]);
 }
 
+/* Write the outputs of some rows, in the units of the targets. */
+static void write_outputs(const pynn_batch *batch, size_t rows, const float *z, float *out) {
+    const pynn_network *network = batch->workspace->network;
+    size_t outputs = network->outputs;
+    const float *mean = pynn_target_mean(network, batch->parameters);
+    memcpy(out, z, rows * outputs * sizeof(float));
+    for (size_t n = 0; n < rows && mean != NULL; n++, out += outputs) {
+        for (size_t o = 0; o < outputs; o++) out[o] = out[o] * mean[outputs + o] + mean[o];
+    }
+}
+
 /* Compute the result of the pass for a block of rows, from its outputs: logits, probabilities, or
  * losses. */
 static void output(const pynn_batch *batch, pynn_tile tile, size_t block) {
@@ -102,7 +113,7 @@ static void output(const pynn_batch *batch, pynn_tile tile, size_t block) {
     size_t first = tile.row_begin * outputs;
     const float *z = workspace->layers[network->layer_count - 1].outputs + first;
     if (batch->purpose == PYNN_FOR_LOGITS)
-        memcpy(batch->out + first, z, rows * outputs * sizeof(float));
+        write_outputs(batch, rows, z, batch->out + first);
     else if (batch->purpose == PYNN_FOR_PROBABILITIES)
         network->loss_type->probabilities(rows, outputs, z, batch->out + first);
     else
@@ -289,6 +300,10 @@ static void accumulate(const pynn_batch *batch) {
     }
     pynn_team *team = work < PYNN_TASK_WORK ? NULL : batch->workspace->team;
     pynn_team_run(team, tasks, accumulate_task, (void *)batch);
+    /* Mean and scale of the targets stay as they are   @mean_squared_error.kept */
+    float *mean = batch->target.parameters + network->target_offset;
+    for (size_t i = 0; i < 2 * network->outputs && network->has_target_scale; i++)
+        mean[i] = pynn_blend(&batch->target, 0.0, &mean[i]);
 }
 
 /* ---------------------------------------------------------------- the whole pass */
@@ -298,8 +313,16 @@ static bool begins_piece(const pynn_batch *batch, pynn_pass_step step) {
     return is_large(batch, step) || needs_whole_batch(batch, step);
 }
 
-static void add_errors(size_t count, const double *errors, double *to) {
-    for (size_t i = 0; i < count; i++) to[i] += errors[i];
+/* Add the errors of a block of rows, (2, O), in the units of the targets. */
+static void add_errors(const pynn_batch *batch, const double *errors, double *to) {
+    const pynn_network *network = batch->workspace->network;
+    const float *mean = pynn_target_mean(network, batch->parameters);
+    size_t outputs = network->outputs;
+    for (size_t o = 0; o < outputs; o++) {
+        double scale = mean == NULL ? 1.0 : fabs((double)mean[outputs + o]);
+        to[o] += scale * errors[o];
+        to[outputs + o] += scale * scale * errors[outputs + o];
+    }
 }
 
 /* Add what the blocks of rows have found to *sums, always in the order of the blocks, so that the sum does
@@ -315,7 +338,7 @@ static bool add_parts(const pynn_batch *batch, pynn_sums *sums) {
         sums->correct += workspace->parts[b].correct;
         sums->rows += workspace->parts[b].rows;
         if (sums->errors != NULL && workspace->errors != NULL)
-            add_errors(2 * workspace->network->outputs, errors_of(workspace, b), sums->errors);
+            add_errors(batch, errors_of(workspace, b), sums->errors);
     }
     return finite && (!has_loss || isfinite(sums->loss));
 }

@@ -253,17 +253,26 @@ typedef struct pynn_softmax_cross_entropy_options {
     float label_smoothing;
 } pynn_softmax_cross_entropy_options;
 
+typedef struct pynn_mean_squared_error_options {
+    /* 1: the targets are standardized, t' = (t - mean) / scale for each output, and the loss is that of the
+     * last layer's outputs z and t'. Mean and scale, (O,) each, are the last parameters of the network,
+     * behind those of the layers; training does not change them, and the scale begins as 0: see
+     * PYNN_STANDARDIZE. Predictions are y = z scale + mean, in the units of t. Else 0 */
+    int standardize;
+} pynn_mean_squared_error_options;
+
 /* A loss: its kind and the options of that kind, in the same form as a layer. */
 typedef struct pynn_loss {
     pynn_loss_kind kind;
     union {
         pynn_softmax_cross_entropy_options softmax_cross_entropy;
+        pynn_mean_squared_error_options mean_squared_error;
     };
 } pynn_loss;
 
 /* An array of parameters of one layer, and where it lies in the flat array of all parameters. */
 typedef struct pynn_parameter_view {
-    size_t layer;     /* the number of the layer, from 0 */
+    size_t layer;     /* the number of the layer, from 0; that of layers for a parameter of the loss */
     const char *name; /* "weight", "bias"; static */
     size_t dims[4];   /* the shape, outermost first, row-major: (I, O) for the weight of a dense layer */
     size_t ndim;      /* how many of dims are used */
@@ -567,7 +576,7 @@ PYNN_API pynn_status pynn_evaluate(pynn_workspace *workspace, const pynn_data *d
                                    size_t last_row, const float *parameters, pynn_sums *sums);
 
 typedef enum pynn_output {
-    PYNN_LOGITS = 1,        /* the outputs of the last layer */
+    PYNN_LOGITS = 1,        /* the outputs of the last layer; of standardized targets, in their units */
     PYNN_PROBABILITIES = 2, /* their softmax, or for binary cross-entropy their sigmoid */
 } pynn_output;
 

@@ -9,6 +9,10 @@
 /* Whether the parameters are set that the caller has to find in the examples. */
 static bool is_fitted(const pynn_network *network, const float *parameters) {
     const pynn_placed_layer *first = &network->layers[0];
+    const float *mean = pynn_target_mean(network, parameters);
+    for (size_t o = 0; o < network->outputs && mean != NULL; o++) {
+        if (mean[network->outputs + o] == 0.0f) return false;
+    }
     return first->type->is_fitted == NULL ||
            first->type->is_fitted(first, parameters + first->parameter_offset);
 }

@@ -33,9 +33,10 @@ from pynn._network.layers.dropout import Dropout
 from pynn._network.layers.norm import BatchNorm, LayerNorm
 from pynn._network.layers.pool2d import AvgPool2d, Flatten, GlobalAvgPool, MaxPool2d
 from pynn._network.layers.standardize import Missing, Standardize
-from pynn._network.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from pynn._network.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 from pynn._network.poisson import Poisson
 from pynn._network.spec import NO_PRODUCT, Spec, append, checked_shape, has_product
+from pynn._network.squared_error import MeanSquaredError
 
 if TYPE_CHECKING:
     from pynn._model import Model
@@ -456,13 +457,21 @@ class LayerBuilder:
         """
         return self._finish(SoftmaxCrossEntropy(label_smoothing))
 
-    def mean_squared_error(self) -> FinishedBuilder:
+    def mean_squared_error(self, *, standardize: bool = False) -> FinishedBuilder:
         """End the chain with (outputs - targets)^2, averaged over outputs and a batch: regression.
+
+        Args:
+            standardize: Whether to bring the targets to mean 0 and standard deviation 1, for each
+                output, so that targets of any size can be learnt. The first call of `fit` or
+                `partial_fit` finds mean and scale in its targets, as `standardize` does in the
+                features. The loss is that of the standardized targets; R2, the mean absolute error
+                and all predictions, also those of exported files, are in the targets' own units.
 
         Raises:
             ChainError: The chain has no dense layer, so there is nothing to train.
+            ArgumentTypeError: `standardize` is not a bool.
         """
-        return self._finish(MeanSquaredError())
+        return self._finish(MeanSquaredError(standardize))
 
     def binary_cross_entropy(self) -> FinishedBuilder:
         """End the chain with binary cross-entropy: several labels at once, yes or no for each.

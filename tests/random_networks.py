@@ -22,16 +22,21 @@ ACTIVATIONS = [kind for kind in STEPS if kind in Layer.kinds and kind not in NO_
 LOSSES = [loss for loss in STEPS if loss in Loss.kinds]
 
 
-def random_network(seed: int, widest: int = 48) -> pynn.Model:
+def random_network(seed: int, widest: int = 48, *, scaled: bool = True) -> pynn.Model:
     """A model with any layers and any loss; one of three takes images.
 
+    With `scaled` some models standardize their features, and some their targets.
     Its biases are drawn, too, and so are the running means.
     """
     rng = np.random.default_rng(seed)
     chain = random_images(rng) if seed % 3 == 2 else random_rows(rng, widest)
-    chain = standardized(chain, np.random.default_rng([seed, 1]))
+    drawn = np.random.default_rng([seed, 1])
+    chain = standardized(chain, drawn) if scaled else chain
     loss = LOSSES[seed // 3 % len(LOSSES)] if seed % 3 == 2 else LOSSES[seed % len(LOSSES)]
-    model: pynn.Model = getattr(chain, loss)().build(seed=seed)
+    options = {}
+    if loss == "mean_squared_error":
+        options["standardize"] = scaled and bool(drawn.integers(2))
+    model: pynn.Model = getattr(chain, loss)(**options).build(seed=seed)
     for name, array in model.parameters.items():
         if name.endswith(("bias", "running_mean")):
             array[...] = rng.normal(0, 0.3, array.shape)
@@ -39,9 +44,8 @@ def random_network(seed: int, widest: int = 48) -> pynn.Model:
             array[...] = rng.normal(1, 0.3, array.shape)
         if name.endswith("running_var"):
             array[...] = rng.uniform(0.5, 2, array.shape)
-    drawn = np.random.default_rng([seed, 2])
     for name, array in model.parameters.items():
-        if name.startswith("standardize"):
+        if name.startswith(("standardize", "targets")):
             array[...] = drawn.uniform(0.25, 1.5, array.shape)
     return model
 

@@ -282,6 +282,8 @@ CODE = {
     "standardize.missing": "x[i] == x[i] ? y[i] : 0.0f;",
     "standardize.clip": "y[i] > clip ? clip :",
     "standardize.kept": "static void accumulate(",
+    "mean_squared_error.kept": "float *mean = batch->target.parameters",
+    "mean_squared_error.t": "to[o] = (from[o] - mean[o]) / mean[outputs + o];",
     "dropout.Y": "multiply(draws",
     "dropout.dX": "static void backward(",
     "layer_norm.Y": "y[i] = gain[i] * normal(x[i], at) + bias[i]",
@@ -355,6 +357,7 @@ def test_every_kind_has_its_equations() -> None:
     for loss in [*(kind() for kind in Loss.kinds.values()), smoothed]:
         named |= {loss.loss_mark(), loss.gradient_mark()}
         named |= {f"{loss.kind}.P"} if loss.has_probabilities else set()
+    named |= {f"mean_squared_error.{name}" for name in ("t", "kept")}  # of standardized targets
     for optimizer in [*OPTIMIZERS.values(), pynn.SGD(), pynn.SGD(weight_decay=0.1)]:
         named |= {*optimizer._marks()}
     assert named == set(EQUATIONS)

@@ -20,13 +20,13 @@ import pynn
 from pynn._base.arguments import Arguments
 from pynn._native.library import lib
 from pynn._native.network import Network
-from pynn._network import layers, losses, poisson
+from pynn._network import layers, losses
 from pynn._network.layers import Layer, Parameter, Shape
 from pynn._network.layers.pool2d import _Pool2d
 from pynn._network.losses import Loss, SoftmaxCrossEntropy
 from pynn._network.parameters import ParameterView, views
 from pynn._network.snapshot import Snapshot
-from pynn._network.spec import Spec
+from pynn._network.spec import OTHER_LOSSES, Spec
 from pynn.formats import _naming
 from pynn.formats._c_forward import Forward
 from pynn.formats._tensors import Source, Tensor
@@ -61,7 +61,8 @@ def test_every_class_is_registered() -> None:
     modules = [
         f"{layers.__name__}.{module.name}" for module in pkgutil.iter_modules(layers.__path__)
     ]
-    expected = classes_of(Layer, *modules) | classes_of(Loss, losses.__name__, poisson.__name__)
+    of_losses = [module.__name__ for module in (losses, *OTHER_LOSSES)]
+    expected = classes_of(Layer, *modules) | classes_of(Loss, *of_losses)
     found = run_python(
         "import pynn; pynn.Builder\n"
         "from pynn._network.layers import Layer\n"
@@ -70,6 +71,19 @@ def test_every_class_is_registered() -> None:
     )
     assert len(modules) >= 3
     assert set(found.split()) == expected
+
+
+def test_files_can_name_every_kind_without_the_builder() -> None:
+    """What reads a file knows all kinds, in a program that builds no chain."""
+    found = run_python(
+        "import sys\n"
+        "from pynn._files import model_file\n"
+        "from pynn._network.layers import Layer\n"
+        "from pynn._network.losses import Loss\n"
+        "print('pynn._builder' in sys.modules, *Layer.kinds, *Loss.kinds)"
+    )
+    assert found.split()[0] == "False"
+    assert set(found.split()[1:]) == set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

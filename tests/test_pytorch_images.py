@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_named(change: Any, words: str, model: pynn.Model, 
 def test_pytorch_computes_the_same(seed: int) -> None:
     """A random convolutional network, with its state_dict loaded by PyTorch, and back again."""
     torch = pytest.importorskip("torch")
-    model = random_network(seed)
+    model = random_network(seed, scaled=False)
     module = torch_network(torch, model).eval()
     # Those of global_avg_pool are two modules in one place.
     module.load_state_dict(pytorch.state_dict(model))

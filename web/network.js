@@ -63,6 +63,7 @@ function checkDescription(it) {
     throw new Error(`the model has ${it.layers.length} layers, and this page opens at most ${MOST_LAYERS - 1}`);
   }
   if (!Object.hasOwn(LOSSES, it.loss)) throw new Error(`this page does not know the loss ${it.loss}`);
+  if (it.standardize) throw new Error("its targets are standardized, which this page does not know");
   const smoothing = it.label_smoothing ?? 0;
   if (!(smoothing >= 0 && smoothing < 1)) throw new Error(`its label smoothing is ${smoothing}, not from 0 to below 1`);
   for (const name of ["epochs_trained", "steps_trained"]) {

@@ -129,6 +129,11 @@ PYNN_KERNEL(void, subtract, (size_t count, float share, float *d), (count, share
 
 /* ---------------------------------------------------------------- softmax cross-entropy */
 
+static pynn_status check_standardize(const pynn_loss *loss) {
+    int standardize = loss->mean_squared_error.standardize;
+    return standardize == 0 || standardize == 1 ? PYNN_OK : PYNN_INVALID_ARGUMENT;
+}
+
 static pynn_status check_smoothing(const pynn_loss *loss) {
     float smoothing = loss->softmax_cross_entropy.label_smoothing;
     return smoothing >= 0.0f && smoothing < 1.0f ? PYNN_OK : PYNN_INVALID_ARGUMENT;
@@ -353,7 +358,7 @@ static void poisson(const pynn_loss *loss, const pynn_loss_rows *it, pynn_sums *
 
 static const pynn_loss_type types[] = {
     {PYNN_SOFTMAX_CROSS_ENTROPY, true, false, check_smoothing, softmax_cross_entropy, softmax},
-    {PYNN_MEAN_SQUARED_ERROR, false, true, check_no_options, mean_squared_error, NULL},
+    {PYNN_MEAN_SQUARED_ERROR, false, true, check_standardize, mean_squared_error, NULL},
     {PYNN_BINARY_CROSS_ENTROPY, false, false, check_no_options, binary_cross_entropy, sigmoid},
     {PYNN_POISSON, false, true, check_no_options, poisson, NULL},
 };

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base.arrays import Floats, Targets
+from pynn._base.arrays import Floats
 from pynn._base.batches import flat
 from pynn._explain.capture import Captured
 from pynn._explain.digits import enough_digits
@@ -109,8 +109,11 @@ class _Blocks:
             output = find_largest(step.probabilities[self._written])[0]
             items += _formula(lambda: loss.probability_written_out(row, output))
         items += [equation(loss.loss_mark()), *map(Sentence, filter(None, [loss.letters()]))]
+        if scaled := step.target_scale():
+            items += [Array("mean", scaled[0]), Array("scale", scaled[1])]
+            items.append(equation(f"{loss.kind}.t"))
         if self._row is not None or step.data.rows <= FEW:
-            items.append(self._array("label" if loss.has_classes else "t", _targets(step)))
+            items.append(self._array("label" if loss.has_classes else "t", step.targets()))
         if step.data.weights is not None:
             items.append(self._array("w", step.data.weights))
             items.append(Sentence("each loss and its dZ are multiplied by the example's w"))
@@ -129,7 +132,7 @@ class _Blocks:
 
     def _loss_row(self) -> LossRow:
         step, row = self._step, self._written
-        weights, targets = step.data.weights, _targets(step)
+        weights, targets = step.data.weights, step.targets()
         return LossRow(
             step.forward[step.spec.placed_layers[-1].name]["Y"][row].reshape(-1),
             None if step.probabilities is None else step.probabilities[row],
@@ -187,6 +190,10 @@ class _Blocks:
 
     def _update(self, view: ParameterView, update: ParameterUpdate, clip: float) -> Block:
         """One parameter before and after the step, with the gradient and the moments."""
+        if view.layer == len(self._step.spec.layers):
+            kept = equation(f"{self._step.spec.loss.kind}.kept")
+            of_loss = f"{view.name.partition('.')[2]} of the loss"
+            return Block("update", view.name, [kept, Array("after", update.after, of_loss)])
         placed = self._step.spec.placed_layers[view.layer]
         own = view.name.partition(".")[2]
         symbol = placed.layer.symbols.get(own, own)
@@ -225,12 +232,6 @@ class _Blocks:
             view.decays,
             clip,
         )
-
-
-def _targets(step: Captured) -> Targets:
-    """The labels or targets of the batch."""
-    assert step.data.targets is not None
-    return step.data.targets
 
 
 def _norm(array: Floats) -> float:

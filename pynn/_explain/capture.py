@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pynn._base.arrays import Floats
+from pynn._base.arrays import Floats, Targets
 from pynn._base.errors import OutOfMemoryError
 from pynn._explain.values import ParameterUpdate, Values, read_only
 from pynn._native.data import Data
@@ -58,6 +58,21 @@ class Captured(NamedTuple):
     def gradients_by_name(self) -> Mapping[str, Floats]:
         """The gradient of each parameter that is not frozen, by the names of `Model.parameters`."""
         return MappingProxyType({it.name: it.of(self.gradients) for it in self.changing()})
+
+    def target_scale(self) -> tuple[Floats, Floats] | None:
+        """The mean and the scale of the targets, (outputs,) each, if the loss standardizes them."""
+        found = [view.of(self.parameters) for view in views(self.spec)[-2:]]
+        has_scale = self.spec.loss.parameters(self.spec.outputs)
+        return (found[0], found[1]) if has_scale else None
+
+    def targets(self) -> Targets:
+        """The labels or targets of the batch, as the loss sees them."""
+        assert self.data.targets is not None
+        if (scaled := self.target_scale()) is None:
+            return self.data.targets
+        mean, scale = scaled
+        standardized: Floats = (self.data.targets - mean) / scale
+        return standardized
 
     def changing(self) -> list[ParameterView]:
         """The parameters that the step may change: those of layers that are not frozen."""

@@ -216,6 +216,8 @@ def _of_updates(network: Network64, step: Captured, g_sizes: Doubles) -> Iterato
         if view.frozen:
             change = size = np.zeros_like(change)  # and no rounding: it is the same to the bit
             view.of(rounding)[...] = 0.0
+        elif view.layer == len(network.layers):  # of the loss
+            change = size = np.zeros(view.shape)
         elif not view.trained:
             change, size = _following(network, step, view)
         arrays = view.of(after - p), change, size, view.of(rounding)

@@ -64,6 +64,9 @@ class Network64:
         self._loss = step.spec.loss
         assert step.data.targets is not None
         self._targets: Targets64 = step.data.targets.astype(np.float64)
+        if scaled := step.target_scale():
+            mean, scale = map(double, scaled)
+            self._targets = (self._targets - mean) / scale
         if self._loss.has_classes:
             self._targets = step.data.targets.astype(np.int64)
         weights = step.data.weights

@@ -1,8 +1,11 @@
-"""The losses: a class for each, one of them in poisson.py. csrc/layers/loss.c computes them."""
+"""The losses: a class for each; csrc/layers/loss.c computes them.
+
+Those of regression are in poisson.py and squared_error.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -13,7 +16,7 @@ from pynn._base.arguments import Arguments
 from pynn._base.arrays import Floats, Targets
 from pynn._base.errors import ArgumentError
 from pynn._base.formulas import factor, number, sum_of
-from pynn._network.layers import OnnxGraph
+from pynn._network.layers import OnnxGraph, Parameter
 
 LARGEST_EXPONENT = 80.0
 """Of larger logits the largest is subtracted, as in C, because their exp() might overflow."""
@@ -68,7 +71,10 @@ class Loss(Arguments):
         cls.kinds[cls.kind] = cls
 
     def __str__(self) -> str:
-        options = ", ".join(f"{name}={checks.shown(value)}" for name, value in self.given().items())
+        options = ", ".join(
+            f"{name}={value if isinstance(value, bool) else checks.shown(value)}"
+            for name, value in self.given().items()
+        )
         return f"{self.kind}({options})" if options else self.kind
 
     def given(self) -> dict[str, Any]:
@@ -108,6 +114,10 @@ class Loss(Arguments):
         Accuracy is the share of right ones; without any there is no accuracy.
         """
         return 0
+
+    def parameters(self, outputs: int) -> tuple[Parameter, ...]:
+        """The parameters of the loss, which lie behind those of the layers: "targets.mean", ..."""
+        return ()
 
     def check_targets(self, name: str, value: object, rows: int, outputs: int) -> Targets:
         """Check labels or targets, and convert them to the dtype and layout that C reads.
@@ -155,6 +165,16 @@ class Loss(Arguments):
         return ""
 
     # ------------------------------------------------------------ export
+
+    def add_outputs_to_onnx(
+        self, graph: OnnxGraph, x: str, parameters: Sequence[str], output: str
+    ) -> None:
+        """Add operators that make the predictions of the outputs `x`, if there are parameters."""
+        raise NotImplementedError
+
+    def c_outputs_function(self) -> str:
+        """The C function `rescale`, which does the same in place, if there are parameters."""
+        raise NotImplementedError
 
     def add_probabilities_to_onnx(self, graph: OnnxGraph, x: str, output: str) -> None:
         """Add operators that turn the outputs `x` into probabilities, the value `output`."""
@@ -281,27 +301,6 @@ void NAME_probabilities(float *output) {
     for (int c = 0; c < OUTPUTS_NAME; c++) output[c] /= total;
 }
 """
-
-
-class MeanSquaredError(Loss):
-    """(outputs - targets)^2, averaged over outputs and a batch: regression."""
-
-    kind = "mean_squared_error"
-    has_errors = True
-    torch_module = "MSELoss"
-
-    def loss_written_out(self, row: LossRow) -> str:
-        pairs = [(float(y), float(t)) for y, t in zip(row.outputs, row.target, strict=True)]
-        terms = [f"({number(y)} - {factor(t)})^2" for y, t in pairs]
-        squares = sum_of(terms, [(y - t) ** 2 for y, t in pairs])
-        text = row.times_weight(f"({squares}) / {len(row.outputs)}")
-        return f"loss = {text} = {number(row.loss)}"
-
-    def gradient_written_out(self, row: LossRow, output: int) -> str:
-        y, t = number(row.outputs[output]), factor(row.target[output])
-        text = row.times_weight(f"2*({y} - {t})")
-        value = number(row.gradients[output])
-        return f"dz{output} = {text} / ({len(row.outputs)}*{row.rows}) = {value}"
 
 
 class BinaryCrossEntropy(Loss):

@@ -17,6 +17,9 @@ from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentTypeError
 from pynn._network.spec import Spec
 
+TARGETS = "targets"
+"""The names of the loss's parameters begin with it, as those of others with that of their layer."""
+
 _Float = TypeVar("_Float", np.float32, np.float64)
 
 
@@ -24,7 +27,7 @@ class ParameterView(NamedTuple):
     """Where a parameter of a layer lies in the flat array, and what it is."""
 
     layer: int
-    """The layer's place in the chain, from 0."""
+    """The layer's place in the chain, from 0; that behind the last one for the loss."""
     name: str
     """The layer's kind, its number among the layers of that kind, a dot, and the parameter's own
     name: "dense1.weight"."""
@@ -68,7 +71,22 @@ def views(spec: Spec) -> list[ParameterView]:
             )
             found.append(view)
             offset = view.end
+    for own in spec.loss.parameters(spec.outputs):
+        flags = own.decays, own.trained, own.transposed
+        view = ParameterView(len(spec.layers), f"{TARGETS}.{own.name}", own.shape, offset, *flags)
+        found.append(view)
+        offset = view.end
     return found
+
+
+def scales(spec: Spec) -> list[tuple[ParameterView, ParameterView]]:
+    """The mean and the scale of features and of targets that a model has, as pairs of views.
+
+    They are found in the examples of the first training; until then the scale is 0.
+    """
+    means = [view for view in views(spec) if view.name.endswith(".mean")]
+    by_name = {view.name: view for view in views(spec)}
+    return [(mean, by_name[f"{mean.name.removesuffix('mean')}scale"]) for mean in means]
 
 
 def first_trained(spec: Spec) -> int:

@@ -39,9 +39,9 @@ class Snapshot(NamedTuple):
         return _parameters.named(_parameters.views(self.spec), self.parameters)
 
     def check_fitted(self) -> None:
-        """Raise a PynnError if a scale of features was not found in examples yet."""
-        first, named = self.spec.placed_layers[0], self.named
-        if first.layer.reads_features and not named[f"{first.name}.scale"].all():
+        """Raise a PynnError if a scale was not found in examples yet."""
+        scales = _parameters.scales(self.spec)
+        if not all(scale.of(self.parameters).all() for _, scale in scales):
             raise PynnError(NOT_FITTED)
 
     def check_finite(self) -> None:

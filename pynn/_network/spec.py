@@ -11,10 +11,13 @@ from typing import Any, NamedTuple
 
 from pynn._base import checks
 from pynn._base.errors import ArgumentError, ArgumentTypeError
+from pynn._network import poisson, squared_error
 from pynn._network.layers import MAX_WIDTH, Layer, Shape, import_kinds, kind_named
 from pynn._network.losses import Loss
 
 import_kinds()
+OTHER_LOSSES = poisson, squared_error
+"""Modules of losses: importing them registers their classes, since a file may name any loss."""
 
 MAX_LAYERS = 4096
 """The most layers of a chain. A file may claim any number, and the time to build a chain grows with

@@ -1,4 +1,4 @@
-"""Finding the mean and the scale of the features, for a model that standardizes them.
+"""Finding the mean and the scale of features and targets, for a model that standardizes them.
 
 The statistics are those of the examples that a call trains on, each of which counts once, whatever
 its weight; held-out examples do not count. They are computed in float64, a part of the examples at
@@ -12,16 +12,17 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base.arrays import Doubles, Features
+from pynn._base.arrays import Doubles, Features, Targets
 from pynn._base.checks import LEAST_NORMAL, MAX_FLOAT32
 from pynn._base.errors import ArgumentError
 from pynn._native.data import Data
 from pynn._network.layers.standardize import Standardize
-from pynn._network.parameters import views
+from pynn._network.parameters import scales
 from pynn._training.engine import Engine
 from pynn._training.faults import CORRECT
 
 Rows = npt.NDArray[np.uint32] | None
+Numbers = Features | Targets
 
 PART = 1 << 18
 """How many values are looked at together."""
@@ -30,7 +31,7 @@ MIDDLE_HALF = 1.3489795003921634
 
 
 def fit(engine: Engine, data: Data, rows: Rows = None) -> None:
-    """Give a model that standardizes its features their mean and scale, if it has none yet.
+    """Give a model that standardizes features or targets their mean and scale, if it lacks them.
 
     Args:
         engine: The engine of the model; the caller holds its `fit_lock`.
@@ -40,18 +41,24 @@ def fit(engine: Engine, data: Data, rows: Rows = None) -> None:
     Raises:
         ArgumentError: A feature is infinite; or it is NaN, and must not be missing.
     """
-    layer = engine.spec.layers[0]
-    if not isinstance(layer, Standardize):
-        return
-    mean, scale = (view.of(engine.parameters) for view in views(engine.spec)[:2])
-    if scale.all():
-        return
-    features = data.features.reshape(data.rows, -1)
-    _check(data, rows)
-    found = quartiles(features, rows) if layer.robust else moments(features, rows)
+    layer, found = engine.spec.layers[0], []
+    for mean, scale in scales(engine.spec):
+        if scale.of(engine.parameters).all():
+            continue
+        if mean.layer > 0:
+            assert data.targets is not None
+            statistics = moments(data.targets, rows)
+        else:
+            _check(data, rows)
+            features = data.features.reshape(data.rows, -1)
+            robust = isinstance(layer, Standardize) and layer.robust
+            statistics = quartiles(features, rows) if robust else moments(features, rows)
+        found.append((mean, scale, statistics))
     with engine.lock:
-        # The scale last: it tells that there are both, if Ctrl-C comes between the two.
-        mean[...], scale[...] = found
+        for mean, scale, (center, width) in found:
+            # The scale last: it tells that there are both, if Ctrl-C comes between the two.
+            mean.of(engine.parameters)[...] = center
+            scale.of(engine.parameters)[...] = width
 
 
 def _check(data: Data, rows: Rows) -> None:
@@ -62,7 +69,7 @@ def _check(data: Data, rows: Rows) -> None:
         raise ArgumentError(f"{bad[1]}: {CORRECT}{hint if ' nan ' in bad[1] else ''}")
 
 
-def _parts(features: Features, rows: Rows) -> Iterator[Doubles]:
+def _parts(features: Numbers, rows: Rows) -> Iterator[Doubles]:
     """The examples in float64, some at a time; uint8 values as the model reads them."""
     count = max(1, PART // features.shape[1])
     for begin in range(0, len(features) if rows is None else len(rows), count):
@@ -70,13 +77,13 @@ def _parts(features: Features, rows: Rows) -> Iterator[Doubles]:
         yield _values(features[chosen])
 
 
-def _values(features: Features) -> Doubles:
+def _values(features: Numbers) -> Doubles:
     """Features in float64, as the model reads them."""
     values = features.astype(np.float64)
     return values / 255.0 if features.dtype == np.uint8 else values
 
 
-def moments(features: Features, rows: Rows = None) -> tuple[Doubles, Doubles]:
+def moments(features: Numbers, rows: Rows = None) -> tuple[Doubles, Doubles]:
     """The mean and the scale of each feature: its standard deviation; NaN is left out.
 
     Those of two parts with counts n and k, means a and b and sums of squared distances from these

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pynn._network.layers import Layer
+from pynn._network.parameters import TARGETS
 from pynn._network.spec import PlacedLayer, Spec, errors_of
 from pynn.formats._c_fold import CLayer, layers_of
 from pynn.formats._c_functions import FROM_BYTES
@@ -46,6 +47,7 @@ class Forward:
     def __init__(self, layers: Sequence[CLayer]) -> None:
         self.layers = layers
         self._calls = _calls_of(layers)
+        self._last_function = ""
         self._one_buffer = any(len(layer.placed.input_shape) > 1 for layer in layers)
         values = _values_of(self._calls)
         self._widths = {
@@ -66,8 +68,13 @@ class Forward:
 
     @classmethod
     def of(cls, spec: Spec) -> Forward:
-        """Make the calls for a chain of layers."""
-        return cls(layers_of(spec))
+        """Make the calls for a chain of layers, and for its loss, which may rescale the outputs."""
+        forward = cls(layers_of(spec))
+        if spec.loss.parameters(spec.outputs):
+            call = f"    rescale({spec.outputs}, {TARGETS}_mean, {TARGETS}_scale, output);"
+            forward.lines.append(call)
+            forward._last_function = spec.loss.c_outputs_function()
+        return forward
 
     def functions(self, *, libc: bool) -> list[str]:
         """The C functions of the layers, one for each kind that the chain has.
@@ -92,7 +99,8 @@ class Forward:
                 (in_place if placed.layer.in_place else apart).append(code)
                 helpers.append(placed.layer.c_helper(libc=libc))
         takes_bytes = self.layers[0].placed.layer.c_bytes_function() or FROM_BYTES
-        return [part for part in [*dict.fromkeys(helpers), *apart, takes_bytes, *in_place] if part]
+        parts = [*dict.fromkeys(helpers), *apart, takes_bytes, *in_place, self._last_function]
+        return [part for part in parts if part]
 
     def _at(self, name: str, call: _Call) -> str:
         """The C expression for one of the arrays of a call."""

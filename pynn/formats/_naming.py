@@ -27,6 +27,11 @@ def modules_of(spec: Spec) -> list[PlacedLayer]:
         ArgumentError: PyTorch has no module for one of them.
     """
     modules = [placed for placed in spec.placed_layers if placed.parameters]
+    if spec.loss.parameters(spec.outputs):
+        raise ArgumentError(
+            f"a state_dict has no place for the scale of {spec.loss.kind}(standardize=True);"
+            " Model.export_onnx writes a file with it, or scale the targets before the model"
+        )
     for placed in modules:
         if not placed.layer.torch_module:
             raise ArgumentError(

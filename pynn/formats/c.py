@@ -24,6 +24,7 @@ from pynn._base.atomic import write_atomically
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._model import Model
 from pynn._native.library import version
+from pynn._network.parameters import TARGETS
 from pynn._network.snapshot import Snapshot
 from pynn.formats import _c_files, _c_functions
 from pynn.formats._c_fold import arrays_of
@@ -87,6 +88,11 @@ def save(
     )
     forward = Forward.of(snapshot.spec)
     weights = arrays_of(forward.layers, snapshot.named)
+    weights |= {
+        name.replace(".", "_"): array
+        for name, array in snapshot.named.items()
+        if name.startswith(f"{TARGETS}.")
+    }
     weights_nbytes = sum(array.nbytes for array in weights.values())
     words = _words(snapshot, forward, name, header, libc) | {"WEIGHTS": f"{weights_nbytes:,}"}
     head = _header(snapshot, forward, words)

@@ -25,6 +25,7 @@ from pynn._base.errors import ArgumentError
 from pynn._model import Model
 from pynn._native.library import version
 from pynn._network.layers import Shape
+from pynn._network.parameters import views
 from pynn._network.snapshot import Snapshot
 from pynn._network.spec import PlacedLayer, errors_of
 from pynn.formats._models import checked, finite_snapshot
@@ -77,11 +78,20 @@ class _Graph:
         loss = snapshot.spec.loss
         if probabilities or loss.has_rates:
             end = "rows" if has_images else layers[-1].name
+        own = [
+            view.name for view in views(snapshot.spec) if view.layer == len(snapshot.spec.layers)
+        ]
+        for name in own:
+            self.constant(name, self._parameters[name])
+            end = "standardized"
         for placed in layers[:-1]:
             self._add_layer(placed, placed.name)
         self._add_layer(layers[-1], layers[-1].name if has_images else end)
         if has_images:
             self.value = self.add("Flatten", [self.value], end, axis=1)
+        if own:
+            self.value = "output"
+            snapshot.spec.loss.add_outputs_to_onnx(self, end, own, self.value)
         if probabilities:
             loss.add_probabilities_to_onnx(self, self.value, "probabilities")
             self.value = "probabilities"

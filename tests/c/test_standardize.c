@@ -215,8 +215,83 @@ static void test_refusals(void) {
     CHECK_EQ(pynn_network_create(NULL, 3, alone, 1, &loss, &network), PYNN_NO_DENSE_LAYER);
 }
 
+/* ---------------------------------------------------------------- targets */
+
+enum { VALUES = 2, OWN = WIDTH * VALUES + VALUES };
+
+/* A network whose targets are standardized, by some mean and scale, does what one does on targets that are
+ * standardized before: the same loss, gradients and steps. Its outputs and errors are in the units of the
+ * targets. */
+static void test_targets(void) {
+    static float t[ROWS * VALUES], standard[ROWS * VALUES];
+    static const float of_targets[2 * VALUES] = {-20.0f, 3000.0f, 0.5f, 700.0f};
+    const pynn_layer layers[] = {HE(VALUES)};
+    pynn_loss loss = MEAN_SQUARED_ERROR;
+    loss.mean_squared_error.standardize = 2;
+    pynn_network *network;
+    CHECK_EQ(pynn_network_create(NULL, WIDTH, layers, 1, &loss, &network), PYNN_INVALID_ARGUMENT);
+    loss.mean_squared_error.standardize = 1;
+    network = create_network(WIDTH, layers, 1, loss);
+    pynn_network *plain = create_network(WIDTH, layers, 1, MEAN_SQUARED_ERROR);
+    CHECK_EQ(pynn_network_parameter_count(network), OWN + 2 * VALUES);
+    pynn_parameter_view view;
+    CHECK_EQ(pynn_network_view(network, 3, &view), PYNN_OK);
+    CHECK(view.layer == 1 && view.offset == OWN + VALUES && !view.trained && !view.decays);
+    CHECK_STR(view.name, "scale");
+    CHECK_EQ(pynn_network_view(network, 4, &view), PYNN_INVALID_ARGUMENT);
+
+    pynn_random_normal(1, 5, 0, ROWS * VALUES, 0.0f, 1.0f, t);
+    for (size_t i = 0; i < ROWS * VALUES; i++) {
+        float shift = of_targets[i % VALUES], factor = of_targets[VALUES + i % VALUES];
+        t[i] = t[i] * factor + shift;
+        standard[i] = (t[i] - shift) / factor;
+    }
+    pynn_data scaled = data, raw = data;
+    raw.targets = t;
+    scaled.targets = standard;
+    float own[OWN + 2 * VALUES], twin[OWN], gradients[OWN + 2 * VALUES], same[OWN];
+    double errors[2 * VALUES] = {0}, same_errors[2 * VALUES] = {0};
+    CHECK_EQ(pynn_network_initialize(network, 3, own), PYNN_OK);
+    CHECK_EQ(pynn_network_initialize(plain, 3, twin), PYNN_OK);
+    for (size_t i = 0; i < OWN; i++) own[i] = twin[i] = twin[i] * 0.01f; /* the features are large */
+    pynn_workspace *workspace = create_workspace(network, NULL, ROWS);
+    pynn_workspace *other = create_workspace(plain, NULL, ROWS);
+    pynn_sums sums = {.errors = errors}, sums_of_twin = {.errors = same_errors};
+    CHECK_EQ(pynn_gradient(workspace, &raw, NULL, ROWS, NULL, own, gradients, &sums), PYNN_NOT_FITTED);
+    memcpy(own + OWN, of_targets, sizeof of_targets);
+    for (size_t i = 0; i < OWN + 2 * VALUES; i++) gradients[i] = NAN;
+    CHECK_EQ(pynn_gradient(workspace, &raw, NULL, ROWS, NULL, own, gradients, &sums), PYNN_OK);
+    CHECK_EQ(pynn_gradient(other, &scaled, NULL, ROWS, NULL, twin, same, &sums_of_twin), PYNN_OK);
+    CHECK(sums.loss == sums_of_twin.loss && memcmp(gradients, same, sizeof same) == 0);
+    for (size_t i = 0; i < 2 * VALUES; i++) CHECK(gradients[OWN + i] == 0.0f);
+    for (size_t o = 0; o < VALUES; o++) {
+        double factor = (double)of_targets[VALUES + o];
+        CHECK(fabs(errors[o] - factor * same_errors[o]) <= 1e-12 * errors[o]);
+        CHECK(fabs(errors[VALUES + o] - factor * factor * same_errors[VALUES + o]) <=
+              1e-12 * errors[VALUES + o]);
+    }
+
+    pynn_optimizer optimizer = SGD(1e-4);
+    CHECK_EQ(pynn_train(workspace, &raw, NULL, ROWS, 32, 0, 3, &optimizer, NULL, own, &sums), PYNN_OK);
+    CHECK_EQ(pynn_train(other, &scaled, NULL, ROWS, 32, 0, 3, &optimizer, NULL, twin, &sums_of_twin),
+             PYNN_OK);
+    CHECK(memcmp(own, twin, sizeof twin) == 0 && memcmp(own + OWN, of_targets, sizeof of_targets) == 0);
+    float y[ROWS * VALUES], z[ROWS * VALUES];
+    CHECK_EQ(pynn_predict(workspace, &raw, 0, ROWS, own, PYNN_LOGITS, y), PYNN_OK);
+    CHECK_EQ(pynn_predict(other, &scaled, 0, ROWS, twin, PYNN_LOGITS, z), PYNN_OK);
+    for (size_t i = 0; i < ROWS * VALUES; i++) {
+        float right = z[i] * of_targets[VALUES + i % VALUES] + of_targets[i % VALUES];
+        CHECK(fabsf(y[i] - right) <= 1e-6f * (fabsf(right) + fabsf(of_targets[i % VALUES])));
+    }
+    pynn_workspace_destroy(other);
+    pynn_workspace_destroy(workspace);
+    pynn_network_destroy(plain);
+    pynn_network_destroy(network);
+}
+
 int main(void) {
     fill();
+    test_targets();
     test_formula();
     test_gradient();
     test_training();

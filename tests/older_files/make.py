@@ -90,6 +90,7 @@ CHAINS = {
     "mean_squared_error": Chain(_narrow.mean_squared_error(), "values"),
     "binary_cross_entropy": Chain(_narrow.binary_cross_entropy(), "yes or no"),
     "poisson": Chain(_narrow.poisson(), "counts"),
+    "targets": Chain(_narrow.mean_squared_error(standardize=True), "values"),
     "every_layer": Chain(_deep.softmax_cross_entropy()),
     "standardize": Chain(
         _input.standardize(robust=True, clip=1.5, missing="mean")
@@ -214,6 +215,7 @@ RUNS = {
     "mean_squared_error": Run(_adamw(), chain="mean_squared_error"),
     "binary_cross_entropy": Run(_sgd(momentum=0.9), chain="binary_cross_entropy"),
     "poisson": Run(_sgd(), chain="poisson"),
+    "targets": Run(_adamw(weight_decay=0.1), chain="targets"),
     "every_layer": Run(_adam(), chain="every_layer"),
     "frozen": Run(_adamw(), chain="every_layer", frozen=("dense1", "dense5")),
     "standardize": Run({**_adamw(weight_decay=0.1), "validation": 0.25}, chain="standardize"),

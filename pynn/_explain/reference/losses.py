@@ -13,8 +13,9 @@ import numpy.typing as npt
 from pynn._base.arrays import Doubles
 from pynn._explain.reference import single
 from pynn._explain.reference.layers import sigmoid
-from pynn._network.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from pynn._network.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 from pynn._network.poisson import Poisson
+from pynn._network.squared_error import MeanSquaredError
 
 Targets64 = npt.NDArray[np.int64] | Doubles
 """Labels, or targets in float64."""
@@ -91,13 +92,19 @@ def _(loss: SoftmaxCrossEntropy, z: Doubles, t: Targets64) -> Sized:
 @losses.register
 def _(loss: MeanSquaredError, z: Doubles, t: Targets64) -> Sized:
     right: Doubles = ((z - t) ** 2).mean(axis=1)
-    return right, right
+    return right, (np.abs(z - t) * (np.abs(z - t) + _rounded(loss, t))).mean(axis=1)
 
 
 @gradient.register
 def _(loss: MeanSquaredError, z: Doubles, t: Targets64) -> Sized:
     right = 2.0 * (z - t) / z.shape[1]
-    return right, np.abs(right)
+    return right, np.abs(right) + _rounded(loss, t) / z.shape[1]
+
+
+def _rounded(loss: MeanSquaredError, t: Targets64) -> Doubles:
+    """What of 2 T is rounded: C computes it in float32 if the loss standardizes it."""
+    size: Doubles = 2.0 * np.abs(t) * loss.standardize
+    return size
 
 
 # ------------------------------------------------------------ binary cross-entropy
