@@ -57,7 +57,7 @@ def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
     """The bars that a test makes."""
     made: list[Bar] = []
     monkeypatch.setattr(Bar, "made", made, raising=False)
-    monkeypatch.setattr(progress_bar, "_tqdm", lambda: Bar)
+    monkeypatch.setattr(progress_bar, "_tqdm", lambda *, notebook: Bar)
     return made
 
 
@@ -150,21 +150,45 @@ def test_it_works_with_a_full_batch_optimizer(bars: list[Bar]) -> None:
     assert (bars[0].n, bars[0].total) == (2, 2)
 
 
-def test_a_notebook_gets_its_bar(bars: list[Bar], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever standard error is there; tqdm knows where to draw."""
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """The shell of a notebook, in which the test then runs."""
     shell = types.SimpleNamespace(config={"IPKernelApp": {}})
     ipython = types.SimpleNamespace(get_ipython=lambda: shell)
     monkeypatch.setitem(sys.modules, "IPython", ipython)  # type: ignore[arg-type]
+    return shell
+
+
+def test_a_notebook_gets_its_bar(bars: list[Bar], notebook: types.SimpleNamespace) -> None:
+    """Whatever standard error is there; tqdm knows where to draw."""
     fit(built(), progress=True)
     assert bars[0].where == {}
-    shell.config.clear()  # IPython in a terminal
+    notebook.config.clear()  # IPython in a terminal
     fit(built(), progress=True)
     assert len(bars) == 1
 
 
+@pytest.mark.parametrize("widgets", [False, True])
+def test_a_notebook_without_widgets_gets_lines(
+    widgets: bool,
+    notebook: types.SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On standard output: the other looks like an error."""
+    made: list[Bar] = []
+    monkeypatch.setattr(Bar, "made", made, raising=False)
+    fake = types.SimpleNamespace(IProgress=object if widgets else None, tqdm=Bar)
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", fake)  # type: ignore[arg-type]
+    monkeypatch.setattr("tqdm.notebook", fake, raising=False)
+    fit(built(), progress=True)
+    out, err = capsys.readouterr()
+    assert (out.count("\n"), err, len(made)) == ((0, "", 1) if widgets else (3, "", 0))
+
+
 def test_without_tqdm_a_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a pipe does."""
-    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
     file = Terminal()
     fit(built(), progress=pynn.progress(file))
     assert file.getvalue().count("\n") == 3
@@ -176,10 +200,10 @@ def test_an_error_within_tqdm_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     class Finder:
         @staticmethod
         def find_spec(name: str, *_: object) -> None:
-            if name == "tqdm.auto":
+            if name == "tqdm":
                 raise ModuleNotFoundError("No module named 'other'", name="other")
 
-    monkeypatch.delitem(sys.modules, "tqdm.auto", raising=False)
+    monkeypatch.delitem(sys.modules, "tqdm", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
     with pytest.raises(ModuleNotFoundError, match="other"):
         fit(built(), progress=pynn.progress(Terminal()))

@@ -30,7 +30,7 @@ class ProgressBar:
     def __init__(self, file: TextIO | None = None) -> None:
         self._file = file
         self._bar: Any = None
-        self._lines = False  # whether the present training is shown as lines
+        self._lines: TextIO | None = None  # where the present training is shown as lines
         self._began = False
 
     def __call__(self, now: Progress | EpochResult) -> None:
@@ -56,10 +56,10 @@ class ProgressBar:
             self._bar.set_postfix_str(_figures(now, "="), refresh=False)
             self._bar.n = (now.epoch - 1) * steps + step
             self._bar.refresh()
-        elif self._lines and isinstance(now, EpochResult):
+        elif self._lines is not None and isinstance(now, EpochResult):
             width = len(str(now.epochs))
             what = f"epoch {now.epoch:>{width}}/{now.epochs}: {_figures(now, ' ')}"
-            print(f"{what}, {now.seconds:.2f} s", file=self._file or sys.stderr, flush=True)
+            print(f"{what}, {now.seconds:.2f} s", file=self._lines, flush=True)
 
     def close(self) -> None:
         """End the bar; what is shown stays. A second call does nothing."""
@@ -83,9 +83,10 @@ class ProgressBar:
         if file is None:  # a program without a console
             return
         is_notebook = self._file is None and _in_notebook()
-        bar = _tqdm() if is_notebook or file.isatty() else None
+        bar = _tqdm(notebook=is_notebook) if is_notebook or file.isatty() else None
         if bar is None:
-            self._lines = True
+            # What a notebook shows of standard error looks like an error.
+            self._lines = sys.stdout if is_notebook else file
             return
         steps = now.steps if isinstance(now, Progress) else 1  # it is no on_progress: unknown
         first = (now.epoch - 1) * steps  # not 0 after Model.resume
@@ -93,7 +94,7 @@ class ProgressBar:
         self._bar = bar(total=now.epochs * steps, initial=first, bar_format=FORMAT, **where)
 
     def _end(self, *, whole: bool) -> None:
-        bar, self._bar, self._began, self._lines = self._bar, None, False, False
+        bar, self._bar, self._began, self._lines = self._bar, None, False, None
         if bar is None:
             return
         if whole and bar.n < bar.total:  # it ended early, and as it should
@@ -106,9 +107,10 @@ class ProgressBar:
 def progress(file: TextIO | None = None) -> ProgressBar:
     """Make an object that shows the progress of a training, for `fit(progress=...)`.
 
-    In a terminal and in a notebook it is a bar with the epoch, the steps, the metrics and the time
-    that is left; this needs tqdm (`pip install 'pynn-blas[progress]'`). Elsewhere, as in a pipe or
-    a file, and without tqdm, it is a line for each epoch. `fit(progress=True)` makes one by itself.
+    In a terminal and in a notebook it is a bar with the epoch, the metrics and the time that is
+    left; this needs tqdm and, in a notebook, ipywidgets (`pip install 'pynn-blas[progress]'`).
+    Elsewhere, as in a pipe or a file, and without these packages, it is a line for each epoch.
+    `fit(progress=True)` makes one by itself.
 
     Args:
         file: Where to write; None for standard error, or the cell of a notebook.
@@ -152,14 +154,23 @@ def _in_notebook() -> bool:
     return False
 
 
-def _tqdm() -> Any:
-    """The bar of tqdm for where the program runs; None without tqdm."""
+def _tqdm(*, notebook: bool) -> Any:
+    """The bar of tqdm for a notebook or a terminal; None if it cannot be shown.
+
+    In a notebook it needs ipywidgets: the bar of text that tqdm draws without it is a line for each
+    report when the notebook is made a page.
+    """
     try:
+        if not notebook:
+            from tqdm import tqdm
+
+            return tqdm
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a notebook without ipywidgets has a bar of text
-            from tqdm.auto import tqdm
+            warnings.simplefilter("ignore")
+            from tqdm import notebook as widgets
+
+        return widgets.tqdm if widgets.IProgress is not None else None
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "tqdm":
             raise
         return None
-    return tqdm
