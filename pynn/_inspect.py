@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ _GZIP = b"\x1f\x8b"
 _IDX = b"\0\0"
 
 
-def inspect(path: str) -> str:
+def inspect(path: str, width: int | None = None) -> str:
     """Describe a model, a checkpoint, an IDX file or a model of the original Rust library.
 
     Args:
         path: The file; its first bytes, not its name, decide which of these it is.
+        width: The longest line that a table may have; None for any.
 
     Returns:
         Some lines of text.
@@ -44,10 +45,10 @@ def inspect(path: str) -> str:
     own = _tensors.is_safetensors(start)
     if not own and start.startswith((_IDX, _GZIP)):
         facts["kind"] = "IDX" + ", compressed with gzip" * start.startswith(_GZIP)
-        return _report(facts, {"elements": read_idx(path)})
+        return _report(facts, {"elements": read_idx(path)}, width)
     with read_model(path) as model:
         facts |= _facts_of(model, path, own=own)
-        return _report(facts, model.parameters)
+        return _report(facts, model.parameters, width)
 
 
 def read_model(path: str) -> Model:
@@ -103,12 +104,23 @@ def _facts_of_run(path: str) -> dict[str, str]:
     return {"kind": "checkpoint of pynn", "run": where}
 
 
-def _report(facts: Mapping[str, str], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+def _report(
+    facts: Mapping[str, str], arrays: Mapping[str, npt.NDArray[Any]], most: int | None
+) -> str:
     """Format the facts and a table of the arrays."""
     head = ("tensor", "dtype", "shape", "min", "mean", "max", "")
     table = [head, *(_row(name, array) for name, array in arrays.items())]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join([_listed(facts), "", *(_line(row, widths) for row in table)])
+    lines = [_line(row, widths) for row in table]
+    if most is not None and max(map(len, lines)) > most:
+        lines = [line for row in table[1:] for line in _stacked(head, row)]
+    return "\n".join([_listed(facts), "", *lines])
+
+
+def _stacked(head: Sequence[str], row: Sequence[str]) -> list[str]:
+    """Format a row of the table in two lines, for a narrow terminal."""
+    figures = [f"{name} {cell}".strip() for name, cell in zip(head[3:], row[3:], strict=True)]
+    return ["  ".join(row[:3]), f"    {'  '.join(one for one in figures if one)}"]
 
 
 def _listed(facts: Mapping[str, str]) -> str:

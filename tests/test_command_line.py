@@ -25,6 +25,30 @@ ROOT = Path(__file__).parent.parent
 # ------------------------------------------------------------ the call itself
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["trian"], "pynn: error: there is no command trian; did you mean train? (pynn --help)"),
+        (["xyz"], "pynn: error: there is no command xyz (pynn --help)"),
+        ([], "pynn: error: a command is missing: train, predict, explain, inspect, export, data,"),
+        (["--versoin"], "pynn: error: there is no --versoin; did you mean --version? (pynn --h"),
+        (["train", "--epoch=3"], "pynn train: error: there is no --epoch; did you mean --epochs?"),
+        (["train", "--optimizer", "adamm"], "must be sgd, adam"),
+        (["train", "--optimizer", "adamm"], "got 'adamm'; did you mean adam?"),
+        (["info", "--jsn"], "pynn info: error: there is no --jsn; did you mean --json?"),
+        (["info", "more"], "pynn info: error: too many arguments: more (pynn info --help)"),
+        (["explain", "m", "--image", "i", "--html"], "argument --html: expected one argument"),
+    ],
+)
+def test_what_was_meant(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The nearest command, option or value is named, in one line."""
+    assert run(*arguments) == 2
+    err = capsys.readouterr().err
+    assert says in err and err.count("\n") == 1
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     """--version prints the package's version."""
     assert out(capsys, "--version") == [f"pynn {pynn.__version__}"]
@@ -91,7 +115,7 @@ def test_an_interruption(
     """Ends it without a traceback, with the status that shells have for it."""
     from pynn import _inspect
 
-    def interrupted(path: str) -> str:
+    def interrupted(path: str, width: int | None) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_inspect, "inspect", interrupted)

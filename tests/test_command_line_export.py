@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import X, complaint, in_an_empty_folder, out, saved_model
+from command_line import X, complaint, in_an_empty_folder, out, run, saved_model
 from safetensors.numpy import load_file
 
 import pynn
@@ -130,3 +130,27 @@ def test_a_package_that_is_missing(
     monkeypatch.setattr(pynn.formats.onnx, "save", write)
     message = complaint(capsys, "export", "onnx", "model.safetensors", "output")
     assert message == "pip install 'pynn-blas[onnx]'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["a.safetensors", "a.onnx"],
+            "there is no format a.safetensors; there are onnx, c, nn_rust and pytorch; the format"
+            " comes before the files: pynn export onnx a.safetensors a.onnx (pynn export --help)",
+        ),
+        (["model", "model.C"], "the format comes before the files: pynn export c model model.C"),
+        (["m.st", "m"], "the format comes before the files: pynn export onnx m.st m"),
+        (["onx", "a", "b"], "there is no format onx; there are onnx, c, nn_rust and pytorch; did"),
+        (["keras", "a", "b"], "there is no format keras; there are onnx, c, nn_rust and pytorch ("),
+    ],
+)
+def test_a_forgotten_format(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is missing, and the call as it should be."""
+    Path("model").write_bytes(b"any")
+    assert run("export", *arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("pynn export: error: ") and says in err and err.count("\n") == 1

@@ -222,7 +222,7 @@ def test_names_are_printed_with_escapes(name: str, capsys: pytest.CaptureFixture
         (1, f"{escaped} none", train.main, "--data", f"{name} none"),
         (2, f"arguments: {escaped} (", train.main, name),
         (0, f" {escaped}.safetensors, ", command_line, "inspect", f"{name}.safetensors"),
-        (1, f"error: {escaped}: ", command_line, "inspect", name),
+        (0, f" {escaped}, ", command_line, "inspect", name),
         (0, f"wrote {escaped} state, ", command_line, "export", "pytorch", "m", f"{name} state"),
         (2, f"arguments: {escaped} (", command_line, "inspect", "m", name),
     ]:

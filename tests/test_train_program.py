@@ -240,7 +240,7 @@ def test_quiet_prints_the_result_alone(call, capsys):
     """Nothing comes before the table."""
     assert train.main([*call, *SMALL, "--quiet"]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("network    train loss")
+    assert out.startswith("network     train loss")
     assert err == ""
 
 

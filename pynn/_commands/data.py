@@ -41,7 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _work(argv: Sequence[str] | None) -> int:
     parser = Parser("pynn data", DESCRIPTION, EPILOG, "list | download | verify [DIR]")
     parser.add_argument(
-        "work", choices=["list", "download", "verify"], metavar="WORK", help="what to do"
+        "work",
+        nargs="?",
+        choices=["list", "download", "verify"],
+        default="list",
+        metavar="WORK",
+        help="list, download or verify (default: list)",
     )
     parser.add_argument(
         "folder",

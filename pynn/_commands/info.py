@@ -27,7 +27,7 @@ def _work(argv: Sequence[str] | None) -> int:
     if parser.parse_args(argv).json:
         import json
 
-        say(json.dumps(_info.collect(), indent=2))
+        say(json.dumps(_info.collect(), indent=2), fold=False)
     else:
         say(_info.describe())
     return 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from pynn import _inspect
+from pynn._commands import program
 from pynn._commands.parser import Parser
 from pynn._commands.program import run, say
 
@@ -27,5 +29,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _work(argv: Sequence[str] | None) -> int:
     parser = Parser("pynn inspect", DESCRIPTION, "", "FILE")
     parser.add_argument("file", metavar="FILE")
-    say(_inspect.inspect(parser.parse_args(argv).file))
+    say(_inspect.inspect(parser.parse_args(argv).file, program.width(sys.stdout)))
     return 0

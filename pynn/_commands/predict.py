@@ -13,6 +13,7 @@ import pynn
 from pynn._commands.parser import Parser, examples
 from pynn._commands.program import (
     Failure,
+    columns,
     complain,
     near,
     printable,
@@ -52,7 +53,8 @@ are done), 2 wrong call, 130 interrupted
 """
 
 NO_PILLOW = "images need Pillow, which is not installed: pip install 'pynn-blas[images]'"
-MODELS_A_ROW = 2  # so that a row fits 80 columns
+DRAWING, BARS, GAP = 28, 22, 3  # the widths of a row of output
+MODELS_A_ROW = 2
 BAR = 12
 
 
@@ -143,7 +145,7 @@ def predict(options: argparse.Namespace, program: str, folder: str) -> int:
     if options.json:
         import json  # imported here, so that other calls start faster
 
-        say(json.dumps(results, indent=2))
+        say(json.dumps(results, indent=2), fold=False)
     return status
 
 
@@ -223,14 +225,20 @@ def _as_text(name: str, found: Sequence[Predicted], *, blocks: bool) -> str:
 
 
 def _digit_lines(one: Predicted, *, blocks: bool) -> list[str]:
-    """A drawn digit with the models' predictions beside it, two models in a row."""
+    """A drawn digit with the models' predictions beside it, or below it if there is no room."""
     lines: list[str] = []
     left = _draw(one.digit, blocks=blocks)
-    for first in range(0, len(one.predictions), MODELS_A_ROW):
-        shown_now = one.predictions[first : first + MODELS_A_ROW]
+    room = columns() - DRAWING
+    beside = room >= GAP + BARS
+    if not beside:
+        lines, left, room = [line.rstrip() for line in left], [], columns() + GAP
+    many = min(max(room // (GAP + BARS), 1), MODELS_A_ROW)
+    for first in range(0, len(one.predictions), many):
+        shown_now = one.predictions[first : first + many]
         right = [_bars(prediction, blocks=blocks) for prediction in shown_now]
-        for row, *columns in zip_longest(left, *right, fillvalue=""):
-            lines.append("   ".join([f"{row:<28}", *(f"{c:<22}" for c in columns)]).rstrip())
+        for row, *bars in zip_longest(left, *right, fillvalue=""):
+            cells = [f"{row:<{DRAWING}}"] if beside else []
+            lines.append("   ".join([*cells, *(f"{cell:<{BARS}}" for cell in bars)]).rstrip())
         left = []
     while not lines[-1]:
         lines.pop()

@@ -11,13 +11,14 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any, TextIO
 
 import pynn
 from pynn._base import checks
 
 INTERRUPTED = 130  # the status that a shell reports if SIGINT ended a program
 BROKEN_PIPE = 141  # the same for SIGPIPE
+_WHOLE: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 LONGEST = 2000  # the most characters of a message, which may quote a file
 
 
@@ -25,16 +26,46 @@ class Failure(Exception):
     """The run cannot go on; the message says why, and what to do."""
 
 
+def width(stream: TextIO | None) -> int | None:
+    """How many characters a line of a terminal has; None if the stream is none."""
+    try:
+        if stream is None or not stream.isatty():
+            return None
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
+
+
 def columns() -> int:
-    """How many characters a line of standard output may have: those of the terminal, or 80."""
-    try:
-        return int(os.environ["COLUMNS"])
-    except (KeyError, ValueError):
-        pass
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
-    except (AttributeError, OSError, ValueError):  # no terminal, or no stream at all
-        return 80
+    """How wide help and drawings may be: as the terminal is, or $COLUMNS says, or 80."""
+    given = os.environ.get("COLUMNS", "")
+    return int(given) if given.isdecimal() and int(given) else width(sys.stdout) or 80
+
+
+def folded(text: str, most: int | None) -> str:
+    """Break the lines of a text that are too long for a terminal, at blanks."""
+    if most is None or all(len(line) <= most for line in text.split("\n")):
+        return text
+    return "\n".join("\n".join(_fold(line, max(most, 20))) for line in text.split("\n"))
+
+
+def _fold(line: str, most: int) -> list[str]:
+    """Break a line; of two columns the second is broken, and stays one if the first is narrow."""
+    if len(line) <= most:
+        return [line]
+    import textwrap  # few lines are too long
+
+    blank = len(line) - len(line.lstrip())
+    left, gap, right = line[blank:].partition("  ")
+    place = len(line) - len(right.lstrip())
+    if gap and place <= most // 3:
+        first, others = line[:place], " " * place
+        return textwrap.wrap(
+            right.lstrip(), most, initial_indent=first, subsequent_indent=others, **_WHOLE
+        )
+    if gap and len(left) > most // 3 and "  " not in right.strip():  # what stands far on the right
+        return [*_fold(" " * blank + left, most), *_fold(" " * (blank + 4) + right.strip(), most)]
+    return textwrap.wrap(line, most, subsequent_indent=" " * (blank + 4), **_WHOLE)
 
 
 def printable(text: str) -> str:
@@ -65,8 +96,10 @@ def reason(error: BaseException, about: str | None = None) -> str:
     return str(error).strip() or type(error).__name__
 
 
-def say(text: str) -> None:
+def say(text: str, *, fold: bool = True) -> None:
     """Print a result on standard output, and flush it.
+
+    On a terminal that is too narrow lines are broken, unless they are for programs.
 
     Raises:
         BrokenPipeError: The reader of the output has gone away.
@@ -75,7 +108,7 @@ def say(text: str) -> None:
     if sys.stdout is None:
         raise Failure("there is no standard output to print to")
     try:
-        print(text, flush=True)
+        print(folded(text, width(sys.stdout)) if fold else text, flush=True)
     except BrokenPipeError:
         give_up(sys.stdout)
         raise

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pynn
-from pynn._commands.program import complain, give_up, printable
+from pynn._commands import program
+from pynn._commands.program import complain, folded, give_up, printable
 
 if TYPE_CHECKING:
     from tqdm import tqdm as Bar
+
+WIDE = 80
+"""Lines of epochs are shorter on a terminal with less columns."""
 
 
 class Report:
@@ -19,21 +24,24 @@ class Report:
     training goes on.
     """
 
-    def __init__(self, program: str, stream: TextIO | None, *, quiet: bool) -> None:
+    def __init__(self, name: str, stream: TextIO | None, *, quiet: bool) -> None:
         """Show progress on a stream, if it is not None, and not `quiet`."""
         self._stream = stream
         self._quiet = quiet or stream is None
         self._name = ""
         self._bar: Bar[Any] | None = None
         self._tqdm: type[Bar[Any]] | None = None
-        if stream is not None and stream.isatty() and not quiet:
+        self._width = program.width(stream)
+        self._narrow = self._width is not None and self._width < WIDE
+        can_move = os.environ.get("TERM") != "dumb"  # to the beginning of a line
+        if stream is not None and stream.isatty() and can_move and not quiet:
             try:
                 from tqdm import tqdm
             except ImportError as error:
                 why = f": tqdm cannot be imported: {printable(str(error))}"
                 if isinstance(error, ModuleNotFoundError) and error.name == "tqdm":
                     why = " without tqdm: pip install tqdm"
-                complain(f"{program}: no progress bar{why}")
+                complain(f"{name}: no progress bar{why}")
             else:
                 self._tqdm = tqdm
 
@@ -45,6 +53,7 @@ class Report:
         """Print a line; raise a BrokenPipeError if the reader of standard output has gone away."""
         if self._quiet:
             return
+        text = folded(text, self._width)
         if self._stream is sys.stderr:
             complain(text)
             return
@@ -78,17 +87,17 @@ class Report:
     def epoch(self, result: pynn.EpochResult) -> None:
         """Replace the bar by a line for the epoch."""
         self._close()
+        loss, accuracy = ("val", "") if self._narrow else ("val loss", " acc")
         self.line(
-            f"{self._figures(result)}  val loss {result.val_loss:.4f}  "
-            f"acc {result.val_accuracy:6.2%}  {result.seconds:5.2f} s"
+            f"{self._figures(result)}  {loss} {result.val_loss:.4f} {accuracy}"
+            f" {result.val_accuracy:6.2%}  {result.seconds:5.2f} s"
         )
 
     def _figures(self, now: pynn.Progress | pynn.EpochResult) -> str:
-        width = len(str(now.epochs))
-        return (
-            f"{self._name:<7} {now.epoch:>{width}}/{now.epochs}"
-            f"  loss {now.loss:.4f}  acc {now.accuracy:6.2%}"
-        )
+        epoch = f"{now.epoch:>{len(str(now.epochs))}}/{now.epochs}"
+        if self._narrow:
+            return f"{epoch}  loss {now.loss:.4f} {now.accuracy:6.2%}"
+        return f"{self._name:<7} {epoch}  loss {now.loss:.4f}  acc {now.accuracy:6.2%}"
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -31,12 +31,12 @@ class Trained(NamedTuple):
 
 def as_table(done: Sequence[Trained]) -> str:
     """The result for people."""
-    lines = ["network    train loss  accuracy    val loss  accuracy    seconds"]
+    lines = ["network     train loss accuracy   val loss accuracy  seconds"]
     for name, _, _, _, history, *_ in done:
         lines.append(
-            f"{name:<11}{history.loss[-1]:>10.4f}{history.accuracy[-1]:>10.2%}"
-            f"{history.val_loss[-1]:>12.4f}{history.val_accuracy[-1]:>10.2%}"
-            f"{sum(history.seconds):>11.2f}"
+            f"{name:<11}{history.loss[-1]:>11.4f}{history.accuracy[-1]:>9.2%}"
+            f"{history.val_loss[-1]:>11.4f}{history.val_accuracy[-1]:>9.2%}"
+            f"{sum(history.seconds):>9.2f}"
         )
     for name, *_, test in done:
         if test is not None:

@@ -60,7 +60,10 @@ def train(options: argparse.Namespace, program: str, data: str) -> int:
         path.unlink(missing_ok=True)
     report.line("")
     if options.json or sys.stdout is not None:  # if it is closed, saving the networks is enough
-        say(as_json(options.seed, source, done) if options.json else as_table(done))
+        say(
+            as_json(options.seed, source, done) if options.json else as_table(done),
+            fold=not options.json,
+        )
     return 0
 
 
@@ -120,6 +123,8 @@ def _train(
     if options.resume and checkpoint.exists():
         model = _resume(checkpoint, model)
     rows = len(training.labels) - round(len(training.labels) * (options.validation or 0.0))
+    if options.batch_size is None:  # the recipe's may be more than there are
+        settings = settings._replace(batch_size=max(min(settings.batch_size, rows), 1))
     stopping = options.early_stopping
     with model, report:
         try:
