@@ -114,17 +114,14 @@ def _train(
 ) -> Trained:
     """Train one network, or resume its training, and save it."""
     name, settings, path, checkpoint = what
-    report.start(name)
-    model, sizes = _build(options, settings, training, validation)
-    which = "-".join(map(str, sizes))
-    if settings.layers is not None:
-        which = f"layers for images, {model.parameter_count:,} parameters"
-    report.line(f"{name}: {which}, {settings}")
-    if options.resume and checkpoint.exists():
-        model = _resume(checkpoint, model)
     rows = len(training.labels) - round(len(training.labels) * (options.validation or 0.0))
     if options.batch_size is None:  # the recipe's may be more than there are
         settings = settings._replace(batch_size=max(min(settings.batch_size, rows), 1))
+    report.start(name)
+    model, sizes = _build(options, settings, training, validation)
+    report.line(f"{name}: {_which(model, sizes, settings)}, {settings}")
+    if options.resume and checkpoint.exists():
+        model = _resume(checkpoint, model)
     stopping = options.early_stopping
     with model, report:
         try:
@@ -148,6 +145,13 @@ def _train(
         test = model.evaluate(*validation) if options.validation else None
         chain = repr(model)
     return Trained(name, sizes, chain, settings, history, path, test)
+
+
+def _which(model: pynn.Model, sizes: Sequence[int], settings: Settings) -> str:
+    """A network in a few words."""
+    if settings.layers is not None:
+        return f"layers for images, {model.parameter_count:,} parameters"
+    return "-".join(map(str, sizes))
 
 
 def _build(

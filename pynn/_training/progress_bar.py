@@ -20,6 +20,7 @@ FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 """Of a bar: short, so that the metrics fit into 60 columns."""
 
 
+@words.corrected
 class ProgressBar:
     """Shows how far a training is; `pynn.progress` makes it.
 
