@@ -11,6 +11,7 @@ import pytest
 import pynn
 from pynn._native.workspace import Sums
 from pynn._training.full_batch import Place, step
+from pynn._training.lbfgs import Pairs
 from pynn._training.line_search import C1, C2, Point, _between, search
 
 LBFGS = pynn.LBFGS()
@@ -111,7 +112,7 @@ def test_pairs_that_mislead_are_dropped() -> None:
     bowl: Any = Bowl()
     wrong = [np.array([1, 0], np.float32), np.array([1e-6, 0], np.float32)]
     optimizer = pynn.LBFGS(max_evaluations=1)
-    found = step(bowl, place_of(bowl, 3.0, 4.0), wrong, optimizer)
+    found = step(bowl, place_of(bowl, 3.0, 4.0), Pairs(wrong, 10), optimizer)
     assert found.place.loss < 12.5 and found.ended is None
     assert len(found.pairs) == 1 and found.pairs.moments[0][0] == pytest.approx(-0.6)
 
@@ -124,5 +125,5 @@ def test_a_place_without_a_way_down() -> None:
     endless = place._replace(gradient=np.full(2, 1e200))
     with np.errstate(over="ignore"):
         for bad in (uphill, endless):
-            found = step(bowl, bad, [], LBFGS)
+            found = step(bowl, bad, Pairs([], 10), LBFGS)
             assert found.place is bad and found.ended == "search"

@@ -130,20 +130,19 @@ class Objective:
         return total, sums
 
 
-def step(objective: Objective, place: Place, moments: list[Floats], optimizer: LBFGS) -> Step:
+def step(objective: Objective, place: Place, pairs: Pairs, optimizer: LBFGS) -> Step:
     """Do a step from a place.
 
     Args:
         objective: The loss as a function of the parameters.
         place: The place of the parameters.
-        moments: Those of the optimizer, as of `Pairs`.
+        pairs: What the optimizer remembers of the steps before.
         optimizer: The optimizer.
 
     Returns:
         What it has found. If the place is the minimum already, or nothing better is found, it is
         the same place.
     """
-    pairs = Pairs(moments, optimizer.memory)
     if np.abs(place.gradient).max() <= optimizer.tolerance:
         return Step(place, pairs, "gradient")
     found = _along(objective, place, pairs, optimizer)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pynn._base import statistics
-from pynn._base.arrays import Doubles, Floats
+from pynn._base.arrays import Doubles
 from pynn._base.errors import ArgumentError, DivergenceError, FileFormatError
 from pynn._native import library
 from pynn._native.data import Data
@@ -36,7 +36,7 @@ from pynn._training.faults import (
 from pynn._training.fit_arguments import Call
 from pynn._training.full_batch import Objective, Step
 from pynn._training.history import EpochResult, History, Progress
-from pynn._training.lbfgs import ENDS, LBFGS
+from pynn._training.lbfgs import ENDS, LBFGS, Pairs
 from pynn._training.optimizers import Optimizer
 from pynn._training.run import Position, Run
 
@@ -136,6 +136,7 @@ class Trainer:
         self.stopped = False  # whether a callback has ended the training
         self.is_kept = False  # whether this run has written its checkpoint
         self.objective: Objective | None = None  # of an optimizer whose steps take all examples
+        self.pairs: Pairs | None = None  # of its last step
         self.done: Done | None = None  # a step of it that has to be finished
 
     def train(self) -> History:
@@ -229,7 +230,7 @@ class Trainer:
         if place is None:
             what = not_finite(engine) or "the loss or its gradient is not finite"
             self._fail(Fault("in its step", what, slice(None)))
-        found = full_batch.step(self.objective, place, self._pairs(), optimizer)
+        found = full_batch.step(self.objective, place, self._pairs(optimizer), optimizer)
         self.objective.keep(found.place)
         self.seconds += time.perf_counter() - began
         if found.place is place and run.epoch > 0:  # nothing is left to do, so this is no epoch
@@ -241,10 +242,13 @@ class Trainer:
         self._finish_step()
         self._report(1, 1)
 
-    def _pairs(self) -> list[Floats]:
+    def _pairs(self, optimizer: LBFGS) -> Pairs:
         """What the optimizer remembers of earlier steps; nothing if another optimizer did them."""
         state = self.engine.state
-        return state.moments if state.kind == self.run.plan.optimizer._kind else []
+        if self.pairs is None or self.pairs.moments is not state.moments:
+            is_own = state.kind == optimizer._kind
+            self.pairs = Pairs(state.moments if is_own else [], optimizer.memory)
+        return self.pairs
 
     def _finish_step(self) -> None:
         """Give the model and the run what a step has found; again, if that was interrupted."""
@@ -257,7 +261,7 @@ class Trainer:
             engine.state.restore(step, updates, run.plan.optimizer._kind, found.pairs.moments)
             sums = RunningSums(found.place.sums)
             run.position = run.position._replace(sums=sums, ended=found.ended)
-        self.done = None
+        self.pairs, self.done = found.pairs, None
 
     def _order_of_epoch(self) -> npt.NDArray[np.uint32]:
         """Return the rows of the data in the order in which the epoch takes them."""
