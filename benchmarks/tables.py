@@ -1,4 +1,4 @@
-"""Compare pynn with scikit-learn on small tables: L-BFGS, and a pipeline from a raw table to a score.
+"""Compare pynn with scikit-learn on small tables: L-BFGS, and from raw columns to a test score.
 
     python benchmarks/tables.py              # both tables
     python benchmarks/tables.py --only lbfgs # one of them: lbfgs, pipelines
@@ -8,8 +8,9 @@ the same first weights. The two search along other ways, so what is compared is 
 loss: the larger one of their two last losses.
 
 pipelines: from a table with columns of any scale to a test score. scikit-learn has a StandardScaler
-before its MLP; pynn has `.standardize()` in the model. Targets of a regression are scaled, too. Both have the same network, Adam, batches and epochs. The scores are those of --seeds first
-weights and splits.
+before its MLP; pynn has `.standardize()` in the model. Targets of a regression are scaled, too.
+Both have the same network, Adam, batches and epochs. Each turn has other first weights and another
+split, and scores are given with their standard deviation.
 
 Both libraries use --threads threads. They take turns in one process; times are medians, and ratios
 medians of the ratios of the turns. Needs the extra "benchmarks".
@@ -124,16 +125,16 @@ def _epochs_to(estimator: Any, x: Any, y: Any, goal: float) -> int:
 
 def compare_lbfgs(rounds: int) -> None:
     """Print the table of L-BFGS."""
-    print(
-        f"| {EPOCHS} epochs at most | pynn, ms | scikit-learn, ms | ratio: median (range) | losses |"
-    )
-    print("| --- | --- | --- | --- | --- |")
+    heads = "table", "pynn, ms", "scikit-learn, ms", "times as fast: median (range)"
+    print_row(*heads, "last loss: pynn", "scikit-learn", "epochs: pynn", "scikit-learn")
+    print_row(*["---"] * 8)
     for name in OF_LBFGS:
         turns = [lbfgs_turn(name, seed) for seed in range(rounds)]
         ratios = [turn["theirs"] / turn["ours"] for turn in turns]
         ours, theirs = (median_of(turns, side) * 1e3 for side in ("ours", "theirs"))
-        losses = f"{median_of(turns, 'our loss'):.2g}, {median_of(turns, 'their loss'):.2g}"
-        print(f"| {name} | {ours:.1f} | {theirs:.1f} | {spread(ratios)} | {losses} |", flush=True)
+        rest = [f"{median_of(turns, f'{side} loss'):.2g}" for side in ("our", "their")]
+        rest += [f"{median_of(turns, f'{side} epochs'):g}" for side in ("our", "their")]
+        print_row(name, f"{ours:.1f}", f"{theirs:.1f}", spread(ratios), *rest)
 
 
 # ------------------------------------------------------------ pipelines
@@ -204,25 +205,28 @@ def pipeline_turn(table: Table, seed: int) -> dict[str, float]:
 
 def compare_pipelines(rounds: int) -> None:
     """Print the table of pipelines."""
-    print(
-        f"| {EPOCHS} epochs | pynn, ms | scikit-learn, ms | ratio: median (range) | test score: pynn | scikit-learn |"
-    )
-    print("| --- | --- | --- | --- | --- |")
+    heads = "table", "pynn, ms", "scikit-learn, ms", "times as fast: median (range)"
+    print_row(*heads, "test score: pynn", "scikit-learn")
+    print_row(*["---"] * 6)
     for name in OF_PIPELINES:
         table = load(name)
-        few = max(3, rounds // 4) if name == "friedman1" else rounds
-        turns = [pipeline_turn(table, seed) for seed in range(few)]
+        turns = [pipeline_turn(table, seed) for seed in range(rounds)]
         ratios = [turn["theirs"] / turn["ours"] for turn in turns]
         ours, theirs = (median_of(turns, side) * 1e3 for side in ("ours", "theirs"))
-        scores = " | ".join(
-            f"{np.mean(values):.4f} +- {np.std(values):.4f}"
+        scores = [
+            f"{np.mean(values):.4f} ± {np.std(values):.4f}"
             for side in ("ours", "theirs")
             for values in [[turn[f"{side}, score"] for turn in turns]]
-        )
-        print(f"| {name} | {ours:.1f} | {theirs:.1f} | {spread(ratios)} | {scores} |", flush=True)
+        ]
+        print_row(name, f"{ours:.1f}", f"{theirs:.1f}", spread(ratios), *scores)
 
 
 # ------------------------------------------------------------ figures
+
+
+def print_row(*cells: str) -> None:
+    """Print a row of a table in Markdown."""
+    print("|", " | ".join(cells), "|", flush=True)
 
 
 def median_of(turns: list[dict[str, float]], name: str) -> float:
