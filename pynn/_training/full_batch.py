@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,14 @@ import numpy.typing as npt
 from pynn._base.arrays import Doubles, Floats
 from pynn._native.data import Data
 from pynn._native.library import NotFinite
-from pynn._native.workspace import Sums
+from pynn._native.workspace import RunningSums, Sums
 from pynn._network.parameters import views
 from pynn._training.engine import Engine
 from pynn._training.lbfgs import BLOCK, LBFGS, Pairs, dot
 from pynn._training.line_search import Point, search
+
+if TYPE_CHECKING:
+    from pynn._training.run import Run
 
 LEAST_PROGRESS = 2.0**-28
 """Training ends when the loss falls by less than this times itself: float32 has no more digits."""
@@ -182,3 +185,78 @@ def _along(objective: Objective, place: Place, pairs: Pairs, optimizer: LBFGS) -
     start = Point(0.0, place.loss, slope, place)
     found = search(evaluate, start, first, optimizer.max_evaluations)
     return None if found is None else found.value
+
+
+class Done(NamedTuple):
+    """A step that is done, and the counts after it."""
+
+    found: Step
+    number: int
+    updates: int
+
+
+class FullBatch:
+    """The steps of a run, each over all examples.
+
+    A step changes parameters, moments and the position of the run, one after the other, and Ctrl-C
+    may come between. So it is first noted as done, by one assignment, and what is then left of it
+    can be finished later.
+
+    Args:
+        engine: The engine of the model.
+        run: The run.
+        data: The examples.
+        rows: Which of them to train on.
+    """
+
+    def __init__(self, engine: Engine, run: Run, data: Data, rows: npt.NDArray[np.uint32]) -> None:
+        assert isinstance(run.plan.optimizer, LBFGS)
+        self._engine = engine
+        self._run = run
+        self._optimizer = run.plan.optimizer
+        self._examples = data, rows
+        self._objective = Objective(engine, data, rows, self._optimizer)
+        self._pairs: Pairs | None = None  # of the last step
+        self._done: Done | None = None  # a step that has to be finished
+
+    def here(self) -> Place | None:
+        """The place of the engine's parameters; None if a number is not finite."""
+        if self._objective.spec is not self._engine.spec:  # a layer was frozen
+            self._objective = Objective(self._engine, *self._examples, self._optimizer)
+        return self._objective.here()
+
+    def step(self, place: Place) -> None:
+        """Do a step from a place, or note that the run has ended, because nothing is left to do.
+
+        Only in the first epoch is it an epoch, too, if nothing is left to do.
+        """
+        found = step(self._objective, place, self._remembered(), self._optimizer)
+        self._objective.keep(found.place)
+        moved = found.place is not place
+        if moved or self._run.epoch == 0:
+            state = self._engine.state
+            self._done = Done(found, state.step + moved, state.updates + moved)
+            self.finish()
+        else:
+            self._run.position = self._run.position._replace(ended=found.ended)
+
+    def finish(self) -> None:
+        """Give the model and the run what a step has found; again, if that was interrupted."""
+        if self._done is None:
+            return
+        (place, pairs, ended), number, updates = self._done
+        engine, run = self._engine, self._run
+        with engine.lock:
+            engine.parameters[...] = place.parameters
+            engine.state.restore(number, updates, self._optimizer._kind, pairs.moments)
+            sums = RunningSums(place.sums)
+            run.position = run.position._replace(sums=sums, ended=ended)
+        self._pairs, self._done = pairs, None
+
+    def _remembered(self) -> Pairs:
+        """What the optimizer remembers of earlier steps; nothing if another optimizer did them."""
+        state = self._engine.state
+        if self._pairs is None or self._pairs.moments is not state.moments:
+            is_own = state.kind == self._optimizer._kind
+            self._pairs = Pairs(state.moments if is_own else [], self._optimizer.memory)
+        return self._pairs

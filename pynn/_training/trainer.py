@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from pynn._native import library
 from pynn._native.data import Data
 from pynn._native.library import NotFinite
 from pynn._native.workspace import ROWS_AT_A_TIME, RunningSums, Sums
-from pynn._training import checkpoints, full_batch, scaling
+from pynn._training import checkpoints, scaling
 from pynn._training.engine import Engine, paced
 from pynn._training.evaluation import Evaluation
 from pynn._training.examples import Examples
@@ -34,9 +34,9 @@ from pynn._training.faults import (
     not_finite,
 )
 from pynn._training.fit_arguments import Call
-from pynn._training.full_batch import Objective, Step
+from pynn._training.full_batch import FullBatch
 from pynn._training.history import EpochResult, History, Progress
-from pynn._training.lbfgs import ENDS, LBFGS, Pairs
+from pynn._training.lbfgs import ENDS
 from pynn._training.optimizers import Optimizer
 from pynn._training.run import Position, Run
 
@@ -109,14 +109,6 @@ def partial_fit(
     return engine.evaluation(sums, data)
 
 
-class Done(NamedTuple):
-    """A step over all examples that is done, and the counts after it."""
-
-    found: Step
-    step: int
-    updates: int
-
-
 class Trainer:
     """Does the epochs and steps of a run.
 
@@ -135,9 +127,7 @@ class Trainer:
         self.failed = False
         self.stopped = False  # whether a callback has ended the training
         self.is_kept = False  # whether this run has written its checkpoint
-        self.objective: Objective | None = None  # of an optimizer whose steps take all examples
-        self.pairs: Pairs | None = None  # of its last step
-        self.done: Done | None = None  # a step of it that has to be finished
+        self.full: FullBatch | None = None  # of an optimizer whose steps take all examples
 
     def train(self) -> History:
         """Do the rest of the run.
@@ -160,7 +150,8 @@ class Trainer:
             self._restore_best()
         except BaseException as why:  # Ctrl-C, or an exception of a callback
             if not self.failed:
-                self._finish_step()
+                if self.full is not None:
+                    self.full.finish()
                 self.engine.epochs_trained = run.epochs_trained
                 try:
                     self._save()
@@ -210,58 +201,26 @@ class Trainer:
                 callback(progress)
 
     def _full_step(self) -> None:
-        """Do the step of an epoch that takes all examples, unless it is done or nothing is left.
-
-        The step changes parameters, moments and the position of the run, one after the other, and
-        Ctrl-C may come between. So it is first noted as done, by one assignment, and what is then
-        left of it can be finished later.
-        """
-        run, engine, optimizer = self.run, self.engine, self.run.plan.optimizer
+        """Do the step of an epoch that takes all examples, unless it is done or nothing is left."""
+        run = self.run
         if run.step > 0:
             return  # it was done when the run was interrupted
-        assert isinstance(optimizer, LBFGS)
         began = time.perf_counter()
-        if self.objective is None or self.objective.spec is not engine.spec:  # a layer was frozen
+        if self.full is None:
             self.order = np.arange(run.plan.rows, dtype=np.uint32)
             if self.call.examples.rows is not None:
                 self.order = self.call.examples.rows
-            self.objective = Objective(engine, self.call.examples.data, self.order, optimizer)
-        place = self.objective.here()
+            self.full = FullBatch(self.engine, run, self.call.examples.data, self.order)
+        place = self.full.here()
         if place is None:
-            what = not_finite(engine) or "the loss or its gradient is not finite"
+            what = not_finite(self.engine) or "the loss or its gradient is not finite"
             self._fail(Fault("in its step", what, slice(None)))
-        found = full_batch.step(self.objective, place, self._pairs(optimizer), optimizer)
-        self.objective.keep(found.place)
+        self.full.step(place)
         self.seconds += time.perf_counter() - began
-        if found.place is place and run.epoch > 0:  # nothing is left to do, so this is no epoch
-            run.position = run.position._replace(ended=found.ended)
-            self._save()
-            return
-        moved = found.place is not place
-        self.done = Done(found, engine.state.step + moved, engine.state.updates + moved)
-        self._finish_step()
-        self._report(1, 1)
-
-    def _pairs(self, optimizer: LBFGS) -> Pairs:
-        """What the optimizer remembers of earlier steps; nothing if another optimizer did them."""
-        state = self.engine.state
-        if self.pairs is None or self.pairs.moments is not state.moments:
-            is_own = state.kind == optimizer._kind
-            self.pairs = Pairs(state.moments if is_own else [], optimizer.memory)
-        return self.pairs
-
-    def _finish_step(self) -> None:
-        """Give the model and the run what a step has found; again, if that was interrupted."""
-        if self.done is None:
-            return
-        found, step, updates = self.done
-        engine, run = self.engine, self.run
-        with engine.lock:
-            engine.parameters[...] = found.place.parameters
-            engine.state.restore(step, updates, run.plan.optimizer._kind, found.pairs.moments)
-            sums = RunningSums(found.place.sums)
-            run.position = run.position._replace(sums=sums, ended=found.ended)
-        self.pairs, self.done = found.pairs, None
+        if run.step > 0:
+            self._report(1, 1)
+        else:
+            self._save()  # now it says that the run has ended
 
     def _order_of_epoch(self) -> npt.NDArray[np.uint32]:
         """Return the rows of the data in the order in which the epoch takes them."""
