@@ -191,7 +191,9 @@ LABELS: dict[str, Mistake] = {
         TYPE,
         ("labels must all be names of classes, or all be integers; the one at index 1 is int 1",),
     ),
-    "nothing": Mistake(fit(X, None), TYPE, ("labels must be an array of numbers", "got NoneType")),
+    "nothing": Mistake(
+        fit(X, None), TYPE, ("labels must be given, unless features are batches", "type ndarray")
+    ),
     "masked": Mistake(
         fit(X, np.ma.masked_equal(Y, 2)),
         TYPE,

@@ -60,6 +60,8 @@ print({FIT}epochs=9, optimizer=pynn.LBFGS(memory=5, tolerance=1e-4, weight_decay
 model: pynn.Model = {CHAIN}.softmax_cross_entropy().build()
 model.fit([[1, 2, 3, 4.5]], ["cat"], epochs=1, class_weight={{"cat": 2.0}}, sample_weight=[1])
 model.fit(((1, 2, 3, 4),), [0], epochs=1, class_weight={{0: 2.0}})
+x, y = np.ones((2, 4)), ["cat", "dog"]
+model.fit([(x, y), (x, y, [1, 2])], epochs=2), model.fit(lambda: iter([(x, y)]), epochs=3)
 names: tuple[str, ...] | None = model.classes
 model.classes = ["cat", "dog"]
 model.classes = None

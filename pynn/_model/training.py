@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 
 from pynn._base import checks, words
 from pynn._model.base import ModelBase
-from pynn._training import callbacks, fit_arguments, trainer
+from pynn._training import batches, callbacks, fit_arguments, trainer
 from pynn._training.augmentation import Augmentation
 from pynn._training.callbacks import OnEpoch, OnProgress
 from pynn._training.evaluation import Evaluation
@@ -22,6 +22,9 @@ from pynn._training.stopping import EarlyStopping
 if TYPE_CHECKING:
     from pynn._explain.step import Step
 
+Batches = Iterable[Any] | Callable[[], Iterable[Any]]
+"""Pairs (features, labels), or with weights as a third; or a function that returns them."""
+
 
 @words.corrected
 class TrainedModel(ModelBase):
@@ -29,8 +32,8 @@ class TrainedModel(ModelBase):
 
     def fit(
         self,
-        features: npt.ArrayLike,
-        labels: npt.ArrayLike,
+        features: npt.ArrayLike | Batches,
+        labels: npt.ArrayLike | None = None,
         *,
         epochs: int,
         batch_size: int | None = None,
@@ -56,6 +59,12 @@ class TrainedModel(ModelBase):
         training ends between two steps. The model is then usable, and the checkpoint, if one was
         asked for, is written; `Model.resume` can continue from it.
 
+        Without labels, `features` are batches: pairs (features, labels), or (features, labels,
+        sample_weight), each of which is a step like a call of `partial_fit`. They are passed
+        through once for each epoch, in their order. batch_size, sample_weight, class_weight,
+        augmentation, checkpoint, every, LBFGS and a fraction to validate with make no sense with
+        batches, and are refused.
+
         Args:
             features: Shape (n, inputs), or (n, ...) with `inputs` values in each row. A model of
                 images takes (n, channels, height, width), (n, height, width) for one channel, or
@@ -64,7 +73,8 @@ class TrainedModel(ModelBase):
                 other numbers, integers and bools too, are used as they are, as float32. An array of
                 uint8 or float32 that is contiguous in C's order is used without a copy, anything
                 else is copied. (If it is mapped from a file, no program may make the file shorter
-                meanwhile.)
+                meanwhile.) Or batches: an iterable of pairs, which is iterated anew in each epoch,
+                or a function that returns one. A generator gives one epoch.
             labels: With softmax_cross_entropy the class labels: shape (n,) or (n, 1), integers of
                 any width or bools, each in [0, classes). With other losses the target values: shape
                 (n, outputs), or (n,) for one output; with binary_cross_entropy each in [0, 1], with
@@ -117,26 +127,41 @@ class TrainedModel(ModelBase):
             PynnError: This thread is already training the model: the call comes from a callback or
                 a signal handler.
         """
-        called = callbacks.check(on_epoch, on_progress, progress)
-        call = fit_arguments.check(
-            self._engine,
-            features,
-            labels,
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=optimizer,
-            validation=validation,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            shuffle=shuffle,
-            augmentation=augmentation,
-            early_stopping=early_stopping,
-            called=called,
-            checkpoint=fit_arguments.check_checkpoint(checkpoint, every),
-        )
+        options = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "optimizer": optimizer,
+            "validation": validation,
+            "sample_weight": sample_weight,
+            "class_weight": class_weight,
+            "shuffle": shuffle,
+            "augmentation": augmentation,
+            "early_stopping": early_stopping,
+            "called": callbacks.check(on_epoch, on_progress, progress),
+        }
+        return self._fit(features, labels, options, checkpoint, every)
+
+    def _fit(
+        self,
+        features: object,
+        labels: object,
+        options: dict[str, Any],
+        checkpoint: str | os.PathLike[str] | None,
+        every: int | None,
+    ) -> History:
+        """Check the arguments of `fit`, for arrays or for batches, and train."""
+        engine = self._engine
+        if labels is None:
+            given = batches.Batches(features)
+            call = batches.check(engine, given, **options, checkpoint=checkpoint, every=every)
+            fit_arguments.check_trained(self._spec, "fit")
+            with call.callbacks.around():
+                return batches.fit(engine, call, given)
+        kept = fit_arguments.check_checkpoint(checkpoint, every)
+        call = fit_arguments.check(engine, features, labels, **options, checkpoint=kept)
         fit_arguments.check_trained(self._spec, "fit")
-        with called.around():
-            return trainer.fit(self._engine, call)
+        with call.callbacks.around():
+            return trainer.fit(engine, call)
 
     def partial_fit(
         self,

@@ -77,9 +77,9 @@ def check(
         batch_size=_check_batch_size(batch_size, examples.size, used),
         optimizer=used,
         rows=examples.size,
-        shuffle=_check_shuffle(shuffle),
+        shuffle=check_shuffle(shuffle),
         fraction=examples.fraction,
-        early_stopping=_check_stopping(early_stopping, examples, spec),
+        early_stopping=check_stopping(early_stopping, examples, spec),
         augmentation=_check_augmentation(augmentation, used, spec, data),
         fingerprint=fingerprint(examples.data) if may_be_resumed else 0,
     )
@@ -164,14 +164,14 @@ def check_step_optimizer(value: object, call: str) -> Optimizer:
     return used
 
 
-def _check_shuffle(value: object) -> bool:
+def check_shuffle(value: object) -> bool:
     """Check that `shuffle` is a bool."""
     if not isinstance(value, bool):
         raise ArgumentTypeError(f"shuffle must be True or False, got {checks.describe(value)}")
     return value
 
 
-def _check_stopping(value: object, examples: Examples, spec: Spec) -> EarlyStopping | None:
+def check_stopping(value: object, examples: Examples, spec: Spec) -> EarlyStopping | None:
     """Check early stopping, and that this call will have the metric that it watches."""
     if value is None:
         return None

@@ -42,7 +42,8 @@ class Progress(NamedTuple):
     step: int
     """The number of steps done in this epoch."""
     steps: int
-    """The number of steps in an epoch."""
+    """The number of steps in an epoch; those so far in the first one on batches that have no
+    length."""
     loss: float
     """The mean loss over the examples of this epoch so far."""
     accuracy: float
