@@ -58,6 +58,7 @@ struct pynn_network {
     pynn_placed_layer *layers;
     size_t view_count;
     pynn_parameter_view *views;
+    void *kept_options; /* what the options of the first layer point to */
     size_t step_count;
     size_t
         forward_step_count; /* how many steps end in PYNN_OUTPUT: passes that need no gradient end there */

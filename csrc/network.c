@@ -50,7 +50,9 @@ static pynn_status place_layer(pynn_network *network, const pynn_layer *layer) {
                                   .input_shape = network->output_shape};
     if (placed->type == NULL) return PYNN_UNKNOWN_LAYER;
     if (placed->type->reads_features && placed->index > 0) return PYNN_INVALID_ARGUMENT;
-    pynn_status status = placed->type->place(layer, network->output_shape, &place);
+    if (placed->type->keep_options != NULL)
+        placed->type->keep_options(&placed->layer, network->inputs, network->kept_options);
+    pynn_status status = placed->type->place(&placed->layer, network->output_shape, &place);
     if (status != PYNN_OK) return status;
     if (!size_of(place.outputs, &placed->outputs)) return PYNN_SIZE_OVERFLOW;
     placed->output_shape = place.outputs;
@@ -122,7 +124,8 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
         if (!has_trained) network->first_trained = network->stage_count - 1;
         if (layers[l].frozen && network->layers[l].parameter_count > 0) network->has_frozen = true;
         has_trained = has_trained || is_trained(network, l);
-        has_product = has_product || network->layers[l].type->draws_weights;
+        const pynn_layer_type *type = network->layers[l].type;
+        has_product = has_product || (type->draws_weights && !type->reads_features);
     }
     pynn_status status = place_targets(network);
     if (status != PYNN_OK) return status;
@@ -134,11 +137,16 @@ static pynn_status place_layers(pynn_network *network, const pynn_layer *layers,
 }
 
 /* The bytes of a network and of the arrays that lie behind it: stages (at most as many as layers), layers,
- * views (two more for targets) and steps (at most two, and four for each stage). */
-static bool count_nbytes(size_t layer_count, size_t *nbytes) {
+ * views (two more for targets), steps (at most two, and four for each stage), and what the options of the
+ * first layer point to. */
+static bool count_nbytes(const pynn_layer *layers, size_t layer_count, size_t inputs, size_t *nbytes) {
+    const pynn_layer_type *first = layer_count > 0 ? pynn_layer_type_of(layers[0].kind) : NULL;
+    size_t options = 0;
     size_t each = sizeof(pynn_stage) + sizeof(pynn_placed_layer) +
                   PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view) + 4 * sizeof(pynn_pass_step);
-    return pynn_multiply(layer_count, each, nbytes) &&
+    if (first != NULL && first->options_nbytes != NULL && !first->options_nbytes(inputs, &options))
+        return false;
+    return pynn_multiply(layer_count, each, nbytes) && pynn_add(*nbytes, options, nbytes) &&
            pynn_add(*nbytes,
                     sizeof(pynn_network) + 2 * sizeof(pynn_parameter_view) + 2 * sizeof(pynn_pass_step),
                     nbytes);
@@ -164,7 +172,7 @@ pynn_status pynn_network_create_shaped(const pynn_allocator *allocator, const py
     pynn_status status = loss_type->check(loss);
     if (status != PYNN_OK) return status;
     size_t nbytes;
-    if (!count_nbytes(layer_count, &nbytes)) return PYNN_SIZE_OVERFLOW;
+    if (!count_nbytes(layers, layer_count, width, &nbytes)) return PYNN_SIZE_OVERFLOW;
 
     pynn_allocator used = pynn_allocator_or_default(allocator);
     pynn_network *network = pynn_allocate(&used, nbytes);
@@ -173,6 +181,7 @@ pynn_status pynn_network_create_shaped(const pynn_allocator *allocator, const py
     network->layers = (pynn_placed_layer *)(network->stages + layer_count);
     network->views = (pynn_parameter_view *)(network->layers + layer_count);
     network->steps = (pynn_pass_step *)(network->views + PYNN_MAX_LAYER_VIEWS * layer_count + 2);
+    network->kept_options = network->steps + 4 * layer_count + 2;
     network->inputs = width;
     network->input_shape = *inputs;
     network->loss = *loss;

@@ -65,7 +65,7 @@ typedef enum pynn_status {
     PYNN_ROW_OUT_OF_RANGE = 12,   /* a row index is not below the number of rows */
     PYNN_LABEL_OUT_OF_RANGE = 13, /* a label is negative or not below the number of classes */
     PYNN_WORKSPACE_MISMATCH = 14, /* the workspace is too small */
-    PYNN_NOT_FITTED = 15,         /* a scale of the parameters is still 0: see PYNN_STANDARDIZE */
+    PYNN_NOT_FITTED = 15, /* a scale of the parameters is still 0: see PYNN_STANDARDIZE and PYNN_COLUMNS */
 
     /* The list of layers is wrong. */
     PYNN_NO_DENSE_LAYER = 20, /* a network needs at least one dense or conv2d layer */
@@ -142,6 +142,8 @@ typedef enum pynn_layer_kind {
     PYNN_STANDARDIZE = 18, /* y = (x - mean) / scale, for each feature; only as the first layer. Mean and
                             * scale are parameters that training does not change: the caller writes
                             * them. The scale begins as 0, with which calls return PYNN_NOT_FITTED */
+    PYNN_COLUMNS = 19,     /* the columns of a table: numbers are scaled, codes of categories become rows of
+                            * values; only as the first layer. See csrc/layers/columns.c */
     PYNN_DROPOUT = 7,      /* in training y = m x, see pynn_dropout_mask(); in use y = x */
 } pynn_layer_kind;
 
@@ -194,6 +196,28 @@ typedef struct pynn_standardize_options {
     int missing; /* 1: a feature may be NaN, which gives y = 0; else 0 */
 } pynn_standardize_options;
 
+/* What a column of a table holds. */
+typedef enum pynn_column_kind {
+    PYNN_COLUMN_NUMBER = 1,    /* a number, or NaN where it is missing: y = (x - mean) / scale, or 0. The
+                                * caller finds mean and scale in the examples and writes them: they are
+                                * parameters that training does not change. The scale begins as 0, with
+                                * which calls return PYNN_NOT_FITTED */
+    PYNN_COLUMN_EMBEDDING = 2, /* a code: Y is the row of that number in a table of parameters */
+    PYNN_COLUMN_ONE_HOT = 3,   /* a code: Y is 1 at the place of the code less 1, and else 0 */
+} pynn_column_kind;
+
+/* A column of a table. Codes are whole numbers below `size`. 0 stands for a value that is unknown or
+ * missing; so do NaN and a code that is out of range. A fraction is cut off. */
+typedef struct pynn_column {
+    pynn_column_kind kind;
+    size_t size;  /* of codes: 2 to 2^24, above which a float cannot hold each whole number; else 0 */
+    size_t width; /* how many values Y has for the column: 1 of a number, size - 1 of a one-hot code */
+} pynn_column;
+
+typedef struct pynn_columns_options {
+    const pynn_column *columns; /* one for each feature; the network copies them */
+} pynn_columns_options;
+
 typedef struct pynn_dropout_options {
     float rate; /* the probability that a value is dropped: at least 0 and below 1 */
 } pynn_dropout_options;
@@ -231,6 +255,7 @@ typedef struct pynn_layer {
         pynn_layer_norm_options layer_norm;
         pynn_batch_norm_options batch_norm;
         pynn_standardize_options standardize;
+        pynn_columns_options columns;
         pynn_dropout_options dropout;
     };
 } pynn_layer;

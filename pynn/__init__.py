@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from pynn._builder import Builder, FinishedBuilder, LayerBuilder
     from pynn._info import BuildInfo, build_info
     from pynn._model import Model, load
+    from pynn._network.columns import Columns
     from pynn._training.augmentation import Augmentation
     from pynn._training.history import (
         ClassEvaluation,
@@ -85,6 +86,7 @@ __all__ = [
     "ChainError",
     "ClassEvaluation",
     "ClosedError",
+    "Columns",
     "DataNotFoundError",
     "DivergenceError",
     "EarlyStopping",
@@ -119,6 +121,7 @@ _LATE = {
     "_builder": ("Builder", "FinishedBuilder", "LayerBuilder"),
     "_info": ("BuildInfo", "build_info"),
     "_model": ("Model", "load"),
+    "_network.columns": ("Columns",),
     "_training.evaluation": ("ClassEvaluation", "Evaluation"),
     "_training.history": ("EpochResult", "History", "Progress"),
     "_training.lbfgs": ("LBFGS",),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pynn._base import checks, vocabulary, words
 from pynn._base.errors import ArgumentTypeError, ChainError
 from pynn._network.beginning import Beginning
+from pynn._network.columns import Columns
 from pynn._network.layers import Layer, Shape
 from pynn._network.layers.activations import (
     Elu,
@@ -27,6 +28,7 @@ from pynn._network.layers.activations import (
     Softplus,
     Tanh,
 )
+from pynn._network.layers.columns import TableColumns
 from pynn._network.layers.conv2d import Conv2d, Padding
 from pynn._network.layers.dense import Dense, Init
 from pynn._network.layers.dropout import Dropout
@@ -110,17 +112,21 @@ class Builder:
         50890
     """
 
-    def input(self, features: int | Sequence[int]) -> LayerBuilder:
+    def input(self, features: int | Sequence[int] | Columns) -> LayerBuilder:
         """Set the number of features: how many values each example has; or the shape of images.
 
         Args:
             features: At least 1; 784 for images of 28 x 28. Or (channels, height, width), which
-                layers such as `conv2d` need: (1, 28, 28) for the same images.
+                layers such as `conv2d` need: (1, 28, 28) for the same images. Or the `Columns` of a
+                table; the model then takes data frames and other tables.
 
         Raises:
             ArgumentTypeError: `features` is not an integer.
             ArgumentError: `features` is out of range.
         """
+        if isinstance(features, Columns):
+            row = (len(features.columns),)
+            return LayerBuilder(row, *append(row, (), TableColumns, {"columns": features}))
         shape = checked_shape(features)
         return LayerBuilder(shape, (), shape)
 
@@ -517,9 +523,13 @@ class LayerBuilder:
 def _chain(shape: Shape, layers: tuple[Layer, ...], begun: Beginning | None) -> str:
     """The Python that makes the chain."""
     steps = [f"Builder().input({shape[0] if len(shape) == 1 else shape})"]
+    own = layers[0 if begun is None else len(begun.layers) :]
     if begun is not None:
         steps = [f"Builder().{begun}"]
-    for layer in layers[0 if begun is None else len(begun.layers) :]:
+    elif own and own[0].is_input:
+        steps = [f"Builder().input({vars(own[0])[own[0].options[0]]!r})"]
+        own = own[1:]
+    for layer in own:
         shown = list(layer.shown_arguments().items())
         first = [repr(value) for _, value in shown[: layer.positional]]
         others = [f"{name}={value!r}" for name, value in shown[layer.positional :]]

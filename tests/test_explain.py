@@ -21,6 +21,7 @@ from pynn._explain.blocks import blocks
 from pynn._explain.equations import Equation, equation
 from pynn._native.workspace import Workspace
 from pynn._network.layers import Layer
+from pynn._network.layers.columns import TableColumns
 from pynn._network.layers.norm import BatchNorm
 from pynn._network.layers.standardize import Standardize
 from pynn._network.losses import Loss
@@ -284,6 +285,12 @@ CODE = {
     "standardize.kept": "static void accumulate(",
     "mean_squared_error.kept": "float *mean = batch->target.parameters",
     "mean_squared_error.t": "to[o] = (from[o] - mean[o]) / mean[outputs + o];",
+    "columns.number": "y[0] = x == x ? (x - mean) / scale : 0.0f;",
+    "columns.embedding": "memcpy(y, table + code * column->width,",
+    "columns.onehot": "memset(y, 0, column->width",
+    "columns.dweight": "for (size_t o = 0; o < some; o++) t[first + o] += alpha *",
+    "columns.fusedweight": "for (size_t o = 0; o < some; o++) t[first + o] += alpha *",
+    "columns.kept": "for (size_t i = 0; i < count; i++) p[i] = pynn_blend(",
     "dropout.Y": "multiply(draws",
     "dropout.dX": "static void backward(",
     "layer_norm.Y": "y[i] = gain[i] * normal(x[i], at) + bias[i]",
@@ -347,7 +354,8 @@ def test_every_kind_has_its_equations() -> None:
     named = set()
     kinds = [kind for kind in Layer.kinds.values() if not kind.reads_features]
     examples = [*(kind.__new__(kind) for kind in kinds), Standardize(clip=1.0, missing="mean")]
-    for example in [*examples, BatchNorm().as_frozen()]:
+    columns = TableColumns(pynn.Columns(["a"], {"b": [1], "c": [1]}, one_hot=["c"]))
+    for example in [*examples, columns, BatchNorm().as_frozen()]:
         for sparse in (False, True):
             named |= {*example.forward_marks(sparse=sparse)}
             named |= {*example.gradient_marks(sparse=sparse).values()}

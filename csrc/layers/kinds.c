@@ -2,14 +2,15 @@
  * activations.c. */
 #include "layers/layer.h"
 
-extern const pynn_layer_type pynn_avg_pool2d, pynn_batch_norm, pynn_conv2d, pynn_flatten,
+extern const pynn_layer_type pynn_avg_pool2d, pynn_batch_norm, pynn_columns, pynn_conv2d, pynn_flatten,
     pynn_global_avg_pool, pynn_max_pool2d, pynn_dense, pynn_dropout, pynn_layer_norm, pynn_standardize,
     pynn_activations[];
 extern const size_t pynn_activation_count;
 
 static const pynn_layer_type *const types[] = {
-    &pynn_avg_pool2d, &pynn_batch_norm, &pynn_conv2d,  &pynn_flatten,    &pynn_global_avg_pool,
-    &pynn_max_pool2d, &pynn_dense,      &pynn_dropout, &pynn_layer_norm, &pynn_standardize,
+    &pynn_avg_pool2d,      &pynn_batch_norm,  &pynn_conv2d,  &pynn_flatten,
+    &pynn_global_avg_pool, &pynn_max_pool2d,  &pynn_dense,   &pynn_dropout,
+    &pynn_layer_norm,      &pynn_standardize, &pynn_columns,
 };
 
 const pynn_layer_type *pynn_layer_type_of(pynn_layer_kind kind) {

@@ -96,6 +96,11 @@ struct pynn_layer_type {
     bool draws_in_training; /* forward() draws from the state */
     bool reads_features;    /* only the first layer can be of this kind: it has no backward() */
 
+    /* Of a kind whose options point to an array: the bytes of the array; and copy it to this memory of the
+     * network's, and let the options point to the copy. Only for a kind that reads the features. */
+    bool (*options_nbytes)(size_t inputs, size_t *nbytes);
+    void (*keep_options)(pynn_layer *layer, size_t inputs, void *memory);
+
     /* Check the options, and say what the layer is behind rows of that shape. */
     pynn_status (*place)(const pynn_layer *layer, pynn_shape inputs, pynn_layer_place *place);
 

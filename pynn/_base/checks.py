@@ -22,8 +22,8 @@ BELOW_ONE = 1.0 - 2.0**-24
 MOST = 2**62
 """The largest count that is accepted; it fits the 64-bit integers of files and of C."""
 NOT_FITTED = (
-    "the model has not seen examples yet, from which its standardize finds mean and scale: call fit"
-    " or partial_fit first, or write them into the model's parameters"
+    "the model has not seen examples yet, from which it finds the mean and scale of features: call"
+    " fit or partial_fit first, or write them into the model's parameters"
 )
 """The message of a PynnError: a scale among the parameters is 0."""
 

@@ -52,6 +52,11 @@ ENTRIES = ("format", "format_version", "model", "run", "classes")
 MAX_MODEL_ITEMS = 64 + 16 * MAX_LAYERS
 """The largest number of items in the JSON of a model; a layer has up to six."""
 
+VOCABULARY_ITEM_NBYTES = 3
+"""The least size of an item in a long JSON of a model, in bytes: a number, a comma and a blank.
+
+So many items are in the vocabularies of a table."""
+
 MAX_RUN_OBJECTS = 256
 """The most objects in the JSON of a run: its optimizer, nested schedules, and early stopping."""
 
@@ -196,7 +201,9 @@ def _compare(
 def _parse(text: str) -> tuple[Spec, int, int, int]:
     """Read and check the JSON of a model: (spec, seed, epochs trained, steps trained)."""
     model: dict[str, Any] = reading.parse_json(
-        text.encode(), most_objects=MAX_MODEL_ITEMS, most_items=MAX_MODEL_ITEMS
+        text.encode(),
+        most_objects=MAX_MODEL_ITEMS,
+        most_items=max(MAX_MODEL_ITEMS, len(text) // VOCABULARY_ITEM_NBYTES),
     )
     if not isinstance(model, dict):
         raise ValueError(f"expected an object, got {checks.describe(model)}")

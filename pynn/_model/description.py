@@ -12,6 +12,7 @@ from pynn._model.base import ModelBase
 from pynn._model.summary import Summary
 from pynn._network import class_names
 from pynn._network import parameters as _parameters
+from pynn._network.columns import Columns
 
 
 @words.corrected
@@ -35,6 +36,11 @@ class DescribedModel(ModelBase):
     def parameter_count(self) -> int:
         """The number of parameters."""
         return self._engine.parameters.size
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns of the table that is the input; None for plain features."""
+        return self._spec.columns
 
     @property
     def inputs(self) -> int:

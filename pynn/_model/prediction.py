@@ -109,6 +109,28 @@ class PredictingModel(ModelBase):
         found = engine.spec.loss.predictions(engine.predict(features, probabilities=False))
         return found if classes is None else np.array(classes)[found]
 
+    def encode(self, table: Any) -> Floats:
+        """Make an array of a table: what `Columns.encode` does with the columns of the model.
+
+        Args:
+            table: A data frame or another table, as for `Columns`.
+
+        Returns:
+            Shape (n, columns), float32: the input of exported files, and of the model itself.
+
+        Raises:
+            ChainError: The model's input has no columns.
+            ArgumentTypeError: It is no table, or a value has the wrong type.
+            ArgumentError: A column is missing, or a number is not finite.
+        """
+        columns = self._spec.columns
+        if columns is None:
+            raise ChainError(
+                "encode needs columns, and the input of this model are plain features; a chain that"
+                " begins with .input(pynn.Columns(...)) has them"
+            )
+        return columns.encode(table)
+
     def predict_proba(self, features: npt.ArrayLike) -> Floats:
         """Predict the probability of each class, by the softmax of the outputs.
 

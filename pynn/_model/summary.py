@@ -8,6 +8,8 @@ from typing import NamedTuple
 from pynn._base.notebook import page, table
 from pynn._network.spec import Spec
 
+MOST = 20
+"""At most so many parts of a layer are shown."""
 HEAD = ("layer", "output", "parameters")
 
 
@@ -63,6 +65,10 @@ def _rows(spec: Spec) -> list[Row]:
         count = sum(parameter.size for parameter in placed.parameters)
         label = f"{placed.layer}{', frozen' if placed.frozen else ''}"
         rows.append(Row(str(placed.number), label, _batch(placed.output_shape), f"{count:,}"))
+        parts = placed.layer.details()
+        rows += [Row("", f"     {it}", _batch(own), f"{size:,}") for it, own, size in parts[:MOST]]
+        if len(parts) > MOST:
+            rows.append(Row("", f"     and {len(parts) - MOST:,} more", "", ""))
     return rows
 
 

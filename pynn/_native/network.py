@@ -15,13 +15,28 @@ from pynn._network.losses import Loss
 from pynn._network.spec import Spec
 
 
-def _describe(struct: Any, what: Layer | Loss, options: dict[str, Any]) -> None:
-    """Fill in a pynn_layer or a pynn_loss; the options go to the member named like the kind."""
+def _describe(struct: Any, what: Layer | Loss, options: dict[str, Any]) -> list[Any]:
+    """Fill in a pynn_layer or a pynn_loss; the options go to the member named like the kind.
+
+    Returns what the struct points to: the caller must keep it as long as the struct.
+    """
     struct.kind = getattr(lib, f"PYNN_{what.kind.upper()}")
+    kept = []
     for name, value in options.items():
         if isinstance(value, str):  # a value of the enum that is named like the option
             value = getattr(lib, f"PYNN_{name.upper()}_{value.upper()}")
+        if isinstance(value, list) and isinstance(value[0], dict):
+            value = _array(name.removesuffix("s"), value)
+            kept.append(value)
         setattr(getattr(struct, what.kind), name, value)
+    return kept
+
+
+def _array(name: str, items: list[dict[str, Any]]) -> Any:
+    """An array of structs called pynn_NAME, each of which has a kind."""
+    kinds = [getattr(lib, f"PYNN_{name.upper()}_{item['kind'].upper()}") for item in items]
+    structs = [item | {"kind": kind} for item, kind in zip(items, kinds, strict=True)]
+    return ffi.new(f"pynn_{name}[]", structs)
 
 
 class Network:
@@ -37,8 +52,11 @@ class Network:
 
     def __init__(self, spec: Spec) -> None:
         layers = ffi.new("pynn_layer[]", len(spec.layers))
-        for described, placed in zip(layers, spec.placed_layers, strict=True):
+        kept = [
             _describe(described, placed.layer, placed.layer.c_struct(placed.input_shape))
+            for described, placed in zip(layers, spec.placed_layers, strict=True)
+        ]
+        for described, placed in zip(layers, spec.placed_layers, strict=True):
             described.frozen = placed.frozen
         objective = ffi.new("pynn_loss *")
         _describe(objective, spec.loss, vars(spec.loss))
@@ -47,6 +65,7 @@ class Network:
         self.handle = create(
             "pynn_network", lib.pynn_network_create_shaped, lib.pynn_network_destroy, *description
         )
+        del kept  # C has copied what the layers point to
         self.input_shape = spec.input_shape
         self.inputs = spec.inputs
         self.outputs = int(lib.pynn_network_outputs(self.handle))

@@ -6,12 +6,14 @@ import contextlib
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pynn._base import checks
+from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._network import poisson, squared_error
+from pynn._network.columns import Columns
 from pynn._network.layers import MAX_WIDTH, Layer, Shape, import_kinds, kind_named
 from pynn._network.losses import Loss
 
@@ -87,6 +89,16 @@ class Spec(NamedTuple):
     def errors(self) -> int:
         """Of how many outputs the errors are measured: all for regression, else none."""
         return self.outputs if self.loss.has_errors else 0
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns of the table that is the input; None if it is none."""
+        return getattr(self.layers[0], "columns", None)
+
+    @property
+    def encoder(self) -> Callable[[str, object], Floats] | None:
+        """What makes an array of the features that a caller gives; None if they are one."""
+        return self.layers[0].encoder
 
     @property
     def takes_missing(self) -> bool:

@@ -59,6 +59,7 @@ class Engine:
         steps_trained: int = 0,
     ) -> None:
         self.spec = spec
+        self.encoder = spec.encoder
         self.workspaces: Workspaces | None = Workspaces(network)  # None after close()
         self.parameters = parameters
         self.seed = seed
@@ -312,6 +313,8 @@ class Engine:
         # more calls can be measured.
         workspaces = self.workspaces or self.open()
         network = workspaces.network
+        if self.encoder is not None:
+            features = self.encoder("features", features)
         data = Data(arrays.features("features", features, network.input_shape))
         out = np.empty((data.rows, network.outputs), np.float32)
         try:

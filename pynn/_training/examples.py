@@ -54,6 +54,8 @@ def make_data(
     Errors put the prefix before the names of the arguments. `most` is the largest allowed number of
     examples.
     """
+    if spec.encoder is not None:
+        features = spec.encoder(f"{prefix}features", features)
     x = arrays.features(f"{prefix}features", features, spec.input_shape, most)
     if len(x) == 0:
         raise ArgumentError(f"{prefix}features must have at least one example, got {x.shape}")

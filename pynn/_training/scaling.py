@@ -50,7 +50,7 @@ def fit(engine: Engine, data: Data, rows: Rows = None) -> None:
             statistics = moments(data.targets, rows)
         else:
             _check(data, rows)
-            features = data.features.reshape(data.rows, -1)
+            features = data.features.reshape(data.rows, -1)[:, layer.scaled_features]
             robust = isinstance(layer, Standardize) and layer.robust
             statistics = quartiles(features, rows) if robust else moments(features, rows)
         found.append((mean, scale, statistics))

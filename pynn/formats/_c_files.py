@@ -76,6 +76,9 @@ STATIC = """\
  * of threads may. A prediction takes MULTIPLY_ADDS multiply-adds. The parameters are WEIGHTS bytes
  * of constants."""
 
+CONSTANTS: tuple[str, ...] = ()
+"""Arrays that are neither parameters nor those of the self-test."""
+
 BUFFER = """
 #ifndef NAME_BUFFER
 #define NAME_BUFFER static /* or nothing: then the memory between the layers is on the stack */

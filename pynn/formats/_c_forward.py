@@ -61,7 +61,7 @@ class Forward:
         self.multiply_adds = sum(it.layer.multiply_adds(it.input_shape) for it in placed)
         self.lines: list[str] = []
         for number, call in enumerate(self._calls):
-            if number == 0:
+            if number == 0 and call.layer.placed.layer.takes_bytes:
                 self._call_first(call)
             else:
                 self._call(call.layer, self._at(call.x, call), self._at(call.y, call))
@@ -98,7 +98,9 @@ class Forward:
                     code = placed.layer.c_function()
                 (in_place if placed.layer.in_place else apart).append(code)
                 helpers.append(placed.layer.c_helper(libc=libc))
-        takes_bytes = self.layers[0].placed.layer.c_bytes_function() or FROM_BYTES
+        takes_bytes, first = "", self.layers[0].placed.layer
+        if first.takes_bytes:
+            takes_bytes = first.c_bytes_function() or FROM_BYTES
         parts = [*dict.fromkeys(helpers), *apart, takes_bytes, *in_place, self._last_function]
         return [part for part in parts if part]
 
@@ -165,7 +167,7 @@ def _calls_of(layers: Sequence[CLayer]) -> list[_Call]:
         y, floats = x if x != "input" else "a", ""
         if not layer.in_place:
             y = "output" if k == last else "b" if x == "a" else "a"
-        if x == "input" and not layer.c_bytes_function():
+        if x == "input" and layer.takes_bytes and not layer.c_bytes_function():
             floats = y if layer.in_place else "b" if y == "a" else "a"
         calls.append(_Call(it, x, y, floats))
         x = y

@@ -13,6 +13,7 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,8 @@ from pynn._model import Model
 from pynn._native.library import version
 from pynn._network.parameters import TARGETS
 from pynn._network.snapshot import Snapshot
-from pynn.formats import _c_files, _c_functions
+from pynn._network.spec import Spec
+from pynn.formats import _c_files, _c_functions, _c_tables
 from pynn.formats._c_fold import arrays_of
 from pynn.formats._c_forward import Forward, number
 from pynn.formats._models import checked, finite_snapshot
@@ -148,7 +150,7 @@ def _identifier(name: object, source: Path) -> str:
     return wanted
 
 
-def _test_vector(model: Model) -> tuple[npt.NDArray[np.uint8], Floats]:
+def _test_vector(model: Model) -> tuple[npt.NDArray[Any], Floats]:
     """An input for the self-test, and the model's outputs for it.
 
     It is the one of 16 inputs with the largest output, so that rounding errors are small in
@@ -156,8 +158,9 @@ def _test_vector(model: Model) -> tuple[npt.NDArray[np.uint8], Floats]:
     """
     count = np.arange(1, 16 * model.inputs + 1, dtype=np.uint64)
     # The upper bytes of the multiples of 2^32 / golden ratio, which are spread evenly.
-    inputs = ((count * np.uint64(2654435769) >> np.uint64(24)) & np.uint64(255)).astype(np.uint8)
-    inputs = inputs.reshape(16, model.inputs)
+    spread = ((count * np.uint64(2654435769) >> np.uint64(24)) & np.uint64(255)).astype(np.uint8)
+    first = model._spec.layers[0]
+    inputs = first.c_test_inputs(model.parameters, spread.reshape(16, model.inputs))
     outputs = model(inputs)
     best = int(np.abs(outputs).max(axis=1).argmax())
     return inputs[best], outputs[best]
@@ -190,6 +193,7 @@ def _words(
         "CHAIN": _in_comment(str(snapshot.spec)),
         "MEANING": snapshot.spec.loss.c_meaning(),
         "BODY": forward.body().replace("NAME", name),
+        **_c_tables.words_of(snapshot.spec),
         "COMMAND": f"cc -std=c99 -O2 yours.c {source}{' -lm' if libc else ''}",
     }
 
@@ -199,12 +203,18 @@ def _in_comment(text: str) -> str:
     return "\n".join(f" *     {line}" for line in lines)
 
 
+def _files_of(spec: Spec) -> ModuleType:
+    """The templates for a network."""
+    return _c_files if spec.layers[0].takes_bytes else _c_tables
+
+
 def _header(snapshot: Snapshot, forward: Forward, words: dict[str, str]) -> str:
     declarations = snapshot.spec.loss.c_declarations()
     if snapshot.classes is not None:
         declarations += _c_files.CLASS_NAMES
+    files = _files_of(snapshot.spec)
     memory = _c_files.STATIC if forward.static_nbytes else _c_files.ON_THE_STACK
-    template = _c_files.HEADER.replace("MEMORY", memory).replace("DECLARATIONS", declarations)
+    template = files.HEADER.replace("MEMORY", memory).replace("DECLARATIONS", declarations)
     return _c_files.fill(template, words)
 
 
@@ -214,23 +224,25 @@ def _source(
     weights: Mapping[str, Floats],
     words: dict[str, str],
     libc: bool,
-    test: tuple[npt.NDArray[np.uint8], Floats],
+    test: tuple[npt.NDArray[Any], Floats],
 ) -> str:
     test_input, test_output = test
     words = words | {"TOLERANCE": number(max(1e-4 * float(np.abs(test_output).max()), 1e-30))}
-    own = [_c_files.PASS, snapshot.spec.loss.c_functions(), _c_files.SELF_TEST]
+    files = _files_of(snapshot.spec)
+    own = [files.PASS, snapshot.spec.loss.c_functions(), files.SELF_TEST]
     parts = [part for part in [*forward.functions(libc=libc), *own] if part]
     parts = _c_functions.with_functions(parts, libc=libc)
     arrays: list[tuple[str, npt.NDArray[Any]]] = [
         (f"float {name}", array) for name, array in weights.items()
     ]
-    arrays += [("unsigned char test_input", test_input), ("float test_output", test_output)]
+    type_of_test = "unsigned char" if test_input.dtype == np.uint8 else "float"
+    arrays += [(f"{type_of_test} test_input", test_input), ("float test_output", test_output)]
     declared = [(f"static const {name}[{array.size}];", _shape(array)) for name, array in arrays]
     width = max(len(text) for text, _ in declared)
     declarations = [f"{text:<{width}} /* {shape} */\n" for text, shape in declared]
     opening = _c_files.fill(_c_files.SOURCE, words | {"INCLUDES": _c_functions.includes(parts)})
     parts = [_c_files.BUFFER.lstrip(), *parts] if forward.static_nbytes else parts
-    code = _c_files.fill("\n".join(parts), words)
+    code = _c_files.fill("\n".join([*files.CONSTANTS, *parts]), words)
     data = [
         f"static const {name}[{array.size}] = {{\n{_values(array)}}};\n" for name, array in arrays
     ]

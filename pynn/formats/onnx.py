@@ -27,7 +27,7 @@ from pynn._native.library import version
 from pynn._network.layers import Shape
 from pynn._network.parameters import views
 from pynn._network.snapshot import Snapshot
-from pynn._network.spec import PlacedLayer, errors_of
+from pynn._network.spec import PlacedLayer, Spec, errors_of
 from pynn.formats._models import checked, finite_snapshot
 
 OPSET = 13
@@ -69,6 +69,7 @@ class _Graph:
 
     def __init__(self, onnx: Any, snapshot: Snapshot, probabilities: bool) -> None:
         self._onnx = onnx
+        self.FLOAT, self.INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
         self._nodes: list[Any] = []
         self._initializers: dict[str, Any] = {}
         self._parameters = snapshot.named
@@ -110,6 +111,12 @@ class _Graph:
         self._initializers[name] = self._onnx.numpy_helper.from_array(values, name)
         return name
 
+    def integers(self, name: str, values: Any) -> str:
+        """Add integers that operators can take as an input; return their name."""
+        array = np.asarray(values, np.int64)
+        self._initializers[name] = self._onnx.numpy_helper.from_array(array, name)
+        return name
+
     def reshaped(self, name: str, shape: Shape) -> str:
         """Give a parameter another shape, with its values in the same order; return its name."""
         return self.constant(name, self._parameters[name].reshape(shape))
@@ -123,6 +130,11 @@ class _Graph:
                 self, self.value, names, placed.name, output, placed.input_shape
             )
         self.value = output
+
+    def _say_of_input(self, spec: Spec) -> str:
+        if spec.layers[0].takes_bytes:
+            return "uint8 input is to be divided by 255."
+        return "input: numbers, NaN where missing, and codes; metadata_props has the columns."
 
     def to_bytes(self, snapshot: Snapshot) -> bytes:
         """The content of the file. The same model always gives the same bytes."""
@@ -141,10 +153,17 @@ class _Graph:
             opset_imports=[helper.make_opsetid("", OPSET)],
             producer_name="pynn",
             producer_version=version(),
-            doc_string=f"{snapshot.spec}\nuint8 input is to be divided by 255.",
+            doc_string=f"{snapshot.spec}\n{self._say_of_input(snapshot.spec)}",
         )
+        metadata = {
+            name: json.dumps(value, ensure_ascii=False)
+            for placed in snapshot.spec.placed_layers
+            for name, value in placed.layer.metadata().items()
+        }
         if snapshot.classes is not None:
-            helper.set_model_props(model, {"classes": json.dumps(snapshot.classes)})
+            metadata["classes"] = json.dumps(snapshot.classes)
+        if metadata:
+            helper.set_model_props(model, metadata)
         contents: bytes = model.SerializeToString(deterministic=True)
         return contents
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import singledispatch
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from pynn._network.layers.activations import (
     Softplus,
     Tanh,
 )
+from pynn._network.layers.columns import EMBEDDING, ONE_HOT, TableColumns, codes_of
 from pynn._network.layers.dense import Dense
 from pynn._network.layers.dropout import Dropout
 from pynn._network.layers.norm import LayerNorm
@@ -271,3 +272,53 @@ def _(layer: Elu, x: Doubles) -> Scalar:
 def _(layer: Softplus, x: Doubles) -> Scalar:
     y, s = np.logaddexp(0.0, x), sigmoid(x)
     return Scalar(y, s, y, s)
+
+
+# ------------------------------------------------------------ columns of a table
+
+
+def _numbers(layer: TableColumns, x: Doubles, arrays: Arrays, sign: float) -> Doubles:
+    """(x + sign mean) / scale of the columns of numbers, 0 where x is missing."""
+    if not layer.numbers:
+        return x[:, :0]
+    x = x[:, layer.scaled_features]
+    return np.where(np.isnan(x), 0.0, (x + sign * arrays["mean"]) / arrays["scale"])
+
+
+def _looked_up(layer: TableColumns, x: Doubles, arrays: Arrays) -> Iterator[Doubles]:
+    """The pieces of Y of the columns of categories."""
+    for it in layer.placed():
+        column, codes = it.column, codes_of(x[:, it.feature], it.column.size)
+        if column.kind == EMBEDDING:
+            table = arrays["weight"][it.table :][: column.size * column.width]
+            yield table.reshape(column.size, column.width)[codes]
+        elif column.kind == ONE_HOT:
+            yield np.eye(column.size)[codes][:, 1:]
+
+
+@value.register
+def _(layer: TableColumns, x: Doubles, arrays: Arrays) -> Doubles:
+    return np.hstack([_numbers(layer, x, arrays, -1.0), *_looked_up(layer, x, arrays)])
+
+
+@gradients.register
+def _(layer: TableColumns, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    found = {"dX": np.zeros_like(x)}  # of a code there is none, and nobody needs that of a number
+    if "weight" in arrays:
+        found["dweight"] = np.zeros_like(arrays["weight"])
+    for it in layer.placed():
+        column = it.column
+        if column.kind == EMBEDDING:
+            table = found["dweight"][it.table :][: column.size * column.width]
+            of_column = dy[:, it.output : it.output + column.width]
+            codes = codes_of(x[:, it.feature], column.size)
+            np.add.at(table.reshape(column.size, column.width), codes, of_column)
+    return found
+
+
+@sizes.register
+def _(layer: TableColumns, x: Doubles, dy: Doubles, arrays: Arrays) -> dict[str, Doubles]:
+    magnitudes = {name: np.abs(array) for name, array in arrays.items()}
+    numbers = _numbers(layer, np.abs(x), magnitudes, 1.0)
+    y = np.hstack([numbers, *_looked_up(layer, x, magnitudes)])
+    return {"Y": y, **gradients(layer, x, np.abs(dy), magnitudes)}

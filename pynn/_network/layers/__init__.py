@@ -24,6 +24,7 @@ from pynn._base.arrays import AnyFloats, Doubles, Floats
 from pynn._base.batches import flat, place_of, value_name
 from pynn._base.errors import ArgumentError
 from pynn._base.formulas import factor, number
+from pynn._network.first_layer import FirstLayer
 from pynn._network.graph import OnnxGraph as OnnxGraph
 
 MAX_WIDTH = 2**31 - 1
@@ -74,7 +75,7 @@ class Parameter(NamedTuple):
         return self.torch_shape or (self.shape[::-1] if self.transposed else self.shape)
 
 
-class Layer(Arguments):
+class Layer(FirstLayer, Arguments):
     """One layer of a chain: its kind, and its options as attributes.
 
     Each subclass describes one kind. It sets `kind` and `options` and overrides what differs from
