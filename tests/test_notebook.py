@@ -95,6 +95,14 @@ def test_a_summary_is_a_str() -> None:
     assert again._repr_html_() == summary._repr_html_()
 
 
+def test_the_parameters_of_a_loss_are_counted() -> None:
+    """Mean and scale of standardized targets belong to no layer."""
+    chain = pynn.Builder().input(3).dense(2)
+    model = chain.mean_squared_error(standardize=True).build()
+    assert str(model.summary()).endswith(f"{model.parameter_count:>10}")
+    assert read(model._repr_html_()).rows[-1][-1] == str(model.parameter_count) == "12"
+
+
 def test_a_history_has_curves_and_a_table() -> None:
     """Each epoch has its metrics; the curves have a point for each epoch."""
     history = classifier().fit(X, LABELS, epochs=4, validation=0.25)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pynn._base.notebook import page, table
+from pynn._network.parameters import views
 from pynn._network.spec import Spec
 
 MOST = 20
@@ -73,8 +74,8 @@ def _rows(spec: Spec) -> list[Row]:
 
 
 def _count(spec: Spec) -> int:
-    """The number of parameters."""
-    return sum(it.size for placed in spec.placed_layers for it in placed.parameters)
+    """The number of parameters, those of the loss with them."""
+    return views(spec)[-1].end
 
 
 def _batch(shape: Sequence[int]) -> str:

@@ -50,6 +50,22 @@ static pynn_network *create(const chain *it, unsigned frozen) {
     return network;
 }
 
+/* Memory that is full of NaN, and not of what an earlier test has computed there. */
+static void *allocate_nan(void *context, size_t nbytes) {
+    (void)context;
+    void *memory = malloc(nbytes);
+    if (memory != NULL) memset(memory, 0xFF, nbytes);
+    return memory;
+}
+
+static pynn_workspace *create_poisoned(const pynn_network *network, pynn_team *team, size_t max_batch) {
+    static const pynn_allocator allocator = {allocate_nan, plain_release, NULL};
+    pynn_workspace *workspace;
+    if (!CHECK_EQ(pynn_workspace_create(&allocator, network, team, max_batch, &workspace), PYNN_OK))
+        exit(check_failures());
+    return workspace;
+}
+
 /* The number of floats of view number `v`. */
 static size_t size_of(const pynn_network *network, size_t v) {
     size_t next = v + 1 < network->view_count ? network->views[v + 1].offset : network->parameter_count;
@@ -66,7 +82,7 @@ static void find_gradient(const chain *it, unsigned frozen, pynn_team *team, flo
     const pynn_data data = examples(it->path);
     static float parameters[MOST_PARAMETERS];
     pynn_network *network = create(it, frozen);
-    pynn_workspace *workspace = create_workspace(network, team, ROWS);
+    pynn_workspace *workspace = create_poisoned(network, team, ROWS);
     pynn_state state = {.seed = 5};
     pynn_sums sums = {0};
     CHECK_EQ(pynn_network_initialize(network, 1, parameters), PYNN_OK);
@@ -101,8 +117,7 @@ static void test_less_is_done(void) {
     CHECK_EQ(frozen->first_trained, 2);
     CHECK_EQ(frozen->step_count, whole->step_count - 2);
     CHECK(!whole->has_frozen && frozen->has_frozen);
-    pynn_workspace *more = create_workspace(whole, NULL, ROWS),
-                   *less = create_workspace(frozen, NULL, ROWS);
+    pynn_workspace *more = create_poisoned(whole, NULL, ROWS), *less = create_poisoned(frozen, NULL, ROWS);
     CHECK(pynn_workspace_nbytes(less) < pynn_workspace_nbytes(more));
     pynn_workspace_destroy(more);
     destroy(less, frozen);
@@ -150,7 +165,7 @@ static void train(const chain *it, unsigned frozen, const pynn_optimizer *optimi
     const pynn_data data = examples(it->path);
     pynn_team *team = create_team(threads);
     pynn_network *network = create(it, frozen);
-    pynn_workspace *workspace = create_workspace(network, team, 32);
+    pynn_workspace *workspace = create_poisoned(network, team, 32);
     pynn_state state = {5, 0, 0, out->gradients, out->first, out->second};
     CHECK_EQ(pynn_network_initialize(network, 1, out->parameters), PYNN_OK);
     for (size_t i = 0; i < network->parameter_count; i++) {
@@ -198,7 +213,7 @@ static void test_all_frozen(const chain *it, const pynn_optimizer *optimizer) {
     static float initial[MOST_PARAMETERS];
     const pynn_data data = examples(it->path);
     pynn_network *network = create(it, ~0u);
-    pynn_workspace *workspace = create_workspace(network, NULL, ROWS);
+    pynn_workspace *workspace = create_poisoned(network, NULL, ROWS);
     train(it, ~0u, optimizer, 2, &out);
     CHECK_EQ(pynn_network_initialize(network, 1, initial), PYNN_OK);
     CHECK_BYTES(out.parameters, initial, network->parameter_count * sizeof(float));
@@ -217,7 +232,7 @@ static void test_max_norm(void) {
     const pynn_data data = examples(it->path);
     const pynn_optimizer optimizer = {.kind = PYNN_SGD, .learning_rate = 1.0, .max_norm = 0.01};
     pynn_network *network = create(it, 1 << 2);
-    pynn_workspace *workspace = create_workspace(network, NULL, ROWS);
+    pynn_workspace *workspace = create_poisoned(network, NULL, ROWS);
     pynn_state state = {.gradients = steps};
     pynn_sums sums = {0};
     double squares = 0.0;
@@ -251,8 +266,8 @@ static void test_batch_norm(void) {
     pynn_sums of_norm = {0}, of_dense = {0}, of_use = {0};
     pynn_network *network = create_network(6, norm, 3, SOFTMAX_CROSS_ENTROPY);
     pynn_network *linear = create_network(6, dense, 3, SOFTMAX_CROSS_ENTROPY);
-    pynn_workspace *workspace = create_workspace(network, NULL, ROWS),
-                   *other = create_workspace(linear, NULL, ROWS);
+    pynn_workspace *workspace = create_poisoned(network, NULL, ROWS),
+                   *other = create_poisoned(linear, NULL, ROWS);
     const size_t at = 6 * WIDTH + WIDTH, last = WIDTH * CLASSES + CLASSES;
     float *own = a + at, *as_dense = b + at;
     CHECK_EQ(pynn_network_initialize(network, 2, a), PYNN_OK);
