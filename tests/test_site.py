@@ -22,7 +22,18 @@ PAGE = """# A *page*
 
 ![a picture](picture.png) <!-- [no](link) --> [`x[0]`](https://example.org/x)
 """
-OTHER = "# Other\n\n## Two words\n\n## Two `words`\n\n[back](../README.md)\n"
+OTHER = """# Other
+
+```sh
+# no heading
+```
+
+## Two words
+
+## Two `words`
+
+[back](../README.md)
+"""
 
 
 @pytest.fixture
@@ -141,3 +152,8 @@ def test_groups_follow_from_modules(page: str, name: str, tmp_path: Path) -> Non
     """Where a name comes in the reference follows from what it is and where it is defined."""
     api_pages.write(tmp_path)
     assert f"pynn.{name}\n" in (tmp_path / "api" / f"{page}.rst").read_text()
+
+
+def test_every_name_of_the_reference_has_a_docstring() -> None:
+    """So no entry of the reference is empty."""
+    assert list(api_pages.undocumented()) == []

@@ -95,6 +95,20 @@ def expected() -> Iterator[str]:
             yield from (f"{one.full}.{member}" for member in sorted(members))
 
 
+def undocumented() -> Iterator[str]:
+    """The names of the reference, functions, classes and properties, that have no docstring."""
+    for module in (pynn, *modules()):
+        for one in names_of(module):
+            values = {one.full: one.value}
+            values |= {
+                f"{one.full}.{name}": getattr(one.value, name) for name in members_of(one.value)
+            }
+            for name, value in values.items():
+                described = inspect.isroutine(value) or inspect.isclass(value)
+                if (described or isinstance(value, property)) and not inspect.getdoc(value):
+                    yield name
+
+
 def _group_of(one: Name) -> str:
     # Error classes say that they are of pynn, so that tracebacks are short.
     if inspect.isclass(one.value) and issubclass(one.value, (BaseException, Warning)):

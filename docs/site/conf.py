@@ -50,6 +50,8 @@ def prepare(_app, _what, _name, _object, _options, lines):
     A name such as coefs_ is no link, |t - y| is no substitution, and an indented block after a
     colon is shown as it stands.
     """
+    if lines and lines[0].startswith("Alias for field number"):  # what NamedTuple says of a field
+        lines[:] = [""]
     following, example = [*lines[1:], "", ""], False
     for number, line in enumerate(lines):
         example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
