@@ -21,6 +21,8 @@ IN_LATE = "tests/test_api.py has it, in a process of its own"
 IN_SOURCE = "tests/test_source_folder.py has it, in a process of its own"
 FORCED = "tests/test_instruction_set.py has it, in a process of its own"
 
+IN_TRAIN = "tests/test_train_program.py has it, on a terminal of its own"
+IN_OUTPUT = "tests/test_predict_output.py has it, in a process of its own"
 IN_PREDICT = "tests/test_predict_refusals.py has it, in a process of its own"
 FOR_NEW_KINDS = "what a new kind begins with: today's kinds have their own"
 
@@ -141,6 +143,44 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     },
     "pynn/_training/optimizers.py": {"Optimizer._written_out": {"return []": FOR_NEW_KINDS}},
     "pynn/__main__.py": {"": {"sys.exit(main())": IN_PROGRAM}},
+    "pynn/_commands/program.py": {
+        "say": {
+            'raise Failure("there is no standard output': IN_PROGRAM,
+            "except BrokenPipeError:": IN_PROGRAM,
+            "give_up(sys.stdout)": IN_PROGRAM,
+            "raise": IN_PROGRAM,
+            "except OSError as error:": IN_PROGRAM,
+        },
+        "complain": {"except OSError:": IN_PROGRAM, "give_up(sys.stderr)": IN_PROGRAM},
+        "give_up": {"os.dup2(": IN_PROGRAM},
+        "run": {"return BROKEN_PIPE": IN_PROGRAM},
+        "_occupy_closed_descriptors": {"pass": IN_PROGRAM},
+    },
+    "pynn/_commands/report.py": {
+        "": {"from tqdm import tqdm as Bar": FOR_TYPES},
+        "Report.__init__": {
+            "except ImportError as error:": IN_TRAIN,
+            "why = ": IN_TRAIN,
+            "if isinstance(error, ModuleNotFoundError)": IN_TRAIN,
+            "complain(": IN_TRAIN,
+        },
+        "Report.line": {
+            "except BrokenPipeError:": IN_PROGRAM,
+            "give_up(sys.stdout)": IN_PROGRAM,
+            "raise": IN_PROGRAM,
+            "except OSError:": IN_PROGRAM,
+            "self._quiet = True": IN_PROGRAM,
+        },
+    },
+    "pynn/_commands/predict.py": {
+        "": {"from pynn._pictures.digit import Digit, Reading": FOR_TYPES},
+        "_reader": {
+            "except ModuleNotFoundError as error:": IN_OUTPUT,
+            "if error.name != ": IN_OUTPUT,
+            "raise": IN_OUTPUT,
+        },
+        "_can_print_blocks": {"except UnicodeEncodeError:": IN_OUTPUT, "return False": IN_OUTPUT},
+    },
     "pynn/_drawing.py": {
         "": {
             "from matplotlib.axes import Axes": FOR_TYPES,

@@ -236,6 +236,27 @@ def test_plain_progress_is_a_line_an_epoch(call, capsys):
     assert all(len(line) <= 80 for line in out.splitlines() if not line.startswith(("/", "saved")))
 
 
+def test_lbfgs_takes_all_examples(call, tmp_path, capsys):
+    """A step an epoch, without a learning rate; the loss falls in each."""
+    lbfgs = ["--network", "relu", "--optimizer", "lbfgs", "--hidden", "8", "--epochs", "5"]
+    assert train.main([*call, *lbfgs]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "relu: 784-8-10, he, lbfgs"
+    losses = [float(re.search(r" loss (\d+\.\d+) ", line)[1]) for line in lines[2:7]]
+    assert losses == sorted(losses, reverse=True) and losses[0] > 1.2 * losses[-1]
+    assert pynn.load(tmp_path / "out" / "relu.safetensors").steps_trained == 5
+
+
+def test_few_examples_make_a_smaller_batch(call, capsys):
+    """The recipe's size of a batch is no error; one that was asked for is."""
+    fit = ["--network", "relu", "--hidden", "8", "--epochs", "1"]
+    held_out = ["--validation", "0.9"]
+    assert train.main([*call, *fit, *held_out]) == 0
+    assert "batch size 30\n" in capsys.readouterr().out
+    assert train.main([*call, *fit, *held_out, "--batch-size", "128"]) == 1
+    assert "batch_size must be at most the number of examples" in capsys.readouterr().err
+
+
 def test_quiet_prints_the_result_alone(call, capsys):
     """Nothing comes before the table."""
     assert train.main([*call, *SMALL, "--quiet"]) == 0
@@ -316,6 +337,16 @@ def test_terminal_with_a_broken_tqdm_gets_plain_lines(call, tmp_path):
         (["--validation", "0"], "argument --validation: must be a number greater than 0 and less"),
         (["--learning-rate", "1e39"], "argument --learning-rate: must be a number greater than 0"),
         (["--resume", "--discard"], "argument --discard: not allowed with argument --resume"),
+        (
+            ["--optimizer", "lbfgs", "--learning-rate", "1"],
+            "argument --learning-rate: lbfgs has none",
+        ),
+        (["--optimizer", "lbfgs", "--batch-size", "9"], "argument --batch-size: lbfgs has none"),
+        (
+            ["--optimizer", "lbfgs", "--dropout", "0.1"],
+            "argument --optimizer: lbfgs needs the same",
+        ),
+        (["--optimizer", "lbfgs", "--shift", "1"], "argument --optimizer: lbfgs needs the same"),
         (["--epoch", "1"], "there is no --epoch; did you mean --epochs? (train.py --help)"),
         (["file"], "too many arguments: file ("),
     ],

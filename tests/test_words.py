@@ -163,8 +163,9 @@ def test_a_model_can_be_looked_at_as_before(names: dict[str, Any]) -> None:
     for other in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         np.testing.assert_array_equal(other(names["x"]), model(names["x"]))
     empty = pynn.Model.__new__(pynn.Model)
-    with pytest.raises(AttributeError, match="'Model' object has no attribute '_engine'"):
+    with pytest.raises(AttributeError, match="'Model' object has no attribute '_engine'") as caught:
         empty.predict(names["x"])
+    assert not isinstance(caught.value, pynn.PynnError)
 
 
 def test_a_property_that_fails_shows_its_own_error(names: dict[str, Any]) -> None:

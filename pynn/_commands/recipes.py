@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 Activation = Literal["relu", "leaky_relu", "gelu", "sigmoid", "tanh"]
 Init = Literal["he", "xavier"]
-Optimizer = Literal["sgd", "adam", "adamw"]
+Optimizer = Literal["sgd", "adam", "adamw", "lbfgs"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle"]
 
 
@@ -43,7 +43,10 @@ class Settings(NamedTuple):
 
     def __str__(self) -> str:
         """The main settings, and all others that differ from their defaults."""
-        words = [f"{self.init}, learning rate {self.learning_rate:g}"]
+        lbfgs = self.optimizer == "lbfgs"  # it has no learning rate, and takes all examples
+        words: list[str] = (
+            [self.init] if lbfgs else [f"{self.init}, learning rate {self.learning_rate:g}"]
+        )
         if self.optimizer != "sgd":
             words.append(self.optimizer)
         if self.schedule != "constant":
@@ -53,7 +56,7 @@ class Settings(NamedTuple):
                 words.append(f"{name.replace('_', ' ')} {value:g}")
         if self.nesterov:
             words.append("nesterov")
-        return ", ".join([*words, f"batch size {self.batch_size}"])
+        return ", ".join([*words, *([] if lbfgs else [f"batch size {self.batch_size}"])])
 
 
 NUMBERS = ("momentum", "weight_decay", "warm_up", "dropout", "label_smoothing")

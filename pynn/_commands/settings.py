@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, get_args
 
 import pynn
@@ -120,10 +120,34 @@ def choose(options: argparse.Namespace) -> dict[str, Settings]:
     for its in settings.values():
         if its.momentum and its.optimizer != "sgd":
             raise ValueError(f"argument --momentum: sgd has it, {its.optimizer} has not")
+        if its.optimizer == "lbfgs":
+            _check_lbfgs(its, changes)
         if its.nesterov and not its.momentum:
             raise ValueError("argument --nesterov: needs a --momentum")
         make_augmentation(its)
     return settings
+
+
+NOT_LBFGS = ("batch_size", "learning_rate", "max_gradient_norm", "schedule", "warm_up")
+
+
+def _check_lbfgs(its: Settings, changes: Collection[str]) -> None:
+    """Check that nothing is asked of L-BFGS that it has no use for.
+
+    Raises:
+        ValueError: An option is one of other optimizers, or the recipe changes images at random.
+    """
+    for name in NOT_LBFGS:
+        if name in changes:
+            raise ValueError(
+                f"argument --{name.replace('_', '-')}: lbfgs has none: a step takes all examples,"
+                " and a line search finds how far to go"
+            )
+    if its.dropout or make_augmentation(its) is not None:
+        raise ValueError(
+            "argument --optimizer: lbfgs needs the same loss at each step, without dropout and"
+            " changed images"
+        )
 
 
 def build(
@@ -183,8 +207,10 @@ def make_augmentation(settings: Settings) -> pynn.Augmentation | None:
     return pynn.Augmentation(**changes, epochs=max(settings.epochs - plain, 1) if plain else None)
 
 
-def make_optimizer(settings: Settings, steps: int) -> pynn.SGD | pynn.Adam:
+def make_optimizer(settings: Settings, steps: int) -> pynn.SGD | pynn.Adam | pynn.LBFGS:
     """Make the optimizer; `steps` is the number of steps in an epoch."""
+    if settings.optimizer == "lbfgs":
+        return pynn.LBFGS(weight_decay=settings.weight_decay)
     rate = _make_rate(settings, steps)
     common: dict[str, Any] = {
         "learning_rate": rate,

@@ -128,7 +128,7 @@ def _train(
             history = model.fit(
                 *training,
                 epochs=settings.epochs,
-                batch_size=settings.batch_size,
+                batch_size=None if settings.optimizer == "lbfgs" else settings.batch_size,
                 optimizer=make_optimizer(settings, -(-rows // settings.batch_size)),
                 validation=options.validation or validation,
                 early_stopping=pynn.EarlyStopping(stopping) if stopping else None,
