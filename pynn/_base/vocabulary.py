@@ -131,6 +131,9 @@ MODELS = {
     "save": "save_model save_weights dump to_disk",
     "export_onnx": "to_onnx onnx",
     "summary": "layers modules children info describe",
+    "copy": "clone clone_model deepcopy",
+    "reset": "reset_parameters reset_states reinitialize",
+    "freeze": "requires_grad requires_grad_ trainable set_trainable",
 }
 OF_MODELS = {
     "forward apply callfn decisionfunction outputsof": "call the model itself: model(features)",
