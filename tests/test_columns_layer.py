@@ -62,6 +62,14 @@ def test_explained_in_words() -> None:
     assert "(nan - " not in missing
 
 
+def test_numbers_written_out() -> None:
+    """A scaled number is calculated; and nothing is said of holes where there are none."""
+    model = trained(NUMBERS)
+    step = model.explain({"fare": [1.0, 300.0]}, np.array([0, 1]))
+    assert "y0 = (1 - " in str(step)
+    assert "missing:" not in str(step)
+
+
 def test_mean_and_scale_are_those_of_the_examples() -> None:
     """The first fit finds them in the numbers that are there, and later ones keep them."""
     frame, labels = table()

@@ -38,6 +38,14 @@ prefix: pynn.LayerBuilder = begun.standardize(robust=True, clip=3, missing="mean
 chain: pynn.FinishedBuilder = prefix.relu().dense(3).softmax_cross_entropy()
 model: pynn.Model = chain.build()
 """,
+    "tables": """
+columns = pynn.Columns.of({"a": [1.0], "b": ["x"]}, min_count=1, one_hot=["b"])
+columns = pynn.Columns(["a"], {"b": ["x"], "c": [1, 2]}, embedding={"b": 3})
+model: pynn.Model = pynn.Builder().input(columns).dense(2).softmax_cross_entropy().build()
+rows = [{"a": 1, "b": None, "c": 2}]
+model.fit({"a": [1.0], "b": ["x"], "c": [1]}, [1], epochs=1, validation=(rows, [0]))
+model.predict(model.encode(rows)).tolist()
+""",
     "reuse": f"""
 model: pynn.Model = {CHAIN}.mean_squared_error().build().copy()
 model.freeze("dense1", 1)

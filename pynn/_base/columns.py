@@ -17,6 +17,9 @@ from pynn._base.errors import ArgumentError, ArgumentTypeError
 Values = npt.NDArray[Any]
 """The values of a column: one axis, and any dtype."""
 
+Table = npt.ArrayLike | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""What a model takes as features: whatever NumPy makes an array of, and tables."""
+
 NOT_A_NUMBER = ("NAType", "NaTType")
 """The types of pandas' missing values, pd.NA and pd.NaT."""
 FEW = 8

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pynn._base import words
 from pynn._base.arrays import Floats
+from pynn._base.columns import Table
 from pynn._base.errors import ArgumentError, ChainError
 from pynn._model.base import ModelBase
 from pynn._native.library import NotFinite
@@ -23,7 +24,7 @@ class PredictingModel(ModelBase):
     @overload
     def evaluate(
         self,
-        features: npt.ArrayLike,
+        features: Table,
         labels: npt.ArrayLike,
         *,
         sample_weight: npt.ArrayLike | None = ...,
@@ -33,7 +34,7 @@ class PredictingModel(ModelBase):
     @overload
     def evaluate(
         self,
-        features: npt.ArrayLike,
+        features: Table,
         labels: npt.ArrayLike,
         *,
         sample_weight: npt.ArrayLike | None = ...,
@@ -42,7 +43,7 @@ class PredictingModel(ModelBase):
 
     def evaluate(
         self,
-        features: npt.ArrayLike,
+        features: Table,
         labels: npt.ArrayLike,
         *,
         sample_weight: npt.ArrayLike | None = None,
@@ -83,7 +84,7 @@ class PredictingModel(ModelBase):
         found = ClassEvaluation.of(evaluation, data.targets, predicted, self._spec.outputs)
         return found._replace(classes=classes)
 
-    def predict(self, features: npt.ArrayLike) -> npt.NDArray[Any]:
+    def predict(self, features: Table) -> npt.NDArray[Any]:
         """Predict for each example its class, its values, or True or False for each output.
 
         Args:
@@ -131,7 +132,7 @@ class PredictingModel(ModelBase):
             )
         return columns.encode(table)
 
-    def predict_proba(self, features: npt.ArrayLike) -> Floats:
+    def predict_proba(self, features: Table) -> Floats:
         """Predict the probability of each class, by the softmax of the outputs.
 
         With binary_cross_entropy, predict for each output the probability that its target is 1, by
@@ -159,7 +160,7 @@ class PredictingModel(ModelBase):
             )
         return engine.predict(features, probabilities=True)
 
-    def __call__(self, features: npt.ArrayLike) -> Floats:
+    def __call__(self, features: Table) -> Floats:
         """Calculate the outputs of the last layer, such as logits: shape (n, outputs), float32.
 
         Arguments and errors are those of `predict`.

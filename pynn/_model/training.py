@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy.typing as npt
 
 from pynn._base import checks, words
+from pynn._base.columns import Table
 from pynn._model.base import ModelBase
 from pynn._training import batches, callbacks, fit_arguments, trainer
 from pynn._training.augmentation import Augmentation
@@ -32,13 +33,13 @@ class TrainedModel(ModelBase):
 
     def fit(
         self,
-        features: npt.ArrayLike | Batches,
+        features: Table | Batches,
         labels: npt.ArrayLike | None = None,
         *,
         epochs: int,
         batch_size: int | None = None,
         optimizer: Optimizer | None = None,
-        validation: tuple[npt.ArrayLike, npt.ArrayLike] | float | None = None,
+        validation: tuple[Table, npt.ArrayLike] | float | None = None,
         sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | Mapping[str, float] | Literal["balanced"] | None = None,
         shuffle: bool = True,
@@ -66,8 +67,9 @@ class TrainedModel(ModelBase):
         batches, and are refused.
 
         Args:
-            features: Shape (n, inputs), or (n, ...) with `inputs` values in each row. A model of
-                images takes (n, channels, height, width), (n, height, width) for one channel, or
+            features: With `Columns` a table, see there. Else shape (n, inputs), or (n, ...) with
+                `inputs` values in each row. A model of images takes (n, channels, height, width),
+                (n, height, width) for one channel, or
                 (n, inputs). An array, or whatever `np.asarray` makes an array of numbers of: lists,
                 frames of pandas and polars, tensors. A uint8 value is read as value / 255; all
                 other numbers, integers and bools too, are used as they are, as float32. An array of
@@ -165,7 +167,7 @@ class TrainedModel(ModelBase):
 
     def partial_fit(
         self,
-        features: npt.ArrayLike,
+        features: Table,
         labels: npt.ArrayLike,
         *,
         batch_size: int | None = None,
@@ -210,7 +212,7 @@ class TrainedModel(ModelBase):
 
     def explain(
         self,
-        features: npt.ArrayLike,
+        features: Table,
         labels: npt.ArrayLike,
         *,
         optimizer: Optimizer | None = None,
