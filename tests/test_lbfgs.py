@@ -437,3 +437,21 @@ def test_a_gradient_that_is_no_float() -> None:
     model.parameters["dense1.weight"][...] = 0
     with pytest.raises(pynn.DivergenceError, match="the loss or its gradient is not finite"):
         model.fit(np.full((9, 4), 3e38, np.float32), np.full(9, 1e4), epochs=1, optimizer=LBFGS)
+
+
+def test_a_run_that_ends_without_an_epoch(tmp_path: Path) -> None:
+    """Where a step begins at the minimum nothing is done, and the checkpoint says why it ended."""
+    best = linear()
+    best.fit(X, TARGETS, epochs=100, optimizer=pynn.LBFGS(tolerance=1e-6))
+    model, path = linear(), tmp_path / "run"
+
+    def jump(result: pynn.EpochResult) -> None:
+        if result.epoch == 2:
+            for name, array in best.parameters.items():
+                model.parameters[name][...] = array
+
+    options: dict[str, Any] = {"epochs": 9, "optimizer": LBFGS}
+    history = model.fit(X, TARGETS, **options, on_epoch=jump, checkpoint=path)
+    assert (history.epochs, model.epochs_trained) == (2, 2)
+    assert history.ended == "converged: the gradient is within the tolerance"
+    assert pynn.Model.resume(path).fit(X, TARGETS, **options) == history

@@ -213,7 +213,8 @@ def test_counts(dtype: Any) -> None:
         model.predict_proba(X)
 
 
-def test_rates_that_are_no_floats() -> None:
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_rates_that_are_no_floats(target: float) -> None:
     """exp(89) is an error, not infinity, and so is its loss; its logarithm can be had."""
     model = pynn.Builder().input(3).dense(2).poisson().build()
     model.parameters["dense1.bias"][...] = 89
@@ -221,9 +222,9 @@ def test_rates_that_are_no_floats() -> None:
         model.predict(X)
     assert np.isfinite(model(X)).all()
     with pytest.raises(pynn.DivergenceError, match="the loss is not finite"):
-        model.evaluate(X, np.zeros((400, 2)))
+        model.evaluate(X, np.full((400, 2), target))
     with pytest.raises(pynn.DivergenceError, match="step 1 of 4: the loss is not finite any more"):
-        model.fit(X, np.zeros((400, 2)), epochs=1)
+        model.fit(X, np.full((400, 2), target), epochs=1)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float64])
