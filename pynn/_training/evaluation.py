@@ -37,8 +37,8 @@ class Evaluation(_LossAndAccuracy):
             gives 0. As in scikit-learn's r2_score, an output whose targets are all equal has 1 if
             all predictions are right and else 0, and a single example has nan. nan for
             classification.
-        mean_absolute_error: For regression, the mean of |t - y| over examples and outputs, in the
-            units of the targets. nan for classification.
+        mean_absolute_error: For regression, the mean of abs(t - y) over examples and outputs, in
+            the units of the targets. nan for classification.
 
     Weights of examples count in the loss alone.
     """
