@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import pynn
+from pynn._explain.heat_map import largest
 from pynn._training import scaling
 
 Array = npt.NDArray[Any]
@@ -337,6 +338,8 @@ def test_explained_with_missing_values(tmp_path: Path) -> None:
     assert "y0 = " not in text.partition("dense1, forward")[0]  # of the first example, all missing
     assert "y1 = min(max((9e+05 - " in str(step.example(2))
     assert "nan" in step._repr_html_()
+    lines = str(model.explain(x[1:5], y[1:5])).splitlines()  # whose first row has numbers, too
+    assert lines[lines.index("    X  4 x 5, times 1e5:") + 1].startswith("        [[    nan ")
     checked = step.check()
     assert checked.layers.error < 1e-6 and checked.gradients.error < 1e-6
     assert checked.updates.error < 1e-6 and checked.differences.error < 1e-6
@@ -355,6 +358,7 @@ def test_explained_with_nothing_but_missing_values(rows: int) -> None:
     assert missing in str(step) and missing in step._repr_html_()
     step = model.explain(with_missing(x), y)
     assert f"largest {np.nanmax(with_missing(x)):.4g}, " in str(step)
+    assert largest(np.array([np.nan, -2.0])) == 2.0  # so that the others have their colours
 
 
 def test_written_in_a_chain() -> None:

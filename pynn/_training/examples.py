@@ -86,7 +86,6 @@ def make_examples(
         rows, held = divide(spec, seed, data, fraction)
         assert data.targets is not None
         held_out = Data(data.features[held], data.targets[held])
-        held_out.takes_missing = data.takes_missing
     elif validation is not None:
         x, y = _pair(validation)
         y, _ = class_names.numbered("validation labels", y, spec, classes, learning=False)
