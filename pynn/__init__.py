@@ -38,6 +38,7 @@ else:
         FileFormatError,
         OutOfMemoryError,
         PynnError,
+        TrainingWarning,
     )
     from pynn._native import threads as _threads
     from pynn._native.threads import get_num_threads, set_num_threads
@@ -101,6 +102,7 @@ __all__ = [
     "Progress",
     "ProgressBar",
     "PynnError",
+    "TrainingWarning",
     "__version__",
     "build_info",
     "datasets",

@@ -147,6 +147,7 @@ def test_loss_of_large_logits_is_exact(scale: float, label: int) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_training_goes_through_logits_of_ten_thousand(path: str, rng: np.random.Generator) -> None:
     """A model whose logits are that large trains on, with finite losses that fall."""
     density, width = PATHS[path]

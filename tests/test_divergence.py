@@ -104,6 +104,7 @@ def test_loss_is_finite_until_it_is_not(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("every", [None, 1, 4])
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("rate", [1e3, 1e30])
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_model_goes_back_to_its_checkpoint(
     every: int | None, path: str, rate: float, rng: np.random.Generator, tmp_path: Path
 ) -> None:

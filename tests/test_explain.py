@@ -85,6 +85,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize("seed", range(45))
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_apply_does_the_step_of_fit_on_any_network(seed: int) -> None:
     """All kinds of layers and losses; floats and bytes, dense and sparse; weights of examples."""
     fitted, applied, rng = random_network(seed), random_network(seed), np.random.default_rng(seed)

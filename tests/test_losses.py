@@ -213,6 +213,7 @@ def test_counts(dtype: Any) -> None:
         model.predict_proba(X)
 
 
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 @pytest.mark.parametrize("target", [0.0, 1.0])
 def test_rates_that_are_no_floats(target: float) -> None:
     """exp(89) is an error, not infinity, and so is its loss; its logarithm can be had."""

@@ -173,6 +173,7 @@ def unaligned(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return out
 
 
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_unaligned_floats_are_copied_for_c() -> None:
     """C reads floats at multiples of four, also by lists of those few that are not zero."""
     x = np.zeros((90, 30), np.float32)
@@ -193,6 +194,7 @@ def test_unaligned_floats_are_copied_for_c() -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("faintest", [0, 240])  # with the second, four of five values are zeros
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_every_form_of_the_same_data_gives_the_same_bits(
     faintest: int,
     form: str,

@@ -338,6 +338,7 @@ def test_a_schedule_may_give_anything(name: str, within: str, train: str) -> Non
     assert str(caught.value).startswith(f"{which}: its value for step {number} must be ")
 
 
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_a_step_decay_may_grow_beyond_all_numbers() -> None:
     """It is infinite then, and the step is refused by name."""
     schedule = pynn.schedules.StepDecay(0.001, every=1, factor=2.0)
@@ -391,6 +392,7 @@ def test_integers_of_many_digits_are_refused(digits: int) -> None:
         pynn.schedules.StepDecay(0.1, 10**digits)
 
 
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_a_rate_may_fade_out_of_float32() -> None:
     """Where a schedule has become less than the least float32 the rate is 0, and no error."""
     optimizer = pynn.SGD(learning_rate=pynn.schedules.StepDecay(0.1, every=1))

@@ -113,6 +113,7 @@ def test_with_features_and_frozen_layers() -> None:
         model.fit(x, y, epochs=1)
 
 
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_beginning_of_another_model_keeps_its_features() -> None:
     """from_model takes mean and scale of the features; those of the new targets are found."""
     x, y = examples()

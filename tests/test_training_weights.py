@@ -14,6 +14,7 @@ from pynn._training.examples import divide, make_data
 # ------------------------------------------------------------ weights
 
 
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_weights_are_repetitions() -> None:
     """In one batch a weight of 2 is an example that is there twice, and 0 one that is not."""
     weights = rng.integers(0, 4, 210)

@@ -9,6 +9,8 @@ PynnError
 ├── DivergenceError    (ArithmeticError)    a loss, an output or a parameter is not finite
 ├── FileFormatError    (ValueError)         a file has the wrong format or is damaged
 └── OutOfMemoryError   (MemoryError)        no memory for a network, a workspace or an array
+
+And a warning, `TrainingWarning`, a UserWarning.
 """
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "FileFormatError",
     "OutOfMemoryError",
     "PynnError",
+    "TrainingWarning",
 ]
 
 
@@ -60,7 +63,16 @@ class OutOfMemoryError(PynnError, MemoryError):
     """There is no memory for a network, for the workspace of a batch, or for an array in a file."""
 
 
+class TrainingWarning(UserWarning):
+    """`fit` doubts that a training is worth anything: its examples or its loss speak against it.
+
+    For instance all labels are equal, or the loss is no better than guessing. The message says what
+    to do. `warnings.filterwarnings("ignore", category=pynn.TrainingWarning)` turns it off, and
+    "error" makes it an exception.
+    """
+
+
 # A traceback shows the name that users import.
-for _error in (PynnError, *PynnError.__subclasses__()):
+for _error in (TrainingWarning, PynnError, *PynnError.__subclasses__()):
     _error.__module__ = "pynn"
 del _error

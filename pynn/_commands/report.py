@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pynn
+from pynn._base.formulas import figure
 from pynn._commands import program
 from pynn._commands.program import complain, folded, give_up, printable
 
@@ -26,6 +28,7 @@ class Report:
 
     def __init__(self, name: str, stream: TextIO | None, *, quiet: bool) -> None:
         """Show progress on a stream, if it is not None, and not `quiet`."""
+        self._program = name
         self._stream = stream
         self._quiet = quiet or stream is None
         self._name = ""
@@ -88,16 +91,17 @@ class Report:
         """Replace the bar by a line for the epoch."""
         self._close()
         loss, accuracy = ("val", "") if self._narrow else ("val loss", " acc")
+        assert result.val_loss is not None
         self.line(
-            f"{self._figures(result)}  {loss} {result.val_loss:.4f} {accuracy}"
+            f"{self._figures(result)}  {loss} {figure(result.val_loss)} {accuracy}"
             f" {result.val_accuracy:6.2%}  {result.seconds:5.2f} s"
         )
 
     def _figures(self, now: pynn.Progress | pynn.EpochResult) -> str:
         epoch = f"{now.epoch:>{len(str(now.epochs))}}/{now.epochs}"
         if self._narrow:
-            return f"{epoch}  loss {now.loss:.4f} {now.accuracy:6.2%}"
-        return f"{self._name:<7} {epoch}  loss {now.loss:.4f}  acc {now.accuracy:6.2%}"
+            return f"{epoch}  loss {figure(now.loss)} {now.accuracy:6.2%}"
+        return f"{self._name:<7} {epoch}  loss {figure(now.loss)}  acc {now.accuracy:6.2%}"
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -105,10 +109,19 @@ class Report:
             self._bar.close()
             self._bar = None
 
+    def _warn(self, message: Warning | str, *_: object) -> None:
+        """Show a warning as a line; Python would show a place in this program with it."""
+        self._close()
+        complain(f"{self._program}: {printable(str(message))}")
+
     def __enter__(self) -> Report:
         """Begin a training."""
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.showwarning = self._warn  # type: ignore[assignment]  # it ignores the place
         return self
 
     def __exit__(self, *_: object) -> None:
         """Clear a bar that an error or Ctrl-C left, so that its message starts a line."""
+        self._warnings.__exit__(None, None, None)
         self._close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pynn
+from pynn._base.formulas import figure
 from pynn._commands.program import shown
 from pynn._commands.recipes import Settings
 
@@ -34,13 +35,15 @@ def as_table(done: Sequence[Trained]) -> str:
     lines = ["network     train loss accuracy   val loss accuracy  seconds"]
     for name, _, _, _, history, *_ in done:
         lines.append(
-            f"{name:<11}{history.loss[-1]:>11.4f}{history.accuracy[-1]:>9.2%}"
-            f"{history.val_loss[-1]:>11.4f}{history.val_accuracy[-1]:>9.2%}"
+            f"{name:<11}{figure(history.loss[-1]):>11}{history.accuracy[-1]:>9.2%}"
+            f"{figure(history.val_loss[-1]):>11}{history.val_accuracy[-1]:>9.2%}"
             f"{sum(history.seconds):>9.2f}"
         )
     for name, *_, test in done:
         if test is not None:
-            lines.append(f"{name}: test loss {test.loss:.4f}, test accuracy {test.accuracy:.2%}")
+            lines.append(
+                f"{name}: test loss {figure(test.loss)}, test accuracy {test.accuracy:.2%}"
+            )
     lines.append("")
     lines.append(
         f"peak memory {_peak_memory_nbytes() / 1e6:.0f} MB, "

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pynn._base import checks, words
 from pynn._base.columns import Table
 from pynn._model.base import ModelBase
-from pynn._training import batches, callbacks, fit_arguments, trainer
+from pynn._training import batches, callbacks, doubts, fit_arguments
 from pynn._training.augmentation import Augmentation
 from pynn._training.callbacks import OnEpoch, OnProgress
 from pynn._training.evaluation import Evaluation
@@ -128,6 +128,11 @@ class TrainedModel(ModelBase):
             ClosedError: The model is closed.
             PynnError: This thread is already training the model: the call comes from a callback or
                 a signal handler.
+
+        Warns:
+            TrainingWarning: All labels are equal, a column of a table is constant, a class is only
+                in the examples to train on or only in those to validate with; or the training has
+                ended no better than guessing.
         """
         options = {
             "epochs": epochs,
@@ -163,7 +168,7 @@ class TrainedModel(ModelBase):
         call = fit_arguments.check(engine, features, labels, **options, checkpoint=kept)
         fit_arguments.check_trained(self._spec, "fit")
         with call.callbacks.around():
-            return trainer.fit(engine, call)
+            return doubts.fit(engine, call, features)
 
     def partial_fit(
         self,

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base import arrays, checks
+from pynn._base import arrays, checks, statistics
 from pynn._base.arguments import Arguments
-from pynn._base.arrays import Floats, Targets
+from pynn._base.arrays import Doubles, Floats, Targets
 from pynn._base.errors import ArgumentError
 from pynn._base.formulas import factor, number, sum_of
 from pynn._network.layers import OnnxGraph, Parameter
@@ -63,6 +63,8 @@ class Loss(Arguments):
     """Whether the outputs are logarithms of the rates that `Model.predict` gives."""
     has_errors: ClassVar[bool] = False
     """Whether predictions are numbers, whose distances from the targets are errors: regression."""
+    guess: ClassVar[str] = ""
+    """What guesses best without the features: a network whose outputs are always the same."""
     torch_module: ClassVar[str]
     """The class in torch.nn that computes the same loss."""
 
@@ -138,6 +140,16 @@ class Loss(Arguments):
         """What `Model.predict` returns where the network's outputs are these, (n, outputs)."""
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
+    def guessing(self, targets: Targets, weights: Doubles | None, outputs: int) -> float:
+        """Calculate the mean loss of the best guess for some examples; 0 if it is not known.
+
+        Args:
+            targets: Labels or targets, as check_targets() returns them.
+            weights: The weights of the examples, shape (n,), not all 0; None if all are 1.
+            outputs: The number of the network's outputs.
+        """
+        return 0.0
+
     # ------------------------------------------------------------ explain
 
     def loss_mark(self) -> str:
@@ -208,6 +220,7 @@ class SoftmaxCrossEntropy(Loss):
     has_classes = True
     has_probabilities = True
     torch_module = "CrossEntropyLoss"
+    guess = "always to predict the share of each class"
     _optional: ClassVar[dict[str, Any]] = {"label_smoothing": 0.0}
 
     label_smoothing: float
@@ -225,6 +238,11 @@ class SoftmaxCrossEntropy(Loss):
     def predictions(self, outputs: Floats) -> npt.NDArray[Any]:
         classes: npt.NDArray[np.intp] = outputs.argmax(axis=1)
         return classes
+
+    def guessing(self, targets: Targets, weights: Doubles | None, outputs: int) -> float:
+        counts, smoothing = np.bincount(targets, weights, outputs), self.label_smoothing
+        shares = (1.0 - smoothing) * counts / counts.sum() + smoothing / outputs
+        return statistics.entropy(shares)
 
     def loss_mark(self) -> str:
         return f"{self.kind}.smoothedloss" if self.label_smoothing else super().loss_mark()
@@ -313,6 +331,7 @@ class BinaryCrossEntropy(Loss):
     kind = "binary_cross_entropy"
     has_probabilities = True
     torch_module = "BCEWithLogitsLoss"
+    guess = "always to predict the share of each label"
 
     def decisions(self, outputs: int) -> int:
         return outputs
@@ -322,6 +341,10 @@ class BinaryCrossEntropy(Loss):
 
     def predictions(self, outputs: Floats) -> npt.NDArray[Any]:
         return super().predictions(outputs) > 0.0
+
+    def guessing(self, targets: Targets, weights: Doubles | None, outputs: int) -> float:
+        share = statistics.means(targets, weights)
+        return (statistics.entropy(share) + statistics.entropy(1.0 - share)) / outputs
 
     def probability_written_out(self, row: LossRow, output: int) -> str:
         assert row.probabilities is not None

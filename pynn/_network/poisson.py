@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base import arrays
-from pynn._base.arrays import Floats, Targets
+from pynn._base import arrays, statistics
+from pynn._base.arrays import Doubles, Floats, Targets
 from pynn._base.errors import ArgumentError, DivergenceError
 from pynn._base.formulas import factor, number, sum_of
 from pynn._network.losses import Loss, LossRow
@@ -25,6 +25,12 @@ class Poisson(Loss):
     has_errors = True
     has_rates = True
     torch_module = "PoissonNLLLoss"
+    guess = "always to predict the mean"
+
+    def guessing(self, targets: Targets, weights: Doubles | None, outputs: int) -> float:
+        mean = statistics.means(targets, weights)
+        terms = statistics.means(targets * np.log(np.where(targets > 0.0, targets, 1.0)), weights)
+        return float((terms - mean * np.log(np.where(mean > 0.0, mean, 1.0))).mean())
 
     def check_targets(self, name: str, value: object, rows: int, outputs: int) -> Targets:
         checked = arrays.targets(name, value, rows, outputs, shares=False)

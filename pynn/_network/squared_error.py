@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pynn._base import checks
+from pynn._base import checks, statistics
+from pynn._base.arrays import Doubles, Targets
 from pynn._base.errors import ArgumentTypeError
 from pynn._base.formulas import factor, number, sum_of
 from pynn._network.layers import OnnxGraph, Parameter
@@ -23,6 +24,7 @@ class MeanSquaredError(Loss):
     options = ("standardize",)
     has_errors = True
     torch_module = "MSELoss"
+    guess = "always to predict the mean"
     _optional: ClassVar[dict[str, Any]] = {"standardize": False}
 
     standardize: bool
@@ -39,6 +41,12 @@ class MeanSquaredError(Loss):
             return ()
         width = (outputs,)
         return Parameter("mean", width, trained=False), Parameter("scale", width, trained=False)
+
+    def guessing(self, targets: Targets, weights: Doubles | None, outputs: int) -> float:
+        variances = statistics.variances(targets, weights=weights)
+        if self.standardize:  # the scale is that of all examples, whatever their weights
+            return float((variances > 0.0).mean()) if weights is None else 0.0
+        return float(variances.mean())
 
     def letters(self) -> str:
         if not self.standardize:

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from pynn._base.checks import shown
 from pynn._base.errors import DivergenceError
+from pynn._training import doubts
 from pynn._training.lbfgs import LBFGS
 from pynn._training.optimizers import SGD, Adam
 from pynn.sklearn import _parameters
@@ -64,16 +65,17 @@ def train(e: BaseMLP, examples: Examples, held_out: Examples | None, *, incremen
     if isinstance(optimizer, Counted):
         monitor.is_exhausted = lambda: vars(optimizer)["gradients"] >= e.max_fun
     try:
-        history = e.model_.fit(
-            examples.features,
-            examples.targets,
-            epochs=1 if incremental else e.max_iter,
-            batch_size=batch if in_batches else None,
-            optimizer=optimizer,
-            sample_weight=weights,
-            shuffle=bool(e.shuffle) and not whole,
-            on_epoch=monitor,
-        )
+        with doubts.silenced():
+            history = e.model_.fit(
+                examples.features,
+                examples.targets,
+                epochs=1 if incremental else e.max_iter,
+                batch_size=batch if in_batches else None,
+                optimizer=optimizer,
+                sample_weight=weights,
+                shuffle=bool(e.shuffle) and not whole,
+                on_epoch=monitor,
+            )
         monitor.ended |= bool(history.ended) and not monitor.is_exhausted()
     except KeyboardInterrupt:  # as in scikit-learn, the estimator keeps the weights so far
         warnings.warn("fit was interrupted and ended early", stacklevel=_CALLER)
