@@ -71,11 +71,11 @@ def draw_curves(parts: Sequence[Curves]) -> Figure:
     figure = new_figure(4.5 * len(parts), 3.4)
     for column, (name, training, validation) in enumerate(parts, start=1):
         axes = figure.add_subplot(1, len(parts), column)
-        _draw_curves(axes, name, training, validation)
+        draw_curve(axes, name, training, validation)
     return figure
 
 
-def _draw_curves(
+def draw_curve(
     axes: Axes, name: str, training: Sequence[float], validation: Sequence[float]
 ) -> None:
     """Draw one quantity over the epochs: in training and, if it was measured, in validation."""
@@ -87,6 +87,8 @@ def _draw_curves(
             axes.plot(range(1, len(values) + 1), values, marker=marker, label=label)
     if name == "accuracy":
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    if name == "R2" and max(training) > 0.0:  # the first epochs may be far below, and tell nothing
+        axes.set_ylim(bottom=max(-1.0, axes.get_ylim()[0]))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch")
     axes.set_title(name)

@@ -1,10 +1,12 @@
 """Pictures of training runs, models and mistakes. Needs matplotlib: pip install 'pynn-blas[plots]'.
 
-history           loss and accuracy, or R2, over the epochs
-confusion_matrix  how many examples of each class were predicted as each class
-weights           the weights of a layer's units or filters, as images
-feature_maps      what the layers make of an image: their channels, as images
-worst_mistakes    the misclassified examples with the greatest loss
+history                 loss and accuracy, or R2, over the epochs
+confusion_matrix        how many examples of each class were predicted as each class
+predicted_against_true  of a regression, a point for each example
+residuals               the errors of a regression over its predictions
+weights                 the weights of a layer's units or filters, as images
+feature_maps            what the layers make of an image: their channels, as images
+worst_mistakes          the misclassified examples with the greatest loss
 
 Each function returns the figure. If it is given a path, it also writes the figure to that file. It
 opens no window. It does not use pyplot, which would keep every figure in memory.
@@ -26,46 +28,26 @@ from pynn._base.errors import ArgumentError, ArgumentTypeError, DivergenceError
 from pynn._model import Model
 from pynn._native.data import Data
 from pynn._network.class_names import numbered
-from pynn._training.history import ClassEvaluation, History
+from pynn._plots_regression import history, predicted_against_true, residuals
+from pynn._training.history import ClassEvaluation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["confusion_matrix", "feature_maps", "history", "weights", "worst_mistakes"]
+__all__ = [
+    "confusion_matrix",
+    "feature_maps",
+    "history",
+    "predicted_against_true",
+    "residuals",
+    "weights",
+    "worst_mistakes",
+]
 
 _Path = str | os.PathLike[str]
 
 _MOST_TOGETHER = 16
 """Filters of at most so many channels are drawn with all channels side by side."""
-
-
-@words.corrected
-def history(history: History, path: _Path | None = None) -> Figure:
-    """Draw loss and accuracy over the epochs; for regression loss and R2.
-
-    Args:
-        history: What `fit` returned.
-        path: A file to write the picture to, in the format that its name ends in.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ArgumentTypeError: An argument has the wrong type.
-        ArgumentError: There are no epochs, or matplotlib does not write such files.
-        ImportError: matplotlib is not installed.
-        OSError: The file cannot be written.
-    """
-    if not isinstance(history, History):
-        raise ArgumentTypeError(f"history must be a pynn.History, got {checks.describe(history)}")
-    if history.epochs == 0:
-        raise ArgumentError("history must have at least one epoch, got History(0 epochs)")
-    parts = [("loss", history.loss, history.val_loss)]
-    if history.accuracy:
-        parts.append(("accuracy", history.accuracy, history.val_accuracy))
-    if history.r2:
-        parts.append(("R2", history.r2, history.val_r2))
-    return _drawing.finish(_drawing.draw_curves(parts), path)
 
 
 @words.corrected

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pynn._base import checks, words
 from pynn._base.columns import Table
 from pynn._model.base import ModelBase
-from pynn._training import batches, callbacks, doubts, fit_arguments
+from pynn._training import batches, callbacks, doubts, fit_arguments, trainer
 from pynn._training.augmentation import Augmentation
 from pynn._training.callbacks import OnEpoch, OnProgress
 from pynn._training.evaluation import Evaluation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,7 @@ from pynn._base.formulas import figure
 from pynn._training.evaluation import ClassEvaluation, Evaluation
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
@@ -214,12 +215,19 @@ class History:
         """The names of the metrics that such a training has."""
         return REGRESSION if self.r2 or self.mean_absolute_error else CLASSIFICATION
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """Draw loss and accuracy over the epochs, as `pynn.plots.history` does.
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        ax: Axes | Sequence[Axes] | None = None,
+    ) -> Figure:
+        """Draw loss and accuracy, or R2, over the epochs, as `pynn.plots.history` does.
 
         Args:
             path: A file to write the picture to; the end of its name, such as ".png", decides the
                 format.
+            ax: Axes of matplotlib to draw into, instead of a new figure: one for the loss, or a
+                list of two, for the loss and the other metric.
 
         Returns:
             The matplotlib figure. A notebook shows it if it is the last expression of a cell.
@@ -232,7 +240,7 @@ class History:
         """
         from pynn import plots  # here, because plots imports this module
 
-        return plots.history(self, path)
+        return plots.history(self, path, ax=ax)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, History) and vars(self) == vars(other)
