@@ -18,6 +18,9 @@ from pynn.sklearn._base import BaseMLP
 from pynn.sklearn._examples import Examples
 from pynn.sklearn._parameters import choice, has_partial_fit
 
+OUT_ACTIVATIONS = {"squared_error": "identity", "poisson": "exp"}
+"""What becomes of the outputs, by the parameter `loss`."""
+
 
 @dataclass(eq=False, repr=False)
 class LossParameter:
@@ -121,11 +124,11 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
         return tags
 
     def _check_own_parameters(self) -> None:
-        choice("loss", self.loss, ("squared_error", "poisson"))
+        choice("loss", self.loss, tuple(OUT_ACTIVATIONS))
 
     def _learn_targets(self, y: npt.NDArray[Any], *, incremental: bool) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
+        self.out_activation_ = OUT_ACTIVATIONS[self.loss]
 
     def _targets(self, y: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         outputs = 1 if y.ndim == 1 else y.shape[1]
