@@ -224,3 +224,13 @@ def test_words_of_it() -> None:
     assert finished._spec.to_dict()["standardize"] is True
     with pytest.raises(pynn.ArgumentTypeError, match="standardize must be True or False, got int"):
         chain.mean_squared_error(standardize=1)  # type: ignore[arg-type]
+
+
+def test_other_losses_have_no_scale() -> None:
+    """Their outputs are exported as they are: nothing asks for the operators of a scale."""
+    loss = pynn.Builder().input(2).dense(1).poisson()._spec.loss
+    assert loss.parameters(1) == ()
+    with pytest.raises(NotImplementedError):
+        loss.c_outputs_function()
+    with pytest.raises(NotImplementedError):
+        loss.add_outputs_to_onnx(None, "x", [], "y")  # type: ignore[arg-type]
