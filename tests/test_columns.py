@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tables import COLUMNS, build, table, trained
+from mixed_tables import COLUMNS, build, table, trained
 
 import pynn
 from pynn._network.columns import Columns

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tables import COLUMNS, UNSEEN, build, table, trained
+from mixed_tables import COLUMNS, UNSEEN, build, table, trained
 
 import pynn
 from pynn._network.columns import Columns

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tables import COLUMNS, UNSEEN, build, table, trained
+from mixed_tables import COLUMNS, UNSEEN, build, table, trained
 
 import pynn
 from pynn.formats import pytorch
