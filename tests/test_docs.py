@@ -141,6 +141,30 @@ def test_links(page: Path) -> None:
     assert links.problems_of(ROOT, [page]) == []
 
 
+def misplaced(text: str) -> list[str]:
+    """The headings (of the second level) that a page has twice, and its rows outside of a table."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^## .+", text, re.MULTILINE)
+    twice = [heading for heading in sorted(set(headings)) if headings.count(heading) > 1]
+    tables = re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE)
+    return twice + [table for table in tables if not re.match(r".*\n\|[ |:-]+\n", table)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_rows_or_headings_are_misplaced(page: Path) -> None:
+    """Each row of a table stands below the table's head, and no two parts have one heading."""
+    assert misplaced(page.read_text("utf-8")) == []
+
+
+def test_misplaced_rows_and_headings_are_found() -> None:
+    """A row below a list, and a part that comes twice, are what two versions put together give."""
+    part = "## Limits\n\n- none\n"
+    assert misplaced(f"| a | b |\n| --- | --- |\n| 1 | 2 |\n\n{part}| 3 | 4 |\n{part}") == [
+        "## Limits",
+        "| 3 | 4 |\n",
+    ]
+
+
 def test_every_page_is_listed() -> None:
     """docs/README.md, the list of all pages, has each page; the site's menu is made of it."""
     assert links.not_listed(ROOT) == []
