@@ -10,7 +10,16 @@ from pynn._base.checks import printable
 from pynn._native import library, threads
 
 REQUIRED = ("cffi", "numpy", "safetensors")
-OPTIONAL = ("matplotlib", "onnx", "pillow", "pooch", "scikit-learn", "torch", "tqdm")
+OPTIONAL = (
+    "ipywidgets",
+    "matplotlib",
+    "onnx",
+    "pillow",
+    "pooch",
+    "scikit-learn",
+    "torch",
+    "tqdm",
+)
 LONGEST = 500  # the most characters of a value that is printed
 
 # What set the number of threads, in words, by its name in BuildInfo.

@@ -70,6 +70,7 @@ def test_numbers_written_out() -> None:
     assert "missing:" not in str(step)
 
 
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_mean_and_scale_are_those_of_the_examples() -> None:
     """The first fit finds them in the numbers that are there, and later ones keep them."""
     frame, labels = table()

@@ -119,6 +119,6 @@ def test_info_knows_what_pynn_can_use() -> None:
         extra = re.search(r"extra == .(\w+)", line)
         if extra is None:
             required.add(name)
-        elif extra[1] not in ("test", "benchmarks", "dev", "page"):
+        elif extra[1] not in ("test", "benchmarks", "dev", "docs", "page", "wheels"):
             optional.add(name)
     assert (required, optional) == (set(_info.REQUIRED), set(_info.OPTIONAL))

@@ -56,6 +56,6 @@ def test_unknown_format_is_an_attribute_error() -> None:
 
 def test_the_command_line_has_every_format() -> None:
     """`python -m pynn export` offers what pynn.formats can save."""
-    from pynn.__main__ import FORMATS
+    from pynn._commands.export import FORMATS
 
     assert sorted(FORMATS) == sorted(pynn.formats.__all__)

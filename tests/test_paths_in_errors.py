@@ -54,7 +54,7 @@ def test_names_of_files_in_errors_are_no_orders_to_a_terminal(reader: str, tmp_p
     if reader == "model":  # that lacks a run
         CHAIN.build().save(path)
     else:
-        path.write_bytes(b"rubbish, of a length that would do for a header")
+        path.write_bytes(b"\xffrubbish, of a length that would do for a header")
     calls = {
         **READERS,
         "inspect": lambda path: _inspect.inspect(str(path)),

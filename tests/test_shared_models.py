@@ -94,6 +94,7 @@ def test_two_models_train_at_once_as_in_turn(threads: int, tmp_path: Path) -> No
         assert run_all(works) == expected
 
 
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_python_goes_on_while_c_trains() -> None:
     """Another thread takes its turns during the one call of C that a step is.
 

@@ -271,6 +271,7 @@ def test_model_may_be_used_while_it_trains() -> None:
     assert flat(model).tobytes() == flat(other).tobytes()
 
 
+@pytest.mark.filterwarnings("ignore::pynn.TrainingWarning")
 def test_closing_under_a_running_fit_ends_it() -> None:
     """close() from another thread waits for the step that runs; fit's next step raises."""
     x, y = np.zeros((300, 20), np.uint8), np.zeros(300, int)

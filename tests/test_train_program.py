@@ -429,13 +429,12 @@ def test_divergence_keeps_how_far_the_run_came(call, tmp_path, capsys):
 @pytest.mark.filterwarnings("always::pynn.TrainingWarning")
 def test_doubts_are_lines_of_the_program(call, data, tmp_path, capsys):
     """A warning is shown as an error would be, once for each network, and a large loss is short."""
-    for part, count in (("train", 300), ("t10k", 100)):
-        pynn.datasets.write_idx(data / f"{part}-labels-idx1-ubyte", np.full(count, 3, np.uint8))
+    pynn.datasets.write_idx(data / "train-labels-idx1-ubyte", np.full(300, 3, np.uint8))
     run = [*call, *SMALL, "--learning-rate", "1e12", "--optimizer", "sgd"]
     assert train.main(run) == 0
     out, err = capsys.readouterr()
     doubt = "train.py: all 300 labels to train on are 3: the model can only learn to predict that"
-    assert [line[: len(doubt)] for line in err.splitlines()] == [doubt] * 2
+    assert [line.startswith(doubt) for line in err.splitlines()] == [False, True] * 2
     assert re.search(r"val loss \d\.\d\de\+\d\d  acc", out)
 
 
