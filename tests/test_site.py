@@ -45,7 +45,8 @@ def repository(tmp_path: Path) -> Path:
         "code.c": "int x; // ```` is in it\n",
         "picture.png": "",
         "docs/README.md": "# Pages\n\n## First\n\n- [a](a.md)\n- [learn](learn/README.md)\n",
-        "docs/a.md": "# A\n\n[up](../README.md) [code](../code.c) ![p](../picture.png)\n",
+        "docs/a.md": "# A\n\n```python\n>>> 1\n1\n\n```\n\n```\nx\n```\n\n"
+        "[up](../README.md) [code](../code.c) ![p](../picture.png)\n",
         "docs/learn/README.md": "# Learn\n\n[one](1.md)\n",
         "docs/learn/1.md": "# One\n\n[a](../a.md#a) [folder](../../folder)\n",
     }
@@ -118,6 +119,7 @@ def test_pages_are_laid_out(repository: Path, tmp_path: Path) -> None:
     assert (site / "learn/index.md").read_text().endswith(":hidden:\n\n1.md\n```\n")
     assert "[folder](../source/folder.md)" in (site / "learn/1.md").read_text()
     assert "\n``````{code-block} c\n" in (site / "source/code.c.md").read_text()
+    assert "\n>>> 1\n1\n```\n\n```\nx\n```\n\n[up]" in (site / "a.md").read_text()
     assert (site / "picture.png").exists()
 
 

@@ -17,6 +17,9 @@ from links import links_of
 IMAGES = {".png", ".svg", ".jpg", ".gif"}
 LANGUAGES = {".c": "c", ".h": "c", ".py": "python", ".toml": "toml", ".mjs": "js", ".js": "js"}
 
+# doctest needs an empty line after output, which the site would show.
+ENDS_OF_CODE = re.compile(r"(?<=\S)\n\n+(?=```\n(?:\n|\Z))")
+
 
 def place_of(page: str) -> str:
     """Where the site has a page or a file, given by its path in the repository."""
@@ -98,7 +101,7 @@ class Staging:
         return list(dict.fromkeys(found))
 
     def _relinked(self, name: str, text: str) -> str:
-        """The text of a page with its links as the site needs them."""
+        """The text of a page with its links as the site needs them, and no empty ends of code."""
         here, parts, end = Path(place_of(name)).parent, [], 0
         for link in links_of(text):
             if not link.internal or not link.path:
@@ -109,7 +112,7 @@ class Staging:
             new += f"#{link.anchor}" if link.anchor else ""
             parts += [text[end : link.start], f"{'!' * link.image}[{link.text}]({new})"]
             end = link.end
-        return "".join(parts) + text[end:]
+        return ENDS_OF_CODE.sub("\n", "".join(parts) + text[end:])
 
     def add_page(self, name: str, after: str = "", orphan: bool = False) -> None:
         """Lay out a page, and what it links; `after` is added to its end."""
