@@ -125,7 +125,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
             ArgumentTypeError: As for `fit`.
             ValueError: scikit-learn refuses X or y.
             DivergenceError: As for `fit`.
-            AttributeError: pynn does not have the solver.
+            AttributeError: The solver is "lbfgs", whose steps take all examples.
         """
         if isinstance(self.class_weight, str):
             raise ArgumentError(

@@ -97,7 +97,7 @@ class MLPRegressor(RegressorMixin, BaseMLP, LossParameter):  # type: ignore[misc
             ArgumentTypeError: As for `fit`.
             ValueError: scikit-learn refuses X or y.
             DivergenceError: As for `fit`.
-            AttributeError: pynn does not have the solver.
+            AttributeError: The solver is "lbfgs", whose steps take all examples.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
