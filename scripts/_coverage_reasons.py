@@ -141,7 +141,7 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
         "_pixels": {"pixels that are negative": IN_PREDICT},
         "_flatten": {"fully transparent": IN_PREDICT},
     },
-    "pynn/_training/optimizers.py": {"Optimizer._written_out": {"return []": FOR_NEW_KINDS}},
+    "pynn/_training/optimizer.py": {"Optimizer._written_out": {"return []": FOR_NEW_KINDS}},
     "pynn/__main__.py": {"": {"sys.exit(main())": IN_PROGRAM}},
     "pynn/_commands/program.py": {
         "say": {
