@@ -123,6 +123,35 @@ def test_constant_columns_are_counted() -> None:
     assert message.startswith("column 0 is 1 in all 120 examples to train on (and 2 other columns")
 
 
+def test_columns_are_named_and_codes_are_words() -> None:
+    """The columns of a model may be in another order than those of the table."""
+    table = {"town": ["a", "b"] * 60, "kind": ["k"] * ROWS, "x": X[:, 0], "year": [2024] * ROWS}
+    columns = pynn.Columns(numbers=["x", "year"], categories={"town": ["a", "b"], "kind": ["k"]})
+    chain = pynn.Builder().input(columns).dense(2).softmax_cross_entropy()
+
+    def message(**changed: Any) -> str:
+        [only] = warned({**table, **changed}, LABELS, chain.build(seed=0))
+        return only
+
+    both = "column 'year' is 2,024 in all 120 examples to train on (and 1 other column is constant)"
+    assert message().startswith(both)
+    assert message(year=X[:, 1]).startswith("column 'kind' is 'k' in all 120 examples")
+    unknown = message(year=X[:, 1], kind=["K"] * ROWS)
+    assert unknown.startswith("column 'kind' is missing, or not in its vocabulary, in all 120")
+
+
+def test_classes_are_called_by_their_names() -> None:
+    """Labels that are names are never called by the numbers that the model gave them."""
+    model = build()
+    model.classes = ["no", "yes"]
+    [message] = warned(X, ["yes"] * ROWS, model)
+    assert message.startswith("all 120 labels to train on are 'yes': the")
+    names = np.where(LABELS == 1, "yes", "no")
+    ours, held = (X, names), (X[LABELS == 1], names[LABELS == 1])
+    [message] = warned(*ours, model, validation=held)
+    assert message.startswith("the validation data have no example of class 'no', but")
+
+
 def test_images_may_have_borders() -> None:
     """Of wide tables, images and bytes some values are 0 in all examples."""
     wide = pynn.Builder().input(40).dense(2).softmax_cross_entropy().build(seed=0)
@@ -141,7 +170,7 @@ def test_missing_classes() -> None:
     labels = np.sort(np.arange(ROWS) % 3)
     [message] = warned(X, labels, build(outputs=3), validation=(X[80:], labels[80:]))
     assert message.startswith(
-        "the validation data have no example of class 0 (and of 1 others), but those to train on"
+        "the validation data have no example of class 0 (and of 1 other), but those to train on"
         " have 40: val_loss and val_accuracy say nothing of it. Shuffle"
     )
     [message] = warned(X[40:], labels[40:], build(outputs=3), validation=(X, labels))

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base import statistics
+from pynn._base import checks, statistics
 from pynn._base.arrays import Targets
 from pynn._base.errors import PynnError, TrainingWarning
 from pynn._base.formulas import figure
 from pynn._native.data import Data
 from pynn._native.library import NotFinite
+from pynn._network.columns import Column
 from pynn._network.spec import Spec
 from pynn._training import trainer
 from pynn._training.engine import Engine
@@ -125,7 +126,8 @@ def _equal_targets(spec: Spec, examples: Examples) -> str:
     if not (some[:: max(1, len(some) // 100)] == some[0]).all() or not (some == some[0]).all():
         return ""
     value = np.atleast_1d(some[0])
-    what = f"all {len(some):,} labels to train on are {_shown(value[0])}"
+    shown = _shown(value[0]) if examples.classes is None else _class(value[0], examples)
+    what = f"all {len(some):,} labels to train on are {shown}"
     if len(value) > 1:
         what = f"each of the {len(value)} outputs has the same target in all {len(some):,} examples"
     return f"{what}: the model can only learn to predict that, whatever the features are"
@@ -140,15 +142,16 @@ def _missing_classes(spec: Spec, examples: Examples) -> str:
     theirs = np.bincount(examples.held_out.targets, minlength=spec.outputs)
     if (missing := _missed(ours, theirs)).size:
         return (
-            f"the validation data have no example of {_named(missing)}, but those to train on have"
-            f" {ours[missing[0]]:,}: val_loss and val_accuracy say nothing of it. Shuffle the"
-            " examples before you divide them; or pass a fraction, as in validation=0.2, which"
-            " holds out the same share of each class"
+            f"the validation data have no example of {_named(missing, examples)}, but those to"
+            f" train on have {ours[missing[0]]:,}: val_loss and val_accuracy say nothing of it."
+            " Shuffle the examples before you divide them; or pass a fraction, as in"
+            " validation=0.2, which holds out the same share of each class"
         )
     if (missing := _missed(theirs, ours)).size:
         return (
-            f"there is no example of {_named(missing)} to train on, but {theirs[missing[0]]:,} to"
-            " validate with: the model cannot learn it. Shuffle the examples before you divide them"
+            f"there is no example of {_named(missing, examples)} to train on, but"
+            f" {theirs[missing[0]]:,} to validate with: the model cannot learn it. Shuffle the"
+            " examples before you divide them"
         )
     return ""
 
@@ -164,10 +167,18 @@ def _missed(present: npt.NDArray[np.intp], absent: npt.NDArray[np.intp]) -> npt.
     return missed
 
 
-def _named(classes: npt.NDArray[np.intp]) -> str:
+def _named(classes: npt.NDArray[np.intp], examples: Examples) -> str:
     """The first class, and how many others there are."""
     others = len(classes) - 1
-    return f"class {classes[0]}" + (f" (and of {others} others)" if others else "")
+    more = f" (and of {others} other{'s' * (others > 1)})" if others else ""
+    return f"class {_class(classes[0], examples)}{more}"
+
+
+def _class(number: int, examples: Examples) -> str:
+    """A class by its name, if the labels are names."""
+    if examples.classes is None:
+        return str(number)
+    return repr(checks.printable(examples.classes[number], 30))
 
 
 def _constant_columns(spec: Spec, examples: Examples, features: object) -> str:
@@ -185,12 +196,29 @@ def _constant_columns(spec: Spec, examples: Examples, features: object) -> str:
     found = [c for c in candidates if (table[rows, c] == first[c]).all()]
     if not found:
         return ""
-    what = f"{_column(found[0], table.shape[1], features)} is {_shown(first[found[0]])}"
-    more = f" (and {len(found) - 1} other columns are constant)" if len(found) > 1 else ""
+    if spec.columns is None:
+        what = f"{_column(found[0], table.shape[1], features)} is {_shown(first[found[0]])}"
+    else:
+        what = _value_of_column(spec.columns.columns[found[0]], first[found[0]])
+    more = ""
+    if len(found) > 1:
+        more = (
+            f" (and {len(found) - 1} other column{' is' if len(found) == 2 else 's are'} constant)"
+        )
     return (
         f"{what} in all {len(rows):,} examples to train on{more}: nothing can be learned from it."
         " Leave it out, or see how it came to be so"
     )
+
+
+def _value_of_column(column: Column, value: float) -> str:
+    """The value that a column of a table has in all examples: a number, or a word for its code."""
+    what = f"column {checks.printable(repr(column.name), 60)} is"
+    if not column.size:
+        return f"{what} {_shown(value)}"
+    if value == 0:
+        return f"{what} missing, or not in its vocabulary,"
+    return f"{what} {checks.printable(repr(column.values[int(value) - 1]), 40)}"
 
 
 # ------------------------------------------------------------ after
