@@ -17,6 +17,7 @@ from command_line import CHAIN, X, complaint, in_an_empty_folder, out, saved_mod
 from safetensors.numpy import load_file, save_file
 
 import pynn
+from pynn._inspect import _report
 from pynn.datasets import write_idx
 from pynn.formats import nn_rust
 
@@ -51,6 +52,13 @@ def test_inspect_a_model(model: pynn.Model, capsys: pytest.CaptureFixture[str]) 
         f"dense2.weight float32 3 x 2 {figures}",
         "dense2.bias float32 2 0 0 0",
     ]
+
+
+def test_a_narrow_table_has_two_lines_for_each_tensor() -> None:
+    """The name of each figure stands before it, since there is no room for a head."""
+    arrays = {"dense1.weight": np.array([[1.0, 3.0]], np.float32)}
+    text = _report({"kind": "model"}, arrays, most=20)
+    assert text.splitlines()[-2:] == ["dense1.weight  float32  1 x 2", "    min 1  mean 2  max 3"]
 
 
 def test_inspect_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:

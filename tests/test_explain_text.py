@@ -219,6 +219,15 @@ def test_long_sums_have_their_largest_terms() -> None:
         assert any(f" ({rest:,} more)" in text for text in matching), start
 
 
+def test_the_poisson_loss_of_no_event_is_the_rate() -> None:
+    """The logarithm of a target 0 is not taken."""
+    model = pynn.Builder().input(2).dense(1).poisson().build(seed=0)
+    step = model.explain(np.ones((1, 2), np.float32), np.zeros(1))
+    (loss,) = [text for text in sentences(step) if text.startswith("loss = ")]
+    assert re.fullmatch(r"loss = exp\([-\d.]+\) = [\d.]+", loss), loss
+    check(loss)
+
+
 # flatten calculates nothing; columns and standardize have no dX: see their own tests.
 @pytest.mark.parametrize(
     "kind", [kind for kind in Layer.kinds if kind not in ("columns", "flatten", "standardize")]

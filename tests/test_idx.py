@@ -299,10 +299,31 @@ def test_other_dtypes_are_refused_by_name(tmp_path, dtype):
     assert os.listdir(tmp_path) == []
 
 
-def test_only_arrays_are_written(tmp_path):
+class Sparse:
+    """A sparse matrix, as far as its methods tell."""
+
+    def toarray(self):
+        raise AssertionError("nothing is converted unasked")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([1, 2, 3], "got list; convert with np.asarray"),
+        ((np.zeros(3), 1), r"got tuple; pass one of its parts, as in array\[0\]"),
+        (Sparse(), r"got Sparse; convert with array.toarray\(\)"),
+    ],
+)
+def test_only_arrays_are_written(value, message, tmp_path):
     """A list's dtype would be a guess."""
-    with pytest.raises(pynn.ArgumentTypeError, match="array must be a NumPy array, got list"):
-        write_idx(tmp_path / "a", [1, 2, 3])
+    with pytest.raises(pynn.ArgumentTypeError, match=f"array must be a NumPy array, {message}"):
+        write_idx(tmp_path / "a", value)
+
+
+def test_arrays_of_other_classes_are_written(tmp_path):
+    """A matrix of NumPy is an array, too."""
+    write_idx(tmp_path / "a", np.arange(6, dtype=np.uint8).reshape(2, 3).view(np.matrix))
+    assert read_idx(tmp_path / "a").tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_a_dimension_must_fit(tmp_path):

@@ -20,6 +20,7 @@ import train
 
 import pynn
 from pynn._commands import result
+from pynn._commands import train as train_command
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -349,6 +350,7 @@ def test_terminal_with_a_broken_tqdm_gets_plain_lines(call, tmp_path):
         (["--optimizer", "lbfgs", "--shift", "1"], "argument --optimizer: lbfgs needs the same"),
         (["--epoch", "1"], "there is no --epoch; did you mean --epochs? (train.py --help)"),
         (["file"], "too many arguments: file ("),
+        (["--learning-rate", "fast"], "argument --learning-rate: must be a number greater than 0"),
     ],
 )
 def test_wrong_call_exits_with_2(arguments, says, capsys):
@@ -421,9 +423,36 @@ def test_divergence_keeps_how_far_the_run_came(call, tmp_path, capsys):
         assert all(np.isfinite(array).all() for array in model.parameters.values())
     assert train.main([*run, "--learning-rate", "0.01", "--resume"]) == 1
     assert "optimizer must be SGD(learning_rate=1e+30)" in capsys.readouterr().err
+    assert train.main([*run, "--learning-rate", "1e30", "--seed", "9", "--resume"]) == 1
+    assert "belongs to another run: Model(" in capsys.readouterr().err
     assert checkpoint.exists()
     assert train.main([*run, "--learning-rate", "0.01", "--discard"]) == 0
     assert not checkpoint.exists()
+
+
+def test_a_run_that_never_began_cannot_be_resumed(call, capsys):
+    """The line names the file that is missing."""
+    assert train.main([*call, *SMALL, "--resume"]) == 1
+    assert "nothing to resume: there is no " in capsys.readouterr().err
+
+
+def test_ctrl_c_before_the_first_checkpoint_keeps_nothing(call, tmp_path, monkeypatch):
+    """There is no file to name, and nothing to go on with."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_command, "_train", interrupted)
+    options = train_command.parse([*call, *SMALL, "--quiet"], "train.py", str(tmp_path), "")
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train_command.train(options, "train.py", "")
+    assert not str(caught.value)
+
+
+def test_data_in_the_usual_folder_need_no_option(data):
+    """A program that has a folder of its own takes the data in it."""
+    training, _, name = train_command._data(None, "", str(data))
+    assert (len(training.images), name) == (300, str(data))
 
 
 @pytest.mark.filterwarnings("always::pynn.TrainingWarning")
