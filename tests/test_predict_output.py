@@ -64,6 +64,17 @@ def test_two_pixels_make_a_character():
     assert predict.predict._draw(digit, blocks=False)[0][:4] == " ,'#"
 
 
+def test_no_blank_lines_stand_below_a_digit():
+    """The digit ends above the bottom of its square, and there are few bars."""
+    digit = np.zeros((28, 28), np.uint8)
+    digit[4:8, 4:8] = 255
+    answer = predict.predict.Prediction("small.safetensors", 1, [0.25, 0.75])
+    lines = predict.predict._digit_lines(predict.predict.Predicted(digit, [answer]), blocks=True)
+    assert len(lines) == 4
+    assert lines[0].endswith("small: 1")
+    assert lines[-1].strip().startswith("1 █")
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_models_stand_side_by_side(model_path, capsys, count):
     """Two to a row, as many rows as it takes, never wider than 80 columns."""
