@@ -144,9 +144,8 @@ static bool count_nbytes(const pynn_layer *layers, size_t layer_count, size_t in
     size_t options = 0;
     size_t each = sizeof(pynn_stage) + sizeof(pynn_placed_layer) +
                   PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view) + 4 * sizeof(pynn_pass_step);
-    if (first != NULL && first->options_nbytes != NULL && !first->options_nbytes(inputs, &options))
-        return false;
-    return pynn_multiply(layer_count, each, nbytes) && pynn_add(*nbytes, options, nbytes) &&
+    bool fits = first == NULL || first->options_nbytes == NULL || first->options_nbytes(inputs, &options);
+    return fits && pynn_multiply(layer_count, each, nbytes) && pynn_add(*nbytes, options, nbytes) &&
            pynn_add(*nbytes,
                     sizeof(pynn_network) + 2 * sizeof(pynn_parameter_view) + 2 * sizeof(pynn_pass_step),
                     nbytes);

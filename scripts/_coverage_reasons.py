@@ -5,6 +5,7 @@ By file, by function ("" for code outside of functions), and by a part of the li
 
 NO_DEFAULT = "no other value gets here; without a default the compiler finds one that is forgotten"
 TWO_INTS = "with 64 bits a product of two ints fits; with 32 it may not"
+INTS = "with 64 bits the bytes of as many columns as an int counts fit; with 32 they may not"
 MORE_BEFORE = "the network, which is there, took more bytes than this"
 
 FOR_TYPES = "for type checkers only"
@@ -43,9 +44,16 @@ REASONS: dict[str, dict[str, dict[str, str]]] = {
     },
     "csrc/network.c": {
         "place_parameters": {"pynn_multiply(count, view->dims[d], &count)": TWO_INTS},
+        "count_nbytes": {
+            "return fits && pynn_multiply(": INTS,
+            "first->options_nbytes(inputs, &options)": INTS,
+        },
     },
     "csrc/pass.c": {
         "do_step": {"switch (step.kind) {": NO_DEFAULT},
+    },
+    "csrc/layers/columns.c": {
+        "read_column": {"switch (column->kind) {": NO_DEFAULT},
     },
     "csrc/layers/pool2d.c": {
         "do_place": {"switch (work) {": NO_DEFAULT},

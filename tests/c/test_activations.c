@@ -23,6 +23,8 @@ static double exact(pynn_layer_kind kind, double x) {
     case PYNN_DROPOUT:
     case PYNN_LAYER_NORM:
     case PYNN_BATCH_NORM:
+    case PYNN_STANDARDIZE:
+    case PYNN_COLUMNS:
     case PYNN_CONV2D:
     case PYNN_MAX_POOL2D:
     case PYNN_AVG_POOL2D:

@@ -1,5 +1,6 @@
 /* test_columns.c: the columns of a table against their formulas, on good codes and on bad ones. */
 #include <float.h>
+#include <limits.h>
 #include <math.h>
 
 #include "helpers.h"
@@ -75,7 +76,10 @@ static void test_beginning(void) {
     parameters[2] = 1.0f;
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, ROWS, parameters, &sums), PYNN_NOT_FITTED);
     set_scales();
+    double errors[2 * CLASSES] = {42.0}; /* classes have none, so that it stays as it is */
+    sums.errors = errors;
     CHECK_EQ(pynn_evaluate(workspace, &data, 0, ROWS, parameters, &sums), PYNN_OK);
+    CHECK(errors[0] == 42.0 && errors[1] == 0.0);
     destroy(workspace, network);
 }
 
@@ -200,6 +204,22 @@ static void test_arguments(void) {
     CHECK_EQ(pynn_network_create(NULL, 1, overflowing, 2, &loss, &network), PYNN_SIZE_OVERFLOW);
     const pynn_layer sum[] = {{.kind = PYNN_COLUMNS, .columns = {huge + 1}}, HE(CLASSES)};
     CHECK_EQ(pynn_network_create(NULL, 1, sum, 2, &loss, &network), PYNN_SIZE_OVERFLOW);
+    /* Each fits alone; together the tables do not, or not even the outputs. */
+    static const pynn_column two[] = {{PYNN_COLUMN_EMBEDDING, 2, SIZE_MAX / 2},
+                                      {PYNN_COLUMN_EMBEDDING, 2, SIZE_MAX / 2}};
+    static const pynn_column wider[] = {{PYNN_COLUMN_EMBEDDING, 2, SIZE_MAX / 2},
+                                        {PYNN_COLUMN_EMBEDDING, 2, SIZE_MAX / 2 + 2}};
+    const pynn_layer tables[] = {{.kind = PYNN_COLUMNS, .columns = {two}}, HE(CLASSES)};
+    CHECK_EQ(pynn_network_create(NULL, 2, tables, 2, &loss, &network), PYNN_SIZE_OVERFLOW);
+    const pynn_layer outputs[] = {{.kind = PYNN_COLUMNS, .columns = {wider}}, HE(CLASSES)};
+    CHECK_EQ(pynn_network_create(NULL, 2, outputs, 2, &loss, &network), PYNN_SIZE_OVERFLOW);
+    /* The bytes of so many layers fit, but not beside those of the columns: no layer but the first is read.
+     */
+    const size_t layer_nbytes = sizeof(pynn_placed_layer) + sizeof(pynn_stage) +
+                                PYNN_MAX_LAYER_VIEWS * sizeof(pynn_parameter_view) +
+                                4 * sizeof(pynn_pass_step);
+    CHECK_EQ(pynn_network_create(NULL, INT_MAX, tables, SIZE_MAX / layer_nbytes, &loss, &network),
+             PYNN_SIZE_OVERFLOW);
     const pynn_layer none[] = {{.kind = PYNN_COLUMNS, .columns = {NULL}}, HE(CLASSES)};
     CHECK_EQ(pynn_network_create(NULL, 1, none, 2, &loss, &network), PYNN_INVALID_ARGUMENT);
     const pynn_layer second[] = {HE(COLUMNS), layers[0], HE(CLASSES)};

@@ -386,8 +386,34 @@ static void test_errors(void) {
     }
 }
 
+/* The errors of more outputs than are summed at a time, beside sums in plain loops. */
+static void test_errors_of_many_outputs(void) {
+    enum { N = 5, O = 2 * 16 + 3 };
+    static float y[N * O], targets[N * O], dz[N * O];
+    double errors[2 * O + 1];
+    errors[2 * O] = 42.0;
+    pynn_random_normal(1, 0, 0, N * O, 0.0f, 3.0f, y);
+    pynn_random_normal(1, 1, 0, N * O, 1.0f, 2.0f, targets);
+    const pynn_loss loss = MEAN_SQUARED_ERROR;
+    pynn_sums sums;
+    pynn_loss_rows it = {N, O, y, NULL, targets, NULL, 1.0f, dz, errors};
+    pynn_loss_type_of(loss.kind)->compute(&loss, &it, &sums);
+    for (size_t o = 0; o < O; o++) {
+        double absolute = 0.0, squares = 0.0;
+        for (size_t n = 0; n < N; n++) {
+            double error = (double)(y[n * O + o] - targets[n * O + o]);
+            absolute += fabs(error);
+            squares += error * error;
+        }
+        CHECK_NEAR(errors[o], absolute, 1e-12);
+        CHECK_NEAR(errors[O + o], squares, 1e-11);
+    }
+    CHECK_NEAR(errors[2 * O], 42.0, 0.0);
+}
+
 int main(void) {
     test_errors();
+    test_errors_of_many_outputs();
     test_poisson_by_hand();
     test_poisson_extremes();
     test_by_hand();

@@ -172,6 +172,13 @@ static void test_refusals(void) {
      * after them. */
     const pynn_layer full[] = {HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(INT_MAX), HE(4)};
     refuses(INT_MAX, full, 5, PYNN_SIZE_OVERFLOW);
+    /* Here all layers fit, and leave room for three more, but not for the means of as many targets. */
+    const pynn_layer filled[] = {HE(INT_MAX), HE(INT_MAX), HE(INT_MAX),
+                                 HE(INT_MAX), HE(3),       HE(INT_MAX / 4)};
+    pynn_loss standardized = MEAN_SQUARED_ERROR;
+    standardized.mean_squared_error.standardize = 1;
+    pynn_network *no_network;
+    CHECK_EQ(pynn_network_create(NULL, INT_MAX, filled, 6, &standardized, &no_network), PYNN_SIZE_OVERFLOW);
 
     const pynn_loss losses[] = {
         SMOOTHED_CROSS_ENTROPY(1.0f),

@@ -289,9 +289,42 @@ static void test_targets(void) {
     pynn_network_destroy(network);
 }
 
+/* A step leaves a frozen layer and the scale of the targets, which belongs to no layer, as they are. */
+static void test_targets_behind_a_frozen_layer(void) {
+    enum { HIDDEN = 3, FIRST = WIDTH * HIDDEN + HIDDEN, ALL = FIRST + HIDDEN * VALUES + 3 * VALUES };
+    pynn_layer layers[] = {HE(HIDDEN), HE(VALUES)};
+    layers[0].frozen = 1;
+    pynn_loss loss = MEAN_SQUARED_ERROR;
+    loss.mean_squared_error.standardize = 1;
+    pynn_network *network = create_network(WIDTH, layers, 2, loss);
+    float own[ALL], before[ALL];
+    CHECK_EQ(pynn_network_parameter_count(network), ALL);
+    CHECK_EQ(pynn_network_initialize(network, 3, own), PYNN_OK);
+    for (size_t i = 0; i < ALL - 2 * VALUES; i++) own[i] *= 0.01f; /* the features are large */
+    for (size_t o = 0; o < VALUES; o++) own[ALL - 1 - o] = 2.0f;
+    memcpy(before, own, sizeof own);
+    pynn_workspace *workspace = create_workspace(network, NULL, ROWS);
+    pynn_optimizer optimizer = {
+        .kind = PYNN_SGD, .learning_rate = 1e-4, .weight_decay = 0.1, .max_norm = 1.0};
+    pynn_state state = {1, 0, 0, NULL, NULL, NULL};
+    float gradients[ALL];
+    state.gradients = gradients;
+    pynn_sums sums = {0};
+    static const float zeros[ROWS * VALUES];
+    pynn_data raw = data;
+    raw.targets = zeros;
+    CHECK_EQ(pynn_train(workspace, &raw, NULL, ROWS, 32, 0, 1, &optimizer, &state, own, &sums), PYNN_OK);
+    CHECK(memcmp(own, before, FIRST * sizeof *own) == 0);
+    CHECK(memcmp(own + FIRST, before + FIRST, HIDDEN * VALUES * sizeof *own) != 0);
+    CHECK(memcmp(own + ALL - 2 * VALUES, before + ALL - 2 * VALUES, 2 * VALUES * sizeof *own) == 0);
+    pynn_workspace_destroy(workspace);
+    pynn_network_destroy(network);
+}
+
 int main(void) {
     fill();
     test_targets();
+    test_targets_behind_a_frozen_layer();
     test_formula();
     test_gradient();
     test_training();
