@@ -213,8 +213,10 @@ def test_bad_feature_is_found_wherever_features_go(
     before = model(x[:9])
     x[row, 29] = value
     message = refused(ARGUMENT, lambda: USES[use](model, x, y))
+    missing = ", or build the model with .standardize(missing='mean')" if np.isnan(value) else ""
     assert message == (
         f"features[{row}] holds {value} (feature 29): features must be finite; see np.nan_to_num"
+        f"{missing}"
     )
     x[row, 29] = 0
     USES[use](model, x, y)

@@ -75,6 +75,34 @@ def test_no_blank_lines_stand_below_a_digit():
     assert lines[-1].endswith("75.0%")
 
 
+def test_names_of_classes_stand_for_their_numbers(model, tmp_path, capsys):
+    """The bars of long names are shorter; JSON has the number, too."""
+    names = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "and nine more",
+    ]
+    named = model.copy()
+    named.classes = names
+    named.save(tmp_path / "named.safetensors")
+    call = ["--model", str(tmp_path / "named.safetensors"), str(DIGITS / "seven.png")]
+    assert predict.main(call) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.endswith("named: seven") for line in lines)
+    bars = [line[-21:] for line in lines if line.endswith("%")]
+    assert [bar[:8].strip() for bar in bars] == [name[:8] for name in names]
+    assert predict.main(["--json", *call]) == 0
+    (said,) = json.loads(capsys.readouterr().out)[0]["predictions"]
+    assert (said["digit"], said["class"]) == (7, "seven")
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_models_stand_side_by_side(model_path, capsys, count):
     """Two to a row, as many rows as it takes, never wider than 80 columns."""

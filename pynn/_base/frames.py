@@ -121,6 +121,8 @@ def _refused(name: str, wrong: list[_Column], library: str) -> ArgumentTypeError
         remedies.append(f"encode with pandas.get_dummies({short}, columns={_names(text)})")
     elif text:
         remedies.append(f"encode with {short}.to_dummies({_names(text)})")
+    if text:
+        remedies.append("see pynn.Columns")
     if not more:
         names = _names([column.name for column in wrong])
         names = f"columns={names}" if library == "pandas" else names

@@ -56,6 +56,7 @@ NO_PILLOW = "images need Pillow, which is not installed: pip install 'pynn-blas[
 DRAWING, BARS, GAP = 28, 22, 3  # the widths of a row of output
 MODELS_A_ROW = 2
 BAR = 12
+LONGEST_NAME = 8
 
 
 class Prediction(NamedTuple):
@@ -64,6 +65,19 @@ class Prediction(NamedTuple):
     path: str
     label: int
     probabilities: list[float]
+    names: tuple[str, ...] | None = None
+    """The names of the classes, if the model has some."""
+
+    @property
+    def read(self) -> str:
+        """The class in words: its name, or its number."""
+        return str(self.label) if self.names is None else printable(self.names[self.label])
+
+    def to_dict(self) -> dict[str, object]:
+        """The prediction for JSON; "class" is there only if the classes have names."""
+        named = {} if self.names is None else {"class": self.names[self.label]}
+        probabilities = {"probabilities": self.probabilities}
+        return {"model": self.path, "digit": self.label, **named, **probabilities}
 
 
 class Predicted(NamedTuple):
@@ -187,19 +201,14 @@ def _predict(path: str, model: pynn.Model, digit: Digit) -> Prediction:
         raise Failure(f"{path}: gives no finite probabilities: train it anew") from None
     except pynn.ArgumentError:  # 784 values, but in another shape
         raise Failure(f"{path}: takes other images than grey ones of 28 x 28") from None
-    return Prediction(path, int(probabilities.argmax()), probabilities.tolist())
+    label = int(probabilities.argmax())
+    return Prediction(path, label, probabilities.tolist(), model.classes)
 
 
 def _as_dict(found: Sequence[Predicted]) -> dict[str, object]:
     """The digits of an image for JSON; a single digit is not in a list."""
     digits: list[dict[str, object]] = [
-        {
-            "predictions": [
-                {"model": p.path, "digit": p.label, "probabilities": p.probabilities}
-                for p in one.predictions
-            ]
-        }
-        for one in found
+        {"predictions": [prediction.to_dict() for prediction in one.predictions]} for one in found
     ]
     return digits[0] if len(digits) == 1 else {"digits": digits}
 
@@ -217,7 +226,7 @@ def _as_text(name: str, found: Sequence[Predicted], *, blocks: bool) -> str:
     if len(found) == 1:
         return "\n".join([name, *_digit_lines(found[0], blocks=blocks)])
     by_model = zip(*(one.predictions for one in found), strict=True)
-    words = [f"{_short(of[0].path)}: {' '.join(str(p.label) for p in of)}" for of in by_model]
+    words = [f"{_short(of[0].path)}: {' '.join(p.read for p in of)}" for of in by_model]
     lines = [name, "   ".join(words)]
     for number, one in enumerate(found, 1):
         lines += ["", f"digit {number} of {len(found)}", *_digit_lines(one, blocks=blocks)]
@@ -255,11 +264,15 @@ def _draw(digit: Digit, *, blocks: bool) -> list[str]:
 
 def _bars(prediction: Prediction, *, blocks: bool) -> list[str]:
     """A heading and a line for each class."""
-    lines = [f"{_short(prediction.path)}: {prediction.label}", ""]
-    for label, probability in enumerate(prediction.probabilities):
-        eighths = round(probability * BAR * 8)
+    lines = [f"{_short(prediction.path)}: {prediction.read}"[:BARS], ""]
+    labels = prediction.names or tuple(map(str, range(len(prediction.probabilities))))
+    labels = tuple(printable(label)[:LONGEST_NAME] for label in labels)
+    width = max(map(len, labels))
+    longest = BAR + 1 - width  # a wide name takes the room of its bar
+    for label, probability in zip(labels, prediction.probabilities, strict=True):
+        eighths = round(probability * longest * 8)
         bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8] if blocks else "#" * (eighths // 8)
-        lines.append(f"{label} {bar.rstrip():<{BAR}} {probability:6.1%}")
+        lines.append(f"{label:<{width}} {bar.rstrip():<{longest}} {probability:6.1%}")
     return lines
 
 

@@ -98,7 +98,12 @@ def explain_use(what: str, data: Data) -> PynnError:
     """Make the error for a loss or output that is not finite: by the features or the parameters."""
     bad = data.find_not_finite()
     if bad is not None:
-        return ArgumentError(f"{bad[1]}: features must be finite; see np.nan_to_num")
+        missing = (
+            ", or build the model with .standardize(missing='mean')"
+            if " holds nan " in bad[1]
+            else ""
+        )
+        return ArgumentError(f"{bad[1]}: features must be finite; see np.nan_to_num{missing}")
     return DivergenceError(
         f"{what} is not finite, though the features are: they are too large, or the model has"
         " diverged, or its parameters were set to such values"

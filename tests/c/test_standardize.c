@@ -291,8 +291,8 @@ static void test_targets(void) {
 
 /* A step leaves a frozen layer and the scale of the targets, which belongs to no layer, as they are. */
 static void test_targets_behind_a_frozen_layer(void) {
-    enum { HIDDEN = 3, FIRST = WIDTH * HIDDEN + HIDDEN, ALL = FIRST + HIDDEN * VALUES + 3 * VALUES };
-    pynn_layer layers[] = {HE(HIDDEN), HE(VALUES)};
+    enum { UNITS = 3, FIRST = WIDTH * UNITS + UNITS, ALL = FIRST + UNITS * VALUES + 3 * VALUES };
+    pynn_layer layers[] = {HE(UNITS), HE(VALUES)};
     layers[0].frozen = 1;
     pynn_loss loss = MEAN_SQUARED_ERROR;
     loss.mean_squared_error.standardize = 1;
@@ -315,7 +315,7 @@ static void test_targets_behind_a_frozen_layer(void) {
     raw.targets = zeros;
     CHECK_EQ(pynn_train(workspace, &raw, NULL, ROWS, 32, 0, 1, &optimizer, &state, own, &sums), PYNN_OK);
     CHECK(memcmp(own, before, FIRST * sizeof *own) == 0);
-    CHECK(memcmp(own + FIRST, before + FIRST, HIDDEN * VALUES * sizeof *own) != 0);
+    CHECK(memcmp(own + FIRST, before + FIRST, UNITS * VALUES * sizeof *own) != 0);
     CHECK(memcmp(own + ALL - 2 * VALUES, before + ALL - 2 * VALUES, 2 * VALUES * sizeof *own) == 0);
     pynn_workspace_destroy(workspace);
     pynn_network_destroy(network);
