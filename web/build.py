@@ -31,6 +31,9 @@ OUTPUT = ROOT / "build" / "page" / "index.html"
 OTHER_BUILDS = {"augment.c", "gemm_cblas.c", "gemm_reference.c", "team.c"}
 """Files that the page has another for: as_they_are.c, gemm_portable.c and team_single.c."""
 
+TABLES = {"columns.c", "standardize.c"}
+"""The layers for tables, which the page refuses."""
+
 SCRIPTS = ("core", "network", "drawing", "layers", "training", "step", "files", "page")
 """The scripts of the page, in their order."""
 
@@ -62,6 +65,7 @@ FLAGS = [
     "-g0",
     "-DNDEBUG",
     "-DPYNN_SAME_BITS",
+    "-DPYNN_WITHOUT_TABLES",
     "-ffp-contract=off",
     "-fno-math-errno",
     "-fno-trapping-math",
@@ -125,7 +129,7 @@ def compile_core() -> bytes:
     flags = [*FLAGS, f"-I{CSRC}", f'-DPYNN_VERSION="{version()}"', "-c"]
     with tempfile.TemporaryDirectory() as folder:
         for source in sources:
-            if source.name in OTHER_BUILDS:
+            if source.name in OTHER_BUILDS | TABLES:
                 continue
             zig(folder, *flags, *(QUICK_FLAGS if source.stem in QUICK else SMALL_FLAGS), source)
         objects = sorted(Path(folder).glob("*.o"))
