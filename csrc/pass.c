@@ -298,7 +298,7 @@ static void accumulate(const pynn_batch *batch) {
         pynn_layer_call call = call_of(batch, network->stages[stage].first, 0);
         tasks += task_count(&call);
     }
-    pynn_team *team = work < PYNN_TASK_WORK ? NULL : batch->workspace->team;
+    pynn_team *team = work < (double)PYNN_TASK_WORK ? NULL : batch->workspace->team;
     pynn_team_run(team, tasks, accumulate_task, (void *)batch);
     /* Mean and scale of the targets stay as they are   @mean_squared_error.kept */
     float *mean = batch->target.parameters + network->target_offset;

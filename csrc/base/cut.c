@@ -12,11 +12,11 @@ enum { BLOCK_ROWS = 32, SMALL_BLOCK_ROWS = 16 };
  * task. The numbers are powers of two, which two and four threads can share evenly. The work is computed in
  * floating point, because the product of three sizes may fit no integer type. */
 static size_t count_tasks(size_t rows, size_t columns, size_t depth) {
-    double work = (double)rows * (double)columns * (double)depth;
-    if (work < 1.0 * PYNN_TASK_WORK) return 1;
-    if (work < 2.0 * PYNN_TASK_WORK) return 2;
-    if (work < 16.0 * PYNN_TASK_WORK) return 4;
-    return work < 32.0 * PYNN_TASK_WORK ? 8 : 16;
+    const double work = (double)rows * (double)columns * (double)depth, one = (double)PYNN_TASK_WORK;
+    if (work < 1.0 * one) return 1;
+    if (work < 2.0 * one) return 2;
+    if (work < 16.0 * one) return 4;
+    return work < 32.0 * one ? 8 : 16;
 }
 
 /* Cutting the columns costs gemm about this many times more than cutting the rows. Measured on a (2048,

@@ -1,0 +1,101 @@
+"""Building a wheel of pynn for a platform, from the source distribution, and checking it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+from _wheel_platforms import OPENBLAS, Platform
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON_TAG = "cp310"  # the extension has Python 3.10's limited API: see pynn/meson.build
+
+
+class FailedError(Exception):
+    """A command has failed: its arguments and the end of its output."""
+
+
+def run(*command: str | Path, **variables: str) -> str:
+    """Run a command, and return what it prints; raise a FailedError if it fails."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise FailedError(f"{' '.join(map(str, command))}\n{done.stdout[-3000:]}")
+    return done.stdout
+
+
+def tool(name: str) -> Path:
+    """A program that pip has installed beside the Python that runs this."""
+    return Path(sys.executable).parent / name
+
+
+def committed_at() -> str:
+    """The time of the last commit, in seconds: all files in the wheels get it."""
+    return run("git", "-C", ROOT, "log", "-1", "--format=%ct").strip()
+
+
+def build_sdist(folder: Path) -> Path:
+    """Build the source distribution of what is committed, and return its path."""
+    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "-o", folder, ROOT)
+    (sdist,) = folder.glob("*.tar.gz")
+    return sdist
+
+
+def unpack(sdist: Path, folder: Path) -> Path:
+    """Unpack the source distribution into a folder; return the folder of the source."""
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    (source,) = folder.iterdir()
+    return source
+
+
+def build_wheel(platform: Platform, source: Path, folder: Path, epoch: str) -> Path:
+    """Build the wheel of a platform.
+
+    Args:
+        platform: The platform.
+        source: The source, unpacked.
+        folder: An empty folder for what is made on the way.
+        epoch: The time that the files in the wheel get, in seconds.
+
+    Returns:
+        The path of the wheel, in the folder.
+    """
+    openblas = folder / "openblas"
+    run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+        "--platform", platform.openblas, "--dest", folder, OPENBLAS)  # fmt: skip
+    with zipfile.ZipFile(next(folder.glob("scipy_openblas32-*.whl"))) as archive:
+        archive.extractall(openblas)
+    built = folder / "built"
+    # The paths of this machine must not get into the files, or each build would be another.
+    here = f"-ffile-prefix-map={source}=. -ffile-prefix-map={folder}=."
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", built,
+        f"-Csetup-args=--cross-file={platform.write_machine_file(folder)}",
+        f"-Csetup-args=-Dscipy_openblas={openblas}", f"-Csetup-args=-Dc_args={here}",
+        f"-Cbuild-dir={folder / 'build'}", source,
+        SOURCE_DATE_EPOCH=epoch, PATH=f"{tool('')}:{os.environ['PATH']}",
+        _PYTHON_HOST_PLATFORM=f"linux-{platform.processor}")  # fmt: skip
+    (tagged,) = built.glob("*.whl")
+    run(sys.executable, "-m", "wheel", "tags", "--remove", "--python-tag", PYTHON_TAG,
+        "--platform-tag", platform.name, tagged, SOURCE_DATE_EPOCH=epoch)  # fmt: skip
+    (wheel,) = built.glob("*.whl")
+    return wheel
+
+
+def check_wheel(wheel: Path, platform: Platform) -> None:
+    """Check that a wheel keeps what its tags promise; raise a FailedError if not."""
+    shown = run(tool("auditwheel"), "show", wheel)
+    if f'"{platform.name}"' not in " ".join(shown.split()):
+        raise FailedError(f"auditwheel does not find {platform.name}:\n{shown}")
+    run(tool("abi3audit"), "--strict", wheel)
+    run(tool("check-wheel-contents"), wheel)
