@@ -91,7 +91,7 @@ def test_the_minimum_is_that_of_scipy(loss: str) -> None:
 def test_weights_of_classes_count_as_examples() -> None:
     """An example with weight 2 is as good as the same example twice."""
     once, twice = linear("softmax_cross_entropy", 3), linear("softmax_cross_entropy", 3)
-    optimizer = pynn.LBFGS(weight_decay=0.1)
+    optimizer = pynn.LBFGS(weight_decay=0.1, tolerance=1e-6)
     once.fit(X, Y, epochs=50, optimizer=optimizer, class_weight={0: 2})
     rows = np.concatenate([np.arange(90), np.flatnonzero(Y == 0)])
     twice.fit(X[rows], Y[rows], epochs=50, optimizer=optimizer)
