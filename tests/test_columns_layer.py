@@ -52,8 +52,8 @@ def test_explained_in_words() -> None:
     for words in (
         "y = (x - mean) / scale",
         "csrc/layers/columns.c",
-        "2 numbers are missing",
-        "7 categories are missing or unknown",
+        "2 of 4 numbers are missing",
+        "7 of 12 categories are missing or unknown",
         "dweight[",
         "mean and scale stay",
     ):

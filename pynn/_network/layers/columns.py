@@ -161,10 +161,13 @@ class TableColumns(Layer):
     def remarks(self, arrays: Mapping[str, Floats], *, sparse: bool) -> list[str]:
         x = arrays["X"]
         found = []
-        if missing := int(np.isnan(x[:, self.scaled_features]).sum()):
-            found.append(f"{missing:,} numbers are missing: their y is 0")
-        if unknown := int((x[:, self.numbers :] == 0).sum()):
-            found.append(f"{unknown:,} categories are missing or unknown: their code is 0")
+        numbers, codes = x[:, self.scaled_features], x[:, self.numbers :]
+        if missing := int(np.isnan(numbers).sum()):
+            found.append(f"{missing:,} of {numbers.size:,} numbers are missing: their y is 0")
+        if unknown := int((codes == 0).sum()):
+            found.append(
+                f"{unknown:,} of {codes.size:,} categories are missing or unknown: their code is 0"
+            )
         return found
 
     # ------------------------------------------------------------ export
