@@ -9,12 +9,14 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pynn
+from pynn._native import library
 
 ROOT = Path(__file__).parent.parent
 
@@ -103,3 +105,57 @@ def test_our_openblas_starts_no_threads(wish: str | None, tmp_path: Path) -> Non
         command, check=True, stdout=subprocess.PIPE, cwd=tmp_path, env=env
     ).stdout
     assert output.decode().split() == ["0", str(wish)]
+
+
+# ------------------------------------------------------------ free-threaded Python
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, ["-Dpython.allow_limited_api=false"]),
+        ({"setup-args": "-Db=1"}, ["-Dpython.allow_limited_api=false", "-Db=1"]),
+        (
+            {"setup-args": ["-Db=1", "-Dc=2"]},
+            ["-Dpython.allow_limited_api=false", "-Db=1", "-Dc=2"],
+        ),
+    ],
+)
+def test_limited_api_is_left_out_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any] | None, expected: list[str]
+) -> None:
+    """A free-threaded Python gets one option more, before the caller's; others get the caller's."""
+    pytest.importorskip("mesonpy")
+    import _backend
+
+    before = json.dumps(given)
+    monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)
+    ours = "-Dpython.allow_limited_api=false"
+    assert _backend.with_interpreter(given) == {"setup-args": [ours, *expected]}
+    monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 0}.get)
+    assert _backend.with_interpreter(given) == (given or {})
+    assert json.dumps(given) == before
+
+
+def test_extension_serves_all_versions_where_one_can() -> None:
+    """Its name has the interpreter's version only if that is free-threaded."""
+    assert ("cp" in Path(library.extension()).name) is FREE_THREADED
+
+
+WITHOUT_GIL = """
+import sys
+import numpy, pynn
+model = pynn.Builder().input(2).dense(2).softmax_cross_entropy().build(seed=0)
+model.fit(numpy.eye(2), [0, 1], epochs=1)
+sys.exit(sys._is_gil_enabled())
+"""
+
+
+@pytest.mark.skipif(not FREE_THREADED, reason="this Python has a global lock")
+def test_import_does_not_turn_the_global_lock_on(tmp_path: Path) -> None:
+    """All modules that pynn loads say that they work without it."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHON_GIL"}
+    command = [sys.executable, "-W", "error", "-c", WITHOUT_GIL]
+    assert subprocess.run(command, cwd=tmp_path, env=environment).returncode == 0

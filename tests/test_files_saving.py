@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from model_files import X, Y, build
 
 import pynn
+from pynn._files.safetensors import to_bytes
 
 
 @pytest.mark.parametrize("function", ["fsync", "replace"])
@@ -218,3 +220,28 @@ def test_saving_over_a_folder_is_an_oserror(
     assert caught.value.filename == name
     assert os.listdir() == ["folder"]
     assert os.listdir("folder") == []
+
+
+@pytest.mark.parametrize("metadata", [None, {"é": 'quoted: "\\"'}])
+def test_bytes_are_those_of_the_safetensors_library(metadata: dict[str, str] | None) -> None:
+    """Tensors of both types, empty ones, and names beyond ASCII; the library's metadata vary."""
+    rng = np.random.default_rng(0)
+    tensors: dict[str, Any] = {
+        "b": rng.random((3, 2), np.float32),
+        "a": rng.random((2, 4), np.float32).T,
+        "é 中": np.zeros((0, 3), np.float32),
+        "steps": np.array(7, np.int64),
+    }
+    dense = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    dense["steps"] = tensors["steps"]
+    assert to_bytes(tensors, metadata) == safetensors.numpy.save(dense, metadata)
+
+
+def test_metadata_are_in_the_order_of_their_names() -> None:
+    """So a model always gives the same bytes; the library reads them."""
+    metadata = {"é": 'quoted: "\\"', "b": "", "a": "1"}
+    contents = to_bytes({"x": np.ones(3, np.float32)}, metadata)
+    place = [contents.index(f'"{name}":'.encode()) for name in ("a", "b", "é", "x")]
+    assert place == sorted(place)
+    assert contents == to_bytes({"x": np.ones(3, np.float32)}, dict(sorted(metadata.items())))
+    assert safetensors.numpy.load(contents)["x"].tolist() == [1, 1, 1]

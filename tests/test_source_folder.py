@@ -12,7 +12,6 @@ from zipfile import ZipFile
 import _cffi_backend
 import numpy
 import pytest
-import safetensors
 
 import pynn
 from pynn import _source_folder
@@ -33,7 +32,6 @@ spec.loader.exec_module(sys.modules[__name__])
 NEEDED = {
     "numpy*": Path(numpy.__file__).parent.parent,
     "_cffi_backend*": Path(_cffi_backend.__file__).parent,
-    "safetensors*": Path(safetensors.__file__).parent.parent,
 }
 
 # Prints the parent folder of the package, once for each that a module of it was imported from.

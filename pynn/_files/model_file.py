@@ -28,7 +28,7 @@ from pynn._base.errors import (
     PynnError,
 )
 from pynn._base.reading import refuse
-from pynn._files.safetensors import Reader
+from pynn._files.safetensors import Reader, to_bytes
 from pynn._native import state
 from pynn._native.network import Network
 from pynn._network import class_names, parameters
@@ -73,9 +73,7 @@ def save(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    import json  # here, because these imports take milliseconds and only saving needs them
-
-    from safetensors.numpy import save as to_bytes
+    import json  # here, because the import takes milliseconds and only saving needs it
 
     model = snapshot.spec.to_dict()
     model |= {"seed": snapshot.seed, "epochs_trained": snapshot.epochs_trained}
@@ -86,23 +84,7 @@ def save(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
     if snapshot.run is not None:
         metadata["run"] = json.dumps(snapshot.run)
     named = {**snapshot.named, **snapshot.arrays}
-    write_atomically(path, _in_order(to_bytes(named, metadata)))
-
-
-def _in_order(contents: bytes) -> bytes:
-    """Sort the metadata of a file by name, because safetensors writes them in a random order.
-
-    A file has three parts: the length of the header in 8 bytes; the header, which is JSON padded
-    with blanks; and the data.
-    """
-    import json  # here, for the same reason as in save()
-
-    begin, end = 8, 8 + int.from_bytes(contents[:8], "little")
-    header = json.loads(contents[begin:end])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + contents[end:]
+    write_atomically(path, to_bytes(named, metadata))
 
 
 def load(path: str | os.PathLike[str]) -> Snapshot:

@@ -1,4 +1,4 @@
-"""Reading safetensors files: first the header, then each tensor into the array that needs it.
+"""Safetensors files, written and read: the header, then each tensor into the array that needs it.
 
     8 bytes  the length of the header, little-endian
     header   JSON, which may be padded with blanks: for each tensor
@@ -6,9 +6,10 @@
              and "__metadata__": {"NAME": "TEXT", ...}, if any
     data     the tensors, one after the other without gaps, little-endian, row by row
 
-The format is documented at https://github.com/huggingface/safetensors. The safetensors library
-writes our files, but does not read them, because it maps a file into memory: if another program
-made the file shorter meanwhile, the system would kill this process.
+The format is documented at https://github.com/huggingface/safetensors. The safetensors library is
+not used. It maps a file into memory to read it: if another program made the file shorter meanwhile,
+the system would kill this process. It writes metadata in a random order. And it cannot be installed
+on a free-threaded Python without a compiler of Rust.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -37,6 +39,32 @@ _ITEM_NBITS = {
 """The bits of an item of each dtype whose size is known here; other tensors are not read."""
 
 _FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
+_WRITTEN = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64"}
+
+
+def to_bytes(
+    tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """Make the contents of a file of float32 and int64 tensors.
+
+    The order is that of the safetensors library: the largest items first, so that every tensor is
+    aligned, and equal ones by name. The same tensors and metadata always give the same bytes.
+    """
+    import json  # here, because the import takes milliseconds and only saving needs it
+
+    header: dict[str, Any] = {}
+    if metadata is not None:
+        header["__metadata__"] = dict(sorted(metadata.items()))
+    parts: list[Any] = []
+    end = 0
+    for name, array in sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])):
+        begin, end = end, end + array.nbytes
+        entry = {"dtype": _WRITTEN[array.dtype], "shape": array.shape, "data_offsets": [begin, end]}
+        header[name] = entry
+        parts.append(np.ascontiguousarray(array, array.dtype.newbyteorder("<")))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 
 class Entry(NamedTuple):

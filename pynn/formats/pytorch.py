@@ -26,6 +26,7 @@ from pynn._base import checks, words
 from pynn._base.atomic import write_atomically
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._builder import FinishedBuilder
+from pynn._files.safetensors import to_bytes
 from pynn._model import Model
 from pynn._network.layers import Parameter
 from pynn._network.spec import PlacedLayer
@@ -133,8 +134,6 @@ def save(model: Model, path: str | os.PathLike[str], *, names: Sequence[str] | N
         OSError: The file cannot be written.
         ClosedError: The model is closed.
     """
-    from safetensors.numpy import save as to_bytes
-
     arrays = _arrays(model, names)
     suffix = os.path.splitext(os.fspath(checks.path("path", path)))[1]
     if suffix in (".pt", ".pth"):
