@@ -115,12 +115,9 @@ FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (None, ["-Dpython.allow_limited_api=false"]),
-        ({"setup-args": "-Db=1"}, ["-Dpython.allow_limited_api=false", "-Db=1"]),
-        (
-            {"setup-args": ["-Db=1", "-Dc=2"]},
-            ["-Dpython.allow_limited_api=false", "-Db=1", "-Dc=2"],
-        ),
+        (None, []),
+        ({"setup-args": "-Db=1"}, ["-Db=1"]),
+        ({"setup-args": ["-Db=1", "-Dc=2"]}, ["-Db=1", "-Dc=2"]),
     ],
 )
 def test_limited_api_is_left_out_where_there_is_none(
