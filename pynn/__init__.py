@@ -143,6 +143,8 @@ def _import(name: str) -> object:
     """
     if name in _MODULES:
         return importlib.import_module(f"pynn.{name}")
+    if name == "sklearn":  # it is no public name of `from pynn import *`: it needs scikit-learn
+        return importlib.import_module("pynn.sklearn")
     for module, names in _LATE.items():
         if name in names:
             found: object = getattr(importlib.import_module(f"pynn.{module}"), name)

@@ -7,7 +7,7 @@ Needs Pillow: pip install 'pynn-blas[images]'. Whole folders of images of any ki
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -72,3 +72,7 @@ def digits(path: str | os.PathLike[str], *, raw: bool = False) -> Digits:
             raise FileFormatError(f"{reading.shown(path)}: damaged image: {error}") from None
         raise
     return Digits(np.stack(found.digits), tuple(found.warnings))
+
+
+if not TYPE_CHECKING:  # a type checker finds wrong names only without it
+    __getattr__ = words.of_module("images", __all__)

@@ -8,6 +8,7 @@ Each function returns a chain that has its layers, and to which a loss can be ad
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pynn._base import words
 from pynn._builder import Builder, LayerBuilder
@@ -68,3 +69,7 @@ def small_cnn(classes: int = 10, *, shape: Sequence[int] = MNIST_SHAPE) -> Layer
     second = first.conv2d(16, 3).batch_norm().relu().max_pool2d(2)
     third = second.conv2d(32, 3).batch_norm().relu().global_avg_pool()
     return third.dense(classes)
+
+
+if not TYPE_CHECKING:  # a type checker finds wrong names only without it
+    __getattr__ = words.of_module("models", ("lenet", "small_cnn"))

@@ -373,3 +373,7 @@ def _shape(shape: object, layer: str, inputs: int) -> tuple[int, int]:
             f" {inputs} inputs; got {height} x {width}"
         )
     return height, width
+
+
+if not TYPE_CHECKING:  # a type checker finds wrong names only without it
+    __getattr__ = words.of_module("plots", __all__)

@@ -11,6 +11,12 @@ or where a second `fit` continues the first.
 [0.001, 0.1, 0.1, 0.05, 0.0]
 """
 
+from typing import TYPE_CHECKING
+
+from pynn._base import words as _words
 from pynn._training.schedules import Constant, Cosine, OneCycle, Schedule, StepDecay, WarmUp
 
 __all__ = ["Constant", "Cosine", "OneCycle", "Schedule", "StepDecay", "WarmUp"]
+
+if not TYPE_CHECKING:  # a type checker finds wrong names only without it
+    __getattr__ = _words.of_module("schedules", __all__)

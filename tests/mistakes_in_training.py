@@ -69,12 +69,12 @@ OPTIONS: dict[str, Mistake] = {
         fit(optimizer=0.1), TYPE, ("optimizer must be a pynn.SGD", "got float 0.1")
     ),
     "an optimizer by name": Mistake(
-        fit(optimizer="sgd"), TYPE, ("optimizer must be a pynn.SGD", "got str 'sgd'")
+        fit(optimizer="sgd"), TYPE, ("got 'sgd': write optimizer=pynn.SGD(), with its arguments",)
     ),
     "the class of an optimizer": Mistake(
         fit(optimizer=pynn.SGD),
         TYPE,
-        ("optimizer must be a pynn.SGD, pynn.Adam, pynn.AdamW or pynn.LBFGS, as", "got type"),
+        ("optimizer must be an object, got the class SGD: write optimizer=pynn.SGD(), with its",),
     ),
     "a number as on_epoch": Mistake(
         fit(on_epoch=1), TYPE, ("on_epoch must be callable, got int 1",)

@@ -96,7 +96,7 @@ VALUE, TYPE = pynn.ArgumentError, pynn.ArgumentTypeError
         (
             {"optimizer": pynn.SGD},
             TYPE,
-            "pynn.AdamW or pynn.LBFGS, as in pynn.SGD(learning_rate=0.1), got type",
+            "optimizer must be an object, got the class SGD: write optimizer=pynn.SGD(), with its",
         ),
         ({"on_epoch": 1}, TYPE, "on_epoch must be callable, got int 1"),
         ({"on_progress": "x"}, TYPE, "on_progress must be callable, got str 'x'"),

@@ -319,7 +319,7 @@ def test_text_is_shown_with_its_place() -> None:
         ([[10**400, 1, 2]], "must be finite, got an integer of more than 300 digits"),
         ([[1e300, 1, 2]], "must be finite as float32, up to 3.4e+38, got larger float64 values"),
         ([1, 2, 3], "a single example is np.asarray(features)[None]"),
-        (pd.Series([1, 2, 3]), "a single example is np.asarray(features)[None]"),
+        (pd.Series([1, 2, 3]), "is np.asarray(features)[None], and a single row of a frame is fr"),
     ],
 )
 def test_wrong_shapes_and_sizes_are_named(given: Any, words: str) -> None:

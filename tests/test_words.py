@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
 import pickle
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn.__main__ import main
 from pynn._base import vocabulary, words
 
 PAGE = Path(__file__).parent.parent / "docs" / "words.md"
@@ -29,28 +32,64 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     finished = chain.softmax_cross_entropy()
     x = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
     images = pynn.Builder().input((1, 8, 8))
-    here = {"chain": chain, "finished": finished, "images": images, "x": x, "y": np.arange(20) % 2}
-    return {**here, "model": finished.build(seed=0), "pynn": pynn}
+    model, y = finished.build(seed=0), np.arange(20) % 2
+    return {
+        "chain": chain,
+        "finished": finished,
+        "images": images,
+        "model": model,
+        "regression": chain.dense(1).mean_squared_error().build(),
+        "yes_or_no": chain.dense(1).binary_cross_entropy().build(),
+        "x": x,
+        "y": y,
+        "words": np.array(["no", "yes"])[y],
+        "history": pynn.History(loss=[1.0], accuracy=[0.5]),
+        "evaluation": model.evaluate(x, y),
+        "np": np,
+        "pynn": pynn,
+    }
 
 
-@pytest.mark.parametrize("write", ROWS)
+NEEDED = {"table": "pandas", "sklearn": "sklearn", "plots": "matplotlib"}
+"""What a row needs that is not always installed, by a word in it."""
+CALLED = [write for write in ROWS if write.startswith("pynn ")]
+
+
+@pytest.mark.parametrize("write", [write for write in ROWS if write not in CALLED])
 def test_row_of_the_page(write: str, names: dict[str, Any]) -> None:
     """What a migrant writes gives this error, and what it says works."""
     says, then = ROWS[write]
-    with pytest.raises((AttributeError, TypeError)) as caught:
+    for word, package in NEEDED.items():
+        if word in write + then:
+            module = pytest.importorskip(package)
+    if "table" in write:
+        names["table"] = module.DataFrame(names["x"])
+    with pytest.raises((pynn.PynnError, AttributeError, KeyError)) as caught:
         eval(write, names)
-    assert isinstance(caught.value, pynn.PynnError) or "module 'pynn'" in says
-    pattern = ".*".join(map(re.escape, says.split("…")))
-    assert re.fullmatch(pattern, str(caught.value))
-    assert len(str(caught.value)) < 400
+    message = str(caught.value.args[0])
+    assert isinstance(caught.value, (pynn.PynnError, KeyError)) or "module 'pynn" in says
+    assert re.fullmatch(".*".join(map(re.escape, says.split("…"))), message)
+    assert len(message) < 400
     eval(then, names)
+
+
+@pytest.mark.parametrize("write", CALLED)
+def test_row_of_the_command_line(write: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both calls are read by the parser; that with --help does nothing else."""
+    says, then = ROWS[write]
+    with pytest.raises(SystemExit) as caught:
+        main(write.split()[1:])
+    assert (caught.value.code, capsys.readouterr().err) == (2, f"{says}\n")
+    with pytest.raises(SystemExit) as caught:
+        main([*then.split()[1:], "--help"])
+    assert caught.value.code in (0, None)
 
 
 def test_the_page_has_its_rows() -> None:
     """No row is lost to a pattern that does not match it."""
     lines = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ")]
     heads = [line for line in lines if line.startswith(("| used", "| ---"))]
-    assert len(lines) - len(heads) == len(ROWS) >= 70
+    assert len(lines) - len(heads) == len(ROWS) >= 135
 
 
 # ------------------------------------------------------------ every call
@@ -168,6 +207,63 @@ def test_a_model_can_be_looked_at_as_before(names: dict[str, Any]) -> None:
     assert not isinstance(caught.value, pynn.PynnError)
 
 
+def test_modules_and_results_can_be_looked_at_as_before(names: dict[str, Any]) -> None:
+    """A name that nobody knows gets no advice; copies, pickles and dir are as they were."""
+    for thing in (names["history"], names["evaluation"], pynn.schedules, pynn.plots, pynn.formats):
+        for name in ("__array__", "_repr_png_", "acc", "StepLR", "xyz"):
+            assert not hasattr(thing, name)
+            assert name not in dir(thing)
+        with pytest.raises(AttributeError, match=r"has no attribute 'xyz'$"):
+            _ = thing.xyz
+    for thing in (names["history"], names["evaluation"]):
+        assert (
+            copy.copy(thing) == copy.deepcopy(thing) == pickle.loads(pickle.dumps(thing)) == thing
+        )
+
+
+def test_parameters_are_a_dict_as_before(names: dict[str, Any]) -> None:
+    """Only a wrong name gives another message, which lists the first eight."""
+    chain = pynn.Builder().input(4)
+    for _ in range(5):
+        chain = chain.dense(2)
+    parameters = chain.mean_squared_error().build().parameters
+    assert "fc1.weight" not in parameters and parameters.get("fc1.weight") is None
+    assert type(copy.copy(parameters)) is dict
+    with pytest.raises(KeyError, match=r"0: the parameters are dense1\.weight, .*4\.bias, \.\.\."):
+        _ = parameters[0]  # type: ignore[index]
+
+
+def test_scikit_learn_is_imported_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`import pynn` is enough; without scikit-learn the error says what to install."""
+    pytest.importorskip("sklearn")
+    package: Any = pynn
+    monkeypatch.delitem(vars(pynn), "sklearn", raising=False)
+    assert package.sklearn is importlib.import_module("pynn.sklearn")
+    assert "sklearn" not in {*pynn.__all__, *dir(pynn)}
+    monkeypatch.delitem(vars(pynn), "sklearn", raising=False)
+    monkeypatch.delitem(sys.modules, "pynn.sklearn")
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ImportError, match=r"pynn\.sklearn needs scikit-learn: pip install"):
+        _ = package.sklearn
+
+
+def test_what_is_meant_is_not_refused() -> None:
+    """A large eps that is no width, a share of dropout, an unknown init without advice."""
+    chain = pynn.Builder().input(4)
+    assert repr(chain.layer_norm(8.0).layer_norm(1)).endswith(".layer_norm(8.0).layer_norm(1.0)")
+    with pytest.raises(pynn.ArgumentError, match=r"less than 0.99.*, got int 100$"):
+        chain.dropout(100)
+    with pytest.raises(pynn.ArgumentError, match=r"must be 'he' or 'xavier', got 'lecun'$"):
+        chain.dense(2, init="lecun")  # type: ignore[arg-type]
+    with pytest.raises(pynn.ArgumentTypeError, match=r"as in pynn\.SGD.*, got str 'rmsprop'$"):
+        chain.dense(2).mean_squared_error().build().fit(
+            [[1.0] * 4],
+            [[1.0, 2.0]],
+            epochs=1,
+            optimizer="rmsprop",  # type: ignore[arg-type]
+        )
+
+
 def test_a_property_that_fails_shows_its_own_error(names: dict[str, Any]) -> None:
     """Python asks __getattr__ where a property raises an AttributeError."""
 
@@ -183,12 +279,24 @@ def test_a_property_that_fails_shows_its_own_error(names: dict[str, Any]) -> Non
 
 def test_words_are_of_one_pynn_name_each() -> None:
     """No word stands for two names of one table, and each name is pynn's, if it is looked up."""
-    for table in (vocabulary.STEPS, vocabulary.MODELS, vocabulary.MODULE):
+    modules = [words for words, _ in vocabulary.MODULES.values()]
+    for table in (
+        vocabulary.STEPS,
+        vocabulary.MODELS,
+        vocabulary.MODULE,
+        vocabulary.METRICS,
+        vocabulary.INITS,
+        *modules,
+    ):
         every = [word for line in table.values() for word in set(map(words.squeezed, line.split()))]
         assert sorted(set(every)) == sorted(every)
     steps = {name for one in (pynn.Builder, pynn.LayerBuilder) for name in vars(one)}
     assert set(vocabulary.STEPS) <= steps
     assert set(vocabulary.MODELS) <= set(dir(pynn.Model))
     assert set(vocabulary.MODULE) - {"sklearn"} <= set(pynn.__all__)
+    assert set(vocabulary.METRICS) <= set(dir(pynn.History()))
+    for module, (own, _) in vocabulary.MODULES.items():
+        assert all(hasattr(getattr(pynn, module), name) for name in own)
+    assert set(vocabulary.OF_CALLS) <= {name.rsplit(".")[-1] for name in CALLS}
     taken = {name for call in CALLS.values() for name in inspect.signature(call).parameters}
     assert set(vocabulary.ARGUMENTS) <= taken

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pynn._base import tables
 from pynn._base.checks import MAX_FLOAT32
 from pynn._base.errors import ArgumentError, ArgumentTypeError
+from pynn._base.frames import is_number, is_row_of_frame
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -78,6 +79,8 @@ def _wrong_shape(
         hint = f"; examples of one value are {short}.reshape(-1, 1)"
     elif array.size == values:
         hint = f"; a single example is {short}[None]"
+        if is_row_of_frame(value):
+            hint += ", and a single row of a frame is frame.iloc[[0]]"
     elif len(shape) == 3 and array.shape[1:] == (*shape[1:], shape[0]):
         hint = f"; channels come first: {short}.transpose(0, 3, 1, 2)"
     if len(shape) == 1:
@@ -94,8 +97,10 @@ def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.
     array = tables.any_array(name, value)
     short = _as_array(name, value)
     one_hot = ""
-    if array.shape == (rows, classes) and classes > 1:
+    if (array.shape == (rows, classes) and classes > 1) or _is_one_hot(array, rows):
         one_hot = f"; convert one-hot labels with {short}.argmax(axis=1)"
+        if array.shape[1] > classes:
+            one_hot += f", and build the network with {array.shape[1]} outputs"
     if array.dtype.kind not in "biu":
         raise ArgumentTypeError(
             f"{name} must be integers in [0, {classes}), got dtype {array.dtype}"
@@ -120,6 +125,13 @@ def labels(name: str, value: object, rows: int, classes: int) -> npt.NDArray[np.
             f" {array[wrong[0]]} at index {wrong[0]}{hint}"
         )
     return array.astype(np.int32)  # a copy: labels must not change after they were checked
+
+
+def _is_one_hot(array: npt.NDArray[Any], rows: int) -> bool:
+    """Whether each row has one 1, and 0 elsewhere."""
+    if array.ndim != 2 or array.shape[0] != rows or array.shape[1] < 2 or array.dtype.kind == "O":
+        return False
+    return bool((((array == 0) | (array == 1)).all(axis=1) & ((array == 1).sum(axis=1) == 1)).all())
 
 
 def _numbered(name: str) -> str:
@@ -148,7 +160,11 @@ def targets(name: str, value: object, rows: int, outputs: int, *, shares: bool) 
 
     With `shares`, each value must be in [0, 1].
     """
-    array = tables.numbers(name, value)
+    array, short = tables.any_array(name, value), _as_array(name, value)
+    if array.dtype.kind not in "biuf":
+        raise tables.no_numbers(
+            name, value, array, _instead_of_names(short, array, shares, outputs)
+        )
     if array.shape != (rows, outputs) and not (outputs == 1 and array.shape == (rows,)):
         short = f" or ({rows},)" if outputs == 1 else ""
         raise ArgumentError(
@@ -160,10 +176,24 @@ def targets(name: str, value: object, rows: int, outputs: int, *, shares: bool) 
     if len(wrong) > 0:
         row, column = map(int, wrong[0])
         limits = "in [0, 1]" if shares else "finite"
-        raise ArgumentError(
-            f"{name} must be {limits}, got {array[row, column]} at [{row}, {column}]"
-        )
+        found = array[row, column]
+        hint = "; leave out the examples without a target" if np.isnan(found) else ""
+        raise ArgumentError(f"{name} must be {limits}, got {found} at [{row}, {column}]{hint}")
     return _to_float32(name, array)  # a copy, for the same reason as in labels()
+
+
+def _instead_of_names(short: str, array: npt.NDArray[Any], shares: bool, outputs: int) -> str:
+    """What to do with targets that are names of classes; "" if they are something else."""
+    values = array.ravel().tolist()
+    if not values or not all(isinstance(one, str) and not is_number(one) for one in values):
+        return ""
+    different = sorted(set(values))
+    if shares and outputs == 1 and len(different) == 2:
+        return f"; say where it is yes, as in {short} == {different[1]!r}"
+    return (
+        f"; these are names of classes, which need another end of the chain:"
+        f" .dense({len(different)}).softmax_cross_entropy()"
+    )
 
 
 def weights(name: str, value: object, rows: int) -> npt.NDArray[np.float64]:

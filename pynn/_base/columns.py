@@ -57,7 +57,7 @@ def names_of(name: str, table: object) -> list[str]:
     else:
         raise ArgumentTypeError(
             f"{name} must be a data frame, a dict of columns or a list of dicts, whose columns"
-            f" have names, got {checks.describe(table)}"
+            f" have names, got {checks.describe(table)}{_of_row(table)}"
         )
     for own in names:
         if not isinstance(own, str):
@@ -66,6 +66,17 @@ def names_of(name: str, table: object) -> list[str]:
                 " them, as in frame.columns = [str(name) for name in frame.columns]"
             )
     return names
+
+
+def _of_row(value: object) -> str:
+    """What to do with a series, such as a row of a frame."""
+    if hasattr(value, "to_frame"):
+        return "; a single row of a frame is frame.iloc[[0]], with two brackets"
+    return ""
+
+
+def _may_be_row(value: object) -> bool:
+    return isinstance(value, (Mapping, list, tuple, np.ndarray))
 
 
 def columns_of(name: str, table: object, wanted: Sequence[str]) -> list[Values]:
@@ -82,6 +93,11 @@ def columns_of(name: str, table: object, wanted: Sequence[str]) -> list[Values]:
         ArgumentError: A column is missing, or columns have different lengths.
     """
     if isinstance(table, (list, tuple)):
+        if len(table) == len(wanted) and not any(map(_may_be_row, table)):
+            raise ArgumentTypeError(
+                f"{name} must be a table, got {checks.describe(table)}; a table of one row is a"
+                f" list with it: [{name.split()[-1]}]"
+            )
         if not table:
             return [np.empty(0, object) for _ in wanted]
         if not isinstance(table[0], Mapping):

@@ -142,6 +142,12 @@ def _short(value: object) -> str:
     return checks.printable(repr(value), 40)
 
 
+def is_row_of_frame(value: object) -> bool:
+    """Whether a value is a series of pandas; a row of a frame is one, too."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.Series)
+
+
 def only_column(value: Any) -> Any:
     """The column of a frame that has one; anything else as it is."""
     pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")

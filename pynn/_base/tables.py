@@ -41,7 +41,7 @@ def numbers(name: str, value: object) -> AnyArray:
     array = any_array(name, value)
     if array.dtype.kind in "biuf":
         return array
-    raise _no_numbers(name, value, array)
+    raise no_numbers(name, value, array)
 
 
 def any_array(name: str, value: object) -> AnyArray:
@@ -101,12 +101,20 @@ def _to_array(name: str, value: object) -> AnyArray:
 def _remedy(short: str, value: object) -> str:
     """How to convert something that NumPy takes for a single object; "" if nobody knows."""
     if isinstance(value, dict):
-        return f"; make a table of it with pandas.DataFrame({short})"
+        return _of_dicts(short)
     if hasattr(value, "collect"):
         return f"; get its values with {short}.collect()"
     if hasattr(value, "__iter__"):
         return f"; convert with list({short})"
     return ""
+
+
+def _of_dicts(short: str) -> str:
+    """What to do with a dict of columns or a list of dicts."""
+    return (
+        f"; begin the network with .input(pynn.Columns.of({short})), which takes it as it is, or"
+        f" make a table of it with pandas.DataFrame({short})"
+    )
 
 
 def _ragged(name: str, value: list[Any] | tuple[Any, ...]) -> ArgumentError | ArgumentTypeError:
@@ -152,8 +160,8 @@ def _numbers_of_objects(name: str, array: AnyArray) -> AnyArray:
     return np.array(floats, np.float64).reshape(array.shape)
 
 
-def _no_numbers(name: str, value: object, array: AnyArray) -> ArgumentTypeError:
-    """The error for an array of something else than numbers."""
+def no_numbers(name: str, value: object, array: AnyArray, remedy: str = "") -> ArgumentTypeError:
+    """The error for an array of something else than numbers, with the caller's remedy."""
     short, kind = name.split()[-1], array.dtype.kind
     own = short if isinstance(value, np.ndarray) else f"np.asarray({short})"
     got = f"{name} must be numbers, got dtype {checks.printable(str(array.dtype), 60)}"
@@ -168,7 +176,7 @@ def _no_numbers(name: str, value: object, array: AnyArray) -> ArgumentTypeError:
         return ArgumentTypeError(
             f"{got}; convert with np.lib.recfunctions.structured_to_unstructured({own})"
         )
-    return ArgumentTypeError(f"{got}{_about_objects(short, own, array)}")
+    return ArgumentTypeError(f"{got}{_about_objects(short, own, array)}{remedy}")
 
 
 def _about_objects(short: str, own: str, array: AnyArray) -> str:
@@ -180,6 +188,8 @@ def _about_objects(short: str, own: str, array: AnyArray) -> str:
     first = known.index(False)
     place = ", ".join(map(str, map(int, np.unravel_index(first, array.shape))))
     holds = f": {short}[{place}] is {checks.describe(values[first])}"
+    if isinstance(values[first], dict):
+        return f"{holds}{_of_dicts(short)}"
     if all(isinstance(value, np.ndarray) for value in values):
         return f": its {len(values)} items are arrays; put them together with np.stack({short})"
     if array.ndim != 2:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from pynn._base.checks import printable
-from pynn._base.errors import ArgumentTypeError
-from pynn._base.vocabulary import ARGUMENTS, ELSEWHERE
+from pynn._base.errors import ArgumentTypeError, ChainError
+from pynn._base.vocabulary import ARGUMENTS, ELSEWHERE, MODULES, OF_CALLS, OF_NUMBERS, OF_OBJECTS
 
 Target = TypeVar("Target", bound=Any)
 
@@ -55,26 +55,31 @@ def _wrong_call(
     is_method = bool(takes) and takes[0].name == "self"
     takes = takes[is_method:]
     *_, owner, name = ("", *function.__qualname__.split("."))
-    what = f"{owner if name == '__init__' else name}()"
+    called = owner if name == "__init__" else name
+    what = f"{called}()"
     names = [one.name for one in takes]
     for word in named:
         if word not in names:
-            return f"{what} has no argument {printable(word, 60)!r}: {_advice(word, names)}"
+            return f"{what} has no argument {printable(word, 60)!r}: {_advice(word, names, called)}"
     places = [one for one in takes if one.kind is not one.KEYWORD_ONLY]
     count = len(given) - is_method
     if count > len(places):
+        extra = given[len(places) + is_method]
+        hint = _text(called, OF_NUMBERS if isinstance(extra, (int, float)) else OF_OBJECTS)
         rest = ", ".join(f"{name}=" for name in names[len(places) :])
         return (
             f"{what} takes {len(places)} positional argument{'s' * (len(places) != 1)}, got {count}"
-            + f"; give the others by name: {rest}" * bool(rest)
+            + (f"; {hint}" if hint else f"; give the others by name: {rest}" * bool(rest))
         )
     needs = [one.name for one in takes[count:] if one.default is one.empty]
     lacks = [repr(one) for one in needs if one not in named]
     return f"{what} needs {' and '.join(lacks)}" if lacks else ""
 
 
-def _advice(word: str, takes: list[str]) -> str:
+def _advice(word: str, takes: list[str], called: str) -> str:
     """Say what to write instead of an argument that a call does not have."""
+    if text := _text(word, OF_CALLS.get(called, {})):
+        return f"it {text}"
     if own := find(word, {name: ARGUMENTS.get(name, "") for name in takes}):
         return f"pynn calls it {own}"
     if text := _text(word, ELSEWHERE):
@@ -121,6 +126,39 @@ def missing(
     if meant := _nearest(name, own):
         return Missing(f"{begin}: did you mean {form.format(meant)}?", meant, True)
     return Missing(begin, "", False)
+
+
+def refuse(
+    thing: object, name: str, words: Mapping[str, str], advice: Mapping[str, str]
+) -> NoReturn:
+    """Raise the error for an attribute that an object does not have; call it in __getattr__.
+
+    Of a name with an underscore it says no more: copy, pickle and notebooks look for such names.
+    """
+    what = f"{type(thing).__name__!r} object"
+    if name.startswith("_"):
+        raise AttributeError(f"{what} has no attribute {name!r}")
+    own = [one for one in dir(thing) if not one.startswith("_")]
+    raise ChainError(missing(what, name, own, words, advice).message)
+
+
+def of_module(module: str, own: Iterable[str]) -> Callable[[str], NoReturn]:
+    """The __getattr__ of a module of pynn, which raises the error for a name that it does not have.
+
+    Args:
+        module: The module without "pynn.", as in vocabulary.MODULES.
+        own: Its public names.
+    """
+
+    def refused(name: str) -> NoReturn:
+        what = f"module 'pynn.{module}'"
+        if name.startswith("_"):
+            raise AttributeError(f"{what} has no attribute {name!r}")
+        words, advice = MODULES[module]
+        form = f"pynn.{module}.{{}}"
+        raise AttributeError(missing(what, name, own, words, advice, form).message)
+
+    return refused
 
 
 def squeezed(word: str) -> str:

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from pynn._base import vocabulary, words
 from pynn._commands.program import columns, complain, printable, say
 
 NARROWEST, WIDEST = 40, 80
@@ -70,6 +71,9 @@ def nearest(word: str, names: Iterable[object]) -> str:
     """A question that names what was meant, or ""."""
     import difflib  # only an error needs it
 
+    options = {str(name): vocabulary.COMMAND_LINE.get(str(name), "") for name in names}
+    if meant := words.find(word.lstrip("-").replace("-", "_"), options):
+        return f"; did you mean {meant}?"
     table = {str(name).lstrip("-"): name for name in names}
     found = difflib.get_close_matches(word.lstrip("-"), table, n=1)
     return f"; did you mean {table[found[0]]}?" if found else ""

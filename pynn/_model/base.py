@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pynn._base import checks, vocabulary, words
-from pynn._base.errors import ArgumentTypeError, ChainError
+from pynn._base.errors import ArgumentTypeError
 from pynn._network.class_names import numbered
 from pynn._network.spec import Spec
 from pynn._training.engine import Engine
@@ -19,11 +19,11 @@ class ModelBase:
         engine: The network, its parameters, and the state of its training.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: object = None) -> None:
         if not isinstance(engine, Engine):
             raise ArgumentTypeError(
-                "a Model is made by Builder()...build() or pynn.load(path), not from"
-                f" {checks.describe(engine)}"
+                "a Model is made by Builder()...build() or pynn.load(path)"
+                + ("" if engine is None else f", not from {checks.describe(engine)}")
             )
         self._engine = engine
 
@@ -33,13 +33,7 @@ class ModelBase:
             """Raise the error for an attribute that the model does not have."""
             if hasattr(type(self), name):  # a property, whose own error is to be seen
                 return object.__getattribute__(self, name)
-            what = f"{type(self).__name__!r} object"
-            if name.startswith("_"):  # copy and pickle look for some of these
-                raise AttributeError(f"{what} has no attribute {name!r}")
-            own = [one for one in dir(type(self)) if not one.startswith("_")]
-            raise ChainError(
-                words.missing(what, name, own, vocabulary.MODELS, vocabulary.OF_MODELS).message
-            )
+            words.refuse(self, name, vocabulary.MODELS, vocabulary.OF_MODELS)
 
     @property
     def _spec(self) -> Spec:

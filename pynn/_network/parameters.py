@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from pynn._base import checks
 from pynn._base.arrays import Floats
 from pynn._base.errors import ArgumentTypeError
 from pynn._network.spec import Spec
@@ -104,6 +105,20 @@ class Parameters(dict[str, Floats]):
         if self.get(name) is not array:  # parameters[name] += x assigns the same view: allowed
             raise ArgumentTypeError(
                 f"parameters cannot be replaced; write into it: parameters[{name!r}][...] = array"
+            )
+
+    def __missing__(self, name: object) -> Floats:
+        """Raise the error for a name that there is not."""
+        some = ", ".join(list(self)[:8]) + ", ..." * (len(self) > 8)
+        raise KeyError(f"{checks.printable(repr(name), 60)}: the parameters are {some}")
+
+    if not TYPE_CHECKING:
+
+        def __call__(self, *given: object, **named: object) -> NoReturn:
+            """Raise the error for a call: in other libraries `parameters` is a method."""
+            raise ArgumentTypeError(
+                "parameters is no method but a dict of arrays by name, written without (): "
+                "model.parameters, as in model.parameters['dense1.weight']"
             )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from pynn._base import checks
+from pynn._base import checks, vocabulary, words
 from pynn._base.arrays import Doubles
 from pynn._base.errors import OutOfMemoryError
 from pynn._base.formulas import figure
@@ -57,6 +57,12 @@ class Evaluation(_LossAndAccuracy):
         self = super().__new__(cls, loss, _same_nan(accuracy))
         self.r2, self.mean_absolute_error = _same_nan(r2), _same_nan(mean_absolute_error)
         return self
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise the error for an attribute that the evaluation does not have."""
+            words.refuse(self, name, vocabulary.METRICS, vocabulary.OF_EVALUATIONS)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (*self, self.r2, self.mean_absolute_error)

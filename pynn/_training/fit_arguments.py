@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from pynn._base import checks
+from pynn._base import checks, words
 from pynn._base.atomic import absolute
 from pynn._base.errors import ArgumentError, ArgumentTypeError
 from pynn._files import model_file
@@ -20,7 +20,7 @@ from pynn._training import augmentation as augmenting
 from pynn._training.augmentation import Augmentation
 from pynn._training.callbacks import Callbacks
 from pynn._training.examples import MOST_ROWS, Examples, make_data, make_examples
-from pynn._training.optimizers import SGD, Optimizer
+from pynn._training.optimizers import KINDS, SGD, Optimizer
 from pynn._training.run import Plan, fingerprint
 from pynn._training.stopping import EarlyStopping
 
@@ -132,6 +132,12 @@ def check_optimizer(value: object, spec: Spec | None = None) -> Optimizer:
     if value is None:
         return SGD()
     if not isinstance(value, Optimizer):
+        if meant := _meant(value):
+            got = f"the class {meant}" if isinstance(value, type) else repr(value)
+            raise ArgumentTypeError(
+                f"optimizer must be an object, got {got}: write optimizer=pynn.{meant}(), with its"
+                " arguments"
+            )
         raise ArgumentTypeError(
             "optimizer must be a pynn.SGD, pynn.Adam, pynn.AdamW or pynn.LBFGS, as in"
             f" pynn.SGD(learning_rate=0.1), got {checks.describe(value)}"
@@ -139,6 +145,13 @@ def check_optimizer(value: object, spec: Spec | None = None) -> Optimizer:
     if spec is not None:
         value._check_network(spec)
     return value
+
+
+def _meant(value: object) -> str:
+    """The optimizer that is meant by its class or its name, as other libraries take it; or ""."""
+    name = value.__name__ if isinstance(value, type) else value
+    names = {kind.__name__: "" for kind in KINDS.values()}
+    return words.find(name, names) if isinstance(name, str) else ""
 
 
 def _check_augmentation(

@@ -6,9 +6,9 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from pynn._base import checks, words
+from pynn._base import checks, vocabulary, words
 from pynn._base.atomic import write_atomically
 from pynn._base.formulas import figure
 from pynn._training.evaluation import ClassEvaluation, Evaluation
@@ -241,6 +241,12 @@ class History:
         from pynn import plots  # here, because plots imports this module
 
         return plots.history(self, path, ax=ax)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise the error for an attribute that the history does not have."""
+            words.refuse(self, name, vocabulary.METRICS, vocabulary.OF_HISTORIES)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, History) and vars(self) == vars(other)

@@ -12,6 +12,8 @@ returns a model.
 
 from typing import TYPE_CHECKING
 
+from pynn._base import words as _words
+
 if TYPE_CHECKING:
     from pynn.formats import c as c
     from pynn.formats import nn_rust as nn_rust
@@ -29,7 +31,7 @@ if not TYPE_CHECKING:  # a type checker finds wrong names only without it
             import importlib
 
             return importlib.import_module(f"pynn.formats.{name}")
-        raise AttributeError(f"module 'pynn.formats' has no attribute {name!r}")
+        _words.of_module("formats", __all__)(name)
 
 
 def __dir__() -> list[str]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pynn._base import checks
+from pynn._base import checks, vocabulary, words
 from pynn._base.arrays import AnyFloats, Doubles, Floats
 from pynn._base.errors import ArgumentError
 from pynn._base.formulas import factor, number, total, total_of_products
@@ -23,8 +23,11 @@ def checked_init(kind: str, init: object) -> Init:
     for known in INITS:
         if isinstance(init, str) and init == known:
             return known
+    needed = f"{kind}: init must be {' or '.join(map(repr, INITS))}"
+    if isinstance(init, str) and (meant := words.find(init, vocabulary.INITS)):
+        raise ArgumentError(f"{needed}, got {init!r}: pynn says {meant!r}")
     got = repr(init[:60]) if isinstance(init, str) else checks.describe(init)
-    raise ArgumentError(f"{kind}: init must be {' or '.join(map(repr, INITS))}, got {got}")
+    raise ArgumentError(f"{needed}, got {got}")
 
 
 class Dense(Layer):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pynn._base import checks
 from pynn._base.arrays import Floats
+from pynn._base.errors import ArgumentError
 from pynn._base.formulas import number
 from pynn._network.layers import Layer
 
@@ -26,6 +27,11 @@ class Dropout(Layer):
 
     def __init__(self, rate: float) -> None:
         below = checks.BELOW_ONE
+        if isinstance(rate, int) and 1 < rate < 100:
+            raise ArgumentError(
+                f"dropout rate must be at least 0 and less than 1, got {rate}: it is a share, and"
+                f" {rate} % are {rate / 100}"
+            )
         super().__init__(rate=checks.real("dropout rate", rate, least=0.0, below=below))
 
     @property

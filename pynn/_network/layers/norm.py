@@ -35,6 +35,11 @@ class LayerNorm(Layer):
     eps: float
 
     def __init__(self, eps: float = 1e-5) -> None:
+        if isinstance(eps, int) and eps > 1:  # meant as a width, which others ask for
+            raise ArgumentError(
+                f"layer_norm eps must be a small number such as 1e-5, got {checks.describe(eps)};"
+                " the layer needs no width, as it knows it from the layer before: .layer_norm()"
+            )
         super().__init__(eps=checks.real("layer_norm eps", eps, least=checks.LEAST_NORMAL))
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
@@ -166,8 +171,10 @@ class BatchNorm(Layer):
     def __init__(self, momentum: float = 0.1, eps: float = 1e-5) -> None:
         momentum = checks.real("batch_norm momentum", momentum, least=0.0)
         if not 0.0 < momentum <= 1.0:
+            width = "; it needs no width, as it knows it from the layer before: .batch_norm()"
             raise ArgumentError(
                 f"batch_norm momentum must be above 0 and at most 1, got {momentum:g}"
+                + width * (momentum > 1.0)
             )
         eps = checks.real("batch_norm eps", eps, least=checks.LEAST_NORMAL)
         super().__init__(momentum=momentum, eps=eps)

@@ -60,9 +60,12 @@ def too_large(
     what: str, size: Sequence[int], lengths: Sequence[int], padding: object
 ) -> ArgumentError:
     """The error of a window that does not fit into the image."""
+    hint = ""
+    if lengths[1] in (1, 3) and lengths[0] >= 8:  # a photo whose channels came last
+        hint = "; the order of a shape is (channels, height, width)"
     return ArgumentError(
         f"{what} of {size[0]} x {size[1]} is larger than the image, which is {lengths[0]} x"
-        f" {lengths[1]}, with padding {padding!r}"
+        f" {lengths[1]}, with padding {padding!r}{hint}"
     )
 
 
