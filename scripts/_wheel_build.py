@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import _wheel_licences
 from _wheel_platforms import OPENBLAS, Platform
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,6 +87,7 @@ def build_wheel(platform: Platform, source: Path, folder: Path, epoch: str) -> P
         SOURCE_DATE_EPOCH=epoch, PATH=f"{tool('')}:{os.environ['PATH']}",
         _PYTHON_HOST_PLATFORM=f"linux-{platform.processor}")  # fmt: skip
     (tagged,) = built.glob("*.whl")
+    _wheel_licences.state(tagged, OPENBLAS)
     run(sys.executable, "-m", "wheel", "tags", "--remove", "--python-tag", PYTHON_TAG,
         "--platform-tag", platform.name, tagged, SOURCE_DATE_EPOCH=epoch)  # fmt: skip
     (wheel,) = built.glob("*.whl")
@@ -99,3 +101,4 @@ def check_wheel(wheel: Path, platform: Platform) -> None:
         raise FailedError(f"auditwheel does not find {platform.name}:\n{shown}")
     run(tool("abi3audit"), "--strict", wheel)
     run(tool("check-wheel-contents"), wheel)
+    _wheel_licences.check(wheel)

@@ -82,6 +82,18 @@ def test_no_bytecode_is_installed() -> None:
     assert left_out == {"" if folder == Path() else f"{folder}/" for folder in folders}
 
 
+def test_licences_are_installed() -> None:
+    """pynn's own licence, and that of OpenBLAS where a copy of it is installed."""
+    info = importlib.metadata.distribution("pynn-blas")
+    assert "MIT License" in str(info.read_text("licenses/LICENSE"))
+    if Path(pynn.__file__).with_name("libscipy_openblas_pynn.so").exists():
+        beside = Path(pynn.__file__).with_name("libscipy_openblas_pynn.LICENSE.txt")
+        # scripts/wheels moves it.
+        text = beside.read_text() if beside.exists() else info.read_text("licenses/OpenBLAS.txt")
+        assert "The OpenBLAS Project" in str(text)
+        assert "GCC RUNTIME LIBRARY EXCEPTION" in str(text)
+
+
 COUNT_THREADS = """
 import os, sys
 import numpy

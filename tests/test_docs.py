@@ -18,7 +18,7 @@ MODULES = sorted(
     ".".join(source.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
     for source in PACKAGE.rglob("*.py")
 )
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(?:python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Before a block that is not to be run, such as one that takes long; a comment, so it is not shown.
 SKIPPED = re.compile(r"^<!-- not run: .+ -->\n+```python\n.*?^```$", re.MULTILINE | re.DOTALL)

@@ -46,7 +46,12 @@ def build(site: Path) -> int:
     except ModuleNotFoundError as error:
         print(f"{error.name} is not installed: python -m pip install '.[docs]'", file=sys.stderr)
         return 2
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
     problems = links.problems_of(ROOT, pages) + links.not_listed(ROOT)
     if not problems:
         source = site.with_name(f"{site.name}-source")
