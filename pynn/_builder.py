@@ -136,8 +136,10 @@ class Builder:
         The chain begins with the model's input and its layers in front of `before`. Other layers
         and a loss may follow. `build` draws initial weights for these alone; the layers of the
         model keep their parameters, also the running mean and variance of a batch_norm. They are a
-        copy: neither model changes the other. All else is new: no layer is frozen, and counts and
-        moments begin at 0.
+        copy: neither model changes the other. If all layers are taken, and none are added, the
+        outputs are the model's; then the names of its classes are kept, and, with the same loss,
+        the scale of its targets. All else is new: no layer is frozen, and counts and moments begin
+        at 0.
 
         Args:
             model: The model. It is read now, and may be trained or closed later.
@@ -566,7 +568,8 @@ class FinishedBuilder:
         self._spec.check_size()
         model = Model._create(self._spec, seed)
         if self._begun is not None:
-            model._engine.parameters[: self._begun.parameters.size] = self._begun.parameters
+            parameters, model._engine.classes = self._begun.kept(self._spec)
+            model._engine.parameters[: parameters.size] = parameters
         return model
 
     def __repr__(self) -> str:

@@ -123,6 +123,45 @@ def test_constant_columns_are_counted() -> None:
     assert message.startswith("column 0 is 1 in all 120 examples to train on (and 2 other columns")
 
 
+def test_missing_column() -> None:
+    """It is constant, too, though nan is not equal to nan; one value is enough for none."""
+    table = X.copy()
+    table[:, 2] = np.nan
+    chain = pynn.Builder().input(5).standardize(missing="mean").dense(2)
+    [message] = warned(table, LABELS, chain.softmax_cross_entropy().build())
+    assert message.startswith("column 2 is missing in all 120 examples to train on: nothing can")
+    table[77, 2] = 1.0
+    assert warned(table, LABELS, chain.softmax_cross_entropy().build()) == []
+    rows = [{"x": float(value), "y": None} for value in X[:, 0]]
+    columns = pynn.Columns(numbers=["x", "y"])
+    model = pynn.Builder().input(columns).dense(2).softmax_cross_entropy().build()
+    [message] = warned(rows, LABELS, model)
+    assert message.startswith("column 'y' is missing in all 120 examples")
+
+
+@pytest.mark.parametrize(
+    ("shape", "advice"),
+    [
+        ((10, 12, 3), "(3, 10, 12)), and features.reshape(-1, 10, 12, 3).transpose(0, 3, 1, 2)"),
+        ((8, 8, 1), "(1, 8, 8)), and features.reshape(-1, 8, 8, 1).transpose(0, 3, 1, 2)"),
+        ((8, 9, 1), ""),  # a sequence of 9 steps
+        ((3, 12, 3), ""),
+        ((8, 8, 4), ""),
+        ((1, 8, 8), ""),
+    ],
+)
+def test_channels_that_come_last(shape: tuple[int, ...], advice: str) -> None:
+    """What the warning advises is right for features of any shape."""
+    features = RNG.random((20, *shape), np.float32)
+    model = pynn.Builder().input(shape).dense(2).softmax_cross_entropy().build()
+    messages = warned(features, LABELS[:20], model)
+    assert len(messages) == bool(advice)
+    if advice:
+        assert messages[0].endswith(advice)
+        there = eval(advice.split("and ")[1], {"features": features.reshape(20, -1)})
+        np.testing.assert_array_equal(there, np.moveaxis(features, 3, 1))
+
+
 def test_columns_are_named_and_codes_are_words() -> None:
     """The columns of a model may be in another order than those of the table."""
     table = {"town": ["a", "b"] * 60, "kind": ["k"] * ROWS, "x": X[:, 0], "year": [2024] * ROWS}
@@ -308,6 +347,20 @@ def test_weights_are_taken_into_account() -> None:
     [message] = warned(X, LABELS, **fit)
     shares = np.array([3, (LABELS == 1).sum()]) / weights.sum()
     assert f"gives {-(shares * np.log(shares)).sum():.4f}. Try" in message
+
+
+@pytest.mark.parametrize("weight", [0.5, 2.0])
+@pytest.mark.parametrize(("slope", "better"), [(0.2, True), (-0.2, False)])
+def test_weights_whose_mean_is_not_1(weight: float, slope: float, better: bool) -> None:
+    """The rows that a network is judged by may weigh more or less than all; C divides by rows."""
+    labels = np.array([0, 1, 1, 1] * 5, np.int32)
+    signs = np.repeat(2.0 * labels[:, None] - 1.0, 5, axis=1).astype(np.float32)
+    model = pynn.Builder().input(5).dense(2).softmax_cross_entropy().build()
+    model.parameters["dense1.weight"][...] = 0.0
+    model.parameters["dense1.weight"][0] = -slope, slope  # the loss is log(1 + exp(-2 slope))
+    data, rows = Data(signs, labels, np.full(20, weight, np.float32)), np.arange(20)
+    assert doubts._guess(model._spec, data, rows) == pytest.approx(0.562335)
+    assert doubts._is_better(model._engine, data, rows) is better
 
 
 def test_model_that_a_callback_closes_is_not_doubted() -> None:

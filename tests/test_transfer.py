@@ -55,6 +55,37 @@ def test_all_layers_may_be_taken() -> None:
     assert (same(X) == model(X)).all()
 
 
+def test_names_of_classes_belong_to_the_outputs() -> None:
+    """They are kept with all layers; other outputs, or a loss without classes, have none."""
+    model = trained()
+    model.classes = ["a", "b", "c"]
+    chain = pynn.Builder().from_model(model)
+    model.classes = None  # the chain has those of its moment
+    kept = chain.softmax_cross_entropy(label_smoothing=0.1).build()
+    assert kept.classes == ("a", "b", "c")
+    assert set(kept.predict(X).tolist()) <= {"a", "b", "c"}
+    assert chain.mean_squared_error().build().classes is None
+    assert chain.relu().softmax_cross_entropy().build().classes is None
+    model.classes = ["a", "b", "c"]
+    same = pynn.Builder().from_model(model, before="dense2").dense(3).softmax_cross_entropy()
+    assert same.build().classes is None
+
+
+def test_the_scale_of_targets_belongs_to_the_outputs() -> None:
+    """It is kept with all layers and the same loss, so that predictions are the same."""
+    chain = pynn.Builder().input((2, 6, 6)).dense(4).dense(1)
+    model = chain.mean_squared_error(standardize=True).build()
+    model.fit(X, 1e4 + 1e3 * X[:, 0, 0, 0], epochs=1)
+    begun = pynn.Builder().from_model(model)
+    same = begun.mean_squared_error(standardize=True).build()
+    assert (same.predict(X) == model.predict(X)).all()
+    assert arrays(same) == arrays(model)
+    assert (model(X) == same(X)).all()
+    other = begun.relu().mean_squared_error(standardize=True).build()
+    assert other.parameters["targets.scale"] == 0.0  # the next fit finds it
+    assert "targets.scale" not in begun.mean_squared_error().build().parameters
+
+
 def test_no_layer_may_be_taken() -> None:
     """Then only the input is the model's."""
     chain = pynn.Builder().from_model(trained(), before=1).conv2d(2, 3).mean_squared_error()

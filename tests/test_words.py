@@ -247,6 +247,29 @@ def test_scikit_learn_is_imported_when_it_is_asked_for(monkeypatch: pytest.Monke
         _ = package.sklearn
 
 
+@pytest.mark.parametrize(
+    ("loss", "outputs", "labels", "words"),
+    [
+        ("softmax_cross_entropy", 3, np.eye(2)[[0, 1]], "with labels.argmax(axis=1)"),
+        ("softmax_cross_entropy", 3, np.eye(4, dtype=int)[:2], "=1), and build the network with 4"),
+        ("softmax_cross_entropy", 3, np.full((2, 2), 0.5), "build with mean_squared_error"),
+        ("softmax_cross_entropy", 2, ["yes", "yes"], "as in model.classes = ['yes', ...]"),
+        ("mean_squared_error", 1, [1.0, np.nan], "[1, 0]; leave out the examples without a target"),
+        ("mean_squared_error", 1, [1.0, np.inf], "must be finite, got inf at [1, 0]"),
+        ("poisson", 1, ["a", "b"], "the chain: .dense(2).softmax_cross_entropy()"),
+        ("binary_cross_entropy", 1, ["a", "b"], "as in np.asarray(labels) == 'b'"),
+        ("binary_cross_entropy", 1, ["a", "a"], "as in np.asarray(labels) == 'a'"),
+        ("mean_squared_error", 1, ["1", "2"], "convert with np.asarray(labels).astype(np.float64)"),
+    ],
+)
+def test_remedy_for_labels(loss: str, outputs: int, labels: Any, words: str) -> None:
+    """What to do with labels of another loss, and with what is missing in them."""
+    model = getattr(pynn.Builder().input(4).dense(outputs), loss)().build()
+    with pytest.raises(pynn.PynnError) as caught:
+        model.fit(np.zeros((2, 4)), labels, epochs=1)
+    assert words in str(caught.value)
+
+
 def test_what_is_meant_is_not_refused() -> None:
     """A large eps that is no width, a share of dropout, an unknown init without advice."""
     chain = pynn.Builder().input(4)

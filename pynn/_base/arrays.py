@@ -188,11 +188,11 @@ def _instead_of_names(short: str, array: npt.NDArray[Any], shares: bool, outputs
     if not values or not all(isinstance(one, str) and not is_number(one) for one in values):
         return ""
     different = sorted(set(values))
-    if shares and outputs == 1 and len(different) == 2:
-        return f"; say where it is yes, as in {short} == {different[1]!r}"
+    if shares and outputs == 1 and len(different) <= 2:
+        return f"; say where it is yes, as in {short} == {different[-1]!r}"
     return (
         f"; these are names of classes, which need another end of the chain:"
-        f" .dense({len(different)}).softmax_cross_entropy()"
+        f" .dense({max(2, len(different))}).softmax_cross_entropy()"
     )
 
 

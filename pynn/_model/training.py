@@ -131,8 +131,9 @@ class TrainedModel(ModelBase):
 
         Warns:
             TrainingWarning: All labels are equal, a column of a table is constant, a class is only
-                in the examples to train on or only in those to validate with; or the training has
-                ended no better than guessing.
+                in the examples to train on or only in those to validate with, the input looks like
+                images with their channels last; or the training has ended no better than guessing.
+                There is none for batches, of which nobody has all examples.
         """
         options = {
             "epochs": epochs,

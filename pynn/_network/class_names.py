@@ -107,6 +107,12 @@ def _learned(name: str, text: npt.NDArray[Any], spec: Spec, *, learning: bool) -
     if len(found) == spec.outputs:
         return checked(name, found, spec)
     advice = f"build it with {len(found)} outputs"
+    if len(found) == 1:  # a network of one class has nothing to learn
+        raise ArgumentError(
+            f"{name} must have at least two classes, and all are {shown(found)}: there is nothing"
+            " to tell apart. If these are a part of the examples, name all classes before, as in"
+            f" model.classes = [{found[0]!r}, ...]"
+        )
     if len(found) < spec.outputs:
         advice += ", or name all its classes before, as in model.classes = [...]"
     raise ArgumentError(

@@ -75,6 +75,7 @@ def fit(engine: Engine, call: Call, features: object) -> History:
 def _doubt_examples(spec: Spec, examples: Examples, features: object) -> None:
     """Warn of examples that teach nothing, or that cannot be validated."""
     for doubt in (
+        _channels_last(spec),
         _equal_targets(spec, examples),
         _missing_classes(spec, examples),
         _constant_columns(spec, examples, features),
@@ -110,6 +111,26 @@ def _warn(message: str) -> None:
 
 
 # ------------------------------------------------------------ before
+
+
+def _channels_last(spec: Spec) -> str:
+    """Say that the shape of images looks like that of other libraries, (height, width, channels).
+
+    Images of 1 or 3 columns are rare. A sequence as an image of one column is not, so that must be
+    square otherwise: it would have as many channels as steps.
+    """
+    if len(spec.input_shape) != 3 or min(spec.input_shape[:2]) < 8:
+        return ""
+    height, width, channels = spec.input_shape
+    if not (channels == 3 or (channels == 1 and height == width)):
+        return ""
+    return (
+        f"the input {spec.input_shape} is {height} channels of {width} x {channels} values. If"
+        f" these are images of {height} x {width} with {channels}"
+        f" channel{'s' * (channels > 1)}, pynn has the channels first: .input(({channels},"
+        f" {height}, {width})), and features.reshape(-1, {height}, {width},"
+        f" {channels}).transpose(0, 3, 1, 2)"
+    )
 
 
 def _targets(examples: Examples) -> Targets:
@@ -189,11 +210,11 @@ def _constant_columns(spec: Spec, examples: Examples, features: object) -> str:
     table = table.reshape(len(table), -1)
     rows = np.arange(len(table)) if examples.rows is None else examples.rows
     first = table[rows[0]]
-    may_be = (table[rows[:: -(-len(rows) // 100)]] == first).all(axis=0)
+    may_be = _same(table[rows[:: -(-len(rows) // 100)]], first).all(axis=0)
     if table.shape[1] > NARROW:
         may_be &= first != 0.0
     candidates = map(int, np.flatnonzero(may_be))
-    found = [c for c in candidates if (table[rows, c] == first[c]).all()]
+    found = [c for c in candidates if _same(table[rows, c], first[c]).all()]
     if not found:
         return ""
     if spec.columns is None:
@@ -209,6 +230,12 @@ def _constant_columns(spec: Spec, examples: Examples, features: object) -> str:
         f"{what} in all {len(rows):,} examples to train on{more}: nothing can be learned from it."
         " Leave it out, or see how it came to be so"
     )
+
+
+def _same(values: npt.NDArray[Any], other: Any) -> npt.NDArray[np.bool_]:
+    """Where values are equal to others; a missing one is equal to a missing one."""
+    same: npt.NDArray[np.bool_] = (values == other) | (np.isnan(values) & np.isnan(other))
+    return same
 
 
 def _value_of_column(column: Column, value: float) -> str:
@@ -238,8 +265,7 @@ def _guess(spec: Spec, data: Data, rows: npt.NDArray[Any]) -> float:
     weights = None if data.weights is None else data.weights[rows].astype(np.float64)
     if weights is not None and not weights.any():  # there are others, but none in this part
         return 0.0
-    least = spec.loss.guessing(data.targets[rows], weights, spec.outputs)
-    return least if weights is None else least * float(weights.mean())
+    return spec.loss.guessing(data.targets[rows], weights, spec.outputs)
 
 
 def _is_better(engine: Engine, data: Data, rows: npt.NDArray[Any]) -> bool:
@@ -255,7 +281,8 @@ def _is_better(engine: Engine, data: Data, rows: npt.NDArray[Any]) -> bool:
         loss = engine.evaluate(some).loss
     except (PynnError, NotFinite):  # such as a model that a callback has closed
         return True
-    return loss < WORSE[-1][1] * _guess(engine.spec, some, np.arange(some.rows))
+    mean = 1.0 if weights is None else float(weights.mean())  # that of all examples is 1
+    return loss < WORSE[-1][1] * mean * _guess(engine.spec, some, np.arange(some.rows))
 
 
 def _cause(spec: Spec, examples: Examples, features: object) -> str:
@@ -317,4 +344,4 @@ def _column(index: int, count: int, features: object) -> str:
 
 def _shown(value: float) -> str:
     """A value of the examples, such as 2,024 or 1.2e+09."""
-    return f"{float(value):,.6g}"
+    return "missing" if np.isnan(value) else f"{float(value):,.6g}"
