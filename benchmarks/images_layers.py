@@ -24,7 +24,7 @@ STEP = 16
 FLAGS = ["-std=c11", "-O3", "-D_GNU_SOURCE", '-DPYNN_VERSION="benchmark"', "-pthread"]
 FLAGS += ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
 NOT_COMPILED = {"base/gemm_cblas.c", "base/gemm_portable.c", "base/gemm_reference.c"}
-NOT_COMPILED |= {"base/team_single.c"}
+NOT_COMPILED |= {"base/team_single.c", "base/threads_win32.c"}
 
 # The numbers of pynn.h.
 KINDS = {

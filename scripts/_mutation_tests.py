@@ -33,6 +33,7 @@ C_TESTS = {
     "base/random.c": ("random", "network"),
     "base/sums.h": ("loss", "norm"),
     "base/team.c": ("team", "fork", "faults", "two_models"),
+    "base/threads_posix.c": ("team", "fork", "faults", "notice_fork"),
     "base/vector.h": ("sparse", "paths"),
     "gather.c": ("gather", "paths", "sparse"),
     "idx.c": ("idx", "fuzz_idx"),

@@ -31,6 +31,9 @@ OUTPUT = ROOT / "build" / "page" / "index.html"
 OTHER_BUILDS = {"augment.c", "gemm_cblas.c", "gemm_reference.c", "team.c"}
 """Files that the page has another for: as_they_are.c, gemm_portable.c and team_single.c."""
 
+THREADS = {"threads_posix.c", "threads_win32.c"}
+"""What team.c needs, and team_single.c does not."""
+
 TABLES = {"columns.c", "standardize.c"}
 """The layers for tables, which the page refuses."""
 
@@ -129,7 +132,7 @@ def compile_core() -> bytes:
     flags = [*FLAGS, f"-I{CSRC}", f'-DPYNN_VERSION="{version()}"', "-c"]
     with tempfile.TemporaryDirectory() as folder:
         for source in sources:
-            if source.name in OTHER_BUILDS | TABLES:
+            if source.name in OTHER_BUILDS | THREADS | TABLES:
                 continue
             zig(folder, *flags, *(QUICK_FLAGS if source.stem in QUICK else SMALL_FLAGS), source)
         objects = sorted(Path(folder).glob("*.o"))

@@ -13,14 +13,11 @@
  *
  * A thread that waits spins for some microseconds first, because the next piece usually comes soon. Then it
  * sleeps, because a core that spins is lost to others. */
-#define _POSIX_C_SOURCE 200809L /* for the masks of signals, which musl hides from plain C11 */
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
 #include "base/base.h"
 #include "base/denormals.h"
+#include "base/threads.h"
 
 /* How often the waiting loop turns before a thread sleeps. That takes 20 to 50 microseconds: as long as the
  * time between the pieces of a training step, and several times as long as waking a thread. */
@@ -30,11 +27,11 @@ enum { SPINS = 1000 };
 
 struct pynn_team {
     pynn_allocator allocator;
-    atomic_size_t threads;        /* how many are wanted, with the calling one */
-    size_t worker_count;          /* how many are started */
-    _Atomic(pthread_t *) workers; /* (worker_count,); NULL while none are started */
-    _Atomic(pid_t) process; /* whose threads the workers are; -p while the forked child p resets the team */
-    pthread_mutex_t working; /* held by the thread that the team works for */
+    atomic_size_t threads;          /* how many are wanted, with the calling one */
+    size_t worker_count;            /* how many are started */
+    _Atomic(pynn_thread *) workers; /* (worker_count,); NULL while none are started */
+    _Atomic(int64_t) process; /* whose threads the workers are; -p while the forked child p resets it */
+    pynn_lock working;        /* held by the thread that the team works for */
 
     _Atomic(uint64_t) ticket;
     _Atomic(pynn_task) task;
@@ -42,9 +39,9 @@ struct pynn_team {
     atomic_size_t task_count;
     atomic_size_t done; /* how many tasks of the piece are finished */
 
-    pthread_mutex_t sleeping; /* guards the two conditions */
-    pthread_cond_t work_came;
-    pthread_cond_t work_done;
+    pynn_lock sleeping; /* guards the two conditions */
+    pynn_condition work_came;
+    pynn_condition work_done;
     atomic_size_t sleepers;    /* workers that wait for work_came */
     atomic_bool caller_sleeps; /* the calling thread waits for work_done */
     atomic_bool stopping;
@@ -84,9 +81,9 @@ static void do_tasks(pynn_team *team, uint64_t ticket) {
         if (!atomic_compare_exchange_strong(&team->ticket, &ticket, ticket + 1)) continue;
         task(context, index);
         if (atomic_fetch_add(&team->done, 1) + 1 == count && atomic_load(&team->caller_sleeps)) {
-            pthread_mutex_lock(&team->sleeping);
-            pthread_cond_signal(&team->work_done);
-            pthread_mutex_unlock(&team->sleeping);
+            pynn_lock_take(&team->sleeping);
+            pynn_condition_wake_one(&team->work_done);
+            pynn_lock_give(&team->sleeping);
         }
         ticket = atomic_load(&team->ticket);
     }
@@ -99,7 +96,7 @@ static void do_tasks(pynn_team *team, uint64_t ticket) {
  * share_out() first opens the ticket and then reads the number of sleepers. These operations have one order
  * for all threads (they are sequentially consistent), so one of the two sees what the other has written. If
  * share_out() sees a sleeper, it takes the mutex before it wakes all; by then this thread is in
- * pthread_cond_wait(). */
+ * pynn_condition_wait(). */
 static uint64_t wait_for_work(pynn_team *team, uint64_t piece) {
     uint64_t ticket;
     for (int spin = 0; spin < SPINS; spin++) {
@@ -107,15 +104,15 @@ static uint64_t wait_for_work(pynn_team *team, uint64_t piece) {
         if (is_open(ticket) && ticket >> 32 != piece) return ticket;
         pause_briefly();
     }
-    pthread_mutex_lock(&team->sleeping);
+    pynn_lock_take(&team->sleeping);
     atomic_fetch_add(&team->sleepers, 1);
     for (;;) {
         ticket = atomic_load(&team->ticket);
         if ((is_open(ticket) && ticket >> 32 != piece) || atomic_load(&team->stopping)) break;
-        pthread_cond_wait(&team->work_came, &team->sleeping);
+        pynn_condition_wait(&team->work_came, &team->sleeping);
     }
     atomic_fetch_sub(&team->sleepers, 1);
-    pthread_mutex_unlock(&team->sleeping);
+    pynn_lock_give(&team->sleeping);
     return ticket;
 }
 
@@ -133,10 +130,10 @@ static void *work(void *context) {
 }
 
 static void init_locks(pynn_team *team) {
-    pthread_mutex_init(&team->working, NULL);
-    pthread_mutex_init(&team->sleeping, NULL);
-    pthread_cond_init(&team->work_came, NULL);
-    pthread_cond_init(&team->work_done, NULL);
+    pynn_lock_init(&team->working);
+    pynn_lock_init(&team->sleeping);
+    pynn_condition_init(&team->work_came);
+    pynn_condition_init(&team->work_done);
 }
 
 /* Forget the list of workers, then release it. The order matters, because another thread of the program may
@@ -150,37 +147,26 @@ static void release_workers(pynn_team *team) {
 /* End all workers. The caller holds `working`, or is the last one to use the team. `stopping` is set with
  * the mutex locked: a worker either sees it before it sleeps, or is already asleep and is woken. */
 static void stop_workers(pynn_team *team) {
-    pthread_t *workers = atomic_load(&team->workers);
+    pynn_thread *workers = atomic_load(&team->workers);
     if (workers == NULL) return;
-    pthread_mutex_lock(&team->sleeping);
+    pynn_lock_take(&team->sleeping);
     atomic_store(&team->stopping, true);
-    pthread_cond_broadcast(&team->work_came);
-    pthread_mutex_unlock(&team->sleeping);
-    for (size_t w = 0; w < team->worker_count; w++) pthread_join(workers[w], NULL);
+    pynn_condition_wake_all(&team->work_came);
+    pynn_lock_give(&team->sleeping);
+    for (size_t w = 0; w < team->worker_count; w++) pynn_thread_join(&workers[w]);
     atomic_store(&team->stopping, false);
     release_workers(team);
 }
 
-/* Start threads - 1 workers, or as many of them as the system allows. Signals are for the program's own
- * threads, so the workers block them. They do not block the signals that a fault of their own raises: that
- * is undefined. A new thread has the mask of the thread that starts it; so the calling thread changes its
- * own mask first, and restores it at the end. The caller holds `working`. */
+/* Start threads - 1 workers, or as many of them as the system allows. They block signals, which are for the
+ * program's own threads. The caller holds `working`. */
 static void start_workers(pynn_team *team) {
     size_t wanted = atomic_load(&team->threads) - 1;
-    pthread_t *workers = pynn_allocate(&team->allocator, wanted * sizeof(pthread_t));
+    pynn_thread *workers = pynn_allocate(&team->allocator, wanted * sizeof(pynn_thread));
     atomic_store(&team->workers, workers);
     if (workers == NULL) return;
-    sigset_t all, before;
-    sigfillset(&all);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGSEGV);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (team->worker_count < wanted &&
-           pthread_create(&workers[team->worker_count], NULL, work, team) == 0)
+    while (team->worker_count < wanted && pynn_thread_start(&workers[team->worker_count], work, team))
         team->worker_count++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* If this process is a child that was forked since the team was last used, reset the team. Returns false
@@ -193,8 +179,8 @@ static void start_workers(pynn_team *team) {
  * -child resets the team. The other threads may use the team when they see the child's own id, which is
  * stored last. */
 static bool notice_fork(pynn_team *team) {
-    pid_t here = getpid();
-    pid_t process = atomic_load_explicit(&team->process, memory_order_acquire);
+    int64_t here = pynn_process_id();
+    int64_t process = atomic_load_explicit(&team->process, memory_order_acquire);
     if (process == here) return true;
     if (process == -here || !atomic_compare_exchange_strong(&team->process, &process, -here)) return false;
     init_locks(team);
@@ -216,11 +202,11 @@ static void wait_until_done(pynn_team *team, size_t task_count) {
         if (atomic_load_explicit(&team->done, memory_order_acquire) == task_count) return;
         pause_briefly();
     }
-    pthread_mutex_lock(&team->sleeping);
+    pynn_lock_take(&team->sleeping);
     atomic_store(&team->caller_sleeps, true);
-    while (atomic_load(&team->done) != task_count) pthread_cond_wait(&team->work_done, &team->sleeping);
+    while (atomic_load(&team->done) != task_count) pynn_condition_wait(&team->work_done, &team->sleeping);
     atomic_store(&team->caller_sleeps, false);
-    pthread_mutex_unlock(&team->sleeping);
+    pynn_lock_give(&team->sleeping);
 }
 
 /* Publish a piece of work, help with it and wait until it is done. The caller holds `working`. The ticket
@@ -234,9 +220,9 @@ static void share_out(pynn_team *team, size_t task_count, pynn_task task, void *
     atomic_store_explicit(&team->done, 0, memory_order_relaxed);
     atomic_store(&team->ticket, piece);
     if (atomic_load(&team->sleepers) > 0) {
-        pthread_mutex_lock(&team->sleeping);
-        pthread_cond_broadcast(&team->work_came);
-        pthread_mutex_unlock(&team->sleeping);
+        pynn_lock_take(&team->sleeping);
+        pynn_condition_wake_all(&team->work_came);
+        pynn_lock_give(&team->sleeping);
     }
     do_tasks(team, piece);
     wait_until_done(team, task_count);
@@ -246,14 +232,14 @@ void pynn_team_run(pynn_team *team, size_t task_count, pynn_task task, void *con
     bool shared = team != NULL && task_count > 1 && task_count < CLOSED &&
                   atomic_load_explicit(&team->threads, memory_order_relaxed) > 1;
     /* If the team works for another thread, this thread does its tasks alone. */
-    shared = shared && notice_fork(team) && pthread_mutex_trylock(&team->working) == 0;
+    shared = shared && notice_fork(team) && pynn_lock_try(&team->working);
     if (!shared) {
         for (size_t index = 0; index < task_count; index++) task(context, index);
         return;
     }
     if (atomic_load_explicit(&team->workers, memory_order_relaxed) == NULL) start_workers(team);
     share_out(team, task_count, task, context);
-    pthread_mutex_unlock(&team->working);
+    pynn_lock_give(&team->working);
 }
 
 pynn_status pynn_team_create(const pynn_allocator *allocator, size_t threads, pynn_team **out) {
@@ -265,7 +251,7 @@ pynn_status pynn_team_create(const pynn_allocator *allocator, size_t threads, py
     if (team == NULL) return PYNN_OUT_OF_MEMORY;
     team->allocator = used;
     atomic_init(&team->threads, threads);
-    atomic_init(&team->process, getpid());
+    atomic_init(&team->process, pynn_process_id());
     atomic_init(&team->ticket, CLOSED);
     init_locks(team);
     *out = team;
@@ -275,12 +261,12 @@ pynn_status pynn_team_create(const pynn_allocator *allocator, size_t threads, py
 pynn_status pynn_team_resize(pynn_team *team, size_t threads) {
     if (team == NULL || threads == 0 || threads > PYNN_MAX_THREADS) return PYNN_INVALID_ARGUMENT;
     while (!notice_fork(team)) pause_briefly();
-    pthread_mutex_lock(&team->working);
+    pynn_lock_take(&team->working);
     if (threads != atomic_load(&team->threads)) {
         stop_workers(team);
         atomic_store(&team->threads, threads);
     }
-    pthread_mutex_unlock(&team->working);
+    pynn_lock_give(&team->working);
     return PYNN_OK;
 }
 
@@ -292,10 +278,10 @@ void pynn_team_destroy(pynn_team *team) {
     if (team == NULL) return;
     notice_fork(team);
     stop_workers(team);
-    pthread_cond_destroy(&team->work_done);
-    pthread_cond_destroy(&team->work_came);
-    pthread_mutex_destroy(&team->sleeping);
-    pthread_mutex_destroy(&team->working);
+    pynn_condition_destroy(&team->work_done);
+    pynn_condition_destroy(&team->work_came);
+    pynn_lock_destroy(&team->sleeping);
+    pynn_lock_destroy(&team->working);
     pynn_allocator allocator = team->allocator;
     pynn_release(&allocator, team);
 }

@@ -6,22 +6,13 @@
 #ifndef PYNN_TEAM_TASKS_H
 #define PYNN_TEAM_TASKS_H
 
-#include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "helpers.h"
 #include "internal.h"
+#include "system.h"
 
-enum { MOST_TASKS = 1000, HANG_SECONDS = 120 };
-
-/* Sleep, usually long enough for waiting threads to stop spinning and sleep, too. If it is not long enough,
- * a test takes another path in team.c, and its checks still hold. */
-static inline void rest(void) {
-    nanosleep(&(struct timespec){0, 300000}, NULL);
-}
+enum { MOST_TASKS = 1000 };
 
 /* How many times each task was done. */
 typedef struct tally {
@@ -54,7 +45,7 @@ static inline void meet(void *context, size_t index) {
     (void)index;
     atomic_fetch_add(&place->arrived, 1);
     while (atomic_load(&place->arrived) < place->expected) {
-        sched_yield();
+        yield();
     }
 }
 

@@ -2,7 +2,6 @@
  * The call that needed it returns an error, or does its work with fewer threads and the same bits. The
  * handles that exist can still be used, and nothing leaks. test_memory.c tests the create functions one by
  * one. */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "team_tasks.h"
@@ -49,15 +48,13 @@ static void release(void *context, void *memory) {
 
 static quota threads = {0, SIZE_MAX, SIZE_MAX};
 
-#if defined(PYNN_WRAP_PTHREAD_CREATE)
-/* The linker makes the library call this in place of pthread_create(). */
-typedef void *start(void *);
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, start *function, void *with);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, start *function, void *with);
+#if defined(PYNN_WRAP_THREAD_START)
+/* The linker makes team.c call this in place of pynn_thread_start(). */
+bool __real_pynn_thread_start(pynn_thread *thread, void *(*work)(void *), void *context);
+bool __wrap_pynn_thread_start(pynn_thread *thread, void *(*work)(void *), void *context);
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, start *function,
-                          void *with) {
-    return is_refused(&threads) ? EAGAIN : __real_pthread_create(thread, attributes, function, with);
+bool __wrap_pynn_thread_start(pynn_thread *thread, void *(*work)(void *), void *context) {
+    return !is_refused(&threads) && __real_pynn_thread_start(thread, work, context);
 }
 #endif
 
@@ -135,7 +132,7 @@ static void test_nothing_refused(void) {
     CHECK_EQ(rich.memory.requests, ALL_REQUESTS);
     CHECK_EQ(expected.sums[0].rows, 2 * ROWS);
     CHECK(expected.sums[1].loss > 0 && expected.probabilities[0] > 0);
-#if defined(PYNN_WRAP_PTHREAD_CREATE)
+#if defined(PYNN_WRAP_THREAD_START)
     CHECK_EQ(threads.requests, ALL_THREADS);
 #endif
 }
@@ -156,7 +153,7 @@ static void test_memory_refused(bool for_good) {
     CHECK_EQ(failures, for_good ? HANDLE_REQUESTS : 0);
 }
 
-#if defined(PYNN_WRAP_PTHREAD_CREATE)
+#if defined(PYNN_WRAP_THREAD_START)
 /* If a thread cannot be started, the other threads do the work, and the result is the same. */
 static void test_threads_refused(bool for_good) {
     for (size_t n = 0; n < ALL_THREADS; n++) {
@@ -184,11 +181,11 @@ static void test_those_there_come(void) {
 #endif
 
 int main(void) {
-    alarm(HANG_SECONDS);
+    end_if_it_hangs();
     test_nothing_refused();
     test_memory_refused(false);
     test_memory_refused(true);
-#if defined(PYNN_WRAP_PTHREAD_CREATE)
+#if defined(PYNN_WRAP_THREAD_START)
     test_threads_refused(false);
     test_threads_refused(true);
     test_those_there_come();

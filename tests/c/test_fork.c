@@ -22,7 +22,7 @@ static _Noreturn void leave(int status) {
 /* In a child: use all threads of the team. The exit status says whether that worked. */
 static void use_in_child(pynn_team *team, size_t threads) {
     const int failed_before = check_failed;
-    alarm(HANG_SECONDS);
+    end_if_it_hangs();
     CHECK_EQ(pynn_team_threads(team), threads);
     for (int p = 0; p < 100; p++) {
         meet_all(team, threads);
@@ -62,7 +62,7 @@ static void test_fork_and_destroy(void) {
     fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
-        alarm(HANG_SECONDS);
+        end_if_it_hangs();
         pynn_team_destroy(team);
         leave(0);
     }
@@ -82,7 +82,7 @@ static void hold(void *context, size_t index) {
     (void)index;
     atomic_fetch_add(&held->begun, 1);
     while (!atomic_load(&held->released)) {
-        sched_yield();
+        yield();
     }
 }
 
@@ -95,17 +95,17 @@ static void *run_held(void *context) {
 /* Fork while all three threads do tasks of a piece for another caller. */
 static void test_fork_when_working(void) {
     held_piece held = {.team = create_team(3)};
-    pthread_t other;
-    CHECK_EQ(pthread_create(&other, NULL, run_held, &held), 0);
+    pynn_thread other;
+    CHECK(pynn_thread_start(&other, run_held, &held));
     while (atomic_load(&held.begun) < 3) {
-        sched_yield();
+        yield();
     }
     fflush(stdout);
     const pid_t child = fork();
     if (child == 0) use_in_child(held.team, 3);
     check_child(child);
     atomic_store(&held.released, true);
-    CHECK_EQ(pthread_join(other, NULL), 0);
+    pynn_thread_join(&other);
     CHECK_EQ(atomic_load(&held.begun), 5);
     pynn_team_destroy(held.team);
 }
@@ -125,17 +125,17 @@ static void *start_together(void *context) {
 static void start_in_child(pynn_team *team) {
     static starter starters[4];
     rendezvous line = {.expected = 4};
-    pthread_t threads[4];
+    pynn_thread threads[4];
     const int failed_before = check_failed;
-    alarm(HANG_SECONDS);
+    end_if_it_hangs();
     for (int s = 0; s < 4; s++) {
         starters[s].line = &line;
         starters[s].one.team = team;
         starters[s].one.pieces = 2000;
-        CHECK_EQ(pthread_create(&threads[s], NULL, start_together, &starters[s]), 0);
+        CHECK(pynn_thread_start(&threads[s], start_together, &starters[s]));
     }
     for (int s = 0; s < 4; s++) {
-        CHECK_EQ(pthread_join(threads[s], NULL), 0);
+        pynn_thread_join(&threads[s]);
         check_caller(&starters[s].one);
     }
     pynn_team_destroy(team);
@@ -165,7 +165,7 @@ static void release(void *context, void *memory) {
     gate *way = context;
     atomic_store(&way->reached, true);
     while (atomic_load(&way->closed)) {
-        sched_yield();
+        yield();
     }
     free(memory);
 }
@@ -194,28 +194,28 @@ static void *resize(void *context) {
  * waits to change the size of the team. */
 static void meet_in_child(pynn_team *team, gate *way) {
     static user first, second, third;
-    pthread_t threads[2];
+    pynn_thread threads[2];
     const int failed_before = check_failed;
-    alarm(HANG_SECONDS);
+    end_if_it_hangs();
     first.team = second.team = third.team = team;
     atomic_store(&way->reached, false);
     atomic_store(&way->closed, true);
-    CHECK_EQ(pthread_create(&threads[0], NULL, run_piece, &first), 0);
+    CHECK(pynn_thread_start(&threads[0], run_piece, &first));
     while (!atomic_load(&way->reached)) {
-        sched_yield();
+        yield();
     }
     run_piece(&second);
     check_tally(&second.done, 17, 1);
-    CHECK_EQ(pthread_create(&threads[1], NULL, resize, &third), 0);
+    CHECK(pynn_thread_start(&threads[1], resize, &third));
     while (!atomic_load(&third.begun)) {
-        sched_yield();
+        yield();
     }
     rest();
     CHECK_EQ(pynn_team_threads(team), 3);
     check_tally(&first.done, 0, 0);
     atomic_store(&way->closed, false);
-    CHECK_EQ(pthread_join(threads[0], NULL), 0);
-    CHECK_EQ(pthread_join(threads[1], NULL), 0);
+    pynn_thread_join(&threads[0]);
+    pynn_thread_join(&threads[1]);
     check_tally(&first.done, 17, 1);
     CHECK_EQ(pynn_team_threads(team), 2);
     meet_all(team, 2);
@@ -253,7 +253,7 @@ static void keep(void *context, void *memory) {
     all->kept[all->count++] = memory;
     atomic_store(&all->way.reached, true);
     while (atomic_load(&all->way.closed)) {
-        sched_yield();
+        yield();
     }
 }
 
@@ -269,19 +269,19 @@ static void test_fork_when_resizing(void) {
     static keeper all;
     const pynn_allocator allocator = {plain_allocate, keep, &all};
     static user other;
-    pthread_t thread;
+    pynn_thread thread;
     if (!CHECK_EQ(pynn_team_create(&allocator, 3, &other.team), PYNN_OK)) return;
     meet_all(other.team, 3);
     atomic_store(&all.way.closed, true);
-    CHECK_EQ(pthread_create(&thread, NULL, resize, &other), 0);
+    CHECK(pynn_thread_start(&thread, resize, &other));
     while (!atomic_load(&all.way.reached)) {
-        sched_yield();
+        yield();
     }
     fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
         const int failed_before = check_failed;
-        alarm(HANG_SECONDS);
+        end_if_it_hangs();
         atomic_store(&all.way.closed, false);
         meet_all(other.team, 3);
         CHECK_EQ(pynn_team_resize(other.team, 2), PYNN_OK);
@@ -293,7 +293,7 @@ static void test_fork_when_resizing(void) {
     }
     check_child(child);
     atomic_store(&all.way.closed, false);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    pynn_thread_join(&thread);
     meet_all(other.team, 2);
     pynn_team_destroy(other.team);
     CHECK_EQ(all.twice, 0);
@@ -304,7 +304,7 @@ int main(void) {
 #if defined(__SANITIZE_THREAD__)
     return 77; /* skipped: ThreadSanitizer cannot follow a child that starts threads */
 #endif
-    alarm(HANG_SECONDS);
+    end_if_it_hangs();
     test_fork_when_idle();
     test_fork_and_destroy();
     test_fork_when_working();

@@ -22,7 +22,6 @@ static bool has_bit(unsigned leaf, unsigned bit) {
 /* The best level by the compiler's builtin, which also knows whether the operating system saves the AVX
  * registers. */
 static size_t find_best(void) {
-    __builtin_cpu_init();
     bool has_cx16 = has_bit(1, 13), has_movbe = has_bit(1, 22), has_f16c = has_bit(1, 29);
     bool has_lzcnt = has_bit(0x80000001, 5);
     if (!__builtin_cpu_supports("sse3") || !__builtin_cpu_supports("ssse3") ||
@@ -39,8 +38,15 @@ static size_t find_best(void) {
     return has_512 ? 3 : 2;
 }
 
-/* The level is the best one, or the one that is asked for if the processor has it. */
+/* The level is the best one, or the one that is asked for if the processor has it. Zig has a builtin that
+ * knows nothing, not even SSE2, which all have. Then PYNN_EXPECT_INSTRUCTION_SET must say what to expect.
+ */
 static void test_level(void) {
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("sse2")) {
+        CHECK(getenv("PYNN_EXPECT_INSTRUCTION_SET") != NULL);
+        return;
+    }
     size_t best = find_best(), expected = best;
     const char *wish = getenv("PYNN_INSTRUCTION_SET");
     for (size_t level = 0; wish != NULL && level < best; level++) {
@@ -64,7 +70,11 @@ static void test_expected(void) {
 /* The environment is read once. */
 static void test_stays(void) {
     const char *before = pynn_instruction_set();
+#if defined(_WIN32)
+    _putenv_s("PYNN_INSTRUCTION_SET", "x86-64");
+#else
     setenv("PYNN_INSTRUCTION_SET", "x86-64", 1);
+#endif
     CHECK(pynn_instruction_set() == before);
 }
 

@@ -8,20 +8,22 @@
 /* What a child finds if its parent was ending its workers in the middle of a piece of work, and every other
  * state at once: locks that are held, a piece whose tasks are not done, threads that sleep. */
 static void leave_as_found(pynn_team *team) {
-    atomic_store(&team->process, getpid() + 1);
-    atomic_store(&team->workers, pynn_allocate(&team->allocator, 2 * sizeof(pthread_t)));
+    atomic_store(&team->process, pynn_process_id() + 1);
+    atomic_store(&team->workers, pynn_allocate(&team->allocator, 2 * sizeof(pynn_thread)));
     team->worker_count = 2;
     atomic_store(&team->ticket, (UINT64_C(7) << 32) | 2);
     atomic_store(&team->task_count, 5);
     atomic_store(&team->sleepers, 2);
     atomic_store(&team->caller_sleeps, true);
     atomic_store(&team->stopping, true);
-    CHECK_EQ(pthread_mutex_lock(&team->working), 0);
-    CHECK_EQ(pthread_mutex_lock(&team->sleeping), 0);
+    pynn_lock_take(&team->working);
+    pynn_lock_take(&team->sleeping);
 }
 
-static bool is_free(pthread_mutex_t *lock) {
-    return pthread_mutex_trylock(lock) == 0 && pthread_mutex_unlock(lock) == 0;
+static bool is_free(pynn_lock *lock) {
+    bool taken = pynn_lock_try(lock);
+    if (taken) pynn_lock_give(lock);
+    return taken;
 }
 
 /* Each field is as in a new team; only the number of threads is kept. */
@@ -29,7 +31,7 @@ static void test_child_begins_anew(void) {
     pynn_team *team = create_team(3);
     leave_as_found(team);
     CHECK(notice_fork(team));
-    CHECK_EQ(atomic_load(&team->process), getpid());
+    CHECK_EQ(atomic_load(&team->process), pynn_process_id());
     CHECK(atomic_load(&team->workers) == NULL);
     CHECK_EQ(team->worker_count, 0);
     CHECK(!is_open(atomic_load(&team->ticket)));
@@ -51,7 +53,7 @@ static void test_child_begins_anew(void) {
 static void test_nobody_else_begins_anew(void) {
     pynn_team *team = create_team(3);
     meet_all(team, 3);
-    pthread_t *workers = atomic_load(&team->workers);
+    pynn_thread *workers = atomic_load(&team->workers);
     const uint64_t ticket = atomic_load(&team->ticket);
     CHECK(notice_fork(team));
     CHECK(atomic_load(&team->workers) == workers);
@@ -63,17 +65,17 @@ static void test_nobody_else_begins_anew(void) {
 /* While another thread of the child resets the team, the call returns false and changes nothing. */
 static void test_one_thread_begins_anew(void) {
     pynn_team *team = create_team(3);
-    atomic_store(&team->process, -getpid());
+    atomic_store(&team->process, -pynn_process_id());
     atomic_store(&team->sleepers, 1);
     CHECK(!notice_fork(team));
     CHECK_EQ(atomic_load(&team->sleepers), 1);
-    CHECK_EQ(atomic_load(&team->process), -getpid());
-    atomic_store(&team->process, getpid());
+    CHECK_EQ(atomic_load(&team->process), -pynn_process_id());
+    atomic_store(&team->process, pynn_process_id());
     pynn_team_destroy(team);
 }
 
 int main(void) {
-    alarm(HANG_SECONDS);
+    end_if_it_hangs();
     test_child_begins_anew();
     test_nobody_else_begins_anew();
     test_one_thread_begins_anew();

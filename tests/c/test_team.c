@@ -1,7 +1,9 @@
 /* test_team.c: a team does every task once and wakes all of its threads, with any number of callers.
  * test_fork.c has the team in a child process. */
 #define _GNU_SOURCE /* pthread_setattr_default_np() */
+#if !defined(_WIN32)
 #include <signal.h>
+#endif
 #include <stdlib.h>
 
 #include "team_tasks.h"
@@ -165,6 +167,7 @@ static void test_no_threads(void) {
 #endif
 }
 
+#if !defined(_WIN32)
 /* The signals that the thread of task 0 or 1 blocks; `is_caller` marks the calling thread. */
 typedef struct signal_masks {
     rendezvous place;
@@ -197,6 +200,7 @@ static void test_signals(void) {
     }
     pynn_team_destroy(team);
 }
+#endif
 
 /* ---------------------------------------------------------------- several callers */
 
@@ -204,19 +208,19 @@ static void test_signals(void) {
 static void test_callers(bool resizing) {
     pynn_team *team = create_team(3);
     caller *callers = calloc(2, sizeof *callers);
-    pthread_t threads[2];
+    pynn_thread threads[2];
     if (!CHECK(callers != NULL)) return;
     for (int c = 0; c < 2; c++) {
         callers[c].team = team;
         callers[c].pieces = PIECES / 2;
-        CHECK_EQ(pthread_create(&threads[c], NULL, run_pieces, &callers[c]), 0);
+        CHECK(pynn_thread_start(&threads[c], run_pieces, &callers[c]));
     }
     for (size_t r = 0; resizing && r < 100; r++) {
         CHECK_EQ(pynn_team_resize(team, r % 4 + 1), PYNN_OK);
         CHECK_EQ(pynn_team_threads(team), r % 4 + 1);
     }
     for (int c = 0; c < 2; c++) {
-        CHECK_EQ(pthread_join(threads[c], NULL), 0);
+        pynn_thread_join(&threads[c]);
         check_caller(&callers[c]);
     }
     free(callers);
@@ -224,7 +228,7 @@ static void test_callers(bool resizing) {
 }
 
 int main(void) {
-    alarm(HANG_SECONDS);
+    end_if_it_hangs();
     test_refusals();
     test_every_task_once();
     for (size_t threads = 2; threads <= 8; threads += 3) {
@@ -236,7 +240,9 @@ int main(void) {
     test_destroy();
     test_resize();
     test_no_threads();
+#if !defined(_WIN32)
     test_signals();
+#endif
     test_callers(false);
     test_callers(true);
     return check_failures();

@@ -80,14 +80,14 @@ static void *run_job(void *context) {
 
 /* Run jobs, each in a thread of its own, all starting together. */
 static void run_together(size_t count, job *jobs) {
-    pthread_t threads[CALLERS];
+    pynn_thread threads[CALLERS];
     rendezvous line = {.expected = count};
     for (size_t j = 0; j < count; j++) {
         jobs[j].line = &line;
-        CHECK_EQ(pthread_create(&threads[j], NULL, run_job, &jobs[j]), 0);
+        CHECK(pynn_thread_start(&threads[j], run_job, &jobs[j]));
     }
     for (size_t j = 0; j < count; j++) {
-        CHECK_EQ(pthread_join(threads[j], NULL), 0);
+        pynn_thread_join(&threads[j]);
         CHECK_EQ(jobs[j].status, PYNN_OK);
     }
 }
@@ -156,7 +156,7 @@ static void *predict_often(void *context) {
 static void test_many_callers(const pynn_network *network, size_t team_threads) {
     static prediction alone, together[CALLERS];
     static float parameters[MOST_PARAMETERS];
-    pthread_t threads[CALLERS];
+    pynn_thread threads[CALLERS];
     rendezvous line = {.expected = CALLERS};
     pynn_team *team = create_team(team_threads);
     CHECK_EQ(pynn_network_initialize(network, 3, parameters), PYNN_OK);
@@ -168,10 +168,10 @@ static void test_many_callers(const pynn_network *network, size_t team_threads) 
         memset(together[c].logits, 0, sizeof together[c].logits);
         together[c].team = team;
         together[c].line = &line;
-        CHECK_EQ(pthread_create(&threads[c], NULL, predict_often, &together[c]), 0);
+        CHECK(pynn_thread_start(&threads[c], predict_often, &together[c]));
     }
     for (size_t c = 0; c < CALLERS; c++) {
-        CHECK_EQ(pthread_join(threads[c], NULL), 0);
+        pynn_thread_join(&threads[c]);
         CHECK_EQ(together[c].status, PYNN_OK);
         CHECK_BYTES(together[c].logits, alone.logits, sizeof alone.logits);
     }
@@ -179,7 +179,7 @@ static void test_many_callers(const pynn_network *network, size_t team_threads) 
 }
 
 int main(void) {
-    alarm(HANG_SECONDS);
+    end_if_it_hangs();
     fill_examples();
     pynn_network *one = create_network(INPUTS, wide, COUNT_OF(wide), SOFTMAX_CROSS_ENTROPY);
     pynn_network *other = create_network(INPUTS, narrow, COUNT_OF(narrow), SOFTMAX_CROSS_ENTROPY);
