@@ -9,6 +9,8 @@ from pathlib import Path
 import _changelog
 import pytest
 from _release import bump, check, version_of
+from _wheel_build import PYTHON_TAG
+from _wheel_platforms import PLATFORMS
 
 ROOT = Path(__file__).parent.parent
 
@@ -142,3 +144,25 @@ def test_no_other_file_has_the_version() -> None:
     have = [name for name in names if pattern.search((ROOT / name).read_text("utf-8"))]
     others = {"CHANGELOG.md", "docs/performance.md", "tests/test_release.py"}
     assert set(have) - others == {"meson.build"}
+
+
+def test_the_workflow_fits_the_scripts() -> None:
+    """It names scripts that are there and platforms that are built, and actions by commit."""
+    text = (ROOT / ".github/workflows/wheels.yml").read_text("utf-8")
+    scripts = set(re.findall(r"scripts/\w+(?:\.py)?", text))
+    assert scripts == {"scripts/release", "scripts/wheels", "scripts/_wheel_program.py"}
+    assert [name for name in scripts if not (ROOT / name).is_file()] == []
+    tried = set(re.findall(r"platform: (\w+)", text))
+    assert tried and tried <= set(PLATFORMS)
+    actions = re.findall(r"uses: (\S+@.*)", text)
+    assert len(actions) >= 5
+    pinned = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    assert [action for action in actions if not pinned.fullmatch(action)] == []
+
+
+def test_cibuildwheel_builds_the_same_kind_of_wheel() -> None:
+    """Whoever builds natively gets a wheel of the same tag, tried by the same program."""
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    table = text.partition("[tool.cibuildwheel]")[2].partition("\n[")[0]
+    assert f'build = "{PYTHON_TAG}-*"' in table
+    assert 'test-command = "python {project}/scripts/_wheel_program.py"' in table
