@@ -4,7 +4,7 @@
  *     test_same_bits IMAGES LABELS    trains two epochs on the first 6,000 rows of MNIST, two IDX files,
  * and writes the parameters to the standard output, as little-endian floats
  *
- * scripts/check --only same-bits runs both on three kinds of processors. */
+ * scripts/check --only same-bits runs both on five kinds of processors. */
 #include <stdint.h>
 
 #include "helpers.h"
