@@ -58,7 +58,8 @@ def explain(
         notes = _notes(reading.shown(image), found)
         if label is None:
             label = int(model(digit).argmax())
-            notes.append(f"label {label}, which the model predicts; --label N gives another")
+            name = f" ({checks.printable(model.classes[label], 30)!r})" if model.classes else ""
+            notes.append(f"label {label}{name}, which the model predicts; --label N gives another")
         label = checks.integer("--label", label, least=0, most=model.outputs - 1)
         step = model.explain(digit, np.array([label]), optimizer=optimizer)
         checked = ["", str(step.check())] if check else []

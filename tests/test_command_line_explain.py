@@ -50,6 +50,13 @@ def test_without_a_label_it_is_the_prediction(
     lines = out(capsys, "explain", "digits.safetensors", "--image", SEVEN)
     assert lines[0] == f"label {label}, which the model predicts; --label N gives another"
     assert lines[2:] == str(model.explain(x, np.array([label]))).splitlines()
+    model.classes = list("ABCDEFGHIJ")
+    model.save("named.safetensors")
+    lines = out(capsys, "explain", "named.safetensors", "--image", SEVEN)
+    assert lines[0].startswith(f"label {label} ('{'ABCDEFGHIJ'[label]}'), which the model predicts")
+    [named] = [line for line in lines if "classes: " in line]
+    assert named.split("classes: ")[1].startswith("0 = 'A', 1 = 'B', 2 = 'C'")
+    assert "classes: " not in str(pynn.load("digits.safetensors").explain(x, [label]))
 
 
 def test_a_page(model: pynn.Model, capsys: pytest.CaptureFixture[str]) -> None:

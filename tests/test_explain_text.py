@@ -425,3 +425,12 @@ def test_what_dropout_did_to_a_zero_cannot_be_said() -> None:
     layer = Layer.kinds["dropout"](0.5)
     assert layer.derivative(0.0, 0.0) == ""
     assert (layer.derivative(3.0, 6.0), layer.derivative(3.0, 0.0)) == ("2", "0")
+
+
+def test_names_of_many_classes_are_cut() -> None:
+    """The first twenty, with what a terminal would obey escaped."""
+    model = pynn.Builder().input(2).dense(22).softmax_cross_entropy().build()
+    model.classes = ["\x1b", *map(str, range(21))]
+    shown = str(model.explain([[1.0, 2.0]], ["3"]))
+    assert "classes: 0 = '\\\\x1b', 1 = '0', 2 = '1'" in shown
+    assert "19 = '18', and 2 more" in shown

@@ -13,7 +13,7 @@ import pytest
 from command_line import out, run
 
 import pynn
-from pynn._commands import program
+from pynn._commands import parser, program
 from pynn._commands.report import Report
 
 SEVEN = Path(__file__).parent.parent / "data" / "digits" / "seven.png"
@@ -74,6 +74,38 @@ def test_each_command_fits(
         assert len(line) <= columns or len(line.split()[-1]) > columns - 20
         assert "\x1b" not in line
     assert len(lines) > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("  --ab  one two three", ["  --ab  one two three"]),
+        (
+            f"  --ab  one two three four five six seven and\n{' ' * 8}two-three of all, the second",
+            [
+                "  --ab  one two three four five six seven",
+                "        and",
+                "        two-three of all, the second",
+            ],
+        ),
+        (
+            f"  pynn --abcdef --ghi  one two three four five\n{' ' * 23}and one more line of it",
+            [
+                "  pynn --abcdef --ghi",
+                "      one two three four five",
+                "      and one more line of it",
+            ],
+        ),
+        ("  all in one column, and then some", ["  all in one column, and then some"]),
+        (
+            "  all in one column, and then some more of it",
+            ["  all in one column, and then some more of", "      it"],
+        ),
+    ],
+)
+def test_columns_of_a_help_text_stay_columns(text: str, lines: list[str]) -> None:
+    """Where there is room; a line of the second column alone belongs to the one above."""
+    assert parser.fit(text, 42) == lines
 
 
 def test_a_pipe_gets_whole_lines(models: None, capsys: pytest.CaptureFixture[str]) -> None:

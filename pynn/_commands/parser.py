@@ -13,6 +13,10 @@ from pynn._base import vocabulary, words
 from pynn._commands.program import columns, complain, printable, say
 
 NARROWEST, WIDEST = 40, 80
+BELOW = " " * 6
+"""What stands before the second column where it is below the first."""
+LEAST_ROOM = 25
+"""With less room the second column is below the first."""
 
 
 class Help(argparse.HelpFormatter):
@@ -23,6 +27,10 @@ class Help(argparse.HelpFormatter):
         width = min(max(columns(), NARROWEST), WIDEST) - 2
         super().__init__(prog, width=width, max_help_position=min(24, width // 3))
 
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        """Wrap the help of an option; a name such as conv-fast stays whole."""
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n".join(line for part in text.split("\n\n") for line in [*fit(part, width), ""])
 
@@ -30,27 +38,32 @@ class Help(argparse.HelpFormatter):
 def fit(text: str, width: int) -> list[str]:
     """Wrap a paragraph; of one with indented lines, the lines that are too long.
 
-    Of an indented line with two columns, the second one is wrapped, below the first if need be.
+    Of an indented line with two columns, the second one is wrapped in its place, or below the first
+    if there is little room.
     """
     lines = text.rstrip("\n").split("\n")
     if not any(line.startswith(" ") for line in lines):
         return textwrap.wrap(" ".join(lines), width)
-    found = []
+    found, column = [], 0
     for line in lines:
-        left, gap, right = re.fullmatch(r"( *\S.*?)(?:(  +)(\S.*))?", line).groups()  # type: ignore[union-attr]
-        if len(line) > width and gap:
-            indent = " " * 6
-            found += [
-                left,
-                *textwrap.wrap(right, width, initial_indent=indent, subsequent_indent=indent),
-            ]
+        if column and line.startswith(" " * column) and line[column] != " ":
+            left, right = "", line[column:]  # another line of the second column
         else:
-            found += (
-                [line]
-                if len(line) <= width
-                else textwrap.wrap(line, width, subsequent_indent="      ")
-            )
+            left, gap, right = re.fullmatch(r"( *\S.*?)(?:(  +)(\S.*))?", line).groups()  # type: ignore[union-attr]
+            column = len(left) + len(gap) if right else 0
+        found += [line] if len(line) <= width else _wrapped(left, right or "", column, width)
     return found
+
+
+def _wrapped(left: str, right: str, column: int, width: int) -> list[str]:
+    """Wrap a line that is too long, with the second column in its place if there is room for it."""
+    if not right:
+        return textwrap.wrap(left, width, subsequent_indent=BELOW)
+    if width - column < LEAST_ROOM:
+        below = textwrap.wrap(right, width, initial_indent=BELOW, subsequent_indent=BELOW)
+        return [left, *below] if left else below
+    first, *others = textwrap.wrap(right, width - column, break_on_hyphens=False)
+    return [left.ljust(column) + first, *(" " * column + other for other in others)]
 
 
 def examples(program: str, calls: Mapping[str, str]) -> str:

@@ -18,8 +18,8 @@ Train a ReLU and a sigmoid network on MNIST and save them.
 The networks are 784-256-64-10 with softmax and cross-entropy. What suits each
 of them is the default. Other recipes train one network, of the recipe's name:
 
-    --recipe plain       relu      --init he      --learning-rate 0.05
-                         sigmoid   --init xavier  --learning-rate 0.2
+    --recipe plain       relu: --init he --learning-rate 0.05
+                         sigmoid: --init xavier --learning-rate 0.2
     --recipe best        784-256-64-10, as good as it gets
     --recipe conv        a convolutional network
     --recipe conv-small  one with less than 10,000 parameters

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pynn._base import checks
 from pynn._base.arrays import Floats
 from pynn._base.batches import flat
 from pynn._explain.capture import Captured
@@ -19,6 +20,7 @@ from pynn._explain.digits import enough_digits
 from pynn._explain.equations import equation
 from pynn._explain.items import Array, Block, Formula, Item, Note, Sentence
 from pynn._explain.values import ParameterUpdate
+from pynn._network.class_names import Names
 from pynn._network.losses import LossRow
 from pynn._network.parameters import ParameterView
 from pynn._network.spec import PlacedLayer
@@ -26,6 +28,8 @@ from pynn._training.optimizers import OneUpdate
 
 FEW = 8
 """The labels or targets of a batch of at most so many examples are shown."""
+MOST_NAMES = 20
+"""The most classes whose names are shown."""
 LEAST_PICTURE = 8
 """The inputs of the first layer may be pictures if they are the pixels of a square of this side."""
 
@@ -41,6 +45,13 @@ def blocks(step: Captured, row: int | None = None) -> list[Block]:
 def find_largest(array: Floats) -> tuple[int, ...]:
     """The indices of the value that is farthest from 0."""
     return tuple(int(index) for index in np.unravel_index(abs(array).argmax(), array.shape))
+
+
+def _named(classes: Names) -> str:
+    """The numbers and the names of the first classes."""
+    some = [f"{i} = {checks.printable(name, 30)!r}" for i, name in enumerate(classes[:MOST_NAMES])]
+    more = f", and {len(classes) - MOST_NAMES:,} more" if len(classes) > MOST_NAMES else ""
+    return f"classes: {', '.join(some)}{more}"
 
 
 class _Blocks:
@@ -114,6 +125,8 @@ class _Blocks:
             items.append(equation(f"{loss.kind}.t"))
         if self._row is not None or step.data.rows <= FEW:
             items.append(self._array("label" if loss.has_classes else "t", step.targets()))
+        if step.classes is not None:
+            items.append(Sentence(_named(step.classes)))
         if step.data.weights is not None:
             items.append(self._array("w", step.data.weights))
             items.append(Sentence("each loss and its dZ are multiplied by the example's w"))

@@ -22,6 +22,7 @@ from pynn._native.library import NotFinite
 from pynn._native.network import Network
 from pynn._native.state import State
 from pynn._native.workspace import Sums, Workspace
+from pynn._network.class_names import Names
 from pynn._network.layers import Shape
 from pynn._network.parameters import ParameterView, first_trained, views
 from pynn._network.spec import PlacedLayer, Spec
@@ -54,6 +55,8 @@ class Captured(NamedTuple):
     """The optimizer's state before the step."""
     state: State
     """And after it."""
+    classes: Names | None = None
+    """The names of the classes, in the order of the outputs, if they have names."""
 
     def gradients_by_name(self) -> Mapping[str, Floats]:
         """The gradient of each parameter that is not frozen, by the names of `Model.parameters`."""

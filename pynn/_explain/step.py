@@ -18,7 +18,6 @@ from pynn._explain.capture import Captured, copy_of
 from pynn._explain.check import StepCheck, check_step
 from pynn._explain.text import text
 from pynn._explain.values import ParameterUpdate, Values
-from pynn._network.class_names import Names
 from pynn._training.engine import Engine
 
 
@@ -113,9 +112,8 @@ class Step(_Shown):
             moments of the optimizer after the step: `.momentum`, or `.m` and `.v`.
     """
 
-    def __init__(self, engine: Engine, captured: Captured, classes: Names | None = None) -> None:
+    def __init__(self, engine: Engine, captured: Captured) -> None:
         self._engine = engine
-        self._classes = classes
         self.forward: Mapping[str, Values] = captured.forward
         self.backward: Mapping[str, Values] = captured.backward
         self.loss: float = captured.sums.mean()[0]
@@ -187,7 +185,7 @@ class Step(_Shown):
                     "apply: the model has changed since the step was explained; explain it again"
                 )
             engine.training_call = "apply"
-            engine.keep_classes(self._classes)
+            engine.keep_classes(step.classes)
             engine.resumed = None
             engine.set_parameters(step.after)
             engine.state = copy_of(step.state, engine.seed)

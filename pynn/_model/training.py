@@ -262,4 +262,4 @@ class TrainedModel(ModelBase):
         fit_arguments.check_trained(self._spec, "explain")
         used = fit_arguments.check_step_optimizer(optimizer, "explain")
         captured = capture.capture(self._engine, examples.data, used)
-        return step.Step(self._engine, captured, examples.classes)
+        return step.Step(self._engine, captured._replace(classes=examples.classes))
