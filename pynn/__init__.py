@@ -49,6 +49,7 @@ else:
     _threads.set_default_num_threads()
 
     _importing = _forks.Guard()  # its lock is held while a name is imported at its first use
+    _forks.register(_importing)
 
 if TYPE_CHECKING:
     from pynn import datasets as datasets
@@ -150,8 +151,6 @@ def _import(name: str) -> object:
             found: object = getattr(importlib.import_module(f"pynn.{module}"), name)
             globals()[name] = found  # the next use finds it without this function
             return found
-    if name.startswith("_"):  # such as a module's, which Python asks for before it imports it
-        raise AttributeError(f"module 'pynn' has no attribute {name!r}")
     raise AttributeError(
         _words.missing(
             "module 'pynn'", name, __all__, _vocabulary.MODULE, _vocabulary.OF_MODULE, "pynn.{}"
@@ -162,7 +161,14 @@ def _import(name: str) -> object:
 if not TYPE_CHECKING:  # a type checker finds wrong names only without it
 
     def __getattr__(name: str) -> object:
-        """Import a public name when it is first used."""
+        """Import a public name when it is first used.
+
+        Python asks for the name of a module of ours before it imports it, as in `from pynn import
+        _drawing`, and holds a lock for the module with this line. Another thread may import that
+        module here, and so have our lock and wait for Python's. So such a name takes no lock.
+        """
+        if name.startswith("_"):
+            raise AttributeError(f"module 'pynn' has no attribute {name!r}")
         with _importing.lock:
             return _import(name)
 

@@ -9,7 +9,8 @@ in the child, and nothing there would ever release it.
   that is imported; these cannot be replaced. So before the fork, the forking thread takes the lock
   of every owner. Each call of C is made under its engine's lock, and each import of a part of pynn
   under the lock for imports; so when the thread has all of them, no other thread is in BLAS or
-  imports pynn.
+  imports pynn. First of all the forking thread takes the lock that `register` needs. So no other
+  thread gets a new owner, such as the engine of a model that it builds, before the fork is over.
 
 A signal handler may run between any two instructions of the functions below, and may raise an
 exception there. If that happened after a lock was taken and before this was noted, the lock would
@@ -41,9 +42,10 @@ class Owner(Protocol):
         """Replace the locks that other threads held; for the child of a fork."""
 
 
-# All owners, by their ids. A signal handler, or another thread, may create an engine while a loop
-# goes through them, and a loop over a dictionary or set that changes fails. So the loop goes over a
-# list, which a dictionary gives in one instruction, and a WeakSet does not.
+# All owners, by their ids. A signal handler may create an engine while a loop goes through them, a
+# thread may drop its last reference to one; and a loop over a dictionary or set that changes fails.
+# So the loop goes over a list, which a dictionary gives in one instruction, and a WeakSet does not.
+# In a free-threaded Python, a dictionary holds a lock of its own meanwhile.
 _owners: weakref.WeakValueDictionary[int, Owner] = weakref.WeakValueDictionary()
 
 
@@ -59,8 +61,12 @@ _release = methodcaller("release")
 
 
 def register(owner: Owner) -> None:
-    """Make forks wait for an owner's lock, and replace its locks in their children."""
-    _owners[id(owner)] = owner
+    """Make forks wait for an owner's lock, and replace its locks in their children.
+
+    The caller holds the lock of no owner: a fork that waits for that lock would have this one.
+    """
+    with _registering.lock:
+        _owners[id(owner)] = owner
 
 
 def _living() -> list[Owner]:
@@ -80,16 +86,19 @@ def is_held(lock: threading.RLock) -> bool:
 
 
 class Guard:
-    """An owner of nothing but its lock."""
+    """An owner of nothing but its lock; the caller registers it."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        register(self)
 
     def forget_threads(self) -> None:
         """Replace the lock if another thread held it; for the child of a fork."""
         if not is_held(self.lock):
             self.lock = threading.RLock()
+
+
+_registering = Guard()  # its lock is held while an owner is registered
+register(_registering)
 
 
 def _take(lock: Any, until: float) -> None:
@@ -99,11 +108,12 @@ def _take(lock: Any, until: float) -> None:
 
 
 def _before() -> None:
-    """Wait until no other thread is in C, or imports pynn.
+    """Wait until no other thread is in C, imports pynn, or registers an owner.
 
     The locks are reentrant, since this thread may hold some.
     """
     until = time.monotonic() + PATIENCE
+    _take(_registering.lock, until)  # first, so that the list below stays complete
     for owner in _living():
         _take(owner.lock, until)
 

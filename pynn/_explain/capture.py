@@ -142,17 +142,19 @@ def capture(engine: Engine, data: Data, optimizer: Optimizer) -> Captured:
         ClosedError: The model is closed.
     """
 
-    def copy() -> tuple[Floats, State]:
-        return engine.parameters.copy(), copy_of(engine.state, engine.seed)
+    def copy() -> tuple[Network, Spec, Floats, State]:
+        state = copy_of(engine.state, engine.seed)
+        return engine.open().network, engine.spec, engine.parameters.copy(), state
 
-    network, spec, rows = engine.open().network, engine.spec, data.rows
-    parameters, before = engine.at_one_moment(copy)
+    network, spec, parameters, before = engine.at_one_moment(copy)
+    rows = data.rows
     update = optimizer._update(before.step, before.step + 1)
     after, state = parameters.copy(), copy_of(before, engine.seed)
     workspace = _workspace(network, rows)
     try:
-        workspace.train(data, None, rows, 0, 1, update, state, after)
-        gradients, sums = workspace.gradient(data, None, rows, parameters, state=before)
+        with engine.lock:  # so that no other thread forks meanwhile
+            workspace.train(data, None, rows, 0, 1, update, state, after)
+            gradients, sums = workspace.gradient(data, None, rows, parameters, state=before)
     except NotFinite:
         what = "the loss of the step, or a parameter after it,"
         raise faults.explain_use(what, data) from None

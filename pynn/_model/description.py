@@ -74,14 +74,17 @@ class DescribedModel(ModelBase):
         engine = self._engine
         engine.open()
         if names is None:
-            engine.classes = None
+            with engine.lock:
+                engine.classes = None
             return
         if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
             raise ArgumentTypeError(
                 f"classes must be a list of names, such as ['cat', 'dog'], or None, got"
                 f" {checks.describe(names)}"
             )
-        engine.classes = class_names.checked("classes", list(names), engine.spec)
+        classes = class_names.checked("classes", list(names), engine.spec)
+        with engine.lock:  # a fit in another thread looks at them before it sets its own
+            engine.classes = classes
 
     @property
     def epochs_trained(self) -> int:

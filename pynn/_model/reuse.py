@@ -131,17 +131,18 @@ class ReusedModel(ModelBase):
 
     def _set_frozen(self, call: str, layers: tuple[str | int, ...], *, frozen: bool) -> None:
         engine = self._engine
-        engine.open()
-        spec = engine.spec
-        placed = spec.placed_layers
-        numbers = chosen(call, layers, placed) & {it.number for it in placed if it.parameters}
-        wanted = spec.frozen | numbers if frozen else spec.frozen - numbers
-        if wanted == spec.frozen:
-            return
-        if engine.resumed is not None:
-            file = reading.shown(engine.resumed[1])
-            raise PynnError(
-                f"{call} would change the run that the next fit continues, which {file} keeps; call"
-                " fit first, or start anew from its parameters with pynn.load"
-            )
-        engine.freeze(wanted)
+        with engine.lock:  # or another thread's layers could be lost
+            engine.open()
+            spec = engine.spec
+            placed = spec.placed_layers
+            numbers = chosen(call, layers, placed) & {it.number for it in placed if it.parameters}
+            wanted = spec.frozen | numbers if frozen else spec.frozen - numbers
+            if wanted == spec.frozen:
+                return
+            if engine.resumed is not None:
+                file = reading.shown(engine.resumed[1])
+                raise PynnError(
+                    f"{call} would change the run that the next fit continues, which {file} keeps;"
+                    " call fit first, or start anew from its parameters with pynn.load"
+                )
+            engine.freeze(wanted)

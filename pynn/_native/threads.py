@@ -14,7 +14,7 @@ Origin = Literal["set_num_threads", "PYNN_NUM_THREADS"] | cores.Origin
 
 MAX_THREADS = int(lib.PYNN_MAX_THREADS)
 
-_origin: Origin = "cores"
+_origin: Origin = "cores"  # of the import, then of set_num_threads: no two threads differ about it
 
 
 def create_team(threads: int) -> Any:

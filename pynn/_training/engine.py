@@ -155,14 +155,16 @@ class Engine:
         Raises:
             ArgumentError: The model has got other names since then, by another thread.
         """
-        if classes is None or classes == self.classes:
-            return
-        if self.classes is not None:
-            raise ArgumentError(
-                f"labels were numbered by the classes {class_names.shown(classes)}, and meanwhile"
-                f" the model's have become {class_names.shown(self.classes)}; call it again"
-            )
-        self.classes = classes
+        with self.lock:
+            if classes is None or classes == self.classes:
+                return
+            if self.classes is not None:
+                raise ArgumentError(
+                    f"labels were numbered by the classes {class_names.shown(classes)}, and"
+                    f" meanwhile the model's have become {class_names.shown(self.classes)}; call it"
+                    " again"
+                )
+            self.classes = classes
 
     def forget_classes(self, before: tuple[Names | None, int]) -> None:
         """Take back the names that a call kept, if it has not done a step.
@@ -187,9 +189,9 @@ class Engine:
             OutOfMemoryError: There is no memory for the network.
             ClosedError: The model is closed.
         """
-        spec = self.spec._replace(frozen=frozen)
-        workspaces = Workspaces(Network(spec))
         with self.lock:
+            spec = self.spec._replace(frozen=frozen)
+            workspaces = Workspaces(Network(spec))
             old = self.open()
             self.spec, self.workspaces = spec, workspaces
             old.close()

@@ -20,6 +20,8 @@ from pynn._native.workspace import Workspace
 class Workspaces:
     """A network, and at most one workspace that is ready for the next call.
 
+    The methods are called under the engine's lock.
+
     Args:
         network: The network; it is kept alive.
     """
