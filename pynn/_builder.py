@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from pynn._base import checks, vocabulary, words
+from pynn import _wrong_steps
+from pynn._base import checks, words
 from pynn._base.errors import ArgumentTypeError, ChainError
 from pynn._network.beginning import Beginning
 from pynn._network.columns import Columns
@@ -45,59 +46,11 @@ if TYPE_CHECKING:
 
 
 def _refuse(state: Builder | LayerBuilder | FinishedBuilder, name: str) -> NoReturn:
-    """Raise the error for an attribute that `state` does not have.
-
-    The attribute may be a step that cannot come now, a method of a model, a word of another
-    library, or any other name. Only a name without an underscore is looked at: copy and pickle
-    look up others while the object is still empty, and repr(state) would fail then.
-    """
-    what = f"{type(state).__name__!r} object"
-    if name.startswith("_"):
-        raise AttributeError(f"{what} has no attribute {name!r}")
-    steps = [step for one in (Builder, LayerBuilder, FinishedBuilder) for step in _steps_of(one)]
-    offered = _offered(state, name)
-    said = words.missing(what, name, steps, vocabulary.STEPS, vocabulary.OF_CHAINS, form=".{}()")
-    message = said.message
-    if name in steps:
-        message = f".{name}() cannot come after {state!r}"
-    elif said.known and (said.meant in offered or not said.meant):
-        raise ChainError(message)
-    elif not said.meant and (method := words.find(name, vocabulary.MODELS)):
-        says = "" if method == name else f" (where pynn says .{method})"
-        raise ChainError(
-            f".{name} belongs to a model{says}, and {state!r} is a chain: after its loss, .build()"
-            " makes the model"
-        )
-    kind = Layer.kinds.get(said.meant) if isinstance(state, LayerBuilder) else None
-    if kind is not None and kind.needs_images:
-        raise ChainError(
-            f"{message}, which needs images; begin the chain with .input((channels, height, width))"
-        )
-    if kind is not None and kind.reads_features:
-        raise ChainError(f"{message}, which comes directly behind .input(...)")
-    raise ChainError(
-        f"{message}; what may come next: {', '.join(f'.{step}()' for step in offered)}"
-    )
-
-
-def _offered(state: Builder | LayerBuilder | FinishedBuilder, wanted: str) -> list[str]:
-    """The steps that may come next; only the losses where a wanted step has to come after one."""
-    steps = list(_steps_of(type(state)))
-    if not isinstance(state, LayerBuilder):
-        return steps
-    ready = has_product(state._layers)
-    if ready and wanted in _steps_of(FinishedBuilder):
-        return [step for step in steps if step in Loss.kinds]
-    images = {step for step in steps if step in Layer.kinds and Layer.kinds[step].needs_images}
-    impossible = set() if len(state._shape) == 3 else images
-    if state._layers:
-        impossible |= {kind for kind, layer in Layer.kinds.items() if layer.reads_features}
-    return [step for step in steps if step not in impossible and (ready or step not in Loss.kinds)]
-
-
-def _steps_of(builder: type) -> tuple[str, ...]:
-    """The names of a class's public methods, in the order of their definition."""
-    return tuple(name for name in vars(builder) if not name.startswith("_"))
+    """Raise the error for an attribute that `state` does not have."""
+    place = None
+    if isinstance(state, LayerBuilder) and not name.startswith("_"):  # copy makes it without them
+        place = state._layers, state._shape
+    _wrong_steps.refuse(state, name, (Builder, LayerBuilder, FinishedBuilder), place)
 
 
 @words.corrected
