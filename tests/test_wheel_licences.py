@@ -18,13 +18,13 @@ BSD = "Copyright (c) The OpenBLAS Project\nCopyright (c) The University of Tenne
 GCC = f"{BSD}GCC RUNTIME LIBRARY EXCEPTION\n"
 
 
-def make_wheel(folder: Path, **more: str) -> Path:
+def make_wheel(folder: Path, stated: str = "MIT", **more: str) -> Path:
     """A wheel with few files; more has the texts of OpenBLAS and of its licence."""
     wheel = folder / "pynn_blas-1.0.0-cp310-abi3-any.whl"
     names = {"openblas": "pynn/libscipy_openblas_pynn.so", "licence": _wheel_licences.COPIED}
     files = {
         "pynn/__init__.py": "",
-        f"{INFO}/METADATA": METADATA,
+        f"{INFO}/METADATA": METADATA.replace("MIT", stated),
         f"{INFO}/licenses/LICENSE": "MIT",
         **{names[key]: text for key, text in more.items()},
         f"{INFO}/RECORD": "",
@@ -73,6 +73,12 @@ def test_a_wheel_without_openblas_stays_as_it_is(tmp_path: Path) -> None:
     _wheel_licences.state(wheel, "scipy-openblas32==1.2.3")
     assert wheel.read_bytes() == before
     _wheel_licences.check(wheel)
+
+
+def test_a_wheel_that_states_other_licences_is_refused(tmp_path: Path) -> None:
+    """What the metadata say must fit what is in the wheel."""
+    with pytest.raises(LicenceError, match="states the licences"):
+        _wheel_licences.check(make_wheel(tmp_path, stated="Apache-2.0"))
 
 
 @pytest.mark.parametrize("licence", ["", "Copyright (c) The OpenBLAS Project", "Tennessee"])
