@@ -52,14 +52,26 @@ ANSWERS: dict[str, Array] = {
     "counts": (BYTES[:, :OUTPUTS] % 7).astype(np.float32),
     "yes or no": (FLOATS[:, :OUTPUTS] > 0).astype(np.float32),
 }
+ANSWERS["names"] = np.array(["bee", "ant", "elk"])[ANSWERS["labels"]]
+TABLE = [
+    {
+        "size": None if row % 7 == 0 else float(FLOATS[row, 0]),
+        "kind": ("x", "y", "unseen", None)[BYTES[row, 1] % 4],
+        "floor": int(BYTES[row, 2] % 3),
+    }
+    for row in range(ROWS)
+]
 WEIGHTS = (np.arange(ROWS) % 4 + 1).astype(np.float32)
 
 
 class Chain(NamedTuple):
-    """A chain, and which of `ANSWERS` it is trained on."""
+    """A chain, which of `ANSWERS` it is trained on, and its examples."""
 
     chain: pynn.FinishedBuilder
     answers: str = "labels"
+    features: Any = FLOATS
+    others: Any = BYTES
+    """More features, whose predictions are kept, too."""
 
     def build(self) -> pynn.Model:
         """The model with its first weights."""
@@ -67,6 +79,10 @@ class Chain(NamedTuple):
 
 
 _input = pynn.Builder().input(INPUTS)
+_columns = pynn.Builder().input(
+    pynn.Columns(numbers=["size"], categories={"kind": ["x", "y"], "floor": [0, 1, 2]})
+)
+_columns = _columns.dense(5).tanh().dense(OUTPUTS)
 _wide = _input.dense(5)
 _narrow = _input.dense(OUTPUTS)
 _xavier = _input.dense(5, init="xavier")
@@ -90,6 +106,8 @@ CHAINS = {
     "mean_squared_error": Chain(_narrow.mean_squared_error(), "values"),
     "binary_cross_entropy": Chain(_narrow.binary_cross_entropy(), "yes or no"),
     "poisson": Chain(_narrow.poisson(), "counts"),
+    "columns": Chain(_columns.softmax_cross_entropy(), "labels", TABLE, TABLE[:5]),
+    "names": Chain(_narrow.softmax_cross_entropy(), "names"),
     "targets": Chain(_narrow.mean_squared_error(standardize=True), "values"),
     "every_layer": Chain(_deep.softmax_cross_entropy()),
     "standardize": Chain(
@@ -111,7 +129,7 @@ class Run(NamedTuple):
 
     fit: dict[str, Any]
     chain: str = "dense_he"
-    features: Array = FLOATS
+    features: Any = FLOATS
     whole_epochs: bool = False
     epochs_before: int = 0
     frozen: tuple[str, ...] = ()
@@ -218,6 +236,8 @@ RUNS = {
     "targets": Run(_adamw(weight_decay=0.1), chain="targets"),
     "every_layer": Run(_adam(), chain="every_layer"),
     "frozen": Run(_adamw(), chain="every_layer", frozen=("dense1", "dense5")),
+    "columns": Run({**_adamw(), "validation": 0.25}, chain="columns", features=TABLE),
+    "names": Run(_adam(), chain="names"),
     "standardize": Run({**_adamw(weight_decay=0.1), "validation": 0.25}, chain="standardize"),
 }
 
@@ -240,7 +260,8 @@ def pickle_file(name: str) -> Path:
 def train(chain: str) -> pynn.Model:
     """The model of a chain after a short training."""
     model = CHAINS[chain].build()
-    model.fit(FLOATS, ANSWERS[CHAINS[chain].answers], epochs=3, batch_size=BATCH_SIZE, **_adam())
+    features, answers = CHAINS[chain].features, ANSWERS[CHAINS[chain].answers]
+    model.fit(features, answers, epochs=3, batch_size=BATCH_SIZE, **_adam())
     return model
 
 
@@ -249,12 +270,14 @@ def flat(model: pynn.Model) -> Array:
     return np.concatenate([array.ravel() for array in model.parameters.values()])
 
 
-def predictions(model: pynn.Model) -> Array:
-    """Outputs, and probabilities where the loss has some, for floats and for bytes."""
+def predictions(model: pynn.Model, chain: Chain) -> Array:
+    """Outputs, and probabilities where the loss has some, for two kinds of features."""
     if any(name.endswith(".scale") and not it.all() for name, it in model.parameters.items()):
         return np.empty(0, np.float32)  # it has not seen examples
     calls = [model] if any(name in repr(model) for name in VALUES) else [model, model.predict_proba]
-    return np.concatenate([call(x[:3]).ravel() for call in calls for x in (FLOATS, BYTES)])
+    return np.concatenate(
+        [call(x[:3]).ravel() for call in calls for x in (chain.features, chain.others)]
+    )
 
 
 PICKLES: dict[str, Callable[[], pynn.Model]] = {
@@ -277,7 +300,7 @@ def continued(name: str) -> pynn.Model:
 FIGURES: dict[str, Callable[[], Array]] = {
     **{
         f"predict {chain}.{state}": lambda c=chain, s=state: predictions(
-            pynn.load(model_file(c, s))
+            pynn.load(model_file(c, s)), CHAINS[c]
         )
         for chain in CHAINS
         for state in STATES
@@ -339,6 +362,10 @@ CONTENTS: dict[str, Callable[[Path], bytes]] = {
         ).tobytes()
         for name in PICKLES
     },
+    "classes": lambda folder: "\n".join(
+        str(pynn.load(file).classes)
+        for file in (model_file("names", "trained"), checkpoint_file("names"))
+    ).encode(),
     "nn_rust": lambda folder: _saved(
         partial(nn_rust.save, pynn.load(model_file("relu", "trained"))), folder / "net"
     ),
