@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -49,7 +50,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         if mode is not None:
             os.chmod(beside, mode)
-        os.replace(beside, target)
+        _rename(beside, target)
     except BaseException as error:
         if beside is not None:
             with contextlib.suppress(OSError):
@@ -61,6 +62,31 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             del error.filename2  # the second name of a rename; if it were None, str() would show it
         raise
     _flush_folder(folder)
+
+
+def _rename(beside: str, target: str) -> None:
+    """Give the file its name.
+
+    Windows refuses that while another program has the old file open. Some programs, such as those
+    that look for viruses, open each new file for a moment; so there it is tried for 0.6 s.
+
+    Raises:
+        OSError: The system refuses it.
+    """
+    for pause in (0.02, 0.05, 0.1, 0.2, 0.25, None):
+        try:
+            os.replace(beside, target)
+        except PermissionError as error:
+            # 5 is "access is denied", 32 "in use by another process"; other systems set none.
+            if getattr(error, "winerror", None) not in (5, 32):
+                raise
+            if pause is None:
+                why = "if a program has it open, close it there, or give another path"
+                error.strerror = f"{error.strerror}; {why}"
+                raise
+            time.sleep(pause)
+        else:
+            return
 
 
 def absolute(path: str | os.PathLike[str], *, follow: bool = False) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+with contextlib.suppress(ImportError):  # Windows has none
+    import resource
 
 import pynn
 from pynn._base.formulas import figure
@@ -45,9 +48,10 @@ def as_table(done: Sequence[Trained]) -> str:
                 f"{name}: test loss {figure(test.loss)}, test accuracy {test.accuracy:.2%}"
             )
     lines.append("")
+    peak = _peak_memory_nbytes()
     lines.append(
-        f"peak memory {_peak_memory_nbytes() / 1e6:.0f} MB, "
-        f"threads {pynn.get_num_threads()}, BLAS {pynn.build_info()['blas']}"
+        ("" if peak is None else f"peak memory {peak / 1e6:.0f} MB, ")
+        + f"threads {pynn.get_num_threads()}, BLAS {pynn.build_info()['blas']}"
     )
     lines.append(f"saved {', '.join(shown(trained.path) for trained in done)}")
     return "\n".join(lines)
@@ -82,7 +86,12 @@ def as_json(seed: int, source: str, done: Sequence[Trained]) -> str:
     return json.dumps(result, indent=2)
 
 
-def _peak_memory_nbytes() -> int:
-    """The most memory that this process held at once. Linux counts in KiB, macOS in bytes."""
+def _peak_memory_nbytes() -> int | None:
+    """The most memory that this process held at once; None on Windows, which is not asked.
+
+    Linux counts in KiB, macOS in bytes.
+    """
+    if "resource" not in globals():
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

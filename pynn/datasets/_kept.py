@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 
@@ -19,6 +21,7 @@ Pixels = npt.NDArray[np.uint8]
 
 MAGIC = b"pynnimg1"
 HEADER = struct.Struct("<8s32s4QI4x")  # magic, fingerprint, shape, and CRC-32 of all but itself
+RENAMES_MAPPED = sys.platform != "win32"  # whether the system renames a file that is mapped
 PIECE = 1 << 24  # bytes whose checksum is computed in one call, which Ctrl-C waits for
 
 
@@ -51,10 +54,11 @@ def write(path: str, fingerprint: bytes, images: Iterator[Pixels], count: int) -
 
     Another process may write the same file at the same time: each writes one of its own, and the
     last that is finished gets the name. An array that is mapped keeps its file, also without a
-    name.
+    name. So the file is mapped before it gets its name, where the system allows that.
 
     Raises:
-        OSError: The file cannot be written. Its filename is the path.
+        OSError: The file cannot be written, or on Windows another process wrote one of other
+            images meanwhile. Its filename is the path.
     """
     with replacing(path) as file:
         file.write(bytes(HEADER.size))
@@ -68,7 +72,11 @@ def write(path: str, fingerprint: bytes, images: Iterator[Pixels], count: int) -
         checksum = _checksum(fingerprint, shape, checksum)
         file.write(HEADER.pack(MAGIC, fingerprint, *shape, checksum))
         file.flush()
-        return np.memmap(file, np.uint8, "r", HEADER.size, shape)
+        if RENAMES_MAPPED:
+            return np.memmap(file, np.uint8, "r", HEADER.size, shape)
+    if (pixels := read(path, fingerprint)) is None:
+        raise OSError(errno.EAGAIN, "another process replaced the file; try again", path)
+    return pixels
 
 
 def _checksum(fingerprint: bytes, shape: Sequence[int], of_pixels: int) -> int:
