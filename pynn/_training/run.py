@@ -341,7 +341,9 @@ def fingerprint(data: Data) -> int:
     assert data.targets is not None
     some = data.features[:: -(-data.rows // 64)]
     kind = f"{math.prod(data.features.shape[1:])} {data.features.dtype}"
-    checksum = zlib.crc32(data.targets.data, zlib.crc32(kind.encode()))
-    if data.weights is not None:
-        checksum = zlib.crc32(data.weights.data, checksum)
-    return zlib.crc32(np.ascontiguousarray(some).data, checksum)
+    checksum = zlib.crc32(kind.encode())
+    for array in (data.targets, data.weights, some):
+        if array is not None:  # little-endian on any machine, since checkpoints may change machines
+            little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+            checksum = zlib.crc32(little.data, checksum)
+    return checksum
