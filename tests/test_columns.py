@@ -143,6 +143,17 @@ def test_encode_refuses(bad: Any, error: type[Exception], message: str) -> None:
         PLAIN.encode(bad)
 
 
+def test_a_row_of_a_frame_is_no_table() -> None:
+    """The error says how to take it, so that it stays one."""
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
+    with pytest.raises(
+        pynn.ArgumentTypeError, match=r"a single row of a frame is frame\.iloc\[\[0"
+    ):
+        PLAIN.encode(frame.iloc[0])
+    assert (PLAIN.encode(frame.iloc[[0]]) == PLAIN.encode(frame)[:1]).all()
+
+
 def test_integers_refuse_strings() -> None:
     """A CSV file has strings where a frame had integers: they are not taken as unknown."""
     columns = pynn.Columns(categories={"deck": [1, 2]})
