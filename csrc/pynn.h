@@ -39,7 +39,9 @@
 #else
 #include <stddef.h>
 #include <stdint.h>
-#if defined(_WIN32)
+#if defined(_WIN32) && defined(PYNN_EXPORTS) /* while the library itself is compiled, for a DLL */
+#define PYNN_API __declspec(dllexport)
+#elif defined(_WIN32)
 #define PYNN_API
 #elif defined(__GNUC__)
 #define PYNN_API __attribute__((visibility("default")))

@@ -38,9 +38,10 @@ def _blas_without_threads() -> Iterator[None]:
     thread starts a program at just this moment, the program inherits it.
     """
     name = "OPENBLAS_NUM_THREADS"
-    file = os.path.join(_PACKAGE, "libscipy_openblas_pynn.so")
+    on_windows = sys.platform == "win32"
+    file = "scipy_openblas_pynn.dll" if on_windows else "libscipy_openblas_pynn.so"
     before = os.environ.get(name)
-    wanted = "1" if os.path.exists(file) else before
+    wanted = "1" if os.path.exists(os.path.join(_PACKAGE, file)) else before
     try:
         if wanted is not None:
             os.environ[name] = wanted
