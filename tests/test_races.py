@@ -57,7 +57,7 @@ def train(model: pynn.Model) -> None:
 
 def path_of_training(calls: int) -> dict[int, tuple[bytes, bytes]]:
     """The parameters and the outputs of a model after each of its steps, by their number."""
-    model, path = build(20), {}
+    model, path = build(300), {}
     path[0] = flat(model), model(FEW).tobytes()
 
     def note(_: pynn.Progress) -> None:
@@ -70,14 +70,14 @@ def path_of_training(calls: int) -> dict[int, tuple[bytes, bytes]]:
 
 def test_uses_see_whole_steps(tmp_path: Path) -> None:
     """One thread trains; what three others copy, save, explain or predict is that of some step."""
-    model = build(20)
-    path = path_of_training(4 * TIMES)
+    model = build(300)
+    path = path_of_training(16 * TIMES)
     outputs = {both[1] for both in path.values()}
     trained = threading.Event()
 
     def teach() -> list[str]:
         try:
-            for _ in range(4 * TIMES):
+            for _ in range(16 * TIMES):
                 train(model)
         finally:
             trained.set()
@@ -114,7 +114,7 @@ def test_uses_see_whole_steps(tmp_path: Path) -> None:
         return [] if model(FEW).tobytes() in outputs else ["predicted"]
 
     assert run_all([teach, look(copied), look(predicted), look(explained)]) == [[]] * 4
-    assert flat(model) == path[8 * TIMES][0]
+    assert flat(model) == path[32 * TIMES][0]
 
 
 def test_no_step_and_no_epoch_is_lost() -> None:
