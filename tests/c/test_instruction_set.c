@@ -1,8 +1,10 @@
 /* test_instruction_set.c: the level in use is the processor's best, or the one that the environment asks
  * for. Whoever runs the test may say in PYNN_EXPECT_INSTRUCTION_SET which level to expect. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/threads.h"
 #include "base/vector.h"
 #include "check.h"
 #include "pynn.h"
@@ -78,12 +80,41 @@ static void test_stays(void) {
     CHECK(pynn_instruction_set() == before);
 }
 
+enum { THREADS = 8 };
+
+static atomic_bool go;
+
+/* A thread: it waits until all are there, then asks for the level. `context` is where it stores its answer.
+ */
+static void *ask(void *context) {
+    const char **answer = context;
+    while (!atomic_load(&go)) continue;
+    *answer = pynn_instruction_set();
+    return NULL;
+}
+
+/* Threads that are the first to ask, all at once, get the same level; ThreadSanitizer watches them. So this
+ * must come before any other call of the library. */
+static void test_first_use_by_many(void) {
+    static pynn_thread threads[THREADS];
+    const char *answers[THREADS] = {0};
+    size_t started = 0;
+    while (started < THREADS && pynn_thread_start(&threads[started], ask, &answers[started])) started++;
+    CHECK_EQ(started, THREADS);
+    atomic_store(&go, true);
+    for (size_t t = 0; t < started; t++) {
+        pynn_thread_join(&threads[t]);
+        CHECK(answers[t] == pynn_instruction_set());
+    }
+}
+
 /* With --print this prints the level, for scripts/check. */
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--print") == 0) {
         puts(pynn_instruction_set());
         return 0;
     }
+    test_first_use_by_many();
     test_level();
     test_expected();
     test_stays();
