@@ -47,7 +47,8 @@ def committed_at() -> str:
 
 def build_sdist(folder: Path) -> Path:
     """Build the source distribution of what is committed, and return its path."""
-    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "-o", folder, ROOT)
+    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "-o", folder, ROOT,
+        PATH=f"{tool('')}:{os.environ['PATH']}")  # fmt: skip
     (sdist,) = folder.glob("*.tar.gz")
     return sdist
 
