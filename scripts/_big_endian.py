@@ -20,15 +20,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import _debian
+
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build/big-endian"
-SYSTEM = WORK / "s390x"
+SYSTEM = WORK / "system"  # where _debian.unpack puts it
 LIBRARIES = SYSTEM / "usr/lib/s390x-linux-gnu"
-PACKAGES = [
-    *("libc6", "libgcc-s1", "libexpat1", "libffi8", "zlib1g"),
-    *("python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib"),
-    *("python3-numpy", "libblas3", "liblapack3", "libgfortran5"),
-]
+PACKAGES = ["python3.11-minimal", "libpython3.11-stdlib", "python3-numpy", "libffi8"]
 PROGRAM = ROOT / "scripts/_big_endian_files.py"
 PLATFORM = "manylinux2014_s390x"
 
@@ -48,35 +46,11 @@ def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> None:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout[-3000:]}")
 
 
-def apt(*arguments: str) -> None:
-    """Run apt-get for s390x, apart from the packages of this machine."""
-    state, downloads = WORK / "apt", WORK / "packages"
-    for folder in (state / "lists/partial", state / "cache/archives/partial", downloads):
-        folder.mkdir(parents=True, exist_ok=True)
-    (state / "status").touch()
-    (state / "sources").write_text("deb http://deb.debian.org/debian bookworm main\n")
-    options = {
-        "Dir::Etc::sourcelist": state / "sources",
-        "Dir::Etc::sourceparts": "-",
-        "Dir::State::lists": state / "lists",
-        "Dir::State::status": state / "status",
-        "Dir::Cache": state / "cache",
-        "APT::Architecture": "s390x",
-        "APT::Architectures::": "s390x",
-        "APT::Sandbox::User": "root",
-    }
-    words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-    run("apt-get", "--quiet", *words, *arguments, cwd=downloads)
-
-
 def fetch() -> None:
     """Fetch Python, NumPy and cffi for s390x, unless an earlier run has."""
     if (WORK / "fetched").exists():
         return
-    apt("update")
-    apt("download", *PACKAGES)
-    for package in (WORK / "packages").glob("*.deb"):
-        run("dpkg", "-x", package, SYSTEM)
+    _debian.unpack("s390x", PACKAGES, WORK)
     wheels = WORK / "wheels"
     run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
         "--platform", PLATFORM, "--python-version", "3.11", "--dest", wheels,

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import _wheel_licences
 from _wheel_platforms import OPENBLAS, Platform
 
 ROOT = Path(__file__).resolve().parent.parent
+SYSTEM_LIBRARY = "/usr/lib/libSystem.B.dylib"  # macOS: C's library, threads and mathematics
 PYTHON_TAG = "cp310"  # the extension has Python 3.10's limited API: see pynn/meson.build
 
 
@@ -73,21 +75,21 @@ def build_wheel(platform: Platform, source: Path, folder: Path, epoch: str) -> P
     Returns:
         The path of the wheel, in the folder.
     """
-    openblas = folder / "openblas"
-    run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
-        "--platform", platform.openblas, "--dest", folder, OPENBLAS)  # fmt: skip
-    with zipfile.ZipFile(next(folder.glob("scipy_openblas32-*.whl"))) as archive:
-        archive.extractall(openblas)
+    blas = "-Dblas=portable"
+    if platform.openblas:
+        blas = f"-Dscipy_openblas={_download_openblas(platform, folder)}"
     built = folder / "built"
     # The paths of this machine must not get into the files, or each build would be another.
     here = f"-ffile-prefix-map={source}=. -ffile-prefix-map={folder}=."
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", built,
         f"-Csetup-args=--cross-file={platform.write_machine_file(folder)}",
-        f"-Csetup-args=-Dscipy_openblas={openblas}", f"-Csetup-args=-Dc_args={here}",
+        f"-Csetup-args={blas}", f"-Csetup-args=-Dc_args={here}",
         f"-Cbuild-dir={folder / 'build'}", source,
         SOURCE_DATE_EPOCH=epoch, PATH=f"{tool('')}:{os.environ['PATH']}",
-        _PYTHON_HOST_PLATFORM=f"linux-{platform.processor}")  # fmt: skip
+        _PYTHON_HOST_PLATFORM=platform.host, **platform.variables)  # fmt: skip
     (tagged,) = built.glob("*.whl")
+    if platform.is_musl:
+        _name_musl(tagged, platform, folder / "unpacked", epoch)
     _wheel_licences.state(tagged, OPENBLAS)
     run(sys.executable, "-m", "wheel", "tags", "--remove", "--python-tag", PYTHON_TAG,
         "--platform-tag", platform.name, tagged, SOURCE_DATE_EPOCH=epoch)  # fmt: skip
@@ -95,11 +97,53 @@ def build_wheel(platform: Platform, source: Path, folder: Path, epoch: str) -> P
     return wheel
 
 
-def check_wheel(wheel: Path, platform: Platform) -> None:
-    """Check that a wheel keeps what its tags promise; raise a FailedError if not."""
-    shown = run(tool("auditwheel"), "show", wheel)
-    if f'"{platform.name}"' not in " ".join(shown.split()):
-        raise FailedError(f"auditwheel does not find {platform.name}:\n{shown}")
+def _name_musl(wheel: Path, platform: Platform, folder: Path, epoch: str) -> None:
+    """Let the extension ask for musl by the name that systems have for it, not by zig's."""
+    run(sys.executable, "-m", "wheel", "unpack", "--dest", folder, wheel)
+    (contents,) = folder.iterdir()
+    (extension,) = contents.glob("pynn/_pynn*.so")
+    run(tool("patchelf"), "--replace-needed", "libc.so", f"libc.musl-{platform.processor}.so.1",
+        extension)  # fmt: skip
+    run(sys.executable, "-m", "wheel", "pack", "--dest-dir", wheel.parent, contents,
+        SOURCE_DATE_EPOCH=epoch)  # fmt: skip
+
+
+def _download_openblas(platform: Platform, folder: Path) -> Path:
+    """Download the wheel of OpenBLAS for a platform, and return the folder of what is in it."""
+    run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+        "--platform", platform.openblas, "--dest", folder, OPENBLAS)  # fmt: skip
+    with zipfile.ZipFile(next(folder.glob("scipy_openblas32-*.whl"))) as archive:
+        archive.extractall(folder / "openblas")
+    return folder / "openblas"
+
+
+def check_wheel(wheel: Path, platform: Platform) -> str:
+    """Check that a wheel keeps what its tags promise, and return the names of the tools.
+
+    Raises:
+        FailedError: It does not.
+    """
+    if platform.system == "darwin":
+        check_macos(wheel)
+    else:
+        # In this machine's folders it would find libraries of other kinds by the same names.
+        shown = run(tool("auditwheel"), "show", "--ldpaths", "/nonexistent", wheel)
+        if f'"{platform.name}"' not in " ".join(shown.split()):
+            raise FailedError(f"auditwheel does not find {platform.name}:\n{shown}")
     run(tool("abi3audit"), "--strict", wheel)
     run(tool("check-wheel-contents"), wheel)
     _wheel_licences.check(wheel)
+    first = "macholib" if platform.system == "darwin" else "auditwheel"
+    return f"{first}, abi3audit, check-wheel-contents, licences"
+
+
+def check_macos(wheel: Path) -> None:
+    """Check that the extension of a wheel for macOS needs no library but the system's own."""
+    from macholib.MachO import MachO
+
+    with tempfile.TemporaryDirectory() as temporary, zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".so"))
+        headers = MachO(archive.extract(name, temporary)).headers
+    libraries = {library for header in headers for _, _, library in header.walkRelocatables()}
+    if libraries != {SYSTEM_LIBRARY}:
+        raise FailedError(f"{wheel.name} needs {sorted(libraries)}, not {SYSTEM_LIBRARY} alone")

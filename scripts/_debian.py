@@ -1,0 +1,61 @@
+"""Packages of Debian for another processor, fetched beside those of this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def unpack(architecture: str, packages: list[str], folder: Path) -> Path:
+    """Fetch packages and what they need by apt-get, and unpack them; no script of theirs is run.
+
+    apt-get takes them from where this machine has its packages from, with lists of its own, so that
+    nothing of this machine's changes.
+
+    Args:
+        architecture: Debian's name of the processor, such as "arm64".
+        packages: The packages.
+        folder: Where they go; a second call with the same folder does nothing.
+
+    Returns:
+        The folder that stands for `/` there.
+    """
+    system, state = folder / "system", folder / "apt"
+    if (folder / "unpacked").exists():
+        return system
+    for name in ("lists/partial", "cache/archives/partial"):
+        (state / name).mkdir(parents=True, exist_ok=True)
+    (state / "status").touch()
+    options = {
+        "Dir::State::lists": state / "lists",
+        "Dir::State::status": state / "status",
+        "Dir::Cache": state / "cache",
+        "APT::Architecture": architecture,
+        "APT::Architectures::": architecture,
+        "APT::Sandbox::User": "root",
+        "APT::Install-Recommends": "false",
+    }
+    words = ["apt-get", "--quiet", "--yes"]
+    words += [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+    _run(*words, "update")
+    _run(*words, "install", "--download-only", *packages)
+    for package in sorted((state / "cache/archives").glob("*.deb")):
+        _run("dpkg", "-x", str(package), str(system))
+    (folder / "unpacked").touch()
+    return system
+
+
+def _run(*command: str) -> None:
+    """Run a command; if it fails, end with what it said."""
+    done = subprocess.run(
+        command,
+        env={**os.environ, "LC_ALL": "C"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}\n{done.stdout[-3000:]}")
