@@ -42,8 +42,8 @@ class Owner(Protocol):
         """Replace the locks that other threads held; for the child of a fork."""
 
 
-# All owners, by their ids. A signal handler may create an engine while a loop goes through them, a
-# thread may drop its last reference to one; and a loop over a dictionary or set that changes fails.
+# All owners, by their ids. While a loop goes through them, a signal handler may make an engine, or
+# a thread drop its last reference to one, and a loop over a dictionary or set that changes fails.
 # So the loop goes over a list, which a dictionary gives in one instruction, and a WeakSet does not.
 # In a free-threaded Python, a dictionary holds a lock of its own meanwhile.
 _owners: weakref.WeakValueDictionary[int, Owner] = weakref.WeakValueDictionary()
