@@ -47,9 +47,13 @@ def committed_at() -> str:
     return run("git", "-C", ROOT, "log", "-1", "--format=%ct").strip()
 
 
+# The programs that build are there, and OpenBLAS, which pip would install too, is another for each platform.
+BUILD = ("-m", "build", "--no-isolation", "--skip-dependency-check")
+
+
 def build_sdist(folder: Path) -> Path:
     """Build the source distribution of what is committed, and return its path."""
-    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "-o", folder, ROOT,
+    run(sys.executable, *BUILD, "--sdist", "-o", folder, ROOT,
         PATH=f"{tool('')}:{os.environ['PATH']}")  # fmt: skip
     (sdist,) = folder.glob("*.tar.gz")
     return sdist
@@ -81,7 +85,7 @@ def build_wheel(platform: Platform, source: Path, folder: Path, epoch: str) -> P
     built = folder / "built"
     # The paths of this machine must not get into the files, or each build would be another.
     here = f"-ffile-prefix-map={source}=. -ffile-prefix-map={folder}=."
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", built,
+    run(sys.executable, *BUILD, "--wheel", "-o", built,
         f"-Csetup-args=--cross-file={platform.write_machine_file(folder)}",
         f"-Csetup-args={blas}", f"-Csetup-args=-Dc_args={here}",
         f"-Cbuild-dir={folder / 'build'}", source,
