@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from pynn._base.checks import printable
 from pynn._native import library, threads
 
-REQUIRED = ("cffi", "numpy", "safetensors")
+REQUIRED = ("cffi", "numpy")
 OPTIONAL = (
     "ipywidgets",
     "matplotlib",

@@ -47,7 +47,7 @@ def committed_at() -> str:
     return run("git", "-C", ROOT, "log", "-1", "--format=%ct").strip()
 
 
-# The programs that build are there, and OpenBLAS, which pip would install too, is another for each platform.
+# The programs that build are there; OpenBLAS, which pip would install too, is not this machine's.
 BUILD = ("-m", "build", "--no-isolation", "--skip-dependency-check")
 
 

@@ -147,7 +147,7 @@ def test_names_and_scaling_come_from_the_first_batch() -> None:
     ):
         model.fit([*batches, (X[:1], ["maybe"])], epochs=1)
     fresh = build()
-    with pytest.raises(pynn.ArgumentError, match="epoch 1, batch 1: labels must have as many"):
+    with pytest.raises(pynn.ArgumentError, match="epoch 1, batch 1: labels must have at least two"):
         fresh.fit([(X[:1], ["no"])], epochs=1)
     assert fresh.classes is None
 

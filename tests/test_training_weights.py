@@ -99,7 +99,8 @@ def test_weighted_evaluation() -> None:
         ({"early_stopping": 5}, TypeError, "early_stopping must be a pynn.EarlyStopping, as in"),
         ({"early_stopping": pynn.EarlyStopping()}, ValueError, "watches val_loss, so fit needs"),
         ({"on_epoch": [print, 5]}, TypeError, "on_epoch must be callable, got int 5"),
-        ({"optimizer": pynn.SGD}, TypeError, "must be a pynn.SGD, pynn.Adam, pynn.AdamW or"),
+        ({"optimizer": 5}, TypeError, "must be a pynn.SGD, pynn.Adam, pynn.AdamW or"),
+        ({"optimizer": pynn.SGD}, TypeError, "got the class SGD: write optimizer=pynn.SGD()"),
     ],
 )
 def test_wrong_options_are_refused(
