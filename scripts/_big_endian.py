@@ -149,4 +149,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except _debian.AptError as error:
+        sys.exit(
+            f"{error}\nThe packages are those of Debian 12: elsewhere they may have other names."
+        )

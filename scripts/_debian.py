@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+
+class AptError(Exception):
+    """apt-get or dpkg has failed: the command and the end of what it said."""
 
 
 def unpack(architecture: str, packages: list[str], folder: Path) -> Path:
@@ -21,6 +24,9 @@ def unpack(architecture: str, packages: list[str], folder: Path) -> Path:
 
     Returns:
         The folder that stands for `/` there.
+
+    Raises:
+        AptError: A package cannot be had.
     """
     system, state = folder / "system", folder / "apt"
     if (folder / "unpacked").exists():
@@ -48,7 +54,7 @@ def unpack(architecture: str, packages: list[str], folder: Path) -> Path:
 
 
 def _run(*command: str) -> None:
-    """Run a command; if it fails, end with what it said."""
+    """Run a command; raise an AptError if it fails."""
     done = subprocess.run(
         command,
         env={**os.environ, "LC_ALL": "C"},
@@ -58,4 +64,4 @@ def _run(*command: str) -> None:
         check=False,
     )
     if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}\n{done.stdout[-3000:]}")
+        raise AptError(f"{' '.join(command)}\n{done.stdout[-3000:]}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 import time
 from pathlib import Path
 
 import _debian
-from _wheel_build import ROOT, run
+from _wheel_build import ROOT, FailedError, run
 from _wheel_try import PROGRAM, Tried
 
 PYTHON = "3.11"  # Debian 12's
@@ -21,8 +22,10 @@ products of some sizes were wrong there; whether by qemu or by OpenBLAS is not k
 
 
 def can_emulate() -> bool:
-    """Whether this machine has the programs that are needed for it."""
-    return all(map(shutil.which, ("apt-get", "dpkg", "qemu-aarch64-static")))
+    """Whether this machine is a Debian 12 that has the programs that are needed for it."""
+    if not all(map(shutil.which, ("apt-get", "dpkg", "qemu-aarch64-static"))):
+        return False
+    return platform.freedesktop_os_release().get("VERSION_CODENAME") == "bookworm"
 
 
 def try_emulated(wheel: Path, folder: Path) -> Tried:
@@ -33,13 +36,13 @@ def try_emulated(wheel: Path, folder: Path) -> Tried:
         folder: An empty folder for the packages of the wheel.
 
     Raises:
-        FailedError: pip or the program has failed.
+        FailedError: apt-get, pip or the program has failed.
     """
-    system = _debian.unpack(
-        "arm64",
-        [f"python{PYTHON}-minimal", f"libpython{PYTHON}-stdlib", "libstdc++6"],
-        ROOT / "build/wheels-arm64",
-    )
+    packages = [f"python{PYTHON}-minimal", f"libpython{PYTHON}-stdlib", "libstdc++6"]
+    try:
+        system = _debian.unpack("arm64", packages, ROOT / "build/wheels-arm64")
+    except _debian.AptError as error:
+        raise FailedError(str(error)) from None
     began = time.perf_counter()
     run(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:",
         "--disable-pip-version-check", "--target", folder, "--python-version", PYTHON,
@@ -51,4 +54,6 @@ def try_emulated(wheel: Path, folder: Path) -> Tried:
     said = run("qemu-aarch64-static", "-cpu", PROCESSOR, "-L", system,
         "-E", f"PYTHONPATH={folder}", system / f"usr/bin/python{PYTHON}", "-P",
         PROGRAM, "", DIGITS)  # fmt: skip
+    if not said.startswith("trained"):
+        raise FailedError(said)
     return Tried(f"{PYTHON} in qemu", seconds, nbytes, said.strip().splitlines()[-1])

@@ -86,7 +86,7 @@ def _linux(processor: str) -> list[Platform]:
     ]
 
 
-# A copy of OpenBLAS would need names that only Apple's tools write; Accelerate, Apple's headers.
+# Without Apple's tools OpenBLAS's install name stays as it is, and Accelerate has no headers.
 _MACOS = [
     Platform("macosx_11_0_x86_64", "x86_64-macos.11.0", "darwin", "x86_64", ""),
     Platform("macosx_11_0_arm64", "aarch64-macos.11.0", "darwin", "aarch64", ""),

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,19 @@ def impatient() -> Iterator[None]:
 def run_all(works: list[Callable[[], Any]]) -> list[Any]:
     """The results of functions, each in a thread of its own, all begun before any goes on."""
     line = threading.Barrier(len(works), timeout=MINUTE)
-    with ThreadPoolExecutor(len(works)) as pool:
-        futures = [pool.submit(lambda work=work: (line.wait(), work())[1]) for work in works]
-        return [future.result(MINUTE) for future in futures]
+    futures: list[Future[Any]] = [Future() for _ in works]
+
+    def run(work: Callable[[], Any], future: Future[Any]) -> None:
+        try:
+            line.wait()
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    for each in zip(works, futures, strict=True):
+        # No thread that waits for ever keeps the tests from ending.
+        threading.Thread(target=run, args=each, daemon=True).start()
+    return [future.result(MINUTE) for future in futures]
 
 
 # ------------------------------------------------------------ one model
@@ -224,9 +234,10 @@ def test_models_come_and_go_in_all_threads() -> None:
 def test_no_model_is_built_during_a_fork() -> None:
     """A fork has the locks of all models, so another thread must not add one before it is over."""
     build()  # so that nothing is left to import, which waits, too
-    built = threading.Event()
+    begun, built = threading.Event(), threading.Event()
 
     def make() -> None:
+        begun.set()
         build()
         built.set()
 
@@ -234,6 +245,7 @@ def test_no_model_is_built_during_a_fork() -> None:
     forks._before()
     try:
         other.start()
+        assert begun.wait(MINUTE)
         assert not built.wait(0.05)
     finally:
         forks._after_in_parent()

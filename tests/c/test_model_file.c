@@ -5,6 +5,7 @@
  * reads a safetensors file that make_model_file.py has made with pynn, and compares what it predicts with
  * the probabilities that Python has written. The parser is for this file alone: it trusts the file. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "helpers.h"
 
@@ -100,6 +101,7 @@ static void compare(const char *text, const float *probabilities) {
         CHECK(rest != number && difference <= tolerance);
         largest = difference > largest ? difference : largest;
     }
+    CHECK(rest[strspn(rest, " \r\n")] == '\0');
     printf("the largest difference: %g\n", (double)largest);
 }
 
