@@ -15,12 +15,12 @@ import importlib.util
 import json
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import _debian
+from _commands import FailedError, run
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build/big-endian"
@@ -29,21 +29,6 @@ LIBRARIES = SYSTEM / "usr/lib/s390x-linux-gnu"
 PACKAGES = ["python3.11-minimal", "libpython3.11-stdlib", "python3-numpy", "libffi8"]
 PROGRAM = ROOT / "scripts/_big_endian_files.py"
 PLATFORM = "manylinux2014_s390x"
-
-
-def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> None:
-    """Run a command; if it fails, print what it said and end."""
-    done = subprocess.run(
-        [str(word) for word in command],
-        cwd=cwd,
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout[-3000:]}")
 
 
 def fetch() -> None:
@@ -67,7 +52,7 @@ def build(name: str, *options: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     run("meson", "setup", folder, "-Dpython=enabled", "-Dblas=portable", "-Dsame_bits=true",
-        *options, PATH=path)  # fmt: skip
+        *options, cwd=ROOT, PATH=path)  # fmt: skip
     run("meson", "install", "-C", folder, "--destdir", folder / "installed", PATH=path)
     (extension,) = (folder / "installed").rglob("pynn/_pynn*.so")
     return extension.parent.parent
@@ -151,7 +136,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except _debian.AptError as error:
+    except FailedError as error:
         sys.exit(
             f"{error}\nThe packages are those of Debian 12: elsewhere they may have other names."
         )

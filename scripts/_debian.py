@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
-
-class AptError(Exception):
-    """apt-get or dpkg has failed: the command and the end of what it said."""
+from _commands import run
 
 
 def unpack(architecture: str, packages: list[str], folder: Path) -> Path:
@@ -26,7 +22,7 @@ def unpack(architecture: str, packages: list[str], folder: Path) -> Path:
         The folder that stands for `/` there.
 
     Raises:
-        AptError: A package cannot be had.
+        FailedError: A package cannot be had.
     """
     system, state = folder / "system", folder / "apt"
     if (folder / "unpacked").exists():
@@ -45,23 +41,9 @@ def unpack(architecture: str, packages: list[str], folder: Path) -> Path:
     }
     words = ["apt-get", "--quiet", "--yes"]
     words += [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-    _run(*words, "update")
-    _run(*words, "install", "--download-only", *packages)
+    run(*words, "update")
+    run(*words, "install", "--download-only", *packages)
     for package in sorted((state / "cache/archives").glob("*.deb")):
-        _run("dpkg", "-x", str(package), str(system))
+        run("dpkg", "-x", package, system)
     (folder / "unpacked").touch()
     return system
-
-
-def _run(*command: str) -> None:
-    """Run a command; raise an AptError if it fails."""
-    done = subprocess.run(
-        command,
-        env={**os.environ, "LC_ALL": "C"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise AptError(f"{' '.join(command)}\n{done.stdout[-3000:]}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -11,30 +10,12 @@ import zipfile
 from pathlib import Path
 
 import _wheel_licences
+from _commands import FailedError, run
 from _wheel_platforms import OPENBLAS, Platform
 
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEM_LIBRARY = "/usr/lib/libSystem.B.dylib"  # macOS: C's library, threads and mathematics
 PYTHON_TAG = "cp310"  # the extension has Python 3.10's limited API: see pynn/meson.build
-
-
-class FailedError(Exception):
-    """A command has failed: its arguments and the end of its output."""
-
-
-def run(*command: str | Path, **variables: str) -> str:
-    """Run a command, and return what it prints; raise a FailedError if it fails."""
-    done = subprocess.run(
-        [str(word) for word in command],
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise FailedError(f"{' '.join(map(str, command))}\n{done.stdout[-3000:]}")
-    return done.stdout
 
 
 def tool(name: str) -> Path:

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import _debian
-from _wheel_build import ROOT, FailedError, run
+from _commands import FailedError, run
+from _wheel_build import ROOT
 from _wheel_try import PROGRAM, Tried
 
 PYTHON = "3.11"  # Debian 12's
@@ -39,10 +40,7 @@ def try_emulated(wheel: Path, folder: Path) -> Tried:
         FailedError: apt-get, pip or the program has failed.
     """
     packages = [f"python{PYTHON}-minimal", f"libpython{PYTHON}-stdlib", "libstdc++6"]
-    try:
-        system = _debian.unpack("arm64", packages, ROOT / "build/wheels-arm64")
-    except _debian.AptError as error:
-        raise FailedError(str(error)) from None
+    system = _debian.unpack("arm64", packages, ROOT / "build/wheels-arm64")
     began = time.perf_counter()
     run(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:",
         "--disable-pip-version-check", "--target", folder, "--python-version", PYTHON,

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from _wheel_build import FailedError, run
+from _commands import FailedError, run
 
 PROGRAM = Path(__file__).with_name("_wheel_program.py")
 
